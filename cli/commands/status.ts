@@ -1,0 +1,64 @@
+import { defineCommand } from "../command.ts";
+import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
+import { sumByLabel } from "../metrics-text.ts";
+import { EXIT_FAILURE, EXIT_OK } from "../output.ts";
+import { formatTable } from "../table.ts";
+
+interface ServiceStatus {
+  readonly service: string;
+  /** Null: the gateway has counted nothing for it yet. */
+  readonly slotsInUse: number | null;
+  readonly slotsCapacity: number | null;
+}
+
+export const statusCommand = defineCommand({
+  name: "status",
+  summary: "Say what the gateway runs: version, services, tenants, slots in use.",
+  details: "Exit code 1 where the gateway answers but is not ready.",
+  options: GATEWAY_OPTIONS,
+  async run({ values, output, environment }) {
+    const { url, state } = await findGateway(values, environment);
+    const operatorKey = await state.operatorKey();
+    const [readiness, active, metrics] = await Promise.all([
+      callGateway({ url, path: "/readyz" }),
+      readActiveConfiguration({ url, operatorKey }),
+      callGateway({ url, path: "/metrics", bearer: operatorKey }),
+    ]);
+    if (metrics.status !== 200) throw unexpectedAnswer("read the metrics", url, metrics);
+    const inUse = sumByLabel(metrics.text, { metric: "tidegate_slots_in_use", label: "service" });
+    const capacity = sumByLabel(metrics.text, { metric: "tidegate_slots_capacity", label: "service" });
+    const services: ServiceStatus[] = Object.keys(active.configuration.services).map((service) => ({
+      service,
+      slotsInUse: inUse.get(service) ?? null,
+      slotsCapacity: capacity.get(service) ?? null,
+    }));
+    const report = {
+      url,
+      ready: readiness.status === 200,
+      version: active.version,
+      digest: active.digest ?? null,
+      services,
+      tenants: Object.keys(active.configuration.tenants),
+    };
+    output.result({ json: report, text: describe(report) });
+    return report.ready ? EXIT_OK : EXIT_FAILURE;
+  },
+});
+
+function describe(report: {
+  url: string;
+  ready: boolean;
+  version: number;
+  digest: string | null;
+  services: readonly ServiceStatus[];
+  tenants: readonly string[];
+}): string {
+  const rows = report.services.map(({ service, slotsInUse, slotsCapacity }) => [service, slotsInUse ?? "–", slotsCapacity ?? "–"]);
+  return [
+    `${report.url} is ${report.ready ? "ready" : "not ready"}`,
+    `version ${report.version}${report.digest === null ? "" : `, digest ${report.digest}`}`,
+    `tenants: ${report.tenants.join(", ") || "none"}`,
+    "",
+    formatTable(["service", "slots in use", "capacity"], rows),
+  ].join("\n");
+}

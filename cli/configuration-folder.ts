@@ -1,0 +1,153 @@
+// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. Nothing in it is ignored silently.
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { LineCounter, parseDocument, type Document } from "yaml";
+import type { ConfigurationDocument, ConfigurationFault } from "#shared/config/validate.ts";
+import { LIMITS, NAME_PATTERN } from "#shared/limits.ts";
+import { MIB_BYTES } from "#shared/units.ts";
+import { CliError } from "./output.ts";
+import type { State } from "./state.ts";
+import { isSystemError } from "./system-error.ts";
+import { offsetInYaml } from "./yaml-position.ts";
+
+export interface ConfigurationFolder {
+  readonly documents: readonly ConfigurationDocument[];
+  /** The line, counted from 1, of what `path` names in that file, or of the nearest thing around it. */
+  lineOf(file: string, path: ConfigurationFault["path"]): number | undefined;
+}
+
+interface ParsedFile {
+  readonly file: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+}
+
+const SUBFOLDERS = ["services", "tenants"];
+const FILE_COUNT_MAX = 1 + LIMITS.serviceCountMax + LIMITS.tenantCountMax;
+const FOLDER_BYTES_MAX = 16 * MIB_BYTES;
+const EXPECTED_FILES = "classes.yaml, services/*.yaml or tenants/*.yaml";
+
+/** Reads the whole folder, or throws a CliError with every file that cannot be read. */
+export async function readConfigurationFolder(folder: string): Promise<ConfigurationFolder> {
+  const { files, faults } = await listFiles(folder);
+  const parsed: ParsedFile[] = [];
+  let bytesTotal = 0;
+  for (const file of files) {
+    const { size: bytes } = await stat(join(folder, file));
+    bytesTotal += bytes;
+    if (bytes > LIMITS.configurationBytesMax)
+      faults.push({ file, path: [], message: `is ${bytes} bytes long, expected at most ${LIMITS.configurationBytesMax}` });
+    else if (bytesTotal > FOLDER_BYTES_MAX)
+      throw cannotRead(folder, `its files have more than ${FOLDER_BYTES_MAX} bytes, expected at most that`);
+    else parsed.push(parseFile(file, await readFile(join(folder, file), "utf8")));
+  }
+  faults.push(...parsed.flatMap(syntaxFaults));
+  const documents = parsed.flatMap(({ file, document }) => (document.errors.length > 0 ? [] : toDocument(file, document, faults)));
+  if (faults.length > 0) throw configurationError(`Cannot read configuration ${folder}`, faults);
+  const fileOf = new Map(parsed.map((entry) => [entry.file, entry]));
+  return {
+    documents,
+    lineOf(file, path) {
+      const entry = fileOf.get(file);
+      return entry?.lines.linePos(offsetInYaml(entry.document, path)).line;
+    },
+  };
+}
+
+/** Puts the public keys of the state folder in the place of `keys: { state: true }`, generating them at the first time. */
+export async function resolveStateKeys(documents: readonly ConfigurationDocument[], state: State): Promise<ConfigurationDocument[]> {
+  return Promise.all(
+    documents.map(async ({ file, document }) => {
+      if (!file.startsWith("tenants/") || !isRecord(document) || !isRecord(document["keys"]) || document["keys"]["state"] !== true)
+        return { file, document };
+      const tenant = document["tenant"];
+      // The name becomes a file's: a bad one is validateConfiguration's to tell.
+      if (typeof tenant !== "string" || !NAME_PATTERN.test(tenant)) return { file, document };
+      const { publicKeys } = await state.ensureTenantKeys(tenant);
+      return { file, document: { ...document, keys: { jwks: publicKeys } } };
+    }),
+  );
+}
+
+/** "services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer" */
+export function formatFault({ file, path, message, line }: ConfigurationFault, lineOf?: ConfigurationFolder["lineOf"]): string {
+  const at = line ?? lineOf?.(file, path);
+  const place = path.map((step, index) => (typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`)).join("");
+  return `${file}${at === undefined ? "" : `:${at}`}: ${place === "" ? "" : `${place}: `}${message}`;
+}
+
+/** All faults in one error: as lines for people, as `errors` for --json. */
+export function configurationError(what: string, faults: readonly ConfigurationFault[], lineOf?: ConfigurationFolder["lineOf"]): CliError {
+  const count = faults.length === 1 ? "1 fault" : `${faults.length} faults`;
+  const located = faults.map((fault) => ({ ...fault, ...lineEntry(fault.line ?? lineOf?.(fault.file, fault.path)) }));
+  return new CliError([`${what}: it has ${count}, expected none`, ...located.map((fault) => `  ${formatFault(fault)}`)].join("\n"), {
+    details: { errors: located },
+  });
+}
+
+function lineEntry(line: number | undefined): { line?: number } {
+  return line === undefined ? {} : { line };
+}
+
+async function listFiles(folder: string): Promise<{ files: string[]; faults: ConfigurationFault[] }> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (isSystemError(error))
+      throw cannotRead(folder, `it is no folder that can be read (${error.code}), expected one with ${EXPECTED_FILES}`);
+    throw error;
+  });
+  const found: string[] = [];
+  for (const entry of entries) {
+    if (!entry.isDirectory()) found.push(entry.name);
+    else if (!entry.name.startsWith(".")) {
+      const inside = await readdir(join(folder, entry.name), { withFileTypes: true });
+      found.push(...inside.map((file) => `${entry.name}/${file.name}${file.isDirectory() ? "/" : ""}`));
+    }
+  }
+  const files: string[] = [];
+  const faults: ConfigurationFault[] = [];
+  for (const file of found.toSorted()) {
+    if (file === "classes.yaml" || new RegExp(`^(${SUBFOLDERS.join("|")})/[^/]+\\.yaml$`).test(file)) files.push(file);
+    else if (/\.ya?ml$/.test(file) || new RegExp(`^(${SUBFOLDERS.join("|")})/[^/]+/$`).test(file)) {
+      faults.push({ file, path: [], message: `is not a file of a configuration, expected ${EXPECTED_FILES}` });
+    }
+  }
+  if (files.length > FILE_COUNT_MAX) throw cannotRead(folder, `it has ${files.length} files, expected at most ${FILE_COUNT_MAX}`);
+  return { files, faults };
+}
+
+function parseFile(file: string, text: string): ParsedFile {
+  const lines = new LineCounter();
+  return { file, lines, document: parseDocument(text, { version: "1.2", uniqueKeys: true, lineCounter: lines, prettyErrors: false }) };
+}
+
+/** Warnings too: an unknown tag is a mistake here. */
+function syntaxFaults({ file, document, lines }: ParsedFile): ConfigurationFault[] {
+  return [...document.errors, ...document.warnings].map((error) => ({
+    file,
+    path: [],
+    message: `is not YAML: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, expected YAML 1.2 with unique keys`,
+    line: lines.linePos(error.pos[0]).line,
+  }));
+}
+
+function toDocument(file: string, document: Document, faults: ConfigurationFault[]): ConfigurationDocument[] {
+  try {
+    return [{ file, document: document.toJS() as unknown }];
+  } catch (error) {
+    // Aliases that multiply, or that name no anchor: found only while they are resolved.
+    faults.push({
+      file,
+      path: [],
+      message: `cannot be resolved: ${error instanceof Error ? error.message : String(error)}, expected few and known aliases`,
+    });
+    return [];
+  }
+}
+
+function cannotRead(folder: string, why: string): CliError {
+  return new CliError(`Cannot read configuration ${folder}: ${why}`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

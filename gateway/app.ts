@@ -1,0 +1,65 @@
+// A request's whole way, in order. The two device routes are taken before the router: they carry the load.
+import { Hono } from "hono";
+import { refuse } from "#shared/errors/refusal.ts";
+import type { AppEnv } from "./app-env.ts";
+import type { GatewayEnv } from "./gateway-env.ts";
+import { answerError, answerRefusal } from "./problem.ts";
+import { openScope, pathOf, type RequestScope } from "./request-scope.ts";
+import { CONNECT_PREFIX, handleConnect } from "./routes/connect.ts";
+import { FORWARD_PREFIX, handleForward, parseServicePath } from "./routes/forward.ts";
+import { health } from "./routes/health.ts";
+import { metrics } from "./routes/metrics.ts";
+import { operator } from "./routes/operator.ts";
+import { problems } from "./routes/problems.ts";
+
+const DEVICE_ROUTES = [
+  { prefix: FORWARD_PREFIX, handle: handleForward },
+  { prefix: CONNECT_PREFIX, handle: handleConnect },
+] as const;
+
+const router = new Hono<AppEnv>()
+  .use(async (c, next) => {
+    c.set("scope", openScope(c.req.raw, c.env, c.executionCtx as ExecutionContext));
+    await next();
+  })
+  .route("/", health)
+  .route("/", metrics)
+  .route("/", operator)
+  .route("/", problems)
+  .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
+  .onError((error, c) => answerError(c.var.scope, error));
+
+/** Routes of the router and their methods, for an honest `Allow`. */
+const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
+  "/livez": ["GET", "HEAD"],
+  "/readyz": ["GET", "HEAD"],
+  "/metrics": ["GET", "HEAD"],
+  "/v1/config": ["GET", "HEAD", "POST"],
+};
+
+export const app = {
+  async fetch(request: Request, env: GatewayEnv, ctx: ExecutionContext): Promise<Response> {
+    for (const { prefix, handle } of DEVICE_ROUTES) {
+      const path = parseServicePath(request.url, prefix);
+      if (path === null) continue;
+      const scope = openScope(request, env, ctx);
+      try {
+        return await handle(scope, await activeConfiguration(scope), path);
+      } catch (error) {
+        return answerError(scope, error);
+      }
+    }
+    return router.fetch(request, env, ctx);
+  },
+};
+
+function activeConfiguration({ isolate, startedAtMs, env, ctx }: RequestScope) {
+  return isolate.configuration.current(startedAtMs, env, ctx) ?? isolate.configuration.refresh(env, startedAtMs);
+}
+
+function refuseUnknown(request: Request) {
+  const path = pathOf(request.url);
+  const allow = METHODS_OF[path];
+  if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
+  return refuse("unknown-route", "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /metrics, /livez or /readyz.");
+}

@@ -1,0 +1,49 @@
+import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
+import type { GatewayEnv } from "./gateway-env.ts";
+import { thisIsolate, type Isolate } from "./isolate.ts";
+
+/** What belongs to one request and ends with it. */
+export interface RequestScope {
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  readonly request: Request;
+  readonly env: GatewayEnv;
+  readonly ctx: ExecutionContext;
+  readonly isolate: Isolate;
+  /** Known from classification on. */
+  identifier?: AppliedIdentifier;
+}
+
+export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionContext): RequestScope {
+  const isolate = thisIsolate();
+  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, env, ctx, isolate };
+}
+
+/**
+ * One line for each refusal and failure; served requests are counted, not logged. No header, no query and no
+ * token ever gets here.
+ */
+export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; status: number; detail: string; error?: unknown }): void {
+  const { identifier, requestId, startedAtMs, request } = scope;
+  const line = {
+    time: new Date(startedAtMs).toISOString(),
+    level: entry.status >= 500 ? "error" : "info",
+    requestId,
+    outcome: entry.outcome,
+    status: entry.status,
+    method: request.method,
+    path: pathOf(request.url).slice(0, 200),
+    ...(identifier === undefined ? {} : { service: identifier.service, tenant: identifier.tenant, device: identifier.device, class: identifier.className }),
+    detail: entry.detail,
+    ...(entry.error === undefined ? {} : { error: String(entry.error).slice(0, 500) }),
+  };
+  console.log(JSON.stringify(line));
+}
+
+/** Path without query, from the first slash after the authority. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const query = url.indexOf("?", start);
+  return query === -1 ? url.slice(start) : url.slice(start, query);
+}

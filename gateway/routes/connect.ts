@@ -1,0 +1,81 @@
+import { isRefusalOutcome } from "#shared/errors/outcomes.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { flowOf } from "#shared/identifier/entitlement.ts";
+import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
+import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, SOCKET_REFUSAL_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import type { ActiveConfiguration } from "../configuration-cache.ts";
+import { identify } from "../identity/identify.ts";
+import { admit, type Admitted } from "../lease/admission.ts";
+import { answerRefusal } from "../problem.ts";
+import type { RequestScope } from "../request-scope.ts";
+import { joinUrl } from "../upstream/forward.ts";
+import { outboundHeaders, type OutboundInput } from "../upstream/outbound-headers.ts";
+import { readInboundHeaders, type InboundHeaders } from "../upstream/inbound-headers.ts";
+import type { ServicePath } from "./forward.ts";
+
+export const CONNECT_PREFIX = "/connect/";
+
+/**
+ * `GET /connect/{service}` opens a socket: the verdict comes before the upgrade. `POST` answers the verdict
+ * alone, for browsers, which cannot see why an upgrade was refused.
+ */
+export async function handleConnect(scope: RequestScope, active: ActiveConfiguration, path: ServicePath): Promise<Response> {
+  const inbound = readInboundHeaders(scope.request.headers);
+  if (!inbound.ok) return answerRefusal(scope, inbound);
+  const refused = checkForm(scope, inbound);
+  if (refused !== null) return answerRefusal(scope, refused);
+  const identified = await identify({ inbound, service: path.service, active, audience: scope.env.GATEWAY_NAME, isolate: scope.isolate, nowMs: scope.startedAtMs });
+  if (!identified.ok) return answerRefusal(scope, identified);
+  const { identifier } = identified;
+  scope.identifier = identifier;
+  const admitted = await admit({ scope, identifier, active, kind: "socket" });
+  if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
+  if (scope.request.method === "POST") {
+    admitted.end("admitted-queued");
+    return Response.json({ verdict: "admitted" }, { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } });
+  }
+  const deadlineMs = active.snapshot.configuration.services[identifier.service]?.deadlineMs ?? 0;
+  const { slot } = admitted;
+  const response = await openInShard({ scope, identifier, inbound }, {
+    service: identifier.service,
+    slotId: slot.slotId,
+    holder: scope.isolate.holder,
+    flow: flowOf(identifier),
+    shardId: slot.shardId,
+    upstreamUrl: joinUrl(slot.endpointUrl, path.target),
+    deadlineMs,
+    startedAtMs: scope.startedAtMs,
+  });
+  return response instanceof Response ? response : endRefused(scope, admitted, response);
+}
+
+function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwarded }: InboundHeaders): Refusal | null {
+  if (request.method === "POST") return null;
+  if (request.method !== "GET") return refuse("wrong-method", `Method ${request.method} opens no socket.`, { allow: ["GET", "POST"] });
+  if (!isUpgrade) return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
+  // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
+  if (protocolToken !== null && !forwarded.has("sec-websocket-protocol")) {
+    return refuse("bad-identifier", "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.");
+  }
+  return null;
+}
+
+/** The Shard object has the slot from the moment it answers 101; before that it is ours to end. */
+async function openInShard({ scope, identifier, inbound }: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
+  const { env } = scope;
+  const headers = outboundHeaders({ scope, identifier, inbound });
+  headers.set("upgrade", "websocket");
+  headers.set(SOCKET_ASSIGNMENT_HEADER, JSON.stringify(assignment));
+  const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(assignment.service, assignment.shardId)));
+  const response = await stub.fetch("https://shard/", { headers });
+  if (response.status === 101) return response;
+  const refusal = JSON.parse(response.headers.get(SOCKET_REFUSAL_HEADER) ?? "null") as Refusal | null;
+  await response.body?.cancel();
+  if (refusal === null || !isRefusalOutcome(refusal.outcome)) return refuse("internal", "The Shard object did not say what became of the socket.");
+  return refusal;
+}
+
+function endRefused(scope: RequestScope, admitted: Admitted, refusal: Refusal): Response {
+  admitted.end(refusal.outcome);
+  return answerRefusal(scope, refusal, { isCounted: true });
+}

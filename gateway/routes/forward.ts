@@ -1,0 +1,55 @@
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import type { ActiveConfiguration } from "../configuration-cache.ts";
+import { identify } from "../identity/identify.ts";
+import { admit } from "../lease/admission.ts";
+import { answerRefusal } from "../problem.ts";
+import type { RequestScope } from "../request-scope.ts";
+import { forward } from "../upstream/forward.ts";
+import { readInboundHeaders } from "../upstream/inbound-headers.ts";
+
+export const FORWARD_PREFIX = "/s/";
+
+/** fetch() cannot send these, and a proxy for single services has no use for them. */
+const METHODS_REFUSED = new Set(["CONNECT", "TRACE", "TRACK"]);
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/** `/s/{service}/…`: verify, classify, admit, forward. */
+export async function handleForward(scope: RequestScope, active: ActiveConfiguration, path: ServicePath): Promise<Response> {
+  const inbound = readInboundHeaders(scope.request.headers);
+  if (!inbound.ok) return answerRefusal(scope, inbound);
+  const refused = checkForm(scope, inbound.isUpgrade, path);
+  if (refused !== null) return answerRefusal(scope, refused);
+  const identifying = identify({ inbound, service: path.service, active, audience: scope.env.GATEWAY_NAME, isolate: scope.isolate, nowMs: scope.startedAtMs });
+  const identified = identifying instanceof Promise ? await identifying : identifying;
+  if (!identified.ok) return answerRefusal(scope, identified);
+  const { identifier } = identified;
+  scope.identifier = identifier;
+  const service = active.snapshot.configuration.services[identifier.service];
+  if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
+  const admitted = await admit({ scope, identifier, active, kind: "request" });
+  if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
+  const response = await forward({ scope, identifier, inbound, service, admitted, target: path.target });
+  return response instanceof Response ? response : answerRefusal(scope, response, { isCounted: true });
+}
+
+function checkForm({ request }: RequestScope, isUpgrade: boolean, { service }: ServicePath): Refusal | null {
+  if (METHODS_REFUSED.has(request.method)) return refuse("wrong-method", `Method ${request.method} is not forwarded.`, { allow: METHODS });
+  if (isUpgrade) return refuse("unknown-route", `Sockets are opened at /connect/${service}, not here.`);
+  return null;
+}
+
+export interface ServicePath {
+  readonly service: string;
+  /** Path below the service and query; empty, or starting with / or ?. */
+  readonly target: string;
+}
+
+/** Splits `{prefix}{service}{target}` off a URL, without parsing the whole. */
+export function parseServicePath(url: string, prefix: string): ServicePath | null {
+  const pathStart = url.indexOf("/", url.indexOf("://") + 3);
+  if (pathStart === -1 || !url.startsWith(prefix, pathStart)) return null;
+  const serviceStart = pathStart + prefix.length;
+  const end = url.slice(serviceStart).search(/[/?#]/);
+  const service = end === -1 ? url.slice(serviceStart) : url.slice(serviceStart, serviceStart + end);
+  return service === "" ? null : { service, target: end === -1 ? "" : url.slice(serviceStart + end) };
+}

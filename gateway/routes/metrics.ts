@@ -1,0 +1,28 @@
+import { Hono } from "hono";
+import { refuse } from "#shared/errors/refusal.ts";
+import { poolName, type PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { AppEnv } from "../app-env.ts";
+import { renderMetrics } from "../metrics/render.ts";
+import { isOperator } from "../middleware/operator-only.ts";
+import { answerRefusal } from "../problem.ts";
+
+/** Pools asked at the same time. */
+const CONCURRENCY_MAX = 32;
+
+/** Prometheus text: what the pools counted, and what this isolate has not reported yet. Open on loopback only. */
+export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
+  const credential = /^bearer +(\S+) *$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
+  if (c.env.IS_LOOPBACK !== "true" && !(await isOperator(credential, c.env.OPERATOR_KEY_SHA256))) {
+    return answerRefusal(c.var.scope, refuse("unauthorized", "Metrics are the operator's: expected Authorization: Bearer <operator key>."));
+  }
+  const { isolate, startedAtMs, env } = c.var.scope;
+  const { snapshot } = await isolate.configuration.refresh(env, startedAtMs);
+  const services = Object.keys(snapshot.configuration.services);
+  const pools: PoolStats[] = [];
+  for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
+    const batch = services.slice(start, start + CONCURRENCY_MAX);
+    pools.push(...(await Promise.all(batch.map((service) => env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, snapshot.version)))));
+  }
+  const text = renderMetrics({ pools, edgeOutcomes: isolate.peekEdgeCounts(), configurationVersion: snapshot.version, verifiedTokenCount: isolate.verifiedTokens.size });
+  return c.text(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+});

@@ -1,0 +1,61 @@
+// Builds what runs: the Wasm (wasm/build) and the Worker's bundle for workerd (dist).
+import { execFile } from "node:child_process";
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { build as bundle } from "esbuild";
+import { ROOT } from "./root.ts";
+
+export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
+export const BUNDLE_FOLDER = join(ROOT, "dist");
+export const BUNDLE_FILE = join(BUNDLE_FOLDER, "worker.js");
+
+/** Builds Wasm and bundle. */
+export async function build(): Promise<void> {
+  await buildWasm();
+  await buildBundle();
+}
+
+/** Compiles the kernels, unless the result is newer than every source. */
+export async function buildWasm(): Promise<void> {
+  const sources = (await readdir(join(ROOT, "wasm/assembly"), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const newest = Math.max(...(await Promise.all([...sources, join(ROOT, "asconfig.json")].map(changedAtMs))));
+  if ((await changedAtMs(WASM_FILE)) > newest) return;
+  await mkdir(join(ROOT, "wasm/build"), { recursive: true });
+  await promisify(execFile)(process.execPath, [join(ROOT, "node_modules/assemblyscript/bin/asc.js"), "--config", "asconfig.json"], {
+    cwd: ROOT,
+  });
+}
+
+/** One ES module beside the .wasm it imports; what workerd itself provides stays outside. */
+export async function buildBundle(): Promise<void> {
+  await bundle({
+    absWorkingDir: ROOT,
+    entryPoints: ["gateway/worker.ts"],
+    outfile: BUNDLE_FILE,
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["workerd", "worker", "import"],
+    target: "es2024",
+    minify: true,
+    keepNames: true,
+    sourcemap: "linked",
+    external: ["cloudflare:*", "node:*"],
+    loader: { ".wasm": "copy" },
+    assetNames: "[name]",
+    logLevel: "warning",
+  });
+}
+
+async function changedAtMs(file: string): Promise<number> {
+  return stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => -1,
+  );
+}
+
+if (import.meta.main) await build();

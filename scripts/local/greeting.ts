@@ -1,0 +1,46 @@
+import type { Configuration } from "#shared/config/schema.ts";
+import type { DemoProcess } from "./demo-process.ts";
+
+export interface GreetingInput {
+  readonly url: string;
+  readonly version: number;
+  readonly configuration: Configuration;
+  readonly backends: readonly Pick<DemoProcess, "service" | "url">[];
+  /** ` --state DIR` where it is not the default. */
+  readonly stateOption: string;
+  readonly notes: readonly string[];
+}
+
+/** What runs, and three lines to paste into another terminal. */
+export function greet({ url, version, configuration, backends, stateOption, notes }: GreetingInput): string {
+  const example = exampleOf(configuration);
+  const lines = [
+    "",
+    `Tidegate listens on ${url} (configuration version ${version}; services ${Object.keys(configuration.services).join(", ") || "none"})`,
+    ...backends.map((backend) => `  demo backend of ${backend.service}: ${backend.url}`),
+    ...notes.map((note) => `  ${note}`),
+    "",
+  ];
+  if (example !== null) {
+    const { tenant, service, className } = example;
+    lines.push(
+      "Try, in another terminal, from this folder:",
+      "",
+      `  T=$(npx tidegate token --tenant ${tenant} --device d-1 --service ${service} --class ${className}${stateOption})`,
+      `  curl -H "Authorization: Bearer $T" ${url}/s/${service}/hello`,
+      `  npx tidegate socket --service ${service} --token "$T" --url ${url} --message hello`,
+      "",
+    );
+  }
+  return [...lines, "Ctrl-C stops everything."].join("\n");
+}
+
+/** A tenant, service and class that go together: the first that are configured. */
+function exampleOf({ tenants }: Configuration): { tenant: string; service: string; className: string } | null {
+  for (const { tenant, services } of Object.values(tenants)) {
+    for (const [service, quotas] of Object.entries(services)) {
+      for (const className of Object.keys(quotas)) return { tenant, service, className };
+    }
+  }
+  return null;
+}

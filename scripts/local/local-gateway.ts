@@ -1,0 +1,123 @@
+// Everything `npm start` runs, as one thing to start and to stop.
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join, relative, resolve } from "node:path";
+import { applyConfiguration } from "#cli/commands/apply.ts";
+import { configurationError, readConfigurationFolder, resolveStateKeys } from "#cli/configuration-folder.ts";
+import { callGateway } from "#cli/gateway-api.ts";
+import { CliError } from "#cli/output.ts";
+import { openState, type State } from "#cli/state.ts";
+import { validateConfiguration, type ConfigurationDocument } from "#shared/config/validate.ts";
+import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { build } from "../build.ts";
+import { ROOT } from "../root.ts";
+import { demoEndpointsOf, startDemoProcess, type DemoProcess } from "./demo-process.ts";
+import { startGatewayProcess, type GatewayProcess } from "./gateway-process.ts";
+import { greet } from "./greeting.ts";
+
+export interface LocalGatewayOptions {
+  readonly port: number;
+  /** Null: the embedded default, where nothing was applied yet. */
+  readonly configFolder: string | null;
+  readonly stateFolder: string;
+  readonly isFresh: boolean;
+  readonly hasBackend: boolean;
+}
+
+const HOST = "127.0.0.1";
+const CONFIG_FOLDER_DEFAULT = join(ROOT, "config");
+/** What --fresh removes: what we put there, and nothing else that may be in the folder. */
+const STATE_ENTRIES = ["objects", "keys", "operator.key", "gateway.json", "workerd.capnp"];
+
+export class LocalGateway {
+  readonly #options: LocalGatewayOptions;
+  readonly #stateFolder: string;
+  readonly #state: State;
+  #gateway: GatewayProcess | null = null;
+  readonly #backends: DemoProcess[] = [];
+  readonly #ended = Promise.withResolvers<"gateway-ended">();
+  #ownsState = false;
+
+  constructor(options: LocalGatewayOptions) {
+    this.#options = options;
+    this.#stateFolder = resolve(options.stateFolder);
+    this.#state = openState(this.#stateFolder);
+  }
+
+  /** Settles when the gateway's process ends by itself. */
+  get ended(): Promise<"gateway-ended"> {
+    return this.#ended.promise;
+  }
+
+  async start(): Promise<{ url: string; greeting: string }> {
+    const { port, configFolder, isFresh, hasBackend } = this.#options;
+    await this.#takeState();
+    if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
+    const documents = await this.#readConfiguration(configFolder ?? CONFIG_FOLDER_DEFAULT);
+    if (port !== 0 && (await isListening(port))) throw new CliError(`Cannot listen on ${HOST}:${port}: something does already, expected a free port (npm start -- --port N)`);
+    await build();
+    const operatorKey = await this.#state.ensureOperatorKey();
+    const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, onLog: (line) => console.log(line) });
+    this.#gateway = gateway;
+    void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
+    const notes = await this.#configure(gateway.url, operatorKey, documents);
+    await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, { mode: 0o600 });
+    const { json } = await callGateway({ url: gateway.url, path: "/v1/config", bearer: operatorKey });
+    const { configuration, version } = json as Snapshot;
+    if (hasBackend) for (const endpoint of demoEndpointsOf(configuration)) this.#backends.push(await startDemoProcess(endpoint));
+    const stateOption = this.#options.stateFolder === ".tidegate" ? "" : ` --state ${relative(process.cwd(), this.#stateFolder) || "."}`;
+    return { url: gateway.url, greeting: greet({ url: gateway.url, version, configuration, backends: this.#backends, stateOption, notes }) };
+  }
+
+  /** Stops everything that was started, in any state. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#gateway?.stop(), ...this.#backends.map((backend) => backend.stop())]);
+    if (this.#ownsState) await rm(join(this.#stateFolder, "gateway.json"), { force: true });
+  }
+
+  async #readConfiguration(folder: string): Promise<readonly ConfigurationDocument[]> {
+    const { documents, lineOf } = await readConfigurationFolder(folder);
+    const validated = validateConfiguration(documents);
+    if (!validated.ok) throw configurationError(`Cannot start with configuration ${relative(process.cwd(), folder) || "."}`, validated.errors, lineOf);
+    return documents;
+  }
+
+  /** Applies the folder where it was named, or where nothing was applied before; what an operator applied stays. */
+  async #configure(url: string, operatorKey: string, documents: readonly ConfigurationDocument[]): Promise<string[]> {
+    const { json } = await callGateway({ url, path: "/v1/config", bearer: operatorKey });
+    const { version } = json as Snapshot;
+    if (version > 0 && this.#options.configFolder === null) return [`Version ${version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`];
+    const applied = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, this.#state) });
+    if (!applied.ok) throw configurationError("Cannot start: the gateway refused the configuration", applied.errors);
+    return applied.warnings.map(({ file, message }) => `${file}: ${message}`);
+  }
+
+  /** One gateway per state folder: two would each believe they own its objects. */
+  async #takeState(): Promise<void> {
+    const other = await readFile(join(this.#stateFolder, "gateway.json"), "utf8").then(
+      (text) => JSON.parse(text) as { url?: string; pid?: number },
+      () => null,
+    );
+    if (other?.pid !== undefined && isAlive(other.pid) && other.url !== undefined && (await isListening(Number(new URL(other.url).port)))) {
+      throw new CliError(`Cannot use state folder ${this.#stateFolder}: the gateway at ${other.url} has it, expected it to be stopped (or another --state DIR)`);
+    }
+    this.#ownsState = true;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const { promise, resolve: settle } = Promise.withResolvers<boolean>();
+  const socket = connect({ host: HOST, port });
+  socket.on("connect", () => settle(true)).on("error", () => settle(false));
+  const isOpen = await promise;
+  socket.destroy();
+  return isOpen;
+}

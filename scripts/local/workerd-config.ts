@@ -1,0 +1,80 @@
+// The gateway as a workerd of this machine: the bundle, three namespaces of objects on disk, one socket.
+import { readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { ROOT } from "../root.ts";
+
+export interface WorkerdConfigInput {
+  /** Where the text will be: workerd finds embedded files relative to it. */
+  readonly configFile: string;
+  readonly bundleFile: string;
+  readonly wasmFile: string;
+  readonly objectsFolder: string;
+  readonly host: string;
+  readonly port: number;
+  readonly operatorKeySha256: string;
+}
+
+/** The socket whose port workerd reports once it listens. */
+export const SOCKET_NAME = "http";
+
+const OBJECT_CLASSES = [
+  { binding: "POOL", className: "ServicePool" },
+  { binding: "SHARD", className: "Shard" },
+  { binding: "REGISTRY", className: "Registry" },
+] as const;
+
+/** Configuration for `workerd serve`, in Cap'n Proto's text form. */
+export async function workerdConfig(input: WorkerdConfigInput): Promise<string> {
+  const { compatibilityDate, compatibilityFlags, gatewayName } = await readWranglerFacts();
+  const near = (file: string): string => text(relative(dirname(input.configFile), file));
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "gateway", worker = .gateway),
+    (name = "objects", disk = (path = ${text(input.objectsFolder)}, writable = true)),
+    # Private addresses too: the demo backend is on this machine.
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+  ],
+  sockets = [(name = ${text(SOCKET_NAME)}, address = ${text(`${input.host}:${input.port}`)}, http = (), service = "gateway")],
+);
+
+const gateway :Workerd.Worker = (
+  modules = [
+    (name = "worker.js", esModule = embed ${near(input.bundleFile)}),
+    (name = "tidegate.wasm", wasm = embed ${near(input.wasmFile)}),
+  ],
+  compatibilityDate = ${text(compatibilityDate)},
+  compatibilityFlags = [${compatibilityFlags.map(text).join(", ")}],
+  bindings = [
+    (name = "GATEWAY_NAME", text = ${text(gatewayName)}),
+    (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
+    (name = "IS_LOOPBACK", text = "true"),
+${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
+  ],
+  durableObjectNamespaces = [
+${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", uniqueKey = "tidegate-${className}", enableSql = true),`).join("\n")}
+  ],
+  durableObjectStorage = (localDisk = "objects"),
+);
+`;
+}
+
+/** Date and flags are said in wrangler.toml alone. */
+async function readWranglerFacts(): Promise<{ compatibilityDate: string; compatibilityFlags: string[]; gatewayName: string }> {
+  const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const find = (pattern: RegExp): string => {
+    const found = pattern.exec(toml)?.[1];
+    if (found === undefined) throw new Error(`Cannot read wrangler.toml: no line matches ${String(pattern)}`);
+    return found;
+  };
+  return {
+    compatibilityDate: find(/^compatibility_date = "([\d-]+)"/m),
+    compatibilityFlags: JSON.parse(find(/^compatibility_flags = (\[.*\])/m)) as string[],
+    gatewayName: find(/^GATEWAY_NAME = "(.+)"/m),
+  };
+}
+
+function text(value: string): string {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,151 @@
+// The shape of the operator's YAML: one schema per kind of file, the source of the types, of the published
+// JSON Schemas (config/schema/) and of every message about a mistake. Keys carry their units.
+import { z } from "zod";
+import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
+import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
+import { checkEndpointUrl } from "./endpoint-url.ts";
+
+const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
+const ratio = z.number().min(0).max(1);
+const urgency = z.int().min(URGENCY_FIRST).max(URGENCY_LAST);
+const weight = z.int().min(1).max(1_000);
+
+/** Cloudflare's location hints. */
+const region = z.enum(["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]);
+
+const classShape = z.strictObject({
+  weight: weight.describe("Share under contention, against the other classes."),
+  reserve: ratio.default(0).describe("Part of the slots kept for this class; lent out while it does not want them."),
+  urgencyMin: urgency.default(URGENCY_FIRST).describe("Most urgent value that the class may claim: 0 first, 7 last."),
+});
+
+/** config/classes.yaml: highest class first. */
+export const classesFileSchema = z.strictObject({
+  classes: z.record(name, classShape).describe("The operator's classes, highest first."),
+});
+
+const endpointSchema = z
+  .strictObject({
+    url: z.string().max(2_048).describe("https://…, or http:// to this machine; what the device asks for is appended to its path."),
+    capacity: z.int().min(1).max(LIMITS.capacityMax).describe("Requests and sockets in flight that the endpoint can take."),
+    region: region.optional(),
+    provider: z.string().max(63).default("static"),
+    pricePerHour: z.number().min(0).default(0),
+    allowInsecure: z.boolean().default(false).describe("Permits http:// and IP addresses beyond this machine."),
+  })
+  .superRefine((endpoint, context) => {
+    const fault = checkEndpointUrl(endpoint.url, endpoint.allowInsecure);
+    if (fault) context.addIssue({ code: "custom", path: ["url"], message: fault });
+  });
+
+const shardsSchema = z
+  .strictObject({
+    sizeMin: z.int().min(1).max(LIMITS.shardSizeMax).default(10),
+    sizeMax: z.int().min(1).max(LIMITS.shardSizeMax).default(50),
+    countMin: z.int().min(0).max(LIMITS.shardCountMax).default(1),
+    countMax: z.int().min(1).max(LIMITS.shardCountMax).default(40),
+  })
+  .superRefine((shards, context) => {
+    if (shards.sizeMin > shards.sizeMax) context.addIssue({ code: "custom", path: ["sizeMin"], message: `at most sizeMax (${shards.sizeMax})` });
+    if (shards.countMin > shards.countMax) context.addIssue({ code: "custom", path: ["countMin"], message: `at most countMax (${shards.countMax})` });
+  });
+
+export const serviceFileSchema = z.strictObject({
+  service: name.describe("The service's name: /s/{service}/… forwards to it."),
+  endpoints: z.array(endpointSchema).max(LIMITS.endpointCountMax),
+  classes: z
+    .record(name, z.strictObject({ weight: weight.optional(), reserve: ratio.optional() }))
+    .default({})
+    .describe("Overrides of weight and reserve for this service."),
+  shards: shardsSchema.prefault({}),
+  balance: z.enum(["rendezvous", "roundRobin", "leastConnections", "twoChoices"]).default("rendezvous"),
+  affinity: z
+    .string()
+    .regex(/^(device|session|none|header:[A-Za-z0-9-]{1,64})$/, "device, session, none or header:<name>")
+    .default("device"),
+  deadlineMs: z.int().min(1).max(LIMITS.deadlineMsMax).default(10 * SECOND_MS).describe("From a request's arrival to its endpoint's response headers."),
+  requestDurationMsMax: z.int().min(1).max(LIMITS.requestDurationMsMax).default(5 * MINUTE_MS).describe("From a request's arrival to its last body byte."),
+  bodyBytesMax: z.int().min(0).max(LIMITS.bodyBytesMax).default(100 * MIB_BYTES),
+  retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
+  sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
+  forecast: z
+    .strictObject({
+      seasonsMs: z.array(z.int().min(MINUTE_MS).max(366 * DAY_MS)).max(4).default([DAY_MS, 7 * DAY_MS]),
+      timeZone: z.string().max(64).default("UTC"),
+      events: z
+        .array(
+          z.strictObject({
+            name: z.string().max(63),
+            start: z.iso.datetime({ offset: true }),
+            end: z.iso.datetime({ offset: true }),
+            uplift: z.number().positive().max(1_000).default(1),
+          }),
+        )
+        .max(1_000)
+        .default([]),
+    })
+    .prefault({}),
+  provisioning: z
+    .strictObject({
+      mode: z.enum(["shadow", "act"]).default("shadow"),
+      shortfallRatio: ratio.default(0.001),
+      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1),
+      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8),
+      costPerHourMax: z.number().min(0).default(5),
+      drainPrice: z.number().min(0).default(0),
+      startMsPrior: z.int().min(0).max(DAY_MS).default(30 * SECOND_MS),
+    })
+    .prefault({}),
+});
+
+const base64Url = z.string().regex(/^[A-Za-z0-9_-]{1,256}$/, "base64url");
+const keyId = z.string().min(1).max(128);
+
+/** Public keys only, each pinned to one algorithm: a token that names another is refused. */
+const publicKeySchema = z.discriminatedUnion("kty", [
+  z.strictObject({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), alg: z.literal("EdDSA"), kid: keyId, x: base64Url, use: z.literal("sig").optional() }),
+  z.strictObject({ kty: z.literal("EC"), crv: z.literal("P-256"), alg: z.literal("ES256"), kid: keyId, x: base64Url, y: base64Url, use: z.literal("sig").optional() }),
+]);
+
+const quotaSchema = z.strictObject({
+  slots: z.int().min(0).max(LIMITS.capacityMax).optional(),
+  ratePerSecond: z.int().min(0).max(10_000_000).optional(),
+  burst: z.int().min(0).max(10_000_000).optional(),
+  bandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  queueLengthMax: z.int().min(0).max(100_000).optional(),
+  waitMsMax: z.int().min(0).max(LIMITS.deadlineMsMax).optional(),
+  mode: z.enum(["enforce", "shadow"]).default("enforce"),
+});
+
+export const tenantFileSchema = z.strictObject({
+  tenant: name.describe("The tenant's name: the iss of its tokens."),
+  weight: weight.default(1).describe("Share inside a class, against the other tenants."),
+  keys: z
+    .union([
+      z.strictObject({ state: z.literal(true) }),
+      z.strictObject({ jwks: z.array(publicKeySchema).min(1).max(LIMITS.keysPerTenantMax) }),
+    ])
+    .describe("{ state: true }: generated into the state folder at the first start; or { jwks: [public keys] }."),
+  services: z.record(name, z.record(name, quotaSchema)).describe("service → class → quota; what is not listed is forbidden."),
+});
+
+export type ClassesFile = z.infer<typeof classesFileSchema>;
+export type ServiceConfig = z.infer<typeof serviceFileSchema>;
+export type TenantConfig = z.infer<typeof tenantFileSchema>;
+export type EndpointConfig = ServiceConfig["endpoints"][number];
+export type ClassConfig = ClassesFile["classes"][string];
+export type PublicKey = z.infer<typeof publicKeySchema>;
+
+/** Everything that is applied together; a version of it is immutable. */
+export interface Configuration {
+  /** Highest class first. */
+  readonly classes: Readonly<Record<string, ClassConfig>>;
+  readonly services: Readonly<Record<string, ServiceConfig>>;
+  readonly tenants: Readonly<Record<string, TenantConfig>>;
+}
+
+/** 0 is the highest class; undefined: not configured. */
+export function classRankOf(configuration: Configuration, className: string): number | undefined {
+  const rank = Object.keys(configuration.classes).indexOf(className);
+  return rank === -1 ? undefined : rank;
+}

@@ -1,0 +1,25 @@
+import type { Configuration } from "../config/schema.ts";
+import type { ConfigurationDocument, ConfigurationFault, ConfigurationWarning } from "../config/validate.ts";
+
+/** One immutable version of the configuration. 0: nothing was ever applied. */
+export interface Snapshot {
+  readonly version: number;
+  readonly appliedAtMs: number;
+  /** SHA-256 over the configuration, hexadecimal. */
+  readonly digest: string;
+  readonly configuration: Configuration;
+}
+
+export type ApplyAnswer =
+  | { readonly ok: true; readonly version: number; readonly changed: boolean; readonly warnings: readonly ConfigurationWarning[] }
+  | { readonly ok: false; readonly errors: readonly ConfigurationFault[] };
+
+export interface RegistryRpc {
+  /** The current version, or null where the caller has it already. */
+  snapshot(versionKnown: number): Promise<Snapshot | null> | Snapshot | null;
+  /** Validates whole; then the next version, or every fault and no change. */
+  apply(documents: readonly ConfigurationDocument[]): Promise<ApplyAnswer> | ApplyAnswer;
+}
+
+/** There is one Registry per gateway. */
+export const REGISTRY_NAME = "registry";

@@ -1,0 +1,28 @@
+// How the edge hands an admitted socket to its Shard object: one internal header on the upgrade request,
+// which devices cannot set (the edge strips every tidegate-* header on the way in).
+
+/** Carries a SocketAssignment as JSON, from the edge to the Shard object only. */
+export const SOCKET_ASSIGNMENT_HEADER = "tidegate-socket-assignment";
+/** Carries a Refusal as JSON, from the Shard object to the edge only, on a response that is not 101. */
+export const SOCKET_REFUSAL_HEADER = "tidegate-socket-refusal";
+
+export interface SocketAssignment {
+  readonly service: string;
+  readonly slotId: string;
+  /** The edge isolate that acquired the slot. */
+  readonly holder: string;
+  readonly flow: string;
+  readonly shardId: string;
+  /** Where the endpoint's own socket is: http(s) URL with path and query. */
+  readonly upstreamUrl: string;
+  /** Until the endpoint has answered the upgrade. */
+  readonly deadlineMs: number;
+  readonly startedAtMs: number;
+}
+
+export interface ShardRpc {
+  /** Of these slots, those that a living socket holds here. */
+  held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
+}
+
+export const shardObjectName = (service: string, shardId: string): string => `${service}/${shardId}`;

@@ -1,0 +1,35 @@
+// Runs the command line inside the test: the same main(), with streams that remember.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { onTestFinished } from "vitest";
+import { main } from "#cli/main.ts";
+
+export interface CliRun {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function runCli(
+  argv: readonly string[],
+  { stdin = "", environment = {} }: { stdin?: string; environment?: Record<string, string> } = {},
+): Promise<CliRun> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const said = Promise.all([text(stdout), text(stderr)]);
+  const exitCode = await main(argv, { stdin: Readable.from([stdin], { objectMode: false }), stdout, stderr, environment });
+  stdout.end();
+  stderr.end();
+  const [out, error] = await said;
+  return { exitCode, stdout: out, stderr: error };
+}
+
+/** A folder for this test alone. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
