@@ -72,7 +72,7 @@ export function parseCommandLine<const T extends OptionTable>(
   return { values: valuesOf(program, options, given), positionals: places };
 }
 
-export function usageError(program: string, found: string, expected: string): CliError {
+function usageError(program: string, found: string, expected: string): CliError {
   return new CliError(`Cannot run ${program}: ${found}, expected ${expected} (see ${program} --help)`, {
     exitCode: EXIT_USAGE,
   });

@@ -1,10 +1,11 @@
 // What every command has in common: a table of options, --help, --json, and a place to say things.
+import type { Readable } from "node:stream";
 import { describeOptions, parseCommandLine, type OptionTable, type OptionValues } from "./arguments.ts";
 import { EXIT_OK, Output, type TextStream } from "./output.ts";
 
 /** The process around a command. */
 export interface Surroundings {
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   readonly stdout: TextStream;
   readonly stderr: TextStream;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -23,7 +24,7 @@ export interface Invocation<T extends OptionTable> {
   readonly values: OptionValues<T>;
   readonly positionals: readonly string[];
   readonly output: Output;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   readonly environment: Surroundings["environment"];
 }
 
@@ -61,7 +62,7 @@ export function defineCommand<const T extends OptionTable>(shape: CommandShape<T
           return EXIT_OK;
         }
         const { values, positionals: places } = parseCommandLine(argv, { program: `tidegate ${name}`, options, positionals });
-        return await shape.run({ values: values as OptionValues<T>, positionals: places, output, stdin, environment });
+        return await shape.run({ values, positionals: places, output, stdin, environment });
       } catch (error) {
         return output.fail(error);
       }

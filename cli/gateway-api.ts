@@ -66,7 +66,7 @@ export async function findGateway(
 }
 
 /** Without the slash at its end, so that a path can follow. */
-export function checkGatewayUrl(text: string): string {
+function checkGatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (
     url === null ||

@@ -1,5 +1,7 @@
 /** The candidate that `name` was probably meant to be, or null when none is close. */
 export function nearestName(name: string, candidates: readonly string[]): string | null {
+  const beginnings = candidates.filter((candidate) => name !== "" && candidate.startsWith(name));
+  if (beginnings.length === 1) return beginnings[0] ?? null;
   let nearest: string | null = null;
   // A third of the letters may be wrong: enough for a slip, too little for another word.
   let distanceMin = Math.max(1, Math.floor(name.length / 3)) + 1;

@@ -11,7 +11,7 @@ export interface Progress {
 const REDRAW_INTERVAL_MS = 100;
 /** Without a terminal nobody watches: a line now and then, for the log. */
 const LINE_INTERVAL_MS = 10 * SECOND_MS;
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 16;
 const COLUMNS_DEFAULT = 80;
 
 /** A bar that redraws itself on a terminal; elsewhere an occasional line. */

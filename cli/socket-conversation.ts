@@ -1,13 +1,13 @@
 // One WebSocket from opening to close: every message sent gets one answer.
 import { socketProtocols, socketUrl } from "./socket-address.ts";
 
-export interface Conversation {
+export interface ConversationOptions {
   /** The gateway's. */
   readonly url: string;
   readonly service: string;
   readonly token: string;
   readonly messages: AsyncIterable<string>;
-  /** For the opening, and for the answers that are missing once every message is sent. */
+  /** For the opening, for the answers that are missing once every message is sent, and for the close. */
   readonly timeoutMs: number;
   readonly print: (data: string | ArrayBuffer) => void;
 }
@@ -23,70 +23,89 @@ const CLOSE_NORMAL = 1000;
 const UNANSWERED_MAX = 100;
 
 /** Sends all messages, prints all answers, closes. Rejects only where `messages` does. */
-export async function holdConversation({ url, service, token, messages, timeoutMs, print }: Conversation): Promise<Ending> {
-  const socket = new WebSocket(socketUrl(url, service), socketProtocols(token));
-  socket.binaryType = "arraybuffer";
-  const ending = Promise.withResolvers<Ending>();
-  let isOpened = false;
-  let sentCount = 0;
-  let answeredCount = 0;
-  let isAllSent = false;
-  let answered = Promise.withResolvers<void>();
-  let timer: NodeJS.Timeout | undefined;
+export async function holdConversation(options: ConversationOptions): Promise<Ending> {
+  return new Conversation(options).hold();
+}
 
-  const closeWhenAnswered = (): void => {
-    if (!isAllSent) return;
-    clearTimeout(timer);
-    if (answeredCount < sentCount) timer = setTimeout(() => finish({ kind: "unanswered", count: sentCount - answeredCount }), timeoutMs);
-    else finish({ kind: "done" });
-  };
-  const finish = (how: Ending): void => {
-    clearTimeout(timer);
-    ending.resolve(how);
-    socket.close(CLOSE_NORMAL);
-  };
-  const sendAll = async (): Promise<void> => {
-    for await (const message of messages) {
-      while (socket.readyState === WebSocket.OPEN && sentCount - answeredCount >= UNANSWERED_MAX) {
-        answered = Promise.withResolvers<void>();
-        await answered.promise;
-      }
-      if (socket.readyState !== WebSocket.OPEN) return;
-      sentCount++;
-      socket.send(message);
+class Conversation {
+  readonly #options: ConversationOptions;
+  readonly #socket: WebSocket;
+  readonly #ending = Promise.withResolvers<Ending>();
+  readonly #closed = Promise.withResolvers<void>();
+  #answered = Promise.withResolvers<void>();
+  #unansweredCount = 0;
+  #isOpened = false;
+  #isAllSent = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ConversationOptions) {
+    this.#options = options;
+    this.#socket = new WebSocket(socketUrl(options.url, options.service), socketProtocols(options.token));
+    this.#socket.binaryType = "arraybuffer";
+    this.#socket.addEventListener("open", () => this.#onOpen());
+    this.#socket.addEventListener("message", ({ data }) => this.#onMessage(data as string | ArrayBuffer)); // As binaryType says.
+    this.#socket.addEventListener("close", (event) => this.#onClose(event));
+  }
+
+  async hold(): Promise<Ending> {
+    this.#endAfterTimeout(() => ({ kind: "not-opened" }));
+    try {
+      return await this.#ending.promise;
+    } finally {
+      clearTimeout(this.#timer);
+      this.#socket.close(CLOSE_NORMAL);
+      // A peer that does not answer our close must not keep the command.
+      this.#timer = setTimeout(() => this.#closed.resolve(), this.#options.timeoutMs);
+      await this.#closed.promise;
+      clearTimeout(this.#timer);
     }
-    isAllSent = true;
-    closeWhenAnswered();
-  };
+  }
 
-  timer = setTimeout(() => finish({ kind: "not-opened" }), timeoutMs);
-  socket.addEventListener("open", () => {
-    isOpened = true;
-    clearTimeout(timer);
-    sendAll().catch((error: unknown) => {
-      ending.reject(error);
-      socket.close(CLOSE_NORMAL);
-    });
-  });
-  socket.addEventListener("message", ({ data }) => {
-    answeredCount++;
-    print(data as string | ArrayBuffer); // As binaryType says.
-    answered.resolve();
-    closeWhenAnswered();
-  });
-  const closed = new Promise<void>((resolve) => {
-    socket.addEventListener("close", ({ code, reason }) => {
-      clearTimeout(timer);
-      answered.resolve();
-      ending.resolve(isOpened ? { kind: "closed", code, reason } : { kind: "not-opened" });
-      resolve();
-    });
-  });
-  const how = await ending.promise;
-  // A peer that does not answer our close must not keep the command.
-  const patience = Promise.withResolvers<void>();
-  const patienceTimer = setTimeout(patience.resolve, timeoutMs);
-  await Promise.race([closed, patience.promise]);
-  clearTimeout(patienceTimer);
-  return how;
+  #onOpen(): void {
+    this.#isOpened = true;
+    clearTimeout(this.#timer);
+    this.#sendAll().catch((error: unknown) => this.#ending.reject(error));
+  }
+
+  #onMessage(data: string | ArrayBuffer): void {
+    this.#unansweredCount--;
+    this.#options.print(data);
+    this.#answered.resolve();
+    this.#endWhenAnswered();
+  }
+
+  #onClose({ code, reason }: { readonly code: number; readonly reason: string }): void {
+    this.#ending.resolve(this.#isOpened ? { kind: "closed", code, reason } : { kind: "not-opened" });
+    this.#answered.resolve();
+    this.#closed.resolve();
+  }
+
+  async #sendAll(): Promise<void> {
+    for await (const message of this.#options.messages) {
+      while (this.#isOpen() && this.#unansweredCount >= UNANSWERED_MAX) {
+        this.#answered = Promise.withResolvers<void>();
+        await this.#answered.promise;
+      }
+      if (!this.#isOpen()) return;
+      this.#unansweredCount++;
+      this.#socket.send(message);
+    }
+    this.#isAllSent = true;
+    this.#endWhenAnswered();
+  }
+
+  #endWhenAnswered(): void {
+    if (!this.#isAllSent) return;
+    if (this.#unansweredCount > 0) this.#endAfterTimeout(() => ({ kind: "unanswered", count: this.#unansweredCount }));
+    else this.#ending.resolve({ kind: "done" });
+  }
+
+  #endAfterTimeout(ending: () => Ending): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ending.resolve(ending()), this.#options.timeoutMs);
+  }
+
+  #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
 }

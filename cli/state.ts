@@ -6,7 +6,7 @@ import { isSystemError } from "./system-error.ts";
 import { CliError } from "./output.ts";
 import { generateTenantKeys, readTenantKeys, type TenantKeys } from "./tenant-keys.ts";
 
-export const STATE_FOLDER_DEFAULT = ".tidegate";
+const STATE_FOLDER_DEFAULT = ".tidegate";
 export const GATEWAY_URL_DEFAULT = "http://127.0.0.1:8787";
 
 const FOLDER_MODE = 0o700;

@@ -19,6 +19,8 @@ const OWN_NODE = join(ROOT, "node_modules/node/bin/node");
 const ANCESTOR_POLL_MS = 500;
 const INSTALL_MS_MAX = 15 * 60_000;
 
+let hasLock = false;
+
 if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
   fail(`Cannot run on Node ${process.versions.node}: expected ${NODE_MAJOR_MIN} or later`);
 }
@@ -54,6 +56,7 @@ async function takeLock() {
   for (;;) {
     try {
       mkdirSync(LOCK_FOLDER);
+      hasLock = true;
       writeFileSync(join(LOCK_FOLDER, "pid"), String(process.pid));
       return;
     } catch (error) {
@@ -61,7 +64,7 @@ async function takeLock() {
     }
     const owner = Number(existsSync(join(LOCK_FOLDER, "pid")) ? readFileSync(join(LOCK_FOLDER, "pid"), "utf8") : 0);
     if (owner > 0 && !isAlive(owner)) rmSync(LOCK_FOLDER, { recursive: true, force: true });
-    else if (Date.now() > giveUpAtMs) fail(`Cannot install: another installation holds ${LOCK_FOLDER}, expected it to end`);
+    else if (Date.now() > giveUpAtMs) throw new Error(`Cannot install: another installation holds ${LOCK_FOLDER}, expected it to end`);
     else await new Promise((resolve) => setTimeout(resolve, ANCESTOR_POLL_MS));
   }
 }
@@ -105,5 +108,6 @@ function isAlive(pid) {
 
 function fail(message) {
   console.error(message);
+  if (hasLock) rmSync(LOCK_FOLDER, { recursive: true, force: true });
   process.exit(1);
 }

@@ -77,7 +77,7 @@ Exit code 1 only where nothing could be reached.`,
       throw new CliError(`Cannot drive load: ${state.folder} holds keys of no tenant that ${url} serves, expected at least one`);
     const tokens = new TokenSource({ keys: await keysOf(shares, state), tenants: shares, audience: values.audience });
     output.notice(
-      `replaying ${formatDuration(untilMs - fromMs)} of trace in ${formatDuration(untilMs - fromMs / numbers.speed)} against ${url}`,
+      `replaying ${formatDuration(untilMs - fromMs)} of trace in ${formatDuration((untilMs - fromMs) / numbers.speed)} against ${url}`,
     );
 
     const mix = { tenants: shares, devicesPerTenant, socketsShare };

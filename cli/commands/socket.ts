@@ -1,11 +1,14 @@
-import { createInterface } from "node:readline";
 import { LIMITS, NAME_PATTERN } from "#shared/limits.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { defineCommand } from "../command.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS } from "../gateway-api.ts";
 import { readDurationMs, readPattern } from "../option-values.ts";
+import { boundedLines } from "../lines.ts";
 import { CliError, EXIT_OK, EXIT_USAGE } from "../output.ts";
 import { holdConversation } from "../socket-conversation.ts";
+
+/** A character has at least one byte. */
+const LINE_BOUNDS = { charactersMax: LIMITS.socketMessageBytesMax, tooLong: messageTooLong };
 
 export const socketCommand = defineCommand({
   name: "socket",
@@ -38,15 +41,14 @@ closes once every message was answered. With --json each line is { "data": … }
       });
     }
     const { url } = await findGateway(values, environment);
-    const lines = values.message.length > 0 ? null : createInterface({ input: stdin, crlfDelay: Infinity });
     const ending = await holdConversation({
       url,
       service,
       token,
-      messages: checkSizes(lines ?? values.message),
+      messages: values.message.length > 0 ? checkSizes(values.message) : checkSizes(boundedLines(stdin, LINE_BOUNDS)),
       timeoutMs,
       print: (data) => output.print(output.json ? jsonLine(data) : textLine(data)),
-    }).finally(() => lines?.close());
+    }).finally(() => stdin.destroy()); // A terminal's input would keep the process.
     switch (ending.kind) {
       case "done":
         return EXIT_OK;
@@ -66,11 +68,13 @@ closes once every message was answered. With --json each line is { "data": … }
 
 async function* checkSizes(messages: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
   for await (const message of messages) {
-    const bytes = Buffer.byteLength(message);
-    if (bytes > LIMITS.socketMessageBytesMax)
-      throw new CliError(`Cannot send a message: it has ${bytes} bytes, expected at most ${LIMITS.socketMessageBytesMax}`);
+    if (Buffer.byteLength(message) > LIMITS.socketMessageBytesMax) throw messageTooLong();
     yield message;
   }
+}
+
+function messageTooLong(): CliError {
+  return new CliError(`Cannot send a message: it has more than ${LIMITS.socketMessageBytesMax} bytes, expected at most that`);
 }
 
 /** A refused upgrade looks like any failure to a WebSocket; the same route answers the same verdict to a POST. */

@@ -38,20 +38,21 @@ export class HttpSender {
   /** Sends one request to its end. Never throws: whatever happens is an outcome. */
   async send(request: HttpRequest): Promise<HttpResult> {
     const first = await this.#attempt(request);
-    // The gateway may close an idle connection in the moment it is used again: that says nothing about the gateway.
-    return first === "stale-connection" ? ((await this.#attempt(request, { isLast: true })) as HttpResult) : first;
+    // The gateway may close an idle connection in the moment it is used again: that says nothing about the
+    // gateway. The second attempt has a connection of its own.
+    return first === "stale-connection" ? ((await this.#attempt(request, { isFresh: true })) as HttpResult) : first;
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  #attempt({ method, path, headers, body, signal }: HttpRequest, { isLast = false } = {}): Promise<HttpResult | "stale-connection"> {
+  #attempt({ method, path, headers, body, signal }: HttpRequest, { isFresh = false } = {}): Promise<HttpResult | "stale-connection"> {
     const sentAtMs = performance.now();
     return new Promise((resolve) => {
       let isConnected = false;
       let ending: LoadOutcome | null = null;
-      const client = this.#open(method, path, headers);
+      const client = this.#open({ method, path, headers, isFresh });
       const end = (result: HttpResult | "stale-connection"): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
@@ -67,7 +68,8 @@ export class HttpSender {
       signal.addEventListener("abort", onAbort, { once: true });
       client.on("socket", (socket) => {
         isConnected = !socket.connecting;
-        socket.once("connect", () => (isConnected = true));
+        // Never on a kept connection: it connects no more, and listeners would pile up.
+        if (socket.connecting) socket.once("connect", () => (isConnected = true));
       });
       client.on("response", (response) => {
         readAnswer(response).then(
@@ -76,7 +78,7 @@ export class HttpSender {
         );
       });
       client.on("error", () => {
-        if (ending === null && client.reusedSocket && !isLast) end("stale-connection");
+        if (ending === null && client.reusedSocket && !isFresh) end("stale-connection");
         else fail(ending ?? (isConnected ? "answer-broken" : "unreachable"));
       });
       client.end(body);
@@ -84,10 +86,15 @@ export class HttpSender {
     });
   }
 
-  #open(method: string, path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+  #open({
+    method,
+    path,
+    headers,
+    isFresh,
+  }: Pick<HttpRequest, "method" | "path" | "headers"> & { readonly isFresh: boolean }): ClientRequest {
     const { protocol, hostname, port, pathname } = this.#url;
     const options = {
-      agent: this.#agent,
+      agent: isFresh ? (false as const) : this.#agent,
       method,
       headers,
       hostname: hostname.replace(/^\[|\]$/g, ""),

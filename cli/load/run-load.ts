@@ -53,7 +53,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
       skip: () => tally.skipped++,
       tick: ({ elapsedMs, inFlight }) => {
         const refused = tally.countOf((outcome) => !isAdmitted(outcome));
-        options.progress(elapsedMs / wallMs, `${tally.sent} sent, ${inFlight} in flight, ${refused} not served, ${tally.skipped} skipped`);
+        options.progress(elapsedMs / wallMs, `${tally.sent} sent, ${inFlight} open, ${refused} not served, ${tally.skipped} skipped`);
       },
       signal,
     });

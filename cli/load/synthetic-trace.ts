@@ -47,7 +47,7 @@ export function* syntheticTrace({ startMs, days, stepMs, peak, seed }: Synthetic
 }
 
 /** Share of the peak that the time of day and the day of the week make, from 0 to 1, in UTC. */
-export function seasonLevel(atMs: number): number {
+function seasonLevel(atMs: number): number {
   const hour = timeOfDayMs(atMs) / HOUR_MS;
   const wave = (1 + Math.cos((2 * Math.PI * (hour - BUSIEST_HOUR)) / 24)) / 2;
   return (NIGHT_LEVEL + (1 - NIGHT_LEVEL) * wave ** 1.5) * weekdayLevel(atMs);

@@ -1,5 +1,6 @@
 // A trace on disk, read as a stream: a file of any length, one row in memory at a time.
 import { createReadStream } from "node:fs";
+import { boundedLines } from "../lines.ts";
 import { CliError } from "../output.ts";
 import { isSystemError } from "../system-error.ts";
 import { parseTracePoint, type TracePoint } from "./trace-point.ts";
@@ -61,20 +62,12 @@ export async function* readTrace(file: string): AsyncGenerator<TracePoint> {
 }
 
 async function* readLines(file: string): AsyncGenerator<string> {
-  let rest = "";
+  const tooLong = (): CliError =>
+    new CliError(`Cannot read trace ${file}: it has a line of more than ${LINE_CHARACTERS_MAX} characters, expected ${EXPECTED_ROW}`);
   try {
-    for await (const chunk of createReadStream(file, "utf8") as AsyncIterable<string>) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-      if (rest.length > LINE_CHARACTERS_MAX)
-        throw new CliError(
-          `Cannot read trace ${file}: it has a line of more than ${LINE_CHARACTERS_MAX} characters, expected ${EXPECTED_ROW}`,
-        );
-    }
+    yield* boundedLines(createReadStream(file), { charactersMax: LINE_CHARACTERS_MAX, tooLong });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw new CliError(`Cannot read trace ${file}: ${error.code}, expected a file with ${EXPECTED_ROW}`, { cause: error });
   }
-  if (rest !== "") yield rest;
 }

@@ -42,30 +42,36 @@ export async function admit(input: AdmissionInput): Promise<Admitted | Refusal> 
     kind,
     configurationVersion: active.snapshot.version,
   };
+  // A device that goes away ends its request's context at once, unless somebody still waits: here, for the slot's end.
+  const ended = Promise.withResolvers<void>();
+  scope.ctx.waitUntil(ended.promise);
   const counts = isolate.takeEdgeCounts();
   const askedAtMs = Date.now();
-  const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request, counts)).catch((error: unknown) => {
+  try {
+    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request, counts));
+    isolate.configuration.expire(answer.configurationVersion);
+    if (answer.ok) return { ok: true, slot: answer.slot, waitMs: Date.now() - askedAtMs, ...slotLife(scope, request, ended.resolve) };
+    ended.resolve();
+    return answer;
+  } catch (error) {
     isolate.restoreEdgeCounts(counts);
     // The call may have arrived and its answer not: give back what may be held.
-    scope.ctx.waitUntil(release(scope, { service: identifier.service, flow, outcome: "internal" }));
+    void release(scope, { service: identifier.service, flow, outcome: "internal" }).then(ended.resolve);
     throw error;
-  });
-  isolate.configuration.expire(answer.configurationVersion);
-  if (!answer.ok) return answer;
-  return { ok: true, slot: answer.slot, waitMs: Date.now() - askedAtMs, ...slotLife(scope, identifier.service, flow) };
+  }
 }
 
-function slotLife(scope: RequestScope, service: string, flow: string): Pick<Admitted, "end" | "keepAlive"> {
+function slotLife(scope: RequestScope, { service, flow }: AcquireRequest, onEnded: () => void): Pick<Admitted, "end" | "keepAlive"> {
   let hasEnded = false;
   return {
     end(outcome, latencyMs) {
       if (hasEnded) return;
       hasEnded = true;
-      scope.ctx.waitUntil(release(scope, { service, flow, outcome, ...(latencyMs === undefined ? {} : { latencyMs }) }));
+      void release(scope, { service, flow, outcome, ...(latencyMs === undefined ? {} : { latencyMs }) }).then(onEnded);
     },
     keepAlive() {
       const timer = setInterval(() => {
-        scope.ctx.waitUntil(callPool(scope.env.POOL, service, (pool) => pool.extend(scope.requestId, scope.isolate.holder)).catch(() => undefined));
+        void callPool(scope.env.POOL, service, (pool) => pool.extend(scope.requestId, scope.isolate.holder)).catch(() => undefined);
       }, SLOT_EXTENSION_INTERVAL_MS);
       return () => clearInterval(timer);
     },

@@ -71,12 +71,10 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
       admitted.end(outcome, latencyMs);
     },
   );
-  scope.ctx.waitUntil(
-    done.finally(() => {
-      cutoff.stop();
-      stopKeepingAlive();
-    }),
-  );
+  void done.finally(() => {
+    cutoff.stop();
+    stopKeepingAlive();
+  });
   return new Response(readable, init);
 }
 

@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
+import { KIB_BYTES } from "#shared/units.ts";
 import { readDirectives } from "./directives.ts";
 import { misbehave } from "./faults.ts";
 import { Gauge } from "./gauge.ts";
@@ -46,9 +47,12 @@ export async function startDemoBackend({ service: name, host, port, capacity, de
   const service = name === "echo" ? echoService() : telemetryService();
   const gauge = new Gauge(capacity);
   // No time limits of its own: how long a request may take is the gateway's to decide.
-  const server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
-    serve({ request, response, service, gauge, delayMs, stats }).catch(() => response.destroy());
-  });
+  const server = createServer(
+    { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 60_000, maxHeaderSize: 64 * KIB_BYTES },
+    (request, response) => {
+      serve({ request, response, service, gauge, delayMs, stats }).catch(() => response.destroy());
+    },
+  );
   const sockets = serveSockets({ server, gauge, service, delayMs });
   const stats = (): DemoBackendStats => {
     const { inFlight, inFlightMax, served, overCapacity } = gauge;

@@ -1,7 +1,7 @@
 // The two services: what each answers to a request and to a socket's message.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import { MIB_BYTES } from "#shared/units.ts";
+import { KIB_BYTES, MIB_BYTES } from "#shared/units.ts";
 import type { Directives } from "./directives.ts";
 import { generatedBody } from "./generated-body.ts";
 
@@ -20,6 +20,7 @@ export interface DemoService {
   reply(message: Buffer, isBinary: boolean): Buffer | string;
 }
 
+const ECHO_WHOLE_BYTES_MAX = 64 * KIB_BYTES;
 const TELEMETRY_BYTES_MAX = 10 * MIB_BYTES;
 
 /** Gives back what it gets: bodies as they stream in, else a description of the request. */
@@ -30,10 +31,7 @@ export function echoService(): DemoService {
         response.writeHead(directives.status, { "content-type": "application/octet-stream" });
         return pipeline(generatedBody(directives, signal), response);
       }
-      if (hasBody(request)) {
-        response.writeHead(directives.status, { "content-type": request.headers["content-type"] ?? "application/octet-stream" });
-        return pipeline(request, response);
-      }
+      if (hasBody(request)) return echoBody(request, response, directives.status);
       const { method, headers } = request;
       sendJson(response, directives.status, {
         service: "echo",
@@ -67,6 +65,29 @@ export function telemetryService(): DemoService {
     },
     reply: (message) => JSON.stringify({ accepted: accept(message) }),
   };
+}
+
+/** A small body is answered once it is whole, so that one which breaks off is not answered at all; a large one streams. */
+async function echoBody(request: IncomingMessage, response: ServerResponse, status: number): Promise<void> {
+  const type = { "content-type": request.headers["content-type"] ?? "application/octet-stream" };
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const rest = request[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer, undefined>;
+  while (bytes <= ECHO_WHOLE_BYTES_MAX) {
+    const { done, value } = await rest.next();
+    if (done === true) {
+      response.writeHead(status, { ...type, "content-length": bytes });
+      response.end(Buffer.concat(chunks));
+      return;
+    }
+    chunks.push(value);
+    bytes += value.length;
+  }
+  response.writeHead(status, type);
+  await pipeline(async function* () {
+    yield* chunks;
+    yield* rest;
+  }, response);
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {

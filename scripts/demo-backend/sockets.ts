@@ -1,4 +1,5 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { WebSocketServer, type WebSocket } from "ws";
@@ -75,7 +76,7 @@ function converse(
 }
 
 function resetConnection(connection: Duplex): void {
-  if ("resetAndDestroy" in connection && typeof connection.resetAndDestroy === "function") connection.resetAndDestroy();
+  if (connection instanceof Socket) connection.resetAndDestroy();
   else connection.destroy();
 }
 

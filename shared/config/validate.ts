@@ -74,7 +74,7 @@ export function validateConfiguration(documents: readonly ConfigurationDocument[
       if (urls.indexOf(url) < index) fault(file, ["endpoints", index, "url"], `is ${JSON.stringify(url)} again, expected each endpoint once`);
     }
   }
-  for (const { file, value } of tenants) checkTenant(file, value, configuration, fault);
+  for (const tenant of tenants) checkTenant(tenant, configuration, fault);
   if (errors.length > 0) return { ok: false, errors };
   return { ok: true, configuration, warnings: services.flatMap(({ file, value }) => warningsOf(file, value)) };
 }
@@ -88,7 +88,7 @@ function checkClasses({ file, value }: Named<z.infer<typeof classesFileSchema>>,
   if (reserved > 1 + Number.EPSILON * count) fault(file, ["classes"], `reserves ${reserved} of the slots in all, expected at most 1`);
 }
 
-function checkTenant(file: string, tenant: z.infer<typeof tenantFileSchema>, configuration: Configuration, fault: Fault): void {
+function checkTenant({ file, value: tenant }: Named<z.infer<typeof tenantFileSchema>>, configuration: Configuration, fault: Fault): void {
   for (const [service, quotas] of Object.entries(tenant.services)) {
     checkKnown({ file, path: ["services", service], kind: "service", name: service }, configuration.services, fault);
     for (const className of Object.keys(quotas)) checkKnown({ file, path: ["services", service, className], kind: "class", name: className }, configuration.classes, fault);

@@ -66,8 +66,19 @@ export async function startFakeGateway({
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, upgrades };
 }
 
-export function sendJson(response: ServerResponse, status: number, body: unknown, contentType = "application/json"): void {
-  response.writeHead(status, { "content-type": contentType });
+/** An address where nobody listens: its port was free a moment ago. */
+export async function unusedUrl(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  // Problems say so by their type.
+  const isProblem = typeof body === "object" && body !== null && "type" in body;
+  response.writeHead(status, { "content-type": isProblem ? "application/problem+json" : "application/json" });
   response.end(JSON.stringify(body));
 }
 
@@ -75,5 +86,5 @@ export function sendProblem(
   response: ServerResponse,
   { status, outcome, detail }: { status: number; outcome: string; detail: string },
 ): void {
-  sendJson(response, status, { type: `https://tidegate.example/problems/${outcome}`, status, detail }, "application/problem+json");
+  sendJson(response, status, { type: `https://tidegate.example/problems/${outcome}`, status, detail });
 }

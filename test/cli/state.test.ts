@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { GATEWAY_URL_DEFAULT, openState, stateFolderOf } from "#cli/state.ts";
 import { tenantFileSchema } from "#shared/config/schema.ts";
 import { mintToken, verifyToken, ALGORITHMS } from "#shared/identifier/token.ts";
-import { importJWK, type CryptoKey } from "jose";
+import { importJWK, type CryptoKey, type JWK } from "jose";
 import { temporaryFolder } from "./run-cli.ts";
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
@@ -56,7 +56,7 @@ it.for(ALGORITHMS)("signs with %s what the public key verifies", async (algorith
   });
   const findKey = async (_: string, keyId: string) => {
     const jwk = publicKeys.find(({ kid }) => kid === keyId);
-    return jwk ? { algorithm: jwk.alg, key: (await importJWK(jwk)) as CryptoKey } : null;
+    return jwk ? { algorithm: jwk.alg, key: (await importJWK(jwk as JWK)) as CryptoKey } : null;
   };
   expect(await verifyToken(token, { findKey, audience: "tidegate", nowMs })).toMatchObject({ ok: true });
 });

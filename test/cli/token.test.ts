@@ -1,4 +1,4 @@
-import { importJWK, type CryptoKey } from "jose";
+import { importJWK, type CryptoKey, type JWK } from "jose";
 import { expect, it } from "vitest";
 import { openState } from "#cli/state.ts";
 import { verifyToken, type FindKey } from "#shared/identifier/token.ts";
@@ -11,7 +11,7 @@ async function stateWithAcme(): Promise<{ folder: string; findKey: FindKey }> {
   const { publicKeys } = await openState(folder).ensureTenantKeys("acme");
   const findKey: FindKey = async (tenant, keyId) => {
     const jwk = tenant === "acme" ? publicKeys.find(({ kid }) => kid === keyId) : undefined;
-    return jwk ? { algorithm: jwk.alg, key: (await importJWK(jwk)) as CryptoKey } : null;
+    return jwk ? { algorithm: jwk.alg, key: (await importJWK(jwk as JWK)) as CryptoKey } : null;
   };
   return { folder, findKey };
 }

@@ -1,0 +1,53 @@
+import { env } from "cloudflare:workers";
+import { evictDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import { documentsOf } from "../../support/worker/configuration.ts";
+
+const registryOf = (name: string) => env.REGISTRY.get(env.REGISTRY.idFromName(name));
+
+describe("the Registry", () => {
+  it("begins with version 0 and numbers what is applied from 1", async () => {
+    const registry = registryOf("numbers");
+    expect(await registry.snapshot(-1)).toMatchObject({ version: 0 });
+    expect(await registry.apply(documentsOf([{ service: "a", capacity: 1 }]))).toMatchObject({ ok: true, version: 1, changed: true });
+    expect(await registry.apply(documentsOf([{ service: "a", capacity: 2 }]))).toMatchObject({ ok: true, version: 2, changed: true });
+  });
+
+  it("makes no version of what it says already", async () => {
+    const registry = registryOf("same");
+    await registry.apply(documentsOf([{ service: "a", capacity: 1 }]));
+    expect(await registry.apply(documentsOf([{ service: "a", capacity: 1 }]))).toMatchObject({ ok: true, version: 1, changed: false });
+  });
+
+  it("changes nothing where one document has a fault, and names file, path and expectation", async () => {
+    const registry = registryOf("whole");
+    await registry.apply(documentsOf([{ service: "a", capacity: 1 }]));
+    const refused = await registry.apply(documentsOf([{ service: "a", capacity: 3 }, { service: "b", capacity: 0 }]));
+    expect(refused).toMatchObject({ ok: false, errors: [{ file: "services/b.yaml", path: ["endpoints", 0, "capacity"] }] });
+    expect(await registry.snapshot(-1)).toMatchObject({ version: 1, configuration: { services: { a: { endpoints: [{ capacity: 1 }] } } } });
+  });
+
+  it("takes no keys that only a state folder knows", async () => {
+    const documents = documentsOf([{ service: "a", capacity: 1 }]).map(({ file, document }) =>
+      file.startsWith("tenants/") ? { file, document: { ...(document as object), keys: { state: true } } } : { file, document },
+    );
+    expect(await registryOf("state").apply(documents)).toMatchObject({ ok: false, errors: [{ file: "tenants/acme.yaml", path: ["keys"] }] });
+  });
+
+  it("answers null to whoever knows the version, and keeps it over an eviction", async () => {
+    const registry = registryOf("kept");
+    await registry.apply(documentsOf([{ service: "a", capacity: 1 }]));
+    expect(await registry.snapshot(1)).toBeNull();
+    await evictDurableObject(registry);
+    expect(await registry.snapshot(-1)).toMatchObject({ version: 1, configuration: { services: { a: {} } } });
+  });
+
+  it("refuses a configuration larger than a row can hold", async () => {
+    const services = Array.from({ length: 500 }, (_, index) => ({
+      service: `service-${index}`,
+      capacity: 1,
+      more: { endpoints: Array.from({ length: 30 }, (_unused, number) => ({ url: `https://host-${number}.example/${"x".repeat(100)}`, capacity: 1 })) },
+    }));
+    expect(await registryOf("large").apply(documentsOf(services))).toMatchObject({ ok: false, errors: [{ message: expect.stringContaining("expected at most") as string }] });
+  });
+});
