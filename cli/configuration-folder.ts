@@ -56,17 +56,20 @@ export async function readConfigurationFolder(folder: string): Promise<Configura
 
 /** Puts the public keys of the state folder in the place of `keys: { state: true }`, generating them at the first time. */
 export async function resolveStateKeys(documents: readonly ConfigurationDocument[], state: State): Promise<ConfigurationDocument[]> {
-  return Promise.all(
-    documents.map(async ({ file, document }) => {
-      if (!file.startsWith("tenants/") || !isRecord(document) || !isRecord(document["keys"]) || document["keys"]["state"] !== true)
-        return { file, document };
-      const tenant = document["tenant"];
-      // The name becomes a file's: a bad one is validateConfiguration's to tell.
-      if (typeof tenant !== "string" || !NAME_PATTERN.test(tenant)) return { file, document };
-      const { publicKeys } = await state.ensureTenantKeys(tenant);
-      return { file, document: { ...document, keys: { jwks: publicKeys } } };
-    }),
-  );
+  const resolved: ConfigurationDocument[] = [];
+  // One after another: thousands of tenants at once would run out of file handles.
+  for (const { file, document } of documents) resolved.push({ file, document: await withStateKeys(file, document, state) });
+  return resolved;
+}
+
+async function withStateKeys(file: string, document: unknown, state: State): Promise<unknown> {
+  if (!file.startsWith("tenants/") || !isRecord(document)) return document;
+  const { tenant, keys } = document;
+  if (!isRecord(keys) || keys["state"] !== true) return document;
+  // The name becomes a file's: a bad one is validateConfiguration's to tell.
+  if (typeof tenant !== "string" || !NAME_PATTERN.test(tenant)) return document;
+  const { publicKeys } = await state.ensureTenantKeys(tenant);
+  return { ...document, keys: { jwks: publicKeys } };
 }
 
 /** "services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer" */

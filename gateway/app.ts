@@ -61,5 +61,8 @@ function refuseUnknown(request: Request) {
   const path = pathOf(request.url);
   const allow = METHODS_OF[path];
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
-  return refuse("unknown-route", "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /metrics, /livez or /readyz.");
+  return refuse(
+    "unknown-route",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /metrics, /livez or /readyz.",
+  );
 }

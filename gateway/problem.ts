@@ -4,7 +4,7 @@ import { InvariantError } from "#shared/assert.ts";
 import { REFUSALS } from "#shared/errors/outcomes.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
-import { wholeSeconds } from "#shared/units.ts";
+import { retryAfterSeconds } from "#shared/protocol/retry-after.ts";
 import { logOutcome, type RequestScope } from "./request-scope.ts";
 
 export const PROBLEM_PATH = "/problems/";
@@ -15,7 +15,14 @@ export function answerRefusal(scope: RequestScope, refusal: Refusal, { isCounted
   const { status, title } = REFUSALS[outcome];
   if (!isCounted) scope.isolate.countEdge(outcome);
   logOutcome(scope, { outcome, status, detail });
-  const body = { type: PROBLEM_PATH + outcome, title, status, detail, instance: `/requests/${scope.requestId}`, ...(refusal.errors === undefined ? {} : { errors: refusal.errors }) };
+  const body = {
+    type: PROBLEM_PATH + outcome,
+    title,
+    status,
+    detail,
+    instance: `/requests/${scope.requestId}`,
+    ...(refusal.errors === undefined ? {} : { errors: refusal.errors }),
+  };
   return new Response(JSON.stringify(body), { status, headers: headersOf(scope, refusal) });
 }
 
@@ -39,30 +46,20 @@ function headersOf(scope: RequestScope, { outcome, detail, proxyError, retryAfte
   if (outcome === "unauthorized") headers.set("www-authenticate", challenge(scope, detail));
   if (allow !== undefined) headers.set("allow", allow.join(", "));
   if (outcome === "upgrade-required") headers.set("upgrade", "websocket");
-  if (retryAfterMs !== undefined) headers.set("retry-after", String(retryAfterSeconds(retryAfterMs, scope.identifier?.device ?? scope.requestId)));
+  if (retryAfterMs !== undefined)
+    headers.set("retry-after", String(retryAfterSeconds(retryAfterMs, scope.identifier?.device ?? scope.requestId)));
   return headers;
 }
 
 /** RFC 6750 §3: without a credential no error code, only how to bring one. */
 function challenge({ request }: RequestScope, detail: string): string {
   const realm = 'Bearer realm="tidegate"';
-  const hasCredential = request.headers.has("authorization") || (request.headers.get("sec-websocket-protocol") ?? "").includes("tidegate.bearer.");
+  const hasCredential =
+    request.headers.has("authorization") || (request.headers.get("sec-websocket-protocol") ?? "").includes("tidegate.bearer.");
   return hasCredential ? `${realm}, error="invalid_token", error_description="${ascii(detail)}"` : realm;
 }
 
 /** What a quoted string of a header can hold. */
 function ascii(text: string): string {
   return text.replaceAll(/[^ !#-[\]-~]/g, "'").slice(0, 300);
-}
-
-/**
- * Whole seconds in [t, t + max(4, t/4)], spread over devices by a hash (FNV-1a) so that they do not all come back
- * at once; the same device always hears the same.
- */
-export function retryAfterSeconds(retryAfterMs: number, device: string): number {
-  const seconds = wholeSeconds(retryAfterMs);
-  const spread = Math.max(4, Math.floor(seconds / 4));
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < device.length; index += 1) hash = Math.imul(hash ^ device.charCodeAt(index), 0x01000193);
-  return seconds + ((hash >>> 0) % (spread + 1));
 }

@@ -34,9 +34,11 @@ export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; statu
     status: entry.status,
     method: request.method,
     path: pathOf(request.url).slice(0, 200),
-    ...(identifier === undefined ? {} : { service: identifier.service, tenant: identifier.tenant, device: identifier.device, class: identifier.className }),
+    ...(identifier === undefined
+      ? {}
+      : { service: identifier.service, tenant: identifier.tenant, device: identifier.device, class: identifier.className }),
     detail: entry.detail,
-    ...(entry.error === undefined ? {} : { error: String(entry.error).slice(0, 500) }),
+    ...(entry.error instanceof Error ? { error: `${entry.error.name}: ${entry.error.message}`.slice(0, 500) } : {}),
   };
   console.log(JSON.stringify(line));
 }

@@ -31,7 +31,9 @@ run();
 
 /** Installs unless what is installed is what the lock file says. */
 async function ensureInstalled() {
-  const wanted = createHash("sha256").update(readFileSync(join(ROOT, "package-lock.json"))).digest("hex");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(ROOT, "package-lock.json")))
+    .digest("hex");
   const isInstalled = () => existsSync(OWN_NODE) && existsSync(STAMP_FILE) && readFileSync(STAMP_FILE, "utf8") === wanted;
   if (isInstalled()) return;
   await takeLock();
@@ -41,7 +43,10 @@ async function ensureInstalled() {
     // npm tells its scripts where it is; without npm, it is on the PATH.
     const npm = process.env.npm_execpath;
     const [command, first] = npm?.endsWith("js") ? [process.execPath, [npm]] : ["npm", []];
-    const { status } = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: ROOT, stdio: ["ignore", 2, 2] });
+    const { status } = spawnSync(command, [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: ROOT,
+      stdio: ["ignore", 2, 2],
+    });
     if (status !== 0) fail("Cannot install: npm ci failed (see above), expected a reachable package registry");
     if (!existsSync(OWN_NODE)) fail("Cannot install: the package node brought no node/bin/node, expected install scripts to be allowed");
     writeFileSync(STAMP_FILE, wanted);
@@ -72,7 +77,11 @@ async function takeLock() {
 function run() {
   const child = spawn(OWN_NODE, [join(ROOT, script), ...args], {
     stdio: "inherit",
-    env: { ...process.env, PATH: `${dirname(OWN_NODE)}:${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`, WRANGLER_SEND_METRICS: "false" },
+    env: {
+      ...process.env,
+      PATH: `${dirname(OWN_NODE)}:${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,
+      WRANGLER_SEND_METRICS: "false",
+    },
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   const watched = ancestors();
@@ -91,7 +100,9 @@ function run() {
 function ancestors() {
   if (process.env.npm_lifecycle_event === undefined) return [process.ppid];
   try {
-    return [process.ppid, Number(execFileSync("ps", ["-o", "ppid=", "-p", String(process.ppid)], { encoding: "utf8" }).trim())].filter((pid) => pid > 1);
+    return [process.ppid, Number(execFileSync("ps", ["-o", "ppid=", "-p", String(process.ppid)], { encoding: "utf8" }).trim())].filter(
+      (pid) => pid > 1,
+    );
   } catch {
     return [process.ppid];
   }

@@ -21,6 +21,8 @@ const STEPS: readonly Step[] = [
     ],
   },
   { name: "build", commands: [["node", "scripts/build.ts"]] },
+  // What would be deployed, without deploying it.
+  { name: "deploy", commands: [["wrangler", "deploy", "--dry-run", "--outdir", "dist/wrangler"]] },
   { name: "sizes", commands: [["node", "scripts/sizes.ts"]] },
   { name: "dead-code", commands: [["knip", "--no-progress"]] },
   { name: "schema", commands: [["node", "scripts/schema.ts", "--check"]] },

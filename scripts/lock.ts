@@ -22,8 +22,26 @@ interface Lock {
   readonly packages: Record<string, LockEntry>;
 }
 
-const OS: Readonly<Record<string, string>> = { windows: "win32", win32: "win32", darwin: "darwin", linux: "linux", android: "android", freebsd: "freebsd", openharmony: "openharmony", sunos: "sunos" };
-const CPU: Readonly<Record<string, string>> = { "64": "x64", x64: "x64", arm64: "arm64", arm: "arm", ia32: "ia32", ppc64: "ppc64", riscv64: "riscv64", s390x: "s390x" };
+const OS: Readonly<Record<string, string>> = {
+  windows: "win32",
+  win32: "win32",
+  darwin: "darwin",
+  linux: "linux",
+  android: "android",
+  freebsd: "freebsd",
+  openharmony: "openharmony",
+  sunos: "sunos",
+};
+const CPU: Readonly<Record<string, string>> = {
+  "64": "x64",
+  x64: "x64",
+  arm64: "arm64",
+  arm: "arm",
+  ia32: "ia32",
+  ppc64: "ppc64",
+  riscv64: "riscv64",
+  s390x: "s390x",
+};
 const LIBC: Readonly<Record<string, string>> = { musl: "musl", musleabihf: "musl", gnu: "glibc", gnueabihf: "glibc" };
 
 /** Adds an entry for each optional dependency that has none; returns how many. */
@@ -31,8 +49,14 @@ export function completeLock(lock: Lock): number {
   let added = 0;
   for (const [path, parent] of Object.entries(lock.packages)) {
     for (const [name, version] of Object.entries(parent.optionalDependencies ?? {})) {
-      if (!/^\d+\.\d+\.\d+/.test(version) || `node_modules/${name}` in lock.packages || `${path}/node_modules/${name}` in lock.packages) continue;
-      lock.packages[`node_modules/${name}`] = { version, ...platformOf(name), ...(parent.dev === true ? { dev: true } : {}), optional: true };
+      if (!/^\d+\.\d+\.\d+/.test(version) || `node_modules/${name}` in lock.packages || `${path}/node_modules/${name}` in lock.packages)
+        continue;
+      lock.packages[`node_modules/${name}`] = {
+        version,
+        ...platformOf(name),
+        ...(parent.dev === true ? { dev: true } : {}),
+        optional: true,
+      };
       added += 1;
     }
   }
@@ -42,7 +66,8 @@ export function completeLock(lock: Lock): number {
 /** Platform by the package's name, as all of these are named: …-linux-arm64-musl. */
 function platformOf(name: string): Pick<LockEntry, "os" | "cpu" | "libc"> {
   const words = name.slice(name.lastIndexOf("/") + 1).split("-");
-  const pick = (table: Readonly<Record<string, string>>): string | undefined => words.map((word) => table[word]).find((found) => found !== undefined);
+  const pick = (table: Readonly<Record<string, string>>): string | undefined =>
+    words.map((word) => table[word]).find((found) => found !== undefined);
   const [os, cpu, libc] = [pick(OS), pick(CPU), pick(LIBC)];
   if (os === undefined || cpu === undefined) throw new Error(`Cannot tell the platform of ${name} by its name`);
   return { os: [os], cpu: [cpu], ...(libc === undefined ? {} : { libc: [libc] }) };

@@ -61,7 +61,8 @@ function readOptions(argv: readonly string[]): LocalGatewayOptions | null {
     });
     if (values.help) return null;
     const port = Number(values.port);
-    if (!/^\d{1,5}$/.test(values.port) || port > 65_535) throw new TypeError(`--port is ${JSON.stringify(values.port)}, expected an integer from 0 to 65535`);
+    if (!/^\d{1,5}$/.test(values.port) || port > 65_535)
+      throw new TypeError(`--port is ${JSON.stringify(values.port)}, expected an integer from 0 to 65535`);
     const state = values.state ?? process.env["TIDEGATE_STATE"] ?? ".tidegate";
     return { port, configFolder: values.config ?? null, stateFolder: state, isFresh: values.fresh, hasBackend: !values["no-backend"] };
   } catch (error) {

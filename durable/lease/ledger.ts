@@ -49,7 +49,8 @@ export class SlotLedger {
     this.#shardList = [...shards];
     this.#shards.clear();
     for (const shard of shards) this.#shards.set(shard.shardId, shard);
-    for (const [shardId, inUse] of this.#inUseByShard) assert(inUse === 0 || this.#shards.has(shardId), "a shard with slots in use stays until it is drained");
+    for (const [shardId, inUse] of this.#inUseByShard)
+      assert(inUse === 0 || this.#shards.has(shardId), "a shard with slots in use stays until it is drained");
     this.#capacityByEndpoint = capacityByEndpoint;
   }
 

@@ -16,7 +16,7 @@ export interface GlobalCounters {
   releaseCalls: number;
 }
 
-export function emptyFlow(): FlowCounters {
+function emptyFlow(): FlowCounters {
   return { outcomes: {}, buckets: Array.from({ length: LATENCY_BUCKETS_MS.length + 1 }, () => 0), sumMs: 0 };
 }
 
@@ -45,7 +45,8 @@ export class Counters {
   }
 
   countEdge(counts: EdgeCounts): void {
-    for (const [outcome, count] of Object.entries(counts)) this.global.edgeOutcomes[outcome] = (this.global.edgeOutcomes[outcome] ?? 0) + count;
+    for (const [outcome, count] of Object.entries(counts))
+      this.global.edgeOutcomes[outcome] = (this.global.edgeOutcomes[outcome] ?? 0) + count;
   }
 
   /** The flows that changed since the last call. */
@@ -59,7 +60,9 @@ export class Counters {
     const flows = [...this.#flows];
     return {
       ...structuredClone(this.global),
-      outcomes: Object.fromEntries(flows.flatMap(([flow, { outcomes }]) => Object.entries(outcomes).map(([outcome, count]) => [`${flow} ${outcome}`, count]))),
+      outcomes: Object.fromEntries(
+        flows.flatMap(([flow, { outcomes }]) => Object.entries(outcomes).map(([outcome, count]) => [`${flow} ${outcome}`, count])),
+      ),
       latency: Object.fromEntries(flows.map(([flow, { buckets, sumMs }]) => [flow, { buckets: [...buckets], sumMs }])),
     };
   }

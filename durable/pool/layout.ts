@@ -24,7 +24,9 @@ export function layoutShards({ service, current, inUse, nextNumber }: LayoutInpu
   for (const [index, { url, capacity }] of service.endpoints.entries()) {
     const sizes = splitCapacity(capacity, counts[index] ?? 0, service.shards.sizeMax);
     // Active ones first: a draining shard comes back before a new one is made.
-    const own = current.filter(({ endpointUrl }) => endpointUrl === url).toSorted((a, b) => Number(a.state === "draining") - Number(b.state === "draining"));
+    const own = current
+      .filter(({ endpointUrl }) => endpointUrl === url)
+      .toSorted((a, b) => Number(a.state === "draining") - Number(b.state === "draining"));
     for (const [place, size] of sizes.entries()) {
       const shardId = own[place]?.shardId ?? `${service.service}-${next++}`;
       shards.push({ shardId, endpointUrl: url, size, state: "active" });
@@ -39,9 +41,14 @@ export function layoutShards({ service, current, inUse, nextNumber }: LayoutInpu
 
 /** Shards per endpoint: as few as sizeMax allows, as many as sizeMin allows, in turn up to countMax in all. */
 function countShards({ endpoints, shards }: LayoutInput["service"]): number[] {
-  const wanted = endpoints.map(({ capacity }) => Math.max(1, Math.min(Math.ceil(capacity / shards.sizeMax), Math.floor(capacity / shards.sizeMin))));
+  const wanted = endpoints.map(({ capacity }) =>
+    Math.max(1, Math.min(Math.ceil(capacity / shards.sizeMax), Math.floor(capacity / shards.sizeMin))),
+  );
   const counts = wanted.map(() => 0);
-  let left = Math.min(shards.countMax, wanted.reduce((sum, count) => sum + count, 0));
+  let left = Math.min(
+    shards.countMax,
+    wanted.reduce((sum, count) => sum + count, 0),
+  );
   while (left > 0) {
     for (const [index, count] of wanted.entries()) {
       if (left === 0 || (counts[index] ?? 0) >= count) continue;

@@ -2,14 +2,14 @@ import { DurableObject } from "cloudflare:workers";
 import type { Slot } from "#durable/lease/ledger.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
-import {
-  type AcquireAnswer,
-  type AcquireRequest,
-  type EdgeCounts,
-  type PoolRpc,
-  type PoolStats,
-  type ReleaseAnswer,
-  type ReleaseReport,
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  EdgeCounts,
+  PoolRpc,
+  PoolStats,
+  ReleaseAnswer,
+  ReleaseReport,
 } from "#shared/protocol/pool-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
@@ -62,7 +62,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const { slot, endpointUrl, isNew } = acquired;
     if (isNew) this.#write(() => this.#store.saveSlot(slot));
     const { slotId, shardId, expiresAtMs } = slot;
-    return { ok: true, slot: { slotId, shardId, endpointUrl, expiresAtMs: expiresAtMs ?? Number.MAX_SAFE_INTEGER }, configurationVersion: version };
+    return {
+      ok: true,
+      slot: { slotId, shardId, endpointUrl, expiresAtMs: expiresAtMs ?? Number.MAX_SAFE_INTEGER },
+      configurationVersion: version,
+    };
   }
 
   release({ slotId, holder, flow, outcome, latencyMs }: ReleaseReport, edgeCounts?: EdgeCounts): ReleaseAnswer {
@@ -91,7 +95,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (configurationVersion > this.#pool.configuration.version) await this.#refresh(service);
     this.#freeExpired(Date.now());
     const { ledger } = this.#pool;
-    const shards = ledger.shards.map(({ shardId, endpointUrl, size, state }) => ({ shardId, endpointUrl, size, state, slotsInUse: ledger.inUse(shardId) }));
+    const shards = ledger.shards.map(({ shardId, endpointUrl, size, state }) => ({
+      shardId,
+      endpointUrl,
+      size,
+      state,
+      slotsInUse: ledger.inUse(shardId),
+    }));
     return { service, shards, counters: this.#counters.snapshot() };
   }
 

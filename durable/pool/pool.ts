@@ -32,7 +32,11 @@ export class Pool {
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, nextNumber: number): number {
     const endpoints = configuration.service?.endpoints ?? [];
-    const service = configuration.service ?? { service: configuration.name, endpoints, shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 } };
+    const service = configuration.service ?? {
+      service: configuration.name,
+      endpoints,
+      shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 },
+    };
     const layout = layoutShards({ service, current: this.ledger.shards, inUse: (shardId) => this.ledger.inUse(shardId), nextNumber });
     this.ledger.configure(layout.shards, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
     this.follow(configuration);
@@ -56,14 +60,25 @@ export class Pool {
       return { ok: true, slot: repeated, endpointUrl: this.#endpointOf(repeated.shardId), isNew: false };
     }
     const { shards } = this.ledger;
-    if (!shards.some(({ state }) => state === "active")) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    if (!shards.some(({ state }) => state === "active"))
+      return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const shard = shards[this.#table.choose(request.affinityKey ?? request.slotId)];
     if (shard === undefined) {
       const size = service.endpoints.reduce((sum, { capacity }) => sum + capacity, 0);
-      return refuse("rejected-capacity", `All slots of service ${request.service} are in use (${this.ledger.slots.length}/${size}).`, { retryAfterMs: RETRY_AFTER_MS });
+      return refuse("rejected-capacity", `All slots of service ${request.service} are in use (${this.ledger.slots.length}/${size}).`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
     }
     const { slotId, holder, flow, kind } = request;
-    const slot = this.ledger.acquire({ slotId, shardId: shard.shardId, holder, flow, kind, nowMs, expiresAtMs: nowMs + service.deadlineMs + SLOT_GRACE_MS });
+    const slot = this.ledger.acquire({
+      slotId,
+      shardId: shard.shardId,
+      holder,
+      flow,
+      kind,
+      nowMs,
+      expiresAtMs: nowMs + service.deadlineMs + SLOT_GRACE_MS,
+    });
     this.#weigh(slot.shardId);
     return { ok: true, slot, endpointUrl: shard.endpointUrl, isNew: true };
   }

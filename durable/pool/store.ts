@@ -54,7 +54,15 @@ export class PoolStore {
   }
 
   loadSlots(): Slot[] {
-    type Row = { slot_id: string; shard_id: string; holder: string; flow: string; kind: Slot["kind"]; acquired_at_ms: number; expires_at_ms: number | null };
+    type Row = {
+      slot_id: string;
+      shard_id: string;
+      holder: string;
+      flow: string;
+      kind: Slot["kind"];
+      acquired_at_ms: number;
+      expires_at_ms: number | null;
+    };
     return this.#sql
       .exec<Row>("SELECT * FROM slots")
       .toArray()
@@ -82,7 +90,14 @@ export class PoolStore {
     this.#saveFact("nextNumber", nextNumber);
     this.#sql.exec("DELETE FROM shards");
     for (const [place, { shardId, endpointUrl, size, state }] of shards.entries()) {
-      this.#sql.exec("INSERT INTO shards (shard_id, endpoint_url, size, state, place) VALUES (?, ?, ?, ?, ?)", shardId, endpointUrl, size, state, place);
+      this.#sql.exec(
+        "INSERT INTO shards (shard_id, endpoint_url, size, state, place) VALUES (?, ?, ?, ?, ?)",
+        shardId,
+        endpointUrl,
+        size,
+        state,
+        place,
+      );
     }
   }
 

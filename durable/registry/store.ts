@@ -21,12 +21,23 @@ export class RegistryStore {
     type Row = { version: number; applied_at_ms: number; digest: string; configuration: string };
     const [row] = this.#sql.exec<Row>("SELECT * FROM versions ORDER BY version DESC LIMIT 1").toArray();
     if (row === undefined) return undefined;
-    return { version: row.version, appliedAtMs: row.applied_at_ms, digest: row.digest, configuration: JSON.parse(row.configuration) as Configuration };
+    return {
+      version: row.version,
+      appliedAtMs: row.applied_at_ms,
+      digest: row.digest,
+      configuration: JSON.parse(row.configuration) as Configuration,
+    };
   }
 
   /** Adds a version and lets the oldest beyond the bound go. */
   append({ version, appliedAtMs, digest }: Snapshot, configuration: string): void {
-    this.#sql.exec("INSERT INTO versions (version, applied_at_ms, digest, configuration) VALUES (?, ?, ?, ?)", version, appliedAtMs, digest, configuration);
+    this.#sql.exec(
+      "INSERT INTO versions (version, applied_at_ms, digest, configuration) VALUES (?, ?, ?, ?)",
+      version,
+      appliedAtMs,
+      digest,
+      configuration,
+    );
     this.#sql.exec("DELETE FROM versions WHERE version <= ?", version - LIMITS.configurationVersionCountMax);
   }
 }

@@ -22,7 +22,9 @@ export function relay({ device, endpoint, onEnd }: { device: WebSocket; endpoint
     onEnd({ endedBy, isAbnormal: abnormal });
   };
   const join = (from: WebSocket, to: WebSocket, leg: Leg): void => {
-    from.addEventListener("message", ({ data }) => {
+    from.addEventListener("message", (event) => {
+      // With `binaryType` set below there is no third kind.
+      const data = event.data as string | ArrayBuffer;
       const size = typeof data === "string" ? data.length : data.byteLength;
       if (size > LIMITS.socketMessageBytesMax) {
         closeQuietly(from, TOO_BIG, `message of more than ${LIMITS.socketMessageBytesMax} bytes`);

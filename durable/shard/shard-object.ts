@@ -52,7 +52,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
         await this.#pool({ service }).release({ slotId, holder, flow, outcome: hasFailed ? "upstream-failed" : "admitted-queued" });
         return;
       } catch (error) {
-        if (attempt === RELEASE_ATTEMPTS_MAX) console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
+        if (attempt === RELEASE_ATTEMPTS_MAX)
+          console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
       }
     }
   }
@@ -71,9 +72,12 @@ async function openUpstream(request: Request, { upstreamUrl, deadlineMs, started
   const timer = setTimeout(() => aborter.abort(), Math.max(0, startedAtMs + deadlineMs - Date.now()));
   try {
     const response = await fetch(upstreamUrl, { headers, redirect: "manual", signal: aborter.signal });
-    if (response.webSocket !== null) return { ok: true, socket: response.webSocket, protocol: response.headers.get("sec-websocket-protocol") };
+    if (response.webSocket !== null)
+      return { ok: true, socket: response.webSocket, protocol: response.headers.get("sec-websocket-protocol") };
     await response.body?.cancel();
-    return refuse("upstream-failed", `The endpoint answered the upgrade with status ${response.status}, expected 101.`, { proxyError: "http_upgrade_failed" });
+    return refuse("upstream-failed", `The endpoint answered the upgrade with status ${response.status}, expected 101.`, {
+      proxyError: "http_upgrade_failed",
+    });
   } catch {
     if (aborter.signal.aborted) return refuse("upstream-timeout", `The endpoint did not answer the upgrade within ${deadlineMs} ms.`);
     return refuse("upstream-failed", "The endpoint could not be reached, or broke off the upgrade.", { proxyError: "http_upgrade_failed" });

@@ -26,7 +26,12 @@ export function identify(input: IdentifyInput): Identified | Promise<Identified>
   const { inbound, active, isolate, nowMs } = input;
   const token = inbound.authorization === null ? inbound.protocolToken : (BEARER.exec(inbound.authorization)?.[1] ?? null);
   if (token === null) {
-    return refuse("unauthorized", inbound.authorization === null ? "There is no credential: expected Authorization: Bearer <token>." : "The Authorization header is not Bearer <token>.");
+    return refuse(
+      "unauthorized",
+      inbound.authorization === null
+        ? "There is no credential: expected Authorization: Bearer <token>."
+        : "The Authorization header is not Bearer <token>.",
+    );
   }
   const known = isolate.verifiedTokens.find(token, active.snapshot.version, nowMs);
   return known === undefined ? verifyAndApply(token, input) : apply(known, input);

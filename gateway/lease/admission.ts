@@ -3,7 +3,14 @@
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
-import { poolName, SLOT_EXTENSION_INTERVAL_MS, type AcquireRequest, type EdgeCounts, type GrantedSlot, type PoolRpc } from "#shared/protocol/pool-rpc.ts";
+import {
+  poolName,
+  SLOT_EXTENSION_INTERVAL_MS,
+  type AcquireRequest,
+  type EdgeCounts,
+  type GrantedSlot,
+  type PoolRpc,
+} from "#shared/protocol/pool-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { RequestScope } from "../request-scope.ts";
 
@@ -79,7 +86,10 @@ function slotLife(scope: RequestScope, { service, flow }: AcquireRequest, onEnde
 }
 
 /** Never throws: a release that does not arrive is repaired by the slot's expiry. */
-async function release(scope: RequestScope, { service, ...report }: { service: string; flow: string; outcome: Outcome; latencyMs?: number }): Promise<void> {
+async function release(
+  scope: RequestScope,
+  { service, ...report }: { service: string; flow: string; outcome: Outcome; latencyMs?: number },
+): Promise<void> {
   const { isolate, env, requestId } = scope;
   const counts: EdgeCounts | undefined = isolate.takeEdgeCounts();
   try {
@@ -93,7 +103,7 @@ async function release(scope: RequestScope, { service, ...report }: { service: s
 async function callPool<T>(namespace: RequestScope["env"]["POOL"], service: string, call: (pool: PoolRpc) => Promise<T> | T): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await call(namespace.get(namespace.idFromName(poolName(service))) as unknown as PoolRpc);
+      return await call(namespace.get(namespace.idFromName(poolName(service))));
     } catch (error) {
       const { retryable = false, overloaded = false } = error as { retryable?: boolean; overloaded?: boolean };
       if (!retryable || overloaded || attempt === CALL_ATTEMPTS_MAX) throw error;

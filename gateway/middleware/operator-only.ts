@@ -6,8 +6,10 @@ import { answerRefusal } from "../problem.ts";
 /** Lets the operator's credential through; without a configured one, nobody. */
 export const operatorOnly = createMiddleware<AppEnv>(async (c, next) => {
   const credential = /^bearer +(\S+) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
-  if (credential === undefined) return answerRefusal(c.var.scope, refuse("unauthorized", "This is the operator's: expected Authorization: Bearer <operator key>."));
-  if (!(await isOperator(credential, c.env.OPERATOR_KEY_SHA256))) return answerRefusal(c.var.scope, refuse("unauthorized", "The credential is not the operator's."));
+  if (credential === undefined)
+    return answerRefusal(c.var.scope, refuse("unauthorized", "This is the operator's: expected Authorization: Bearer <operator key>."));
+  if (!(await isOperator(credential, c.env.OPERATOR_KEY_SHA256)))
+    return answerRefusal(c.var.scope, refuse("unauthorized", "The credential is not the operator's."));
   return next();
 });
 

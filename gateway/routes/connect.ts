@@ -24,7 +24,14 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!inbound.ok) return answerRefusal(scope, inbound);
   const refused = checkForm(scope, inbound);
   if (refused !== null) return answerRefusal(scope, refused);
-  const identified = await identify({ inbound, service: path.service, active, audience: scope.env.GATEWAY_NAME, isolate: scope.isolate, nowMs: scope.startedAtMs });
+  const identified = await identify({
+    inbound,
+    service: path.service,
+    active,
+    audience: scope.env.GATEWAY_NAME,
+    isolate: scope.isolate,
+    nowMs: scope.startedAtMs,
+  });
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;
   scope.identifier = identifier;
@@ -32,30 +39,40 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
   if (scope.request.method === "POST") {
     admitted.end("admitted-queued");
-    return Response.json({ verdict: "admitted" }, { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } });
+    return Response.json(
+      { verdict: "admitted" },
+      { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
+    );
   }
   const deadlineMs = active.snapshot.configuration.services[identifier.service]?.deadlineMs ?? 0;
   const { slot } = admitted;
-  const response = await openInShard({ scope, identifier, inbound }, {
-    service: identifier.service,
-    slotId: slot.slotId,
-    holder: scope.isolate.holder,
-    flow: flowOf(identifier),
-    shardId: slot.shardId,
-    upstreamUrl: joinUrl(slot.endpointUrl, path.target),
-    deadlineMs,
-    startedAtMs: scope.startedAtMs,
-  });
+  const response = await openInShard(
+    { scope, identifier, inbound },
+    {
+      service: identifier.service,
+      slotId: slot.slotId,
+      holder: scope.isolate.holder,
+      flow: flowOf(identifier),
+      shardId: slot.shardId,
+      upstreamUrl: joinUrl(slot.endpointUrl, path.target),
+      deadlineMs,
+      startedAtMs: scope.startedAtMs,
+    },
+  );
   return response instanceof Response ? response : endRefused(scope, admitted, response);
 }
 
 function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwarded }: InboundHeaders): Refusal | null {
   if (request.method === "POST") return null;
   if (request.method !== "GET") return refuse("wrong-method", `Method ${request.method} opens no socket.`, { allow: ["GET", "POST"] });
-  if (!isUpgrade) return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
+  if (!isUpgrade)
+    return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
   // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
   if (protocolToken !== null && !forwarded.has("sec-websocket-protocol")) {
-    return refuse("bad-identifier", "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.");
+    return refuse(
+      "bad-identifier",
+      "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.",
+    );
   }
   return null;
 }
@@ -71,7 +88,8 @@ async function openInShard({ scope, identifier, inbound }: OutboundInput, assign
   if (response.status === 101) return response;
   const refusal = JSON.parse(response.headers.get(SOCKET_REFUSAL_HEADER) ?? "null") as Refusal | null;
   await response.body?.cancel();
-  if (refusal === null || !isRefusalOutcome(refusal.outcome)) return refuse("internal", "The Shard object did not say what became of the socket.");
+  if (refusal === null || !isRefusalOutcome(refusal.outcome))
+    return refuse("internal", "The Shard object did not say what became of the socket.");
   return refusal;
 }
 

@@ -19,7 +19,14 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   if (!inbound.ok) return answerRefusal(scope, inbound);
   const refused = checkForm(scope, inbound.isUpgrade, path);
   if (refused !== null) return answerRefusal(scope, refused);
-  const identifying = identify({ inbound, service: path.service, active, audience: scope.env.GATEWAY_NAME, isolate: scope.isolate, nowMs: scope.startedAtMs });
+  const identifying = identify({
+    inbound,
+    service: path.service,
+    active,
+    audience: scope.env.GATEWAY_NAME,
+    isolate: scope.isolate,
+    nowMs: scope.startedAtMs,
+  });
   const identified = identifying instanceof Promise ? await identifying : identifying;
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;

@@ -14,6 +14,7 @@ export const health = new Hono<AppEnv>()
         () => null,
       );
     if (version === null) return c.text("not ready: the Registry does not answer\n", 503, { "cache-control": "no-store" });
-    if (version === 0) return c.text("not ready: no configuration was applied yet (tidegate apply DIR)\n", 503, { "cache-control": "no-store" });
+    if (version === 0)
+      return c.text("not ready: no configuration was applied yet (tidegate apply DIR)\n", 503, { "cache-control": "no-store" });
     return c.text("ok\n", 200, { "cache-control": "no-store" });
   });

@@ -2,7 +2,8 @@ import { Hono } from "hono";
 import { refuse } from "#shared/errors/refusal.ts";
 import { poolName, type PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
-import { renderMetrics } from "../metrics/render.ts";
+import { gatewayFamilies } from "../metrics/gateway-families.ts";
+import { renderFamilies } from "../metrics/prometheus-text.ts";
 import { isOperator } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
 
@@ -21,8 +22,15 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   const pools: PoolStats[] = [];
   for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
     const batch = services.slice(start, start + CONCURRENCY_MAX);
-    pools.push(...(await Promise.all(batch.map((service) => env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, snapshot.version)))));
+    pools.push(
+      ...(await Promise.all(batch.map((service) => env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, snapshot.version)))),
+    );
   }
-  const text = renderMetrics({ pools, edgeOutcomes: isolate.peekEdgeCounts(), configurationVersion: snapshot.version, verifiedTokenCount: isolate.verifiedTokens.size });
-  return c.text(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+  const families = gatewayFamilies({
+    pools,
+    edgeOutcomes: isolate.peekEdgeCounts(),
+    configurationVersion: snapshot.version,
+    verifiedTokenCount: isolate.verifiedTokens.size,
+  });
+  return c.text(renderFamilies(families), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
 });

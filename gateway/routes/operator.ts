@@ -8,7 +8,9 @@ import { operatorOnly } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
 
 const applySchema = z.strictObject({
-  documents: z.array(z.strictObject({ file: z.string().max(256), document: z.unknown() })).max(LIMITS.serviceCountMax + LIMITS.tenantCountMax + 1),
+  documents: z
+    .array(z.strictObject({ file: z.string().max(256), document: z.unknown() }))
+    .max(LIMITS.serviceCountMax + LIMITS.tenantCountMax + 1),
 });
 
 /** The operator's API: what is applied, and applying the next version. */
@@ -19,7 +21,10 @@ export const operator = new Hono<AppEnv>()
     const body = await readJson(c.req.raw, 2 * LIMITS.configurationBytesMax);
     const parsed = applySchema.safeParse(body);
     if (!parsed.success) {
-      return answerRefusal(c.var.scope, refuse("bad-configuration", 'Cannot apply: the body is not {"documents":[{"file","document"}]}, or is too large.'));
+      return answerRefusal(
+        c.var.scope,
+        refuse("bad-configuration", 'Cannot apply: the body is not {"documents":[{"file","document"}]}, or is too large.'),
+      );
     }
     const applied = await registryOf(c.env).apply(parsed.data.documents);
     if (applied.ok) return c.json({ version: applied.version, changed: applied.changed, warnings: applied.warnings });

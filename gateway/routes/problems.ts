@@ -7,7 +7,8 @@ import { answerRefusal, PROBLEM_PATH } from "../problem.ts";
 /** Where a problem's `type` leads: what it means, in a sentence. */
 export const problems = new Hono<AppEnv>().get(`${PROBLEM_PATH}:outcome`, (c) => {
   const outcome = c.req.param("outcome");
-  if (!isRefusalOutcome(outcome)) return answerRefusal(c.var.scope, refuse("unknown-route", `There is no problem ${JSON.stringify(outcome.slice(0, 64))}.`));
+  if (!isRefusalOutcome(outcome))
+    return answerRefusal(c.var.scope, refuse("unknown-route", `There is no problem ${JSON.stringify(outcome.slice(0, 64))}.`));
   const { status, title } = REFUSALS[outcome];
   return c.text(`${outcome} (status ${status}): ${title}.\n`);
 });

@@ -24,12 +24,26 @@ export interface ForwardInput {
 const BODYLESS = new Set([204, 205, 304]);
 
 /** Not the endpoint's to say to a device: hop-by-hop, ours, or a way around the gateway. */
-const DROPPED_FROM_RESPONSE = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "alt-svc", "endpoint-load-metrics"];
+const DROPPED_FROM_RESPONSE = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "alt-svc",
+  "endpoint-load-metrics",
+];
 
 export async function forward(input: ForwardInput): Promise<Response | Refusal> {
   const { scope, service, admitted, inbound } = input;
   const cutoff = startCutoff(scope, service);
-  const body = openRequestBody(scope.request, { contentLength: inbound.contentLength, bytesMax: service.bodyBytesMax, onFault: cutoff.cut });
+  const body = openRequestBody(scope.request, {
+    contentLength: inbound.contentLength,
+    bytesMax: service.bodyBytesMax,
+    onFault: cutoff.cut,
+  });
   if (!body.ok) return end(admitted, cutoff, body);
   try {
     const response = await fetch(joinUrl(admitted.slot.endpointUrl, input.target), {
@@ -52,7 +66,10 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
   for (const name of DROPPED_FROM_RESPONSE) headers.delete(name);
   headers.set("connection-identifier", formatConnectionIdentifier(identifier));
   headers.set("priority", formatPriority(identifier));
-  headers.append("server-timing", `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`);
+  headers.append(
+    "server-timing",
+    `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`,
+  );
   const init: ResponseInit = { status: response.status, statusText: response.statusText, headers, encodeBody: "manual" };
   if (response.body === null || scope.request.method === "HEAD" || BODYLESS.has(response.status)) {
     cutoff.stop();
@@ -80,9 +97,13 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
 
 function explainFailure(error: unknown): Refusal {
   const isRefused = /refused/i.test(String(error));
-  return refuse("upstream-failed", isRefused ? "The endpoint refused the connection." : "The endpoint broke the connection off, or answered something that is not HTTP.", {
-    proxyError: isRefused ? "connection_refused" : "connection_terminated",
-  });
+  return refuse(
+    "upstream-failed",
+    isRefused ? "The endpoint refused the connection." : "The endpoint broke the connection off, or answered something that is not HTTP.",
+    {
+      proxyError: isRefused ? "connection_refused" : "connection_terminated",
+    },
+  );
 }
 
 function end(admitted: Admitted, cutoff: Cutoff, refusal: Refusal): Refusal {
@@ -109,7 +130,10 @@ function startCutoff({ request, startedAtMs }: RequestScope, { deadlineMs, reque
     aborter.abort();
   };
   const cutAfter = (durationMs: number, what: string) =>
-    setTimeout(() => cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`)), Math.max(0, startedAtMs + durationMs - Date.now()));
+    setTimeout(
+      () => cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`)),
+      Math.max(0, startedAtMs + durationMs - Date.now()),
+    );
   let timer = cutAfter(deadlineMs, "answer");
   request.signal.addEventListener("abort", () => cut(refuse("cancelled", "The device went away.")));
   return {

@@ -18,7 +18,8 @@ export interface InboundHeaders {
 const BEARER_PROTOCOL = "tidegate.bearer.";
 /** `name: value\r\n` */
 const SEPARATOR_BYTES = 4;
-const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(-.*)?$/;
+/** Version 00 ends there; a later one may say more (W3C Trace Context §3.2). ff is no version. */
+const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:(?<!^00.{53})-.*)?$/;
 
 /** Hop-by-hop (RFC 9110 §7.6.1), about the sender's connection, or ours to say. */
 const DROPPED = new Set([
@@ -51,7 +52,8 @@ export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
   let bytes = 0;
   for (const [name, value] of headers) {
     bytes += name.length + value.length + SEPARATOR_BYTES;
-    if (bytes > LIMITS.headerBytesMax) return refuse("headers-too-large", `The request's headers are more than ${LIMITS.headerBytesMax} bytes.`);
+    if (bytes > LIMITS.headerBytesMax)
+      return refuse("headers-too-large", `The request's headers are more than ${LIMITS.headerBytesMax} bytes.`);
     if (!DROPPED.has(name) && !DROPPED_PREFIX.test(name) && named?.has(name) !== true) forwarded.append(name, value);
   }
   // An invalid traceparent is not passed on, and tracestate has no meaning without it (W3C Trace Context §3.2).

@@ -39,10 +39,14 @@ async function pump(source: ReadableStream<Uint8Array>, sink: WritableStream<Uin
   }
 }
 
-async function pumpCounted(source: ReadableStream<Uint8Array>, sink: WritableStream<Uint8Array>, { bytesMax, onFault }: RequestBodyOptions): Promise<void> {
+async function pumpCounted(
+  source: ReadableStream<Uint8Array>,
+  sink: WritableStream<Uint8Array>,
+  { bytesMax, onFault }: RequestBodyOptions,
+): Promise<void> {
   const reader = source.getReader();
   const writer = sink.getWriter();
-  for (let bytes = 0; ; ) {
+  for (let bytes = 0; ;) {
     const read = await reader.read().catch(() => null);
     if (read === null) return onFault(bodyAborted());
     if (!read.done) bytes += read.value.byteLength;

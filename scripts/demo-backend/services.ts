@@ -91,7 +91,7 @@ async function echoBody(request: IncomingMessage, response: ServerResponse, stat
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body);
+  const text = `${JSON.stringify(body)}\n`; // A terminal's prompt begins on a line of its own.
   response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
   response.end(text);
 }

@@ -50,5 +50,7 @@ export async function startDemoProcess({ service, port, capacity }: DemoEndpoint
     child.stdout.resume();
     return { service, url, stop };
   }
-  throw new CliError(`Cannot start the demo backend of ${service} on port ${port}: it ended at once (see above), expected a free port, or --no-backend`);
+  throw new CliError(
+    `Cannot start the demo backend of ${service} on port ${port}: it ended at once (see above), expected a free port, or --no-backend`,
+  );
 }

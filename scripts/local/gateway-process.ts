@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { BUNDLE_FILE, BUNDLE_FOLDER } from "../build.ts";
 import { SOCKET_NAME, workerdConfig } from "./workerd-config.ts";
 
@@ -28,21 +28,33 @@ export interface GatewayOptions {
 }
 
 /** Runs the built bundle on workerd; resolves once it listens. */
-export async function startGatewayProcess({ stateFolder, host = "127.0.0.1", port, operatorKey, onLog }: GatewayOptions): Promise<GatewayProcess> {
+export async function startGatewayProcess({
+  stateFolder,
+  host = "127.0.0.1",
+  port,
+  operatorKey,
+  onLog,
+}: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
   await mkdir(objectsFolder, { recursive: true });
   const configFile = join(stateFolder, "workerd.capnp");
   const operatorKeySha256 = createHash("sha256").update(operatorKey).digest("hex");
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
-  await writeFile(configFile, await workerdConfig({ configFile, bundleFile: BUNDLE_FILE, wasmFile, objectsFolder, host, port, operatorKeySha256 }), { mode: 0o600 });
+  await writeFile(
+    configFile,
+    await workerdConfig({ configFile, bundleFile: BUNDLE_FILE, wasmFile, objectsFolder, host, port, operatorKeySha256 }),
+    { mode: 0o600 },
+  );
 
-  const workerd: string = createRequire(import.meta.url)("workerd").default;
+  const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
   const leash = join(import.meta.dirname, "leash.ts");
-  const child = spawn(process.execPath, [leash, workerd, "serve", configFile, "--control-fd=3"], { stdio: ["pipe", "pipe", "pipe", "pipe"] });
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as Readable }).on("line", onLog);
+  const child = spawn(process.execPath, [leash, workerd, "serve", configFile, "--control-fd=3"], {
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+  });
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", onLog);
   const ended = once(child, "exit").then(() => undefined);
   const stop = async (): Promise<void> => {
-    (child.stdin as Writable).end();
+    child.stdin.end();
     await ended;
   };
   const listeningPort = await Promise.race([readPort(child), ended.then(() => null)]);

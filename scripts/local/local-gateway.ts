@@ -54,19 +54,25 @@ export class LocalGateway {
     await this.#takeState();
     if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const documents = await this.#readConfiguration(configFolder ?? CONFIG_FOLDER_DEFAULT);
-    if (port !== 0 && (await isListening(port))) throw new CliError(`Cannot listen on ${HOST}:${port}: something does already, expected a free port (npm start -- --port N)`);
+    if (port !== 0 && (await isListening(port)))
+      throw new CliError(`Cannot listen on ${HOST}:${port}: something does already, expected a free port (npm start -- --port N)`);
     await build();
     const operatorKey = await this.#state.ensureOperatorKey();
     const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, onLog: (line) => console.log(line) });
     this.#gateway = gateway;
     void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
     const notes = await this.#configure(gateway.url, operatorKey, documents);
-    await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, { mode: 0o600 });
+    await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, {
+      mode: 0o600,
+    });
     const { json } = await callGateway({ url: gateway.url, path: "/v1/config", bearer: operatorKey });
     const { configuration, version } = json as Snapshot;
     if (hasBackend) for (const endpoint of demoEndpointsOf(configuration)) this.#backends.push(await startDemoProcess(endpoint));
-    const stateOption = this.#options.stateFolder === ".tidegate" ? "" : ` --state ${relative(process.cwd(), this.#stateFolder) || "."}`;
-    return { url: gateway.url, greeting: greet({ url: gateway.url, version, configuration, backends: this.#backends, stateOption, notes }) };
+    const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
+    return {
+      url: gateway.url,
+      greeting: greet({ url: gateway.url, version, configuration, backends: this.#backends, stateOption, notes }),
+    };
   }
 
   /** Stops everything that was started, in any state. */
@@ -78,7 +84,8 @@ export class LocalGateway {
   async #readConfiguration(folder: string): Promise<readonly ConfigurationDocument[]> {
     const { documents, lineOf } = await readConfigurationFolder(folder);
     const validated = validateConfiguration(documents);
-    if (!validated.ok) throw configurationError(`Cannot start with configuration ${relative(process.cwd(), folder) || "."}`, validated.errors, lineOf);
+    if (!validated.ok)
+      throw configurationError(`Cannot start with configuration ${relative(process.cwd(), folder) || "."}`, validated.errors, lineOf);
     return documents;
   }
 
@@ -86,7 +93,8 @@ export class LocalGateway {
   async #configure(url: string, operatorKey: string, documents: readonly ConfigurationDocument[]): Promise<string[]> {
     const { json } = await callGateway({ url, path: "/v1/config", bearer: operatorKey });
     const { version } = json as Snapshot;
-    if (version > 0 && this.#options.configFolder === null) return [`Version ${version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`];
+    if (version > 0 && this.#options.configFolder === null)
+      return [`Version ${version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`];
     const applied = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, this.#state) });
     if (!applied.ok) throw configurationError("Cannot start: the gateway refused the configuration", applied.errors);
     return applied.warnings.map(({ file, message }) => `${file}: ${message}`);
@@ -99,7 +107,9 @@ export class LocalGateway {
       () => null,
     );
     if (other?.pid !== undefined && isAlive(other.pid) && other.url !== undefined && (await isListening(Number(new URL(other.url).port)))) {
-      throw new CliError(`Cannot use state folder ${this.#stateFolder}: the gateway at ${other.url} has it, expected it to be stopped (or another --state DIR)`);
+      throw new CliError(
+        `Cannot use state folder ${this.#stateFolder}: the gateway at ${other.url} has it, expected it to be stopped (or another --state DIR)`,
+      );
     }
     this.#ownsState = true;
   }

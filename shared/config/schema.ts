@@ -46,8 +46,10 @@ const shardsSchema = z
     countMax: z.int().min(1).max(LIMITS.shardCountMax).default(40),
   })
   .superRefine((shards, context) => {
-    if (shards.sizeMin > shards.sizeMax) context.addIssue({ code: "custom", path: ["sizeMin"], message: `at most sizeMax (${shards.sizeMax})` });
-    if (shards.countMin > shards.countMax) context.addIssue({ code: "custom", path: ["countMin"], message: `at most countMax (${shards.countMax})` });
+    if (shards.sizeMin > shards.sizeMax)
+      context.addIssue({ code: "custom", path: ["sizeMin"], message: `at most sizeMax (${shards.sizeMax})` });
+    if (shards.countMin > shards.countMax)
+      context.addIssue({ code: "custom", path: ["countMin"], message: `at most countMax (${shards.countMax})` });
   });
 
 export const serviceFileSchema = z.strictObject({
@@ -63,14 +65,36 @@ export const serviceFileSchema = z.strictObject({
     .string()
     .regex(/^(device|session|none|header:[A-Za-z0-9-]{1,64})$/, "device, session, none or header:<name>")
     .default("device"),
-  deadlineMs: z.int().min(1).max(LIMITS.deadlineMsMax).default(10 * SECOND_MS).describe("From a request's arrival to its endpoint's response headers."),
-  requestDurationMsMax: z.int().min(1).max(LIMITS.requestDurationMsMax).default(5 * MINUTE_MS).describe("From a request's arrival to its last body byte."),
-  bodyBytesMax: z.int().min(0).max(LIMITS.bodyBytesMax).default(100 * MIB_BYTES),
+  deadlineMs: z
+    .int()
+    .min(1)
+    .max(LIMITS.deadlineMsMax)
+    .default(10 * SECOND_MS)
+    .describe("From a request's arrival to its endpoint's response headers."),
+  requestDurationMsMax: z
+    .int()
+    .min(1)
+    .max(LIMITS.requestDurationMsMax)
+    .default(5 * MINUTE_MS)
+    .describe("From a request's arrival to its last body byte."),
+  bodyBytesMax: z
+    .int()
+    .min(0)
+    .max(LIMITS.bodyBytesMax)
+    .default(100 * MIB_BYTES),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
   sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
   forecast: z
     .strictObject({
-      seasonsMs: z.array(z.int().min(MINUTE_MS).max(366 * DAY_MS)).max(4).default([DAY_MS, 7 * DAY_MS]),
+      seasonsMs: z
+        .array(
+          z
+            .int()
+            .min(MINUTE_MS)
+            .max(366 * DAY_MS),
+        )
+        .max(4)
+        .default([DAY_MS, 7 * DAY_MS]),
       timeZone: z.string().max(64).default("UTC"),
       events: z
         .array(
@@ -93,7 +117,11 @@ export const serviceFileSchema = z.strictObject({
       stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8),
       costPerHourMax: z.number().min(0).default(5),
       drainPrice: z.number().min(0).default(0),
-      startMsPrior: z.int().min(0).max(DAY_MS).default(30 * SECOND_MS),
+      startMsPrior: z
+        .int()
+        .min(0)
+        .max(DAY_MS)
+        .default(30 * SECOND_MS),
     })
     .prefault({}),
 });
@@ -103,8 +131,23 @@ const keyId = z.string().min(1).max(128);
 
 /** Public keys only, each pinned to one algorithm: a token that names another is refused. */
 const publicKeySchema = z.discriminatedUnion("kty", [
-  z.strictObject({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), alg: z.literal("EdDSA"), kid: keyId, x: base64Url, use: z.literal("sig").optional() }),
-  z.strictObject({ kty: z.literal("EC"), crv: z.literal("P-256"), alg: z.literal("ES256"), kid: keyId, x: base64Url, y: base64Url, use: z.literal("sig").optional() }),
+  z.strictObject({
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    alg: z.literal("EdDSA"),
+    kid: keyId,
+    x: base64Url,
+    use: z.literal("sig").optional(),
+  }),
+  z.strictObject({
+    kty: z.literal("EC"),
+    crv: z.literal("P-256"),
+    alg: z.literal("ES256"),
+    kid: keyId,
+    x: base64Url,
+    y: base64Url,
+    use: z.literal("sig").optional(),
+  }),
 ]);
 
 const quotaSchema = z.strictObject({
@@ -132,7 +175,6 @@ export const tenantFileSchema = z.strictObject({
 export type ClassesFile = z.infer<typeof classesFileSchema>;
 export type ServiceConfig = z.infer<typeof serviceFileSchema>;
 export type TenantConfig = z.infer<typeof tenantFileSchema>;
-export type EndpointConfig = ServiceConfig["endpoints"][number];
 export type ClassConfig = ClassesFile["classes"][string];
 export type PublicKey = z.infer<typeof publicKeySchema>;
 

@@ -55,8 +55,14 @@ export function validateConfiguration(documents: readonly ConfigurationDocument[
   if (!documents.some(({ file }) => file === "classes.yaml")) fault("classes.yaml", [], "is missing, expected the operator's classes");
   if (services.length > LIMITS.serviceCountMax) fault("services", [], `are ${services.length}, expected at most ${LIMITS.serviceCountMax}`);
   if (tenants.length > LIMITS.tenantCountMax) fault("tenants", [], `are ${tenants.length}, expected at most ${LIMITS.tenantCountMax}`);
-  checkUnique(services.map(({ file, value }) => ({ file, kind: "service", name: value.service })), fault);
-  checkUnique(tenants.map(({ file, value }) => ({ file, kind: "tenant", name: value.tenant })), fault);
+  checkUnique(
+    services.map(({ file, value }) => ({ file, kind: "service", name: value.service })),
+    fault,
+  );
+  checkUnique(
+    tenants.map(({ file, value }) => ({ file, kind: "tenant", name: value.tenant })),
+    fault,
+  );
   if (classes) checkClasses(classes, fault);
   if (errors.length > 0 || !classes) return { ok: false, errors };
 
@@ -66,12 +72,14 @@ export function validateConfiguration(documents: readonly ConfigurationDocument[
     tenants: Object.fromEntries(tenants.map(({ value }) => [value.tenant, value])),
   };
   for (const { file, value } of services) {
-    for (const className of Object.keys(value.classes)) checkKnown({ file, path: ["classes", className], kind: "class", name: className }, configuration.classes, fault);
+    for (const className of Object.keys(value.classes))
+      checkKnown({ file, path: ["classes", className], kind: "class", name: className }, configuration.classes, fault);
   }
   for (const { file, value } of services) {
     const urls = value.endpoints.map(({ url }) => url);
     for (const [index, url] of urls.entries()) {
-      if (urls.indexOf(url) < index) fault(file, ["endpoints", index, "url"], `is ${JSON.stringify(url)} again, expected each endpoint once`);
+      if (urls.indexOf(url) < index)
+        fault(file, ["endpoints", index, "url"], `is ${JSON.stringify(url)} again, expected each endpoint once`);
     }
   }
   for (const tenant of tenants) checkTenant(tenant, configuration, fault);
@@ -91,7 +99,8 @@ function checkClasses({ file, value }: Named<z.infer<typeof classesFileSchema>>,
 function checkTenant({ file, value: tenant }: Named<z.infer<typeof tenantFileSchema>>, configuration: Configuration, fault: Fault): void {
   for (const [service, quotas] of Object.entries(tenant.services)) {
     checkKnown({ file, path: ["services", service], kind: "service", name: service }, configuration.services, fault);
-    for (const className of Object.keys(quotas)) checkKnown({ file, path: ["services", service, className], kind: "class", name: className }, configuration.classes, fault);
+    for (const className of Object.keys(quotas))
+      checkKnown({ file, path: ["services", service, className], kind: "class", name: className }, configuration.classes, fault);
   }
   if ("jwks" in tenant.keys) {
     const seen = new Set<string>();
@@ -102,7 +111,11 @@ function checkTenant({ file, value: tenant }: Named<z.infer<typeof tenantFileSch
   }
 }
 
-function checkKnown(at: { file: string; path: (string | number)[]; kind: string; name: string }, known: Readonly<Record<string, unknown>>, fault: Fault): void {
+function checkKnown(
+  at: { file: string; path: (string | number)[]; kind: string; name: string },
+  known: Readonly<Record<string, unknown>>,
+  fault: Fault,
+): void {
   if (Object.hasOwn(known, at.name)) return;
   fault(at.file, at.path, `is not a configured ${at.kind}, expected one of ${Object.keys(known).join(", ") || "none: there are none"}`);
 }
@@ -122,11 +135,16 @@ function warningsOf(file: string, service: z.infer<typeof serviceFileSchema>): C
   if (service.endpoints.length === 0) warnings.push("has no endpoints: every request is refused with no-endpoint");
   const capacity = service.endpoints.reduce((sum, endpoint) => sum + endpoint.capacity, 0);
   const usable = service.shards.countMax * service.shards.sizeMax;
-  if (usable < capacity) warnings.push(`${service.shards.countMax} shards of at most ${service.shards.sizeMax} slots use ${usable} of the endpoints' ${capacity}`);
-  if (service.shards.countMax < service.endpoints.length) warnings.push(`${service.endpoints.length} endpoints but at most ${service.shards.countMax} shards: the last endpoints get none`);
+  if (usable < capacity)
+    warnings.push(
+      `${service.shards.countMax} shards of at most ${service.shards.sizeMax} slots use ${usable} of the endpoints' ${capacity}`,
+    );
+  if (service.shards.countMax < service.endpoints.length)
+    warnings.push(`${service.endpoints.length} endpoints but at most ${service.shards.countMax} shards: the last endpoints get none`);
   if (service.balance !== "rendezvous") warnings.push(`balance: ${service.balance} does not act yet; shards are chosen by rendezvous`);
   if (service.affinity === "session") warnings.push("affinity: session does not act yet; the device is the key");
-  if (service.provisioning.mode === "act") warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
+  if (service.provisioning.mode === "act")
+    warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
   return warnings.map((message) => ({ file, message }));
 }
 

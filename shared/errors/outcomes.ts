@@ -13,7 +13,11 @@ export const ADMITTED = ["admitted-local", "admitted-queued"] as const;
 
 export const REFUSALS = {
   "rejected-quota": { status: 429, title: "You, your tenant or your class is over its limit", proxyError: "http_request_error" },
-  "rejected-capacity": { status: 503, title: "The service has no slot for you before your deadline", proxyError: "connection_limit_reached" },
+  "rejected-capacity": {
+    status: 503,
+    title: "The service has no slot for you before your deadline",
+    proxyError: "connection_limit_reached",
+  },
   "rejected-queue-full": { status: 503, title: "The queue for your flow is full", proxyError: "connection_limit_reached" },
   "expired-in-queue": { status: 503, title: "Your deadline passed while you waited", proxyError: "connection_limit_reached" },
   "no-endpoint": { status: 503, title: "Every endpoint of the service is down or drained", proxyError: "destination_unavailable" },

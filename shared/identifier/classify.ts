@@ -15,12 +15,20 @@ export interface ClassifyInput {
 }
 
 /** Applies the request's wishes within the token: a lower class is its right, an urgency is clamped, what is foreign is refused. */
-export function classify({ entitlement, service, asked, priority, configuration }: ClassifyInput): { ok: true; identifier: AppliedIdentifier } | Refusal {
+export function classify({
+  entitlement,
+  service,
+  asked,
+  priority,
+  configuration,
+}: ClassifyInput): { ok: true; identifier: AppliedIdentifier } | Refusal {
   if (asked.service !== undefined && asked.service !== service) {
     return refuse("bad-identifier", `The path names service ${service}, but Connection-Identifier another one; expected the same.`);
   }
-  if (asked.tenant !== undefined && asked.tenant !== entitlement.tenant) return forbidden("tenant in Connection-Identifier is not the token's");
-  if (asked.device !== undefined && asked.device !== entitlement.device) return forbidden("device in Connection-Identifier is not the token's");
+  if (asked.tenant !== undefined && asked.tenant !== entitlement.tenant)
+    return forbidden("tenant in Connection-Identifier is not the token's");
+  if (asked.device !== undefined && asked.device !== entitlement.device)
+    return forbidden("device in Connection-Identifier is not the token's");
   if (entitlement.role !== "device") return forbidden("token is a service's credential, expected a device's");
   if (!Object.hasOwn(configuration.services, service)) return refuse("unknown-service", `There is no service ${service} here.`);
   if (!entitlement.services.includes(service)) return forbidden(`token does not name service ${service}`);
@@ -39,7 +47,14 @@ export function classify({ entitlement, service, asked, priority, configuration 
   const urgency = Math.max(wanted, entitlement.urgencyFirst, configuration.classes[className]?.urgencyMin ?? URGENCY_DEFAULT);
   return {
     ok: true,
-    identifier: { tenant: entitlement.tenant, device: entitlement.device, service, className, urgency, incremental: priority.incremental ?? false },
+    identifier: {
+      tenant: entitlement.tenant,
+      device: entitlement.device,
+      service,
+      className,
+      urgency,
+      incremental: priority.incremental ?? false,
+    },
   };
 }
 

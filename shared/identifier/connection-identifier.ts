@@ -27,20 +27,28 @@ export function parseConnectionIdentifier(header: string): { ok: true; asked: As
   try {
     dictionary = parseDictionary(header);
   } catch {
-    return refuse("bad-identifier", "Cannot read Connection-Identifier: it is not an RFC 9651 dictionary, expected e.g. service=\"echo\", class=gold, urgency=1");
+    return refuse(
+      "bad-identifier",
+      'Cannot read Connection-Identifier: it is not an RFC 9651 dictionary, expected e.g. service="echo", class=gold, urgency=1',
+    );
   }
   const asked: Record<string, string | number> = {};
   for (const [key, name] of Object.entries(TEXT_KEYS)) {
     const member = dictionary.get(key);
     if (member === undefined) continue;
     const text = isInnerList(member) ? null : textOf(member[0]);
-    if (text === null) return refuse("bad-identifier", `Cannot read Connection-Identifier: ${key} is not text, expected a string or a token`);
+    if (text === null)
+      return refuse("bad-identifier", `Cannot read Connection-Identifier: ${key} is not text, expected a string or a token`);
     asked[name] = text;
   }
   const urgency = dictionary.get("urgency");
   if (urgency !== undefined) {
     const value = isInnerList(urgency) ? null : urgency[0];
-    if (!isUrgency(value)) return refuse("bad-identifier", `Cannot read Connection-Identifier: urgency is out of range, expected an integer from ${URGENCY_FIRST} to ${URGENCY_LAST}`);
+    if (!isUrgency(value))
+      return refuse(
+        "bad-identifier",
+        `Cannot read Connection-Identifier: urgency is out of range, expected an integer from ${URGENCY_FIRST} to ${URGENCY_LAST}`,
+      );
     asked["urgency"] = value;
   }
   return { ok: true, asked };

@@ -26,7 +26,10 @@ export interface VerifyOptions {
 }
 
 /** Verifies a token, once: callers remember the entitlement until it expires. */
-export async function verifyToken(token: string, { findKey, audience, nowMs }: VerifyOptions): Promise<{ ok: true; entitlement: Entitlement } | Refusal> {
+export async function verifyToken(
+  token: string,
+  { findKey, audience, nowMs }: VerifyOptions,
+): Promise<{ ok: true; entitlement: Entitlement } | Refusal> {
   if (token.length > LIMITS.tokenBytesMax) return unauthorized(`is longer than ${LIMITS.tokenBytesMax} bytes`);
   const claimed = readUnverified(token);
   if (claimed === null) return unauthorized("is not a JWS in compact form with iss and kid");
@@ -42,7 +45,8 @@ export async function verifyToken(token: string, { findKey, audience, nowMs }: V
       currentDate: new Date(nowMs),
       clockTolerance: LIMITS.clockSkewMsMax / SECOND_MS,
     });
-    if (payload.iat !== undefined && payload.iat * SECOND_MS > nowMs + LIMITS.clockSkewMsMax) return unauthorized("was issued in the future");
+    if (payload.iat !== undefined && payload.iat * SECOND_MS > nowMs + LIMITS.clockSkewMsMax)
+      return unauthorized("was issued in the future");
     const entitled = entitlementOf(payload);
     return entitled.ok ? entitled : unauthorized(`has a claim ${entitled.claim} that is missing or malformed`);
   } catch (error) {

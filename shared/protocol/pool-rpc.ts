@@ -54,7 +54,13 @@ export interface EdgeCounts {
 
 export interface PoolStats {
   readonly service: string;
-  readonly shards: readonly { readonly shardId: string; readonly endpointUrl: string; readonly size: number; readonly slotsInUse: number; readonly state: string }[];
+  readonly shards: readonly {
+    readonly shardId: string;
+    readonly endpointUrl: string;
+    readonly size: number;
+    readonly slotsInUse: number;
+    readonly state: string;
+  }[];
   readonly counters: PoolCounters;
 }
 

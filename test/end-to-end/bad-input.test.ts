@@ -20,7 +20,10 @@ beforeAll(async () => {
   closedPort = (closed.address() as AddressInfo).port;
   closed.close();
   const hostileUrl = `http://127.0.0.1:${(hostile.address() as AddressInfo).port}`;
-  gateway = await startTestGateway({ echo: { bodyBytesMax: 100_000 }, more: { hostile: hostileUrl, closed: `http://127.0.0.1:${closedPort}` } });
+  gateway = await startTestGateway({
+    echo: { bodyBytesMax: 100_000 },
+    more: { hostile: hostileUrl, closed: `http://127.0.0.1:${closedPort}` },
+  });
 });
 afterAll(async () => {
   hostile.close();
@@ -53,8 +56,14 @@ describe("a credential", () => {
   ])("$name is answered with 401 and how to bring one", async ({ authorization, detail }) => {
     const logs = await logsOf(async () => {
       const response = await gateway.fetch("/s/echo/x", { headers: { authorization } });
-      expect(response.headers.get("www-authenticate")).toMatch(authorization === "" ? /^Bearer realm="tidegate"$/ : /error="invalid_token", error_description="/);
-      expect(await problemOf(response)).toMatchObject({ status: 401, outcome: "unauthorized", detail: expect.stringContaining(detail) as string });
+      expect(response.headers.get("www-authenticate")).toMatch(
+        authorization === "" ? /^Bearer realm="tidegate"$/ : /error="invalid_token", error_description="/,
+      );
+      expect(await problemOf(response)).toMatchObject({
+        status: 401,
+        outcome: "unauthorized",
+        detail: expect.stringContaining(detail) as string,
+      });
     });
     expect(logs).toEqual(["unauthorized"]);
   });
@@ -86,30 +95,69 @@ describe("a credential", () => {
 
 describe("an identifier", () => {
   it.for([
-    { name: "a class above the token", headers: { "connection-identifier": "class=gold" }, claims: { className: "bronze" }, status: 403, outcome: "forbidden" },
-    { name: "a class that is not configured", headers: { "connection-identifier": "class=platinum" }, claims: {}, status: 403, outcome: "forbidden" },
+    {
+      name: "a class above the token",
+      headers: { "connection-identifier": "class=gold" },
+      claims: { className: "bronze" },
+      status: 403,
+      outcome: "forbidden",
+    },
+    {
+      name: "a class that is not configured",
+      headers: { "connection-identifier": "class=platinum" },
+      claims: {},
+      status: 403,
+      outcome: "forbidden",
+    },
     { name: "another tenant", headers: { "connection-identifier": 'tenant="globex"' }, claims: {}, status: 403, outcome: "forbidden" },
     { name: "another device", headers: { "connection-identifier": 'device="d-2"' }, claims: {}, status: 403, outcome: "forbidden" },
     { name: "a service that the token does not name", headers: {}, claims: { services: ["hostile"] }, status: 403, outcome: "forbidden" },
-    { name: "a service that the tenant may not use", path: "/s/hostile/x", headers: {}, claims: { tenant: "globex", services: ["hostile"] }, status: 403, outcome: "forbidden" },
+    {
+      name: "a service that the tenant may not use",
+      path: "/s/hostile/x",
+      headers: {},
+      claims: { tenant: "globex", services: ["hostile"] },
+      status: 403,
+      outcome: "forbidden",
+    },
     { name: "a service's credential", headers: {}, claims: { role: "service" as const }, status: 403, outcome: "forbidden" },
-    { name: "another service than the path", headers: { "connection-identifier": 'service="hostile"' }, claims: {}, status: 400, outcome: "bad-identifier" },
+    {
+      name: "another service than the path",
+      headers: { "connection-identifier": 'service="hostile"' },
+      claims: {},
+      status: 400,
+      outcome: "bad-identifier",
+    },
     { name: "what is no dictionary", headers: { "connection-identifier": "class=;;" }, claims: {}, status: 400, outcome: "bad-identifier" },
-    { name: "an urgency out of range", headers: { "connection-identifier": "urgency=8" }, claims: {}, status: 400, outcome: "bad-identifier" },
+    {
+      name: "an urgency out of range",
+      headers: { "connection-identifier": "urgency=8" },
+      claims: {},
+      status: 400,
+      outcome: "bad-identifier",
+    },
     { name: "a service that does not exist", path: "/s/nowhere/x", headers: {}, claims: {}, status: 404, outcome: "unknown-service" },
-  ])("asking for $name is answered with $status $outcome and one log line", async ({ path = "/s/echo/x", headers, claims, status, outcome }) => {
-    const token = await gateway.token(claims);
-    const logs = await logsOf(async () => {
-      expect(await problemOf(await gateway.fetch(path, { headers, token }))).toMatchObject({ status, outcome });
-    });
-    expect(logs).toEqual([outcome]);
-  });
+  ])(
+    "asking for $name is answered with $status $outcome and one log line",
+    async ({ path = "/s/echo/x", headers, claims, status, outcome }) => {
+      const token = await gateway.token(claims);
+      const logs = await logsOf(async () => {
+        expect(await problemOf(await gateway.fetch(path, { headers, token }))).toMatchObject({ status, outcome });
+      });
+      expect(logs).toEqual([outcome]);
+    },
+  );
 
   it.for([
     { name: "by the token", claims: { urgencyFirst: 4 }, headers: { priority: "u=0" }, want: "u=4" },
     { name: "by the class", claims: { className: "silver" }, headers: { priority: "u=1" }, want: "u=2" },
     { name: "and a bad Priority is ignored", claims: {}, headers: { priority: "u=nonsense" }, want: "u=3" },
-    { name: "and Priority wins over the identifier", claims: {}, headers: { priority: "u=6", "connection-identifier": "urgency=1" }, want: "u=6" },
+    {
+      name: "and Priority wins over the identifier",
+      claims: {},
+      headers: { priority: "u=6", "connection-identifier": "urgency=1" },
+      want: "u=6",
+    },
   ])("has its urgency clamped $name", async ({ claims, headers, want }) => {
     const response = await gateway.fetch("/s/echo/x", { headers: headers as Record<string, string>, token: await gateway.token(claims) });
     expect(response.status).toBe(200);
@@ -164,7 +212,11 @@ describe("a request's form", () => {
     };
     const leave = Promise.withResolvers<void>();
     const token = await gateway.token({ services: ["hostile"] });
-    await rawHttp(gateway.port, head(token, ["Content-Length: 3"], "/s/hostile/x") + "abc", (socket) => void leave.promise.then(() => socket.resetAndDestroy()));
+    await rawHttp(
+      gateway.port,
+      head(token, ["Content-Length: 3"], "/s/hostile/x") + "abc",
+      (socket) => void leave.promise.then(() => socket.resetAndDestroy()),
+    );
     await reset.promise;
   });
 
@@ -173,7 +225,11 @@ describe("a request's form", () => {
     { name: "unknown", init: { body: ReadableStream.from([Buffer.alloc(60_000), Buffer.alloc(60_000)]), duplex: "half" } },
   ])("whose body of $name length is too large is answered with 413, and the limit", async ({ init }) => {
     const response = await gateway.fetch("/s/echo/x", { method: "POST", ...init } as RequestInit);
-    expect(await problemOf(response)).toMatchObject({ status: 413, outcome: "body-too-large", detail: expect.stringContaining("100000 bytes") as string });
+    expect(await problemOf(response)).toMatchObject({
+      status: 413,
+      outcome: "body-too-large",
+      detail: expect.stringContaining("100000 bytes") as string,
+    });
   });
 
   it.for([
@@ -222,7 +278,11 @@ describe("an endpoint", () => {
     misbehave = () => undefined;
     const startedAtMs = performance.now();
     const response = await gateway.fetch("/s/hostile/x", { token: await gateway.token({ services: ["hostile"] }) });
-    expect(await problemOf(response)).toMatchObject({ status: 504, outcome: "upstream-timeout", detail: expect.stringContaining("1000 ms") as string });
+    expect(await problemOf(response)).toMatchObject({
+      status: 504,
+      outcome: "upstream-timeout",
+      detail: expect.stringContaining("1000 ms") as string,
+    });
     expect(performance.now() - startedAtMs).toBeLessThan(3_000);
   });
 

@@ -60,7 +60,16 @@ describe("a forwarded request", () => {
       tracestate: "a=1",
     };
     const { headers: seen } = (await (await gateway.fetch("/s/echo/h", { headers })).json()) as Echo;
-    for (const name of ["authorization", "x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "tidegate-socket-assignment", "te", "proxy-authorization"]) {
+    for (const name of [
+      "authorization",
+      "x-forwarded-for",
+      "x-real-ip",
+      "forwarded",
+      "cf-connecting-ip",
+      "tidegate-socket-assignment",
+      "te",
+      "proxy-authorization",
+    ]) {
       expect(seen).not.toHaveProperty(name);
     }
     expect(seen).toMatchObject({
@@ -76,7 +85,9 @@ describe("a forwarded request", () => {
   });
 
   it("carries no invalid traceparent on, and no tracestate without it", async () => {
-    const { headers: seen } = (await (await gateway.fetch("/s/echo/h", { headers: { traceparent: "00-zz-1-01", tracestate: "a=1" } })).json()) as Echo;
+    const { headers: seen } = (await (
+      await gateway.fetch("/s/echo/h", { headers: { traceparent: "00-zz-1-01", tracestate: "a=1" } })
+    ).json()) as Echo;
     expect(seen).not.toHaveProperty("traceparent");
     expect(seen).not.toHaveProperty("tracestate");
   });
@@ -100,7 +111,11 @@ describe("a forwarded request", () => {
     async function* chunks() {
       for (let chunk = 0; chunk < 50; chunk += 1) yield Buffer.from(`chunk ${chunk};`);
     }
-    const response = await gateway.fetch("/s/echo/stream", { method: "POST", body: ReadableStream.from(chunks()), duplex: "half" } as RequestInit);
+    const response = await gateway.fetch("/s/echo/stream", {
+      method: "POST",
+      body: ReadableStream.from(chunks()),
+      duplex: "half",
+    });
     expect((await response.text()).split(";")).toHaveLength(51);
   });
 
@@ -136,7 +151,9 @@ describe("a forwarded request", () => {
 
   it("keeps several cookies apart, and hides what is between gateway and endpoint", async () => {
     respond = (_request, response) =>
-      response.writeHead(200, { "set-cookie": ["a=1", "b=2"], "alt-svc": 'h3=":443"', "endpoint-load-metrics": "JSON {}", "x-own": "kept" }).end("x");
+      response
+        .writeHead(200, { "set-cookie": ["a=1", "b=2"], "alt-svc": 'h3=":443"', "endpoint-load-metrics": "JSON {}", "x-own": "kept" })
+        .end("x");
     const response = await gateway.fetch("/s/custom/c", { token: await customToken() });
     expect(response.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
     expect(response.headers.has("alt-svc")).toBe(false);
@@ -186,7 +203,7 @@ describe("more requests than slots", () => {
     expect(await first?.json()).toMatchObject({ type: "/problems/rejected-capacity", status: 503 });
     expect(gateway.backend.stats()).toMatchObject({ overCapacity: 0 });
     expect(gateway.backend.stats().inFlightMax).toBeLessThanOrEqual(20);
-    await Promise.all(answers.map((answer) => answer.bodyUsed || answer.arrayBuffer()));
+    await Promise.all(answers.filter(({ bodyUsed }) => !bodyUsed).map((answer) => answer.arrayBuffer()));
     await gateway.expectNoSlotInUse();
   });
 });

@@ -10,7 +10,9 @@ let gateway: TestGateway;
 let plain: Server;
 
 beforeAll(async () => {
-  plain = createServer((_request, response) => response.end("no sockets here")).on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")).listen(0, "127.0.0.1");
+  plain = createServer((_request, response) => response.end("no sockets here"))
+    .on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\n\r\n"))
+    .listen(0, "127.0.0.1");
   await once(plain, "listening");
   gateway = await startTestGateway({ more: { plain: `http://127.0.0.1:${(plain.address() as AddressInfo).port}` } });
 });
@@ -51,6 +53,12 @@ async function open(path = "/connect/echo", options: { protocols?: string[]; tok
   const closed = once(socket, "close").then(([code, reason]: unknown[]) => ({ code: code as number, reason: String(reason) }));
   await once(socket, "open");
   return { socket, messages, closed };
+}
+
+/** The TCP connection under a socket, which ws keeps to itself. */
+function tcpOf(socket: WebSocket): Socket {
+  const { ["_socket"]: tcp } = socket as unknown as { readonly ["_socket"]: Socket };
+  return tcp;
 }
 
 /** The refusal of an upgrade: its status and problem. */
@@ -102,7 +110,7 @@ describe("a socket", () => {
 
   it.for([
     { name: "is cut off", act: (socket: WebSocket) => socket.terminate() },
-    { name: "is reset", act: (socket: WebSocket) => (socket as unknown as { _socket: Socket })._socket.resetAndDestroy() },
+    { name: "is reset", act: (socket: WebSocket) => tcpOf(socket).resetAndDestroy() },
   ])("gives its slot back when its device $name, and the endpoint hears of it", async ({ act }) => {
     const { socket } = await open();
     act(socket);
@@ -137,7 +145,10 @@ describe("an upgrade", () => {
   });
 
   it("to a service that is not there is refused with 404", async () => {
-    expect(await refusedAt(connectTo("/connect/nowhere", { token: await gateway.token() }))).toEqual({ status: 404, type: "/problems/unknown-service" });
+    expect(await refusedAt(connectTo("/connect/nowhere", { token: await gateway.token() }))).toEqual({
+      status: 404,
+      type: "/problems/unknown-service",
+    });
   });
 
   it("that the endpoint refuses is answered with 502", async () => {
@@ -146,12 +157,18 @@ describe("an upgrade", () => {
   });
 
   it("on a forwarding route is told where sockets are opened", async () => {
-    expect(await refusedAt(connectTo("/s/echo", { token: await gateway.token() }))).toEqual({ status: 404, type: "/problems/unknown-route" });
+    expect(await refusedAt(connectTo("/s/echo", { token: await gateway.token() }))).toEqual({
+      status: 404,
+      type: "/problems/unknown-route",
+    });
   });
 
   it("beyond the service's slots is refused with 503, and those open stay open", async () => {
     const opened = await Promise.all(Array.from({ length: 20 }, () => open()));
-    expect(await refusedAt(connectTo("/connect/echo", { token: await gateway.token() }))).toEqual({ status: 503, type: "/problems/rejected-capacity" });
+    expect(await refusedAt(connectTo("/connect/echo", { token: await gateway.token() }))).toEqual({
+      status: 503,
+      type: "/problems/rejected-capacity",
+    });
     for (const { socket } of opened) expect(socket.readyState).toBe(WebSocket.OPEN);
     for (const { socket } of opened) socket.close();
     await Promise.all(opened.map(({ closed }) => closed));
@@ -160,6 +177,8 @@ describe("an upgrade", () => {
   it("can be asked about by POST, which takes no slot for longer than the question", async () => {
     const admitted = await gateway.fetch("/connect/echo", { method: "POST" });
     expect(await admitted.json()).toEqual({ verdict: "admitted" });
-    expect((await gateway.fetch("/connect/echo", { method: "POST", token: await gateway.token({ services: ["plain"] }) })).status).toBe(403);
+    expect((await gateway.fetch("/connect/echo", { method: "POST", token: await gateway.token({ services: ["plain"] }) })).status).toBe(
+      403,
+    );
   });
 });

@@ -1,4 +1,2 @@
-import { build } from "#scripts/build.ts";
-
 /** Wasm and bundle are built before any test starts. */
-export default build;
+export { build as setup } from "#scripts/build.ts";

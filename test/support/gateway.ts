@@ -45,7 +45,7 @@ export interface TestGatewayOptions {
   readonly more?: Readonly<Record<string, string>>;
 }
 
-export const CLASSES = { gold: { weight: 8, urgencyMin: 0 }, silver: { weight: 3, urgencyMin: 2 }, bronze: { weight: 1, urgencyMin: 4 } };
+const CLASSES = { gold: { weight: 8, urgencyMin: 0 }, silver: { weight: 3, urgencyMin: 2 }, bronze: { weight: 1, urgencyMin: 4 } };
 
 export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
@@ -85,7 +85,11 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
 }
 
 export function documentsOf({ url, capacity, echo, more }: Required<TestGatewayOptions> & { url: string }): ConfigurationDocument[] {
-  const others = Object.entries(more).map(([service, endpoint]) => ({ service, endpoints: [{ url: endpoint, capacity }], deadlineMs: 1_000 }));
+  const others = Object.entries(more).map(([service, endpoint]) => ({
+    service,
+    endpoints: [{ url: endpoint, capacity }],
+    deadlineMs: 1_000,
+  }));
   const services = [{ service: "echo", endpoints: [{ url, capacity }], deadlineMs: 2_000, ...echo }, ...others];
   const quotas = { gold: {}, silver: {}, bronze: {} };
   const tenant = (name: string, names: string[]) => ({

@@ -55,14 +55,17 @@ describe.for(IMPLEMENTATIONS)("weighted rendezvous, $name", ({ over }) => {
     expect(over([])("key")).toBe(-1);
   });
 
-  it.for([{ weights: [1, 1, 1, 1] }, { weights: [1, 2, 3, 4] }, { weights: [50, 50, 10, 50, 0, 25, 50] }, { weights: Array.from({ length: 64 }, (_, i) => i % 7) }])(
-    "shares keys as weights say, within 1.0 percentage point: $weights",
-    ({ weights }) => {
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
-      const counts = countChoices(over(shardsOf(weights)), weights.length);
-      for (const [index, weight] of weights.entries()) expect(Math.abs((counts[index] ?? 0) / KEY_COUNT - weight / total)).toBeLessThanOrEqual(0.01);
-    },
-  );
+  it.for([
+    { weights: [1, 1, 1, 1] },
+    { weights: [1, 2, 3, 4] },
+    { weights: [50, 50, 10, 50, 0, 25, 50] },
+    { weights: Array.from({ length: 64 }, (_, i) => i % 7) },
+  ])("shares keys as weights say, within 1.0 percentage point: $weights", ({ weights }) => {
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    const counts = countChoices(over(shardsOf(weights)), weights.length);
+    for (const [index, weight] of weights.entries())
+      expect(Math.abs((counts[index] ?? 0) / KEY_COUNT - weight / total)).toBeLessThanOrEqual(0.01);
+  });
 
   it("moves no key when every weight doubles", () => {
     const [before, after] = [over(shardsOf([3, 5, 7])), over(shardsOf([6, 10, 14]))];
@@ -87,7 +90,7 @@ describe.for(IMPLEMENTATIONS)("weighted rendezvous, $name", ({ over }) => {
       if (before(`key-${key}`) === 2) to.add(after(`key-${key}`));
       else expect(after(`key-${key}`)).toBe(before(`key-${key}`));
     }
-    expect([...to].toSorted()).toEqual([0, 1, 3]);
+    expect(to).toEqual(new Set([0, 1, 3]));
   });
 });
 

@@ -30,7 +30,8 @@ export class ShardTable {
 
   /** Replaces the table. Throws RangeError for more than 1,024 shards or a weight that is none. */
   replace(shards: readonly WeightedShard[]): void {
-    if (shards.length > this.#seedLow.length) throw new RangeError(`Cannot hold ${shards.length} shards: the table has ${this.#seedLow.length} places`);
+    if (shards.length > this.#seedLow.length)
+      throw new RangeError(`Cannot hold ${shards.length} shards: the table has ${this.#seedLow.length} places`);
     this.#inverseWeight.fill(Infinity);
     this.#count = shards.length;
     for (const [index, { shardId, weight }] of shards.entries()) {

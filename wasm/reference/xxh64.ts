@@ -23,7 +23,8 @@ export function xxh64Reference(bytes: Uint8Array, seed: bigint): bigint {
   }
   hash = (hash + BigInt(bytes.length)) & MASK;
   for (; at + 8 <= bytes.length; at += 8) hash = (rotate(hash ^ round(0n, view.getBigUint64(at, true)), 27n) * PRIME_1 + PRIME_4) & MASK;
-  for (; at + 4 <= bytes.length; at += 4) hash = (rotate(hash ^ ((BigInt(view.getUint32(at, true)) * PRIME_1) & MASK), 23n) * PRIME_2 + PRIME_3) & MASK;
+  for (; at + 4 <= bytes.length; at += 4)
+    hash = (rotate(hash ^ ((BigInt(view.getUint32(at, true)) * PRIME_1) & MASK), 23n) * PRIME_2 + PRIME_3) & MASK;
   for (; at < bytes.length; at += 1) hash = (rotate(hash ^ (BigInt(view.getUint8(at)) * PRIME_5), 11n) * PRIME_1) & MASK;
   hash = ((hash ^ (hash >> 33n)) * PRIME_2) & MASK;
   hash = ((hash ^ (hash >> 29n)) * PRIME_3) & MASK;

@@ -19,7 +19,11 @@ function ledgerOf(): SlotLedger {
   return ledger;
 }
 
-function take(ledger: SlotLedger, slotId: string, more: { shardId?: string; holder?: string; kind?: "request" | "socket"; expiresAtMs?: number } = {}) {
+function take(
+  ledger: SlotLedger,
+  slotId: string,
+  more: { shardId?: string; holder?: string; kind?: "request" | "socket"; expiresAtMs?: number } = {},
+) {
   return ledger.acquire({ slotId, shardId: "s-1", holder: "h", flow: "acme/gold", kind: "request", nowMs: 0, expiresAtMs: 1_000, ...more });
 }
 
@@ -121,7 +125,9 @@ class ModelLedger {
   hasRoom(shardId: string): boolean {
     const shard = SHARDS.find((candidate) => candidate.shardId === shardId);
     if (shard?.state !== "active") return false;
-    const ofEndpoint = this.slots.filter((slot) => SHARDS.find((other) => other.shardId === slot.shardId)?.endpointUrl === shard.endpointUrl);
+    const ofEndpoint = this.slots.filter(
+      (slot) => SHARDS.find((other) => other.shardId === slot.shardId)?.endpointUrl === shard.endpointUrl,
+    );
     return this.inUse(shardId) < shard.size && ofEndpoint.length < (CAPACITY.get(shard.endpointUrl) ?? 0);
   }
 
@@ -149,7 +155,10 @@ function runAgainstModel(steps: readonly Step[], ledger: SlotLedger): void {
   }
 }
 
-function applyStep(step: Exclude<Step, { do: "pass" }>, { ledger, model, nowMs }: { ledger: SlotLedger; model: ModelLedger; nowMs: number }): void {
+function applyStep(
+  step: Exclude<Step, { do: "pass" }>,
+  { ledger, model, nowMs }: { ledger: SlotLedger; model: ModelLedger; nowMs: number },
+): void {
   const [slotId, holder] = [`slot-${step.slot}`, `holder-${step.holder}`];
   const known = model.slots.find((slot) => slot.slotId === slotId);
   if (step.do === "acquire") {
@@ -183,7 +192,10 @@ class BrokenLedger extends SlotLedger {
 
 describe("the ledger", () => {
   it("agrees with the plainest model after every step of any history", () => {
-    fc.assert(fc.property(fc.array(STEP, { maxLength: 80 }), (steps) => runAgainstModel(steps, ledgerOf())), { numRuns: 1_000 });
+    fc.assert(
+      fc.property(fc.array(STEP, { maxLength: 80 }), (steps) => runAgainstModel(steps, ledgerOf())),
+      { numRuns: 1_000 },
+    );
   });
 
   it("canary: the same comparison catches a ledger that lets anybody release", () => {
@@ -192,6 +204,11 @@ describe("the ledger", () => {
       ledger.configure(SHARDS, CAPACITY);
       return ledger;
     };
-    expect(() => fc.assert(fc.property(fc.array(STEP, { maxLength: 80 }), (steps) => runAgainstModel(steps, broken())), { numRuns: 1_000 })).toThrow();
+    expect(() =>
+      fc.assert(
+        fc.property(fc.array(STEP, { maxLength: 80 }), (steps) => runAgainstModel(steps, broken())),
+        { numRuns: 1_000 },
+      ),
+    ).toThrow();
   });
 });

@@ -30,7 +30,12 @@ describe("the layout of shards", () => {
   it("keeps the ids of shards that stay, drains what is in use and goes, and uses no id twice", () => {
     const first = layoutShards({ service: serviceOf([100]), current: [], inUse: NONE_IN_USE, nextNumber: 1 });
     expect(first.shards.map(({ shardId }) => shardId)).toEqual(["svc-1", "svc-2"]);
-    const smaller = layoutShards({ service: serviceOf([40]), current: first.shards, inUse: (id) => (id === "svc-2" ? 3 : 0), nextNumber: first.nextNumber });
+    const smaller = layoutShards({
+      service: serviceOf([40]),
+      current: first.shards,
+      inUse: (id) => (id === "svc-2" ? 3 : 0),
+      nextNumber: first.nextNumber,
+    });
     expect(smaller.shards).toMatchObject([
       { shardId: "svc-1", size: 40, state: "active" },
       { shardId: "svc-2", state: "draining" },
@@ -39,11 +44,18 @@ describe("the layout of shards", () => {
     expect(again.shards.map(({ shardId, state }) => `${shardId} ${state}`)).toEqual(["svc-1 active", "svc-2 active", "svc-3 active"]);
     const gone = layoutShards({ service: serviceOf([]), current: again.shards, inUse: NONE_IN_USE, nextNumber: again.nextNumber });
     expect(gone.shards).toEqual([]);
-    expect(layoutShards({ service: serviceOf([10]), current: [], inUse: NONE_IN_USE, nextNumber: gone.nextNumber }).shards[0]?.shardId).toBe("svc-4");
+    expect(
+      layoutShards({ service: serviceOf([10]), current: [], inUse: NONE_IN_USE, nextNumber: gone.nextNumber }).shards[0]?.shardId,
+    ).toBe("svc-4");
   });
 
   it("never gives an endpoint more slots than its capacity, nor a shard more than the largest size, for any policy", () => {
-    const policy = fc.record({ capacities: fc.array(fc.integer({ min: 1, max: 500 }), { maxLength: 6 }), sizeMin: fc.integer({ min: 1, max: 60 }), extra: fc.nat(60), countMax: fc.integer({ min: 1, max: 30 }) });
+    const policy = fc.record({
+      capacities: fc.array(fc.integer({ min: 1, max: 500 }), { maxLength: 6 }),
+      sizeMin: fc.integer({ min: 1, max: 60 }),
+      extra: fc.nat(60),
+      countMax: fc.integer({ min: 1, max: 30 }),
+    });
     fc.assert(
       fc.property(policy, ({ capacities, sizeMin, extra, countMax }) => {
         const service = serviceOf(capacities, { sizeMin, sizeMax: sizeMin + extra, countMax });

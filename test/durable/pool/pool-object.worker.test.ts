@@ -9,16 +9,29 @@ async function poolOf(service: TestService) {
   const version = await applyServices([service]);
   const stub = env.POOL.get(env.POOL.idFromName(service.service));
   const ask = (slotId: string, more: Partial<AcquireRequest> = {}) =>
-    stub.acquire({ slotId, holder: "h", service: service.service, flow: "acme/gold", urgency: 3, affinityKey: "d-1", kind: "request", configurationVersion: version, ...more });
-  const inUse = async (): Promise<number> => (await stub.stats(service.service, version)).shards.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
-  const release = (slotId: string, holder = "h") => stub.release({ slotId, holder, flow: "acme/gold", outcome: "admitted-queued", latencyMs: 12 });
+    stub.acquire({
+      slotId,
+      holder: "h",
+      service: service.service,
+      flow: "acme/gold",
+      urgency: 3,
+      affinityKey: "d-1",
+      kind: "request",
+      configurationVersion: version,
+      ...more,
+    });
+  const inUse = async (): Promise<number> =>
+    (await stub.stats(service.service, version)).shards.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
+  const release = (slotId: string, holder = "h") =>
+    stub.release({ slotId, holder, flow: "acme/gold", outcome: "admitted-queued", latencyMs: 12 });
   return { stub, version, ask, inUse, release };
 }
 
 describe("the pool", () => {
   it("grants what its endpoints can take, then refuses with when to come back", async () => {
     const { ask, inUse } = await poolOf({ service: "full", capacity: 3 });
-    for (const slotId of ["1", "2", "3"]) expect(await ask(slotId)).toMatchObject({ ok: true, slot: { endpointUrl: "https://full.example" } });
+    for (const slotId of ["1", "2", "3"])
+      expect(await ask(slotId)).toMatchObject({ ok: true, slot: { endpointUrl: "https://full.example" } });
     expect(await ask("4")).toMatchObject({ ok: false, outcome: "rejected-capacity", retryAfterMs: 1_000 });
     expect(await inUse()).toBe(3);
   });

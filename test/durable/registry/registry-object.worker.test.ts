@@ -22,7 +22,12 @@ describe("the Registry", () => {
   it("changes nothing where one document has a fault, and names file, path and expectation", async () => {
     const registry = registryOf("whole");
     await registry.apply(documentsOf([{ service: "a", capacity: 1 }]));
-    const refused = await registry.apply(documentsOf([{ service: "a", capacity: 3 }, { service: "b", capacity: 0 }]));
+    const refused = await registry.apply(
+      documentsOf([
+        { service: "a", capacity: 3 },
+        { service: "b", capacity: 0 },
+      ]),
+    );
     expect(refused).toMatchObject({ ok: false, errors: [{ file: "services/b.yaml", path: ["endpoints", 0, "capacity"] }] });
     expect(await registry.snapshot(-1)).toMatchObject({ version: 1, configuration: { services: { a: { endpoints: [{ capacity: 1 }] } } } });
   });
@@ -31,7 +36,10 @@ describe("the Registry", () => {
     const documents = documentsOf([{ service: "a", capacity: 1 }]).map(({ file, document }) =>
       file.startsWith("tenants/") ? { file, document: { ...(document as object), keys: { state: true } } } : { file, document },
     );
-    expect(await registryOf("state").apply(documents)).toMatchObject({ ok: false, errors: [{ file: "tenants/acme.yaml", path: ["keys"] }] });
+    expect(await registryOf("state").apply(documents)).toMatchObject({
+      ok: false,
+      errors: [{ file: "tenants/acme.yaml", path: ["keys"] }],
+    });
   });
 
   it("answers null to whoever knows the version, and keeps it over an eviction", async () => {
@@ -46,8 +54,16 @@ describe("the Registry", () => {
     const services = Array.from({ length: 500 }, (_, index) => ({
       service: `service-${index}`,
       capacity: 1,
-      more: { endpoints: Array.from({ length: 30 }, (_unused, number) => ({ url: `https://host-${number}.example/${"x".repeat(100)}`, capacity: 1 })) },
+      more: {
+        endpoints: Array.from({ length: 30 }, (_unused, number) => ({
+          url: `https://host-${number}.example/${"x".repeat(100)}`,
+          capacity: 1,
+        })),
+      },
     }));
-    expect(await registryOf("large").apply(documentsOf(services))).toMatchObject({ ok: false, errors: [{ message: expect.stringContaining("expected at most") as string }] });
+    expect(await registryOf("large").apply(documentsOf(services))).toMatchObject({
+      ok: false,
+      errors: [{ message: expect.stringContaining("expected at most") as string }],
+    });
   });
 });

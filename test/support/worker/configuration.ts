@@ -19,7 +19,11 @@ export function documentsOf(services: readonly TestService[]): ConfigurationDocu
     })),
     {
       file: "tenants/acme.yaml",
-      document: { tenant: "acme", keys: { jwks: [key] }, services: Object.fromEntries(services.map(({ service }) => [service, { gold: {} }])) },
+      document: {
+        tenant: "acme",
+        keys: { jwks: [key] },
+        services: Object.fromEntries(services.map(({ service }) => [service, { gold: {} }])),
+      },
     },
   ];
 }

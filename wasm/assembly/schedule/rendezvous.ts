@@ -72,7 +72,7 @@ function negativeLog2(word: v128): v128 {
   const one = f32x4.splat(1);
   const s = f32x4.div(f32x4.sub(mantissa, one), f32x4.add(mantissa, one));
   const s2 = f32x4.mul(s, s);
-  let series = f32x4.splat(0.4121985831);// 2/ln 2 / 7
+  let series = f32x4.splat(0.4121985831); // 2/ln 2 / 7
   series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(0.5770780164)); // 2/ln 2 / 5
   series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(0.9617966939)); // 2/ln 2 / 3
   series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(2.8853900818)); // 2/ln 2

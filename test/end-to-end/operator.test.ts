@@ -1,0 +1,94 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startTestGateway();
+});
+afterAll(async () => gateway.stop());
+
+const documents = (echo: Readonly<Record<string, unknown>>) => documentsOf({ url: gateway.backend.url, capacity: 20, echo, more: {} });
+const asOperator = (path: string, init: RequestInit = {}): Promise<Response> =>
+  gateway.fetch(path, { ...init, headers: { authorization: `Bearer ${gateway.operatorKey}` } });
+
+describe("the operator's API", () => {
+  it.for([
+    { name: "nobody", authorization: "" },
+    { name: "a device", authorization: null },
+    { name: "a guess", authorization: "Bearer guess" },
+  ])("is closed to $name", async ({ authorization }) => {
+    const headers = { authorization: authorization ?? `Bearer ${await gateway.token()}` };
+    for (const method of ["GET", "POST"]) expect((await gateway.fetch("/v1/config", { method, headers })).status).toBe(401);
+  });
+
+  it("shows the configuration in force, with public keys alone", async () => {
+    const text = await (await asOperator("/v1/config")).text();
+    expect(JSON.parse(text)).toMatchObject({
+      version: 1,
+      configuration: { services: { echo: {} }, tenants: { acme: { keys: { jwks: [{}, {}] } } } },
+    });
+    expect(text).not.toContain('"d":');
+  });
+
+  it("refuses what has a fault whole, and names it", async () => {
+    const applied = await gateway.apply(documents({ capcity: 3, deadlineMs: 0 }));
+    expect(applied).toMatchObject({
+      ok: false,
+      errors: [
+        { path: ["deadlineMs"] },
+        { path: ["capcity"], message: expect.stringContaining("not a known key, expected one of") as string },
+      ],
+    });
+    expect(await (await asOperator("/v1/config")).json()).toMatchObject({ version: 1 });
+  });
+
+  it.for([{ body: "nonsense" }, { body: "{}" }, { body: '{"documents":[{}]}' }, { body: "x".repeat(3_000_000) }])(
+    "answers a body that is none with 422",
+    async ({ body }) => {
+      const response = await asOperator("/v1/config", { method: "POST", body });
+      expect(response.status).toBe(422);
+      expect(await response.json()).toMatchObject({ type: "/problems/bad-configuration" });
+    },
+  );
+
+  it("applies the next version, which requests follow within seconds", async () => {
+    expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: true });
+    expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: false });
+    const followed = async (): Promise<number> => (await gateway.fetch("/s/echo/x?fault=hang")).status;
+    await expect.poll(followed, { timeout: 8_000 }).toBe(504);
+    expect(sumOf(await gateway.metrics(), "tidegate_configuration_version")).toBe(2);
+  });
+
+  it("takes a tenant's entitlement away within seconds, though its token was verified before", async () => {
+    const token = await gateway.token({ tenant: "globex" });
+    expect((await gateway.fetch("/s/echo/x", { token })).status).toBe(200);
+    await gateway.apply(documents({}).filter(({ file }) => file !== "tenants/globex.yaml"));
+    await expect.poll(async () => (await gateway.fetch("/s/echo/x", { token })).status, { timeout: 8_000 }).toBe(401);
+  });
+});
+
+describe("health", () => {
+  it("says that the process lives and has a configuration", async () => {
+    for (const path of ["/livez", "/readyz"]) expect((await fetch(`${gateway.url}${path}`)).status).toBe(200);
+  });
+});
+
+describe("metrics", () => {
+  it("count what happened, with the outcome's name", async () => {
+    await gateway.fetch("/s/echo/x");
+    await gateway.fetch("/s/echo/x", { headers: { authorization: "Bearer x" } });
+    await gateway.fetch("/s/echo/x");
+    await gateway.expectNoSlotInUse();
+    const text = await gateway.metrics();
+    expect(text).toMatch(/tidegate_requests_total\{service="echo",tenant="acme",class="gold",outcome="admitted-queued"\} [1-9]/);
+    expect(text).toMatch(/tidegate_edge_refusals_total\{outcome="unauthorized"\} [1-9]/);
+    expect(sumOf(text, "tidegate_slots_capacity")).toBe(20);
+    expect(sumOf(text, "tidegate_slots_reclaimed_total")).toBe(0);
+  });
+
+  const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
+  it.skipIf(!hasPromtool)(`pass promtool without a word${hasPromtool ? "" : " (SKIPPED: promtool is not installed)"}`, async () => {
+    expect(execFileSync("promtool", ["check", "metrics"], { input: await gateway.metrics(), encoding: "utf8" })).toBe("");
+  });
+});

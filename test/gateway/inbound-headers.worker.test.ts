@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { readInboundHeaders } from "#gateway/upstream/inbound-headers.ts";
+import { LIMITS } from "#shared/limits.ts";
+
+function read(headers: Record<string, string>) {
+  const inbound = readInboundHeaders(new Headers(headers));
+  if (!inbound.ok) throw new Error(inbound.outcome);
+  return inbound;
+}
+
+describe("the headers of a device", () => {
+  it("lose what their Connection header names", () => {
+    const { forwarded } = read({ connection: "close, X-Secret-Hop", "x-secret-hop": "1", "x-kept": "1" });
+    expect([...forwarded.keys()]).toEqual(["x-kept"]);
+  });
+
+  it("are allowed up to the limit, name and separators counted, and not a byte further", () => {
+    const room = LIMITS.headerBytesMax - "x-a".length - 4;
+    expect(readInboundHeaders(new Headers({ "x-a": "v".repeat(room) })).ok).toBe(true);
+    expect(readInboundHeaders(new Headers({ "x-a": "v".repeat(room + 1) }))).toMatchObject({ ok: false, outcome: "headers-too-large" });
+  });
+
+  it("give the token among the subprotocols to the gateway, and the others to the endpoint", () => {
+    const inbound = read({
+      "sec-websocket-protocol": "app.v1 , tidegate.bearer.abc.def.ghi,app.v2",
+      "sec-websocket-key": "k",
+      upgrade: "WebSocket",
+    });
+    expect(inbound.protocolToken).toBe("abc.def.ghi");
+    expect(inbound.isUpgrade).toBe(true);
+    expect(Object.fromEntries(inbound.forwarded)).toEqual({ "sec-websocket-protocol": "app.v1, app.v2" });
+  });
+
+  it.for([
+    { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", isValid: true },
+    { traceparent: "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-future", isValid: true },
+    { traceparent: "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", isValid: false },
+    { traceparent: "00-00000000000000000000000000000000-b7ad6b7169203331-01", isValid: false },
+    { traceparent: "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", isValid: false },
+    { traceparent: "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", isValid: false },
+    { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", isValid: false },
+  ])("keep a trace only where it is valid: $traceparent", ({ traceparent, isValid }) => {
+    expect([...read({ traceparent, tracestate: "a=1" }).forwarded.keys()]).toEqual(isValid ? ["traceparent", "tracestate"] : []);
+  });
+});
