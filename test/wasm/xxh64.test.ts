@@ -33,10 +33,8 @@ const subject = kernels();
 
 /** The kernel over raw bytes: the binding takes text, and the sanity buffer is none. */
 function kernelOverBytes(bytes: Uint8Array, seed: bigint): bigint {
-  const { exports } = subject;
-  const offset = Number(exports.KEY_OFFSET.value);
-  new Uint8Array(exports.memory.buffer, offset, bytes.length).set(bytes);
-  return BigInt.asUintN(64, exports.xxh64(offset, bytes.length, seed));
+  const { exports, keyOffset, writeBytes } = subject;
+  return BigInt.asUintN(64, exports.xxh64(keyOffset, writeBytes(bytes), seed));
 }
 
 describe.for([

@@ -1,10 +1,9 @@
 import type { Kernels } from "./kernels.ts";
-import { numberOf } from "./kernels.ts";
 
 /**
  * XXH64 of the text's UTF-8 bytes, as an unsigned 64-bit integer. `seed` is taken modulo 2⁶⁴.
  * Throws RangeError for text of more than 8 KiB. Source: wasm/assembly/hash/xxh64.ts.
  */
-export function xxh64({ exports, writeKey }: Kernels, text: string, seed = 0n): bigint {
-  return BigInt.asUintN(64, exports.xxh64(numberOf(exports.KEY_OFFSET), writeKey(text), seed));
+export function xxh64({ exports, keyOffset, writeKey }: Kernels, text: string, seed = 0n): bigint {
+  return BigInt.asUintN(64, exports.xxh64(keyOffset, writeKey(text), seed));
 }

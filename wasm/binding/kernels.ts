@@ -1,43 +1,56 @@
-// One Wasm instance and its typed face. The instance's memory is fixed, so the views never detach; whoever
-// instantiates owns all of it: one per isolate or per object.
+// One Wasm instance and its typed face. Its memory is fixed, so views never detach; whoever instantiates owns all
+// of it: one per isolate or per object, as large as what is placed in it.
 import { assert } from "#shared/assert.ts";
+import { Arena } from "./arena.ts";
+import type { KernelExports } from "./kernel-exports.ts";
 
-/** The raw exports: unsigned 64-bit results arrive signed here, so nobody but a binding touches them. */
-export interface KernelExports {
-  readonly memory: WebAssembly.Memory;
-  readonly KEY_OFFSET: WebAssembly.Global;
-  readonly KEY_BYTES_MAX: WebAssembly.Global;
-  readonly SEED_LOW_OFFSET: WebAssembly.Global;
-  readonly SEED_HIGH_OFFSET: WebAssembly.Global;
-  readonly INVERSE_WEIGHT_OFFSET: WebAssembly.Global;
-  readonly SHARD_COUNT_MAX: WebAssembly.Global;
-  xxh64(offset: number, bytes: number, seed: bigint): bigint;
-  rendezvousChoose(keyHash: bigint, count: number): number;
-  rendezvousChooseKey(keyBytes: number, count: number): number;
-}
+const PAGE_BYTES = 65_536;
+/** asconfig.json declares the same bounds for the memory that it imports. */
+const PAGE_COUNT_MIN = 2;
+const PAGE_COUNT_MAX = 1_024;
 
 export interface Kernels {
   readonly exports: KernelExports;
-  /** Encodes `text` as UTF-8 at KEY_OFFSET and returns its length in bytes. Throws RangeError where it does not fit. */
+  readonly memory: ArrayBuffer;
+  readonly arena: Arena;
+  /** Where `writeKey` and `writeBytes` write. */
+  readonly keyOffset: number;
+  /** Encodes `text` as UTF-8 at `keyOffset` and returns its length in bytes. Throws RangeError where it does not fit. */
   writeKey(text: string): number;
+  /** The same for bytes. */
+  writeBytes(bytes: Uint8Array): number;
 }
 
-/** Synchronous: Workers may compile at upload only, and instantiate at any time. */
-export function instantiateKernels(module: WebAssembly.Module): Kernels {
-  const exports = new WebAssembly.Instance(module, {}).exports as unknown as KernelExports;
-  const keyView = new Uint8Array(exports.memory.buffer, numberOf(exports.KEY_OFFSET), numberOf(exports.KEY_BYTES_MAX));
+/** Synchronous: Workers compile at upload only, and instantiate at any time. `memoryBytes` is rounded up to pages of 64 KiB. */
+export function instantiateKernels(module: WebAssembly.Module, { memoryBytes = 2 * PAGE_BYTES }: { memoryBytes?: number } = {}): Kernels {
+  const pages = Math.max(PAGE_COUNT_MIN, Math.ceil(memoryBytes / PAGE_BYTES));
+  if (!(pages <= PAGE_COUNT_MAX))
+    throw new RangeError(`Cannot make a memory of ${memoryBytes} bytes: expected at most ${PAGE_COUNT_MAX * PAGE_BYTES}`);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as KernelExports;
+  const keyOffset = numberOf(exports.KEY_OFFSET);
+  const keyView = new Uint8Array(memory.buffer, keyOffset, numberOf(exports.KEY_BYTES_MAX));
   const encoder = new TextEncoder();
+  const tooLong = (): RangeError => new RangeError(`Cannot pass a key: it is longer than ${keyView.length} bytes, expected at most that`);
   return {
     exports,
+    memory: memory.buffer,
+    arena: new Arena(memory.buffer, numberOf(exports.ARENA_OFFSET)),
+    keyOffset,
     writeKey(text) {
       const { read, written } = encoder.encodeInto(text, keyView);
-      if (read < text.length) throw new RangeError(`Cannot hash text: it is longer than ${keyView.length} bytes, expected at most that`);
+      if (read < text.length) throw tooLong();
       return written;
+    },
+    writeBytes(bytes) {
+      if (bytes.length > keyView.length) throw tooLong();
+      keyView.set(bytes);
+      return bytes.length;
     },
   };
 }
 
-export function numberOf(global: WebAssembly.Global): number {
+function numberOf(global: WebAssembly.Global): number {
   const value: unknown = global.value;
   assert(typeof value === "number", "a layout constant is a 32-bit number");
   return value;

@@ -1,6 +1,6 @@
 import { assert } from "#shared/assert.ts";
 import { xxh64 } from "./hash.ts";
-import { numberOf, type Kernels } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
 
 export interface WeightedShard {
   readonly shardId: string;
@@ -8,30 +8,41 @@ export interface WeightedShard {
   readonly weight: number;
 }
 
+const SHARD_COUNT_MAX = 1_024;
+/** Seed low, seed high, inverse weight: 4 bytes each. */
+const SHARD_BYTES = 12;
+
 /**
- * The shard table of one kernel instance and weighted rendezvous over it (wasm/assembly/schedule/rendezvous.ts).
- * A key stays with its shard for as long as that shard has weight; raising a weight moves keys only to it.
+ * A shard table and weighted rendezvous over it (wasm/assembly/schedule/rendezvous.ts). A key stays with its shard
+ * for as long as that shard has weight; raising a weight moves keys only to it.
  */
 export class ShardTable {
   readonly #kernels: Kernels;
+  readonly #base: number;
+  readonly #capacity: number;
   readonly #seedLow: Uint32Array;
   readonly #seedHigh: Uint32Array;
   readonly #inverseWeight: Float32Array;
   #count = 0;
 
-  constructor(kernels: Kernels) {
-    const { exports } = kernels;
-    const countMax = numberOf(exports.SHARD_COUNT_MAX);
+  /** Takes 12 bytes per shard of `capacity`, at most 1,024 shards. Throws RangeError where the memory has no room. */
+  constructor(kernels: Kernels, capacity = SHARD_COUNT_MAX) {
+    if (!(Number.isInteger(capacity) && capacity >= 1 && capacity <= SHARD_COUNT_MAX))
+      throw new RangeError(`Cannot make a table of ${capacity} shards: expected 1 to ${SHARD_COUNT_MAX}`);
     this.#kernels = kernels;
-    this.#seedLow = new Uint32Array(exports.memory.buffer, numberOf(exports.SEED_LOW_OFFSET), countMax);
-    this.#seedHigh = new Uint32Array(exports.memory.buffer, numberOf(exports.SEED_HIGH_OFFSET), countMax);
-    this.#inverseWeight = new Float32Array(exports.memory.buffer, numberOf(exports.INVERSE_WEIGHT_OFFSET), countMax);
+    this.#capacity = Math.ceil(capacity / 4) * 4;
+    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a shard table");
+    const stride = 4 * this.#capacity;
+    this.#base = offset;
+    this.#seedLow = new Uint32Array(kernels.memory, offset, this.#capacity);
+    this.#seedHigh = new Uint32Array(kernels.memory, offset + stride, this.#capacity);
+    this.#inverseWeight = new Float32Array(kernels.memory, offset + 2 * stride, this.#capacity);
+    this.#inverseWeight.fill(Infinity);
   }
 
-  /** Replaces the table. Throws RangeError for more than 1,024 shards or a weight that is none. */
+  /** Replaces the table. Throws RangeError for more shards than it has places, or a weight that is none. */
   replace(shards: readonly WeightedShard[]): void {
-    if (shards.length > this.#seedLow.length)
-      throw new RangeError(`Cannot hold ${shards.length} shards: the table has ${this.#seedLow.length} places`);
+    if (shards.length > this.#capacity) throw new RangeError(`Cannot hold ${shards.length} shards: the table has ${this.#capacity} places`);
     this.#inverseWeight.fill(Infinity);
     this.#count = shards.length;
     for (const [index, { shardId, weight }] of shards.entries()) {
@@ -51,6 +62,6 @@ export class ShardTable {
 
   /** Index of the shard for `key`, or -1 where no shard has weight. Throws RangeError for a key of more than 8 KiB. */
   choose(key: string): number {
-    return this.#kernels.exports.rendezvousChooseKey(this.#kernels.writeKey(key), this.#count);
+    return this.#kernels.exports.rendezvousChooseKey(this.#base, this.#capacity, this.#count, this.#kernels.writeKey(key));
   }
 }

@@ -1,17 +1,12 @@
-// Fixed memory: 2 pages, 128 KiB. Offset · bytes · owner. The compiler's own data ends well below KEY_OFFSET.
+// Memory is the host's: imported, fixed in size, at least 2 pages. Offset · bytes · owner:
 //
-//      0 ·   8,192 · the compiler (constants of `assert` messages)
-//  8,192 ·   8,192 · key: a string that the host encodes here
-// 16,384 ·   4,096 · rendezvous seeds, low words   (1,024 × u32)
-// 20,480 ·   4,096 · rendezvous seeds, high words  (1,024 × u32)
-// 24,576 ·   4,096 · rendezvous inverse weights    (1,024 × f32)
+//      0 ·  8,192 · the compiler: constants, nothing that changes
+//  8,192 ·  8,192 · key: a string or a message that the host encodes here for one call
+// 16,384 ·  to end · arena: the host places every structure here and passes its base to the kernel
 //
-// The host reads these numbers through the exported globals; nobody else writes them down.
+// A kernel writes only between the base it was given and the size that its memory picture states. The host
+// reads these numbers through the exported globals; nobody else writes them down.
 
 export const KEY_OFFSET: usize = 8192;
 export const KEY_BYTES_MAX: u32 = 8192;
-
-export const SHARD_COUNT_MAX: u32 = 1024;
-export const SEED_LOW_OFFSET: usize = 16384;
-export const SEED_HIGH_OFFSET: usize = 20480;
-export const INVERSE_WEIGHT_OFFSET: usize = 24576;
+export const ARENA_OFFSET: usize = 16384;

@@ -1,7 +1,8 @@
 // Weighted rendezvous hashing over a shard table, four shards a step.
 //
-// Memory picture (structure of arrays, 16-aligned, padded to a multiple of four with weight 0):
-//   seed low u32[n] · seed high u32[n] · inverse weight f32[n]
+// Memory picture, at a 16-aligned base, for a capacity c that is a multiple of four (12 × c bytes):
+//   seed low u32[c] · seed high u32[c] · inverse weight f32[c]
+// Places beyond the last shard hold the inverse weight +∞.
 //
 // Mathematics. For key k and shard i let u(k, i) be uniform in (0, 1), independent over i. Then
 // -log2(u) / w_i is exponential with rate proportional to w_i, and the smallest of independent
@@ -17,23 +18,26 @@
 // Ties go to the lowest index.
 
 import { xxh64 } from "../hash/xxh64";
-import { INVERSE_WEIGHT_OFFSET, KEY_BYTES_MAX, KEY_OFFSET, SEED_HIGH_OFFSET, SEED_LOW_OFFSET, SHARD_COUNT_MAX } from "../memory/layout";
+import { KEY_BYTES_MAX, KEY_OFFSET } from "../memory/layout";
 
 /** Index of the chosen shard among the first `count`, or -1 where every weight is 0. */
-export function rendezvousChoose(keyHash: u64, count: u32): i32 {
-  assert(count <= SHARD_COUNT_MAX);
+export function rendezvousChoose(base: usize, capacity: u32, count: u32, keyHash: u64): i32 {
+  assert((base & 15) === 0 && (capacity & 3) === 0 && count <= capacity);
   const keyLow = i32x4.splat(<i32>keyHash);
   const keyHigh = i32x4.splat(<i32>(keyHash >> 32));
   let bestCost = f32x4.splat(f32.MAX_VALUE);
   let bestIndex = i32x4.splat(-1);
   let index = i32x4(0, 1, 2, 3);
   const four = i32x4.splat(4);
-  const bytes = ((count + 3) & ~3) << 2;
-  for (let at: usize = 0; at < <usize>bytes; at += 16) {
-    const seedLow = v128.load(SEED_LOW_OFFSET + at);
-    const seedHigh = v128.load(SEED_HIGH_OFFSET + at);
+  const stride = (<usize>capacity) << 2;
+  const seedHighBase = base + stride;
+  const inverseWeightBase = seedHighBase + stride;
+  const end = (<usize>((count + 3) & ~3)) << 2;
+  for (let at: usize = 0; at < end; at += 16) {
+    const seedLow = v128.load(base + at);
+    const seedHigh = v128.load(seedHighBase + at);
     const mixed = mix(v128.xor(keyLow, seedLow), v128.xor(keyHigh, seedHigh));
-    const cost = f32x4.mul(negativeLog2(mixed), v128.load(INVERSE_WEIGHT_OFFSET + at));
+    const cost = f32x4.mul(negativeLog2(mixed), v128.load(inverseWeightBase + at));
     // Strictly less: within a lane the first of equals stays; +∞ is not less than the largest finite.
     const better = f32x4.lt(cost, bestCost);
     bestCost = v128.bitselect(cost, bestCost, better);
@@ -44,9 +48,9 @@ export function rendezvousChoose(keyHash: u64, count: u32): i32 {
 }
 
 /** The same for the key of `keyBytes` bytes at KEY_OFFSET, so that no 64-bit integer crosses to the host. */
-export function rendezvousChooseKey(keyBytes: u32, count: u32): i32 {
+export function rendezvousChooseKey(base: usize, capacity: u32, count: u32, keyBytes: u32): i32 {
   assert(keyBytes <= KEY_BYTES_MAX);
-  return rendezvousChoose(xxh64(KEY_OFFSET, keyBytes, 0), count);
+  return rendezvousChoose(base, capacity, count, xxh64(KEY_OFFSET, keyBytes, 0));
 }
 
 // Two words in, one well-mixed word out: the low-bias 32-bit finaliser (C. Wellons, "hash-prospector"),

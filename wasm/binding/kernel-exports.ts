@@ -1,0 +1,22 @@
+// The raw exports, by family. Offsets are bytes from the start of the instance's memory; unsigned 64-bit results
+// arrive signed. Nobody but a binding touches them; wasm/build/tidegate.d.ts has the compiler's own list.
+
+/** An offset into the instance's memory, in bytes. */
+export type Offset = number;
+
+interface LayoutExports {
+  readonly KEY_OFFSET: WebAssembly.Global;
+  readonly KEY_BYTES_MAX: WebAssembly.Global;
+  readonly ARENA_OFFSET: WebAssembly.Global;
+}
+
+interface HashExports {
+  xxh64(offset: Offset, bytes: number, seed: bigint): bigint;
+}
+
+interface RendezvousExports {
+  rendezvousChoose(base: Offset, capacity: number, count: number, keyHash: bigint): number;
+  rendezvousChooseKey(base: Offset, capacity: number, count: number, keyBytes: number): number;
+}
+
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}
