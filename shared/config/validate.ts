@@ -84,7 +84,8 @@ export function validateConfiguration(documents: readonly ConfigurationDocument[
   }
   for (const tenant of tenants) checkTenant(tenant, configuration, fault);
   if (errors.length > 0) return { ok: false, errors };
-  return { ok: true, configuration, warnings: services.flatMap(({ file, value }) => warningsOf(file, value)) };
+  const asWritten = new Map(documents.map(({ file, document }) => [file, document]));
+  return { ok: true, configuration, warnings: services.flatMap((service) => warningsOf(service, asWritten.get(service.file))) };
 }
 
 type Fault = (file: string, path: (string | number)[], message: string) => void;
@@ -130,7 +131,7 @@ function checkUnique(entries: readonly { file: string; kind: string; name: strin
 }
 
 /** What is accepted and kept, but does not act in this version: said at every apply, so that nobody relies on it. */
-function warningsOf(file: string, service: z.infer<typeof serviceFileSchema>): ConfigurationWarning[] {
+function warningsOf({ file, value: service }: Named<z.infer<typeof serviceFileSchema>>, asWritten: unknown): ConfigurationWarning[] {
   const warnings: string[] = [];
   if (service.endpoints.length === 0) warnings.push("has no endpoints: every request is refused with no-endpoint");
   const capacity = service.endpoints.reduce((sum, endpoint) => sum + endpoint.capacity, 0);
@@ -145,6 +146,9 @@ function warningsOf(file: string, service: z.infer<typeof serviceFileSchema>): C
   if (service.affinity === "session") warnings.push("affinity: session does not act yet; the device is the key");
   if (service.provisioning.mode === "act")
     warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
+  // The default says nothing; whoever wrote it wants it.
+  const { mode } = (asWritten as { sockets?: { mode?: unknown } }).sockets ?? {};
+  if (mode === "http") warnings.push("sockets.mode: http does not act yet; each socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
 }
 
