@@ -2,7 +2,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
-import type { ConfigurationDocument, ConfigurationFault } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
+import type { ConfigurationFault } from "#shared/config/faults.ts";
 import { LIMITS, NAME_PATTERN } from "#shared/limits.ts";
 import { MIB_BYTES } from "#shared/units.ts";
 import { CliError } from "./output.ts";

@@ -1,10 +1,8 @@
 import { z } from "zod";
-import {
-  validateConfiguration,
-  type ConfigurationDocument,
-  type ConfigurationFault,
-  type ConfigurationWarning,
-} from "#shared/config/validate.ts";
+import { validateConfiguration } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
+import type { ConfigurationFault } from "#shared/config/faults.ts";
+import type { ConfigurationWarning } from "#shared/config/warnings.ts";
 import { defineCommand } from "../command.ts";
 import { configurationError, readConfigurationFolder, resolveStateKeys } from "../configuration-folder.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS, unexpectedAnswer } from "../gateway-api.ts";

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { migrateFirst } from "#durable/lib/migrate.ts";
-import { validateConfiguration, type ConfigurationDocument } from "#shared/config/validate.ts";
+import { validateConfiguration } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import type { Configuration } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import type { ApplyAnswer, RegistryRpc, Snapshot } from "#shared/protocol/registry-rpc.ts";

@@ -7,7 +7,8 @@ import { configurationError, readConfigurationFolder, resolveStateKeys } from "#
 import { callGateway } from "#cli/gateway-api.ts";
 import { CliError } from "#cli/output.ts";
 import { openState, type State } from "#cli/state.ts";
-import { validateConfiguration, type ConfigurationDocument } from "#shared/config/validate.ts";
+import { validateConfiguration } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
 import { build } from "../build.ts";
 import { ROOT } from "../root.ts";

@@ -8,6 +8,7 @@ import { checkEndpointUrl } from "./endpoint-url.ts";
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
 const urgency = z.int().min(URGENCY_FIRST).max(URGENCY_LAST);
+const time = z.iso.datetime({ offset: true, error: "a time with its offset such as 2026-11-27T00:00:00Z" });
 const weight = z.int().min(1).max(1_000);
 
 /** Cloudflare's location hints. */
@@ -33,10 +34,17 @@ const endpointSchema = z
     pricePerHour: z.number().min(0).default(0),
     allowInsecure: z.boolean().default(false).describe("Permits http:// and IP addresses beyond this machine."),
   })
-  .superRefine((endpoint, context) => {
-    const fault = checkEndpointUrl(endpoint.url, endpoint.allowInsecure);
-    if (fault) context.addIssue({ code: "custom", path: ["url"], message: fault });
+  .refine(({ url, allowInsecure }) => checkEndpointUrl(url, allowInsecure) === null, {
+    path: ["url"],
+    error: ({ input }) => faultOfEndpoint(input) ?? "",
+    // Though another key is wrong: every fault is told at once.
+    when: ({ value }) => typeof (value as { url?: unknown } | null)?.url === "string",
   });
+
+function faultOfEndpoint(input: unknown): string | null {
+  const { url, allowInsecure } = input as { url: string; allowInsecure?: unknown };
+  return checkEndpointUrl(url, allowInsecure === true);
+}
 
 const shardsSchema = z
   .strictObject({
@@ -45,12 +53,20 @@ const shardsSchema = z
     countMin: z.int().min(0).max(LIMITS.shardCountMax).default(1),
     countMax: z.int().min(1).max(LIMITS.shardCountMax).default(40),
   })
-  .superRefine((shards, context) => {
-    if (shards.sizeMin > shards.sizeMax)
-      context.addIssue({ code: "custom", path: ["sizeMin"], message: `at most sizeMax (${shards.sizeMax})` });
-    if (shards.countMin > shards.countMax)
-      context.addIssue({ code: "custom", path: ["countMin"], message: `at most countMax (${shards.countMax})` });
+  .refine(({ sizeMin, sizeMax }) => sizeMin <= sizeMax, {
+    path: ["sizeMin"],
+    error: ({ input }) => `at most sizeMax (${(input as { sizeMax: number }).sizeMax})`,
+    when: ({ value }) => areNumbers(value, ["sizeMin", "sizeMax"]),
+  })
+  .refine(({ countMin, countMax }) => countMin <= countMax, {
+    path: ["countMin"],
+    error: ({ input }) => `at most countMax (${(input as { countMax: number }).countMax})`,
+    when: ({ value }) => areNumbers(value, ["countMin", "countMax"]),
   });
+
+function areNumbers(value: unknown, keys: readonly string[]): boolean {
+  return typeof value === "object" && value !== null && keys.every((key) => typeof (value as Record<string, unknown>)[key] === "number");
+}
 
 export const serviceFileSchema = z.strictObject({
   service: name.describe("The service's name: /s/{service}/… forwards to it."),
@@ -100,8 +116,8 @@ export const serviceFileSchema = z.strictObject({
         .array(
           z.strictObject({
             name: z.string().max(63),
-            start: z.iso.datetime({ offset: true }),
-            end: z.iso.datetime({ offset: true }),
+            start: time,
+            end: time,
             uplift: z.number().positive().max(1_000).default(1),
           }),
         )
@@ -126,7 +142,8 @@ export const serviceFileSchema = z.strictObject({
     .prefault({}),
 });
 
-const base64Url = z.string().regex(/^[A-Za-z0-9_-]{1,256}$/, "base64url");
+/** 32 bytes. */
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url");
 const keyId = z.string().min(1).max(128);
 
 /** Public keys only, each pinned to one algorithm: a token that names another is refused. */
@@ -136,7 +153,7 @@ const publicKeySchema = z.discriminatedUnion("kty", [
     crv: z.literal("Ed25519"),
     alg: z.literal("EdDSA"),
     kid: keyId,
-    x: base64Url,
+    x: coordinate,
     use: z.literal("sig").optional(),
   }),
   z.strictObject({
@@ -144,8 +161,8 @@ const publicKeySchema = z.discriminatedUnion("kty", [
     crv: z.literal("P-256"),
     alg: z.literal("ES256"),
     kid: keyId,
-    x: base64Url,
-    y: base64Url,
+    x: coordinate,
+    y: coordinate,
     use: z.literal("sig").optional(),
   }),
 ]);

@@ -39,8 +39,8 @@ export function classify({
   if (rankHighest === undefined) return forbidden(`token's class ${entitlement.classHighest} is not configured`);
   if (rank === undefined) return forbidden("class in Connection-Identifier is not configured");
   if (rank < rankHighest) return forbidden(`class ${className} is above the token's ${entitlement.classHighest}`);
-  const quotas = configuration.tenants[entitlement.tenant]?.services[service];
-  if (quotas === undefined || !Object.hasOwn(quotas, className)) return forbidden(`tenant has no ${className} at service ${service}`);
+  if (!isEntitled(configuration, { tenant: entitlement.tenant, service, className }))
+    return forbidden(`tenant has no ${className} at service ${service}`);
 
   // 0 is the most urgent, so the clamp is a maximum.
   const wanted = priority.urgency ?? asked.urgency ?? URGENCY_DEFAULT;
@@ -56,6 +56,15 @@ export function classify({
       incremental: priority.incremental ?? false,
     },
   };
+}
+
+function isEntitled(
+  { tenants }: Configuration,
+  { tenant, service, className }: { tenant: string; service: string; className: string },
+): boolean {
+  const services = Object.hasOwn(tenants, tenant) ? tenants[tenant]?.services : undefined;
+  const quotas = services !== undefined && Object.hasOwn(services, service) ? services[service] : undefined;
+  return quotas !== undefined && Object.hasOwn(quotas, className);
 }
 
 function forbidden(what: string): Refusal {

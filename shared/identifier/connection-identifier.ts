@@ -43,7 +43,7 @@ export function parseConnectionIdentifier(header: string): { ok: true; asked: As
   }
   const urgency = dictionary.get("urgency");
   if (urgency !== undefined) {
-    const value = isInnerList(urgency) ? null : urgency[0];
+    const value = isInnerList(urgency) || isDecimal(header, "urgency") ? null : urgency[0];
     if (!isUrgency(value))
       return refuse(
         "bad-identifier",
@@ -64,7 +64,7 @@ export function parsePriority(header: string): AskedPriority {
   }
   const u = dictionary.get("u")?.[0];
   const i = dictionary.get("i")?.[0];
-  return { ...(isUrgency(u) ? { urgency: u } : {}), ...(typeof i === "boolean" ? { incremental: i } : {}) };
+  return { ...(isUrgency(u) && !isDecimal(header, "u") ? { urgency: u } : {}), ...(typeof i === "boolean" ? { incremental: i } : {}) };
 }
 
 /** The header as applied. Names are checked against their patterns on the way in, so nothing needs escaping. */
@@ -74,6 +74,13 @@ export function formatConnectionIdentifier(applied: AppliedIdentifier): string {
 
 export function formatPriority(applied: AppliedIdentifier): string {
   return applied.incremental ? `u=${applied.urgency}, i` : `u=${applied.urgency}`;
+}
+
+/** The parser gives the integer 1 and the decimal 1.0 as the same number; RFC 9651 does not. The last of a key counts. */
+function isDecimal(header: string, key: string): boolean {
+  const bare = header.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
+  const members = bare.split(",").filter((member) => member.trim().startsWith(`${key}=`));
+  return /^\s*[a-z]+=-?\d+\./.test(members.at(-1) ?? "");
 }
 
 function textOf(value: unknown): string | null {

@@ -15,6 +15,9 @@ export interface VerificationKey {
   readonly key: CryptoKey;
 }
 
+/** RFC 7515 §7.1, base64url without padding: parsers that forgive more give one token many spellings. */
+const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
 /** The tenant's key of that id, or null; also null where there is no such tenant. */
 export type FindKey = (tenant: string, keyId: string) => Promise<VerificationKey | null>;
 
@@ -91,6 +94,7 @@ function unauthorized(reason: string): Refusal {
 }
 
 function readUnverified(token: string): { issuer: string; keyId: string } | null {
+  if (!COMPACT_FORM.test(token)) return null;
   try {
     const { kid } = decodeProtectedHeader(token);
     const { iss } = decodeJwt(token);

@@ -1,5 +1,7 @@
 import type { Configuration } from "../config/schema.ts";
-import type { ConfigurationDocument, ConfigurationFault, ConfigurationWarning } from "../config/validate.ts";
+import type { ConfigurationDocument } from "../config/read-documents.ts";
+import type { ConfigurationFault } from "../config/faults.ts";
+import type { ConfigurationWarning } from "../config/warnings.ts";
 
 /** One immutable version of the configuration. 0: nothing was ever applied. */
 export interface Snapshot {

@@ -38,7 +38,7 @@ it.for([
   {
     name: "a wrong value",
     files: { "services/echo.yaml": ECHO.replace("200", "many") },
-    want: 'services/echo.yaml:4: endpoints[0].capacity: is "many", expected a number',
+    want: 'services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer from 1 to 1000000',
   },
   {
     name: "an unknown key",

@@ -9,7 +9,7 @@ import { openState, type State } from "#cli/state.ts";
 import { resolveStateKeys } from "#cli/configuration-folder.ts";
 import { startDemoBackend, type DemoBackend } from "#scripts/demo-backend/demo-backend.ts";
 import { startGatewayProcess } from "#scripts/local/gateway-process.ts";
-import type { ConfigurationDocument } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import { mintToken, type MintRequest } from "#shared/identifier/token.ts";
 
 export interface TestGateway {

@@ -1,6 +1,8 @@
 import { expect } from "vitest";
 import type { Configuration } from "#shared/config/schema.ts";
-import { validateConfiguration, type ConfigurationDocument, type ConfigurationFault } from "#shared/config/validate.ts";
+import { validateConfiguration } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
+import type { ConfigurationFault } from "#shared/config/faults.ts";
 
 export const ENDPOINT = { url: "https://a.example.com", capacity: 10 };
 
@@ -36,4 +38,24 @@ export function faultsOf(documents: readonly ConfigurationDocument[]): readonly 
 export function configurationOf(documents: readonly ConfigurationDocument[]): Configuration {
   const validated = validateConfiguration(documents);
   return validated.ok ? validated.configuration : expect.unreachable(JSON.stringify(validated.errors));
+}
+
+/** The project's sentence about a fault: what is, and what should be. */
+export function expectGrammar({ message }: ConfigurationFault): void {
+  expect(message).toMatch(/^(is|are|has|reserves) .+, expected .+$/s);
+  expect(message.slice(message.lastIndexOf(", expected ")), "what should be, and not that it is wrong").not.toMatch(/invalid|undefined/i);
+}
+
+export interface FaultRow {
+  readonly name: string;
+  readonly of: ConfigurationDocument;
+  readonly path: readonly (string | number)[];
+  readonly says: string | RegExp;
+}
+
+/** Exactly that fault, of that file, in the project's grammar. */
+export function expectFault({ of, path, says }: FaultRow): void {
+  const faults = faultsOf(whole(of));
+  expect(faults).toEqual([{ file: of.file, path, message: typeof says === "string" ? says : (expect.stringMatching(says) as string) }]);
+  for (const fault of faults) expectGrammar(fault);
 }

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { DEVICE_PATTERN, NAME_PATTERN } from "#shared/limits.ts";
 
-export const anyName: fc.Arbitrary<string> = fc.stringMatching(NAME_PATTERN);
+const anyName: fc.Arbitrary<string> = fc.stringMatching(NAME_PATTERN);
 
 /** Every identifier that can be applied. */
 export const anyIdentifier: fc.Arbitrary<AppliedIdentifier> = fc.record({

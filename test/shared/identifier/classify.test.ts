@@ -23,6 +23,7 @@ const TOKEN: Entitlement = {
 };
 
 interface Row extends Partial<Pick<ClassifyInput, "service" | "asked" | "priority">> {
+  readonly name: string;
   readonly token?: Partial<Entitlement>;
 }
 
@@ -32,7 +33,7 @@ const decide = ({ token, ...row }: Row): ReturnType<typeof classify> =>
 const APPLIED = { tenant: "acme", device: "d-17", service: "echo", className: "gold", urgency: 3, incremental: false };
 
 describe("grants what is within the token", () => {
-  it.for<Row & { name: string; applied: Partial<typeof APPLIED> }>([
+  it.for<Row & { applied: Partial<typeof APPLIED> }>([
     { name: "the token's class and the default urgency where nothing is asked", applied: {} },
     { name: "its own tenant, device and service by name", asked: { tenant: "acme", device: "d-17", service: "echo" }, applied: {} },
     { name: "the token's own class by name", asked: { className: "gold" }, applied: {} },
@@ -54,13 +55,13 @@ describe("grants what is within the token", () => {
     },
     { name: "incremental delivery", priority: { incremental: true }, applied: { incremental: true } },
     { name: "whole delivery", priority: { incremental: false }, applied: { incremental: false } },
-  ])("$name", ({ name: _, applied, ...row }) => {
+  ])("$name", ({ applied, ...row }) => {
     expect(decide(row)).toEqual({ ok: true, identifier: { ...APPLIED, ...applied } });
   });
 });
 
 describe("clamps an urgency and refuses none, 0 being the first", () => {
-  it.for<Row & { name: string; urgency: number }>([
+  it.for<Row & { urgency: number }>([
     { name: "to the token's", token: { urgencyFirst: 5 }, asked: { urgency: 1 }, urgency: 5 },
     { name: "to the token's, the default too", token: { urgencyFirst: 6 }, urgency: 6 },
     { name: "to the class's", asked: { className: "silver", urgency: 0 }, urgency: 2 },
@@ -88,13 +89,13 @@ describe("clamps an urgency and refuses none, 0 being the first", () => {
     { name: "after Priority won over Connection-Identifier, being later", asked: { urgency: 1 }, priority: { urgency: 6 }, urgency: 6 },
     { name: "of Priority too", token: { urgencyFirst: 4 }, asked: { urgency: 7 }, priority: { urgency: 0 }, urgency: 4 },
     { name: "of Connection-Identifier where Priority says only i", asked: { urgency: 1 }, priority: { incremental: true }, urgency: 1 },
-  ])("$name", ({ name: _, urgency, ...row }) => {
+  ])("$name", ({ urgency, ...row }) => {
     expect(decide(row)).toMatchObject({ ok: true, identifier: { urgency } });
   });
 });
 
 describe("refuses what is foreign or unknown", () => {
-  it.for<Row & { name: string; outcome: string; detail: string }>([
+  it.for<Row & { outcome: string; detail: string }>([
     {
       name: "a higher class",
       token: { classHighest: "silver" },
@@ -213,7 +214,7 @@ describe("refuses what is foreign or unknown", () => {
       outcome: "forbidden",
       detail: "The tenant has no gold at service echo.",
     },
-  ])("$name: $outcome", ({ name: _, outcome, detail, ...row }) => {
+  ])("$name: $outcome", ({ outcome, detail, ...row }) => {
     expect(decide(row)).toEqual({ ok: false, outcome, detail });
   });
 });

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import type { ConfigurationDocument } from "#shared/config/validate.ts";
+import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 
 export interface TestService {

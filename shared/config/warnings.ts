@@ -1,0 +1,29 @@
+import type { FromFile } from "./read-documents.ts";
+import type { ServiceConfig } from "./schema.ts";
+
+export interface ConfigurationWarning {
+  readonly file: string;
+  readonly message: string;
+}
+
+/** What is accepted and kept, but does not act in this version: said at every apply, so that nobody relies on it. */
+export function warningsOf({ file, value: service, asWritten }: FromFile<ServiceConfig>): ConfigurationWarning[] {
+  const warnings: string[] = [];
+  if (service.endpoints.length === 0) warnings.push("has no endpoints: every request is refused with no-endpoint");
+  const capacity = service.endpoints.reduce((sum, endpoint) => sum + endpoint.capacity, 0);
+  const usable = service.shards.countMax * service.shards.sizeMax;
+  if (usable < capacity)
+    warnings.push(
+      `${service.shards.countMax} shards of at most ${service.shards.sizeMax} slots use ${usable} of the endpoints' ${capacity}`,
+    );
+  if (service.shards.countMax < service.endpoints.length)
+    warnings.push(`${service.endpoints.length} endpoints but at most ${service.shards.countMax} shards: the last endpoints get none`);
+  if (service.balance !== "rendezvous") warnings.push(`balance: ${service.balance} does not act yet; shards are chosen by rendezvous`);
+  if (service.affinity === "session") warnings.push("affinity: session does not act yet; the device is the key");
+  if (service.provisioning.mode === "act")
+    warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
+  // The default says nothing; whoever wrote it wants it.
+  const { mode } = (asWritten as { sockets?: { mode?: unknown } }).sockets ?? {};
+  if (mode === "http") warnings.push("sockets.mode: http does not act yet; each socket has one of its own to the endpoint");
+  return warnings.map((message) => ({ file, message }));
+}
