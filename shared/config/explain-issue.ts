@@ -86,13 +86,21 @@ function show(document: unknown, path: Path): string {
   return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX - 1)}…` : text;
 }
 
-/** YAML can write what contains itself, and JSON what is too deep to write again. */
-function stringify(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? typeof value;
-  } catch {
-    return "a structure without end";
+/** As JSON, but never longer than a line: YAML can write what contains itself, or grows by the power of its depth. */
+function stringify(value: unknown, lengthMax = SHOWN_LENGTH_MAX): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? typeof value;
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  const parts: string[] = [];
+  let length = 2;
+  for (const key of Object.keys(value)) {
+    const name = Array.isArray(value) ? "" : `${JSON.stringify(key)}:`;
+    const left = lengthMax - length - name.length;
+    const part = left > 0 ? name + stringify((value as Record<string, unknown>)[key], left) : "…";
+    parts.push(part);
+    length += part.length + 1;
+    if (length > lengthMax) break;
   }
+  return `${open}${parts.join(",")}${close}`;
 }
 
 function keysOf(schemas: readonly unknown[]): string[] {

@@ -65,10 +65,12 @@ function read<S extends z.ZodType>(schema: S, { file, document }: ConfigurationD
 
 /** `__proto__` as a key vanishes in every schema: it is told instead. */
 function findPrototypeKey(document: unknown): (string | number)[] | null {
+  const seen = new Set<unknown>();
   const left: { at: unknown; path: (string | number)[] }[] = [{ at: document, path: [] }];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const { at, path } = next;
-    if (typeof at !== "object" || at === null || path.length > DEPTH_MAX) continue;
+    if (typeof at !== "object" || at === null || path.length > DEPTH_MAX || seen.has(at)) continue;
+    seen.add(at);
     for (const key of Object.keys(at)) {
       if (key === "__proto__") return [...path, key];
       left.push({ at: (at as Record<string, unknown>)[key], path: [...path, Array.isArray(at) ? Number(key) : key] });
