@@ -18,8 +18,9 @@ export class Keyring {
     if (jwk === undefined) return null;
     const known = this.#imported.get(jwk);
     if (known !== undefined) return known;
-    const key = await importJWK({ ...jwk, use: "sig" }, jwk.alg);
-    if (key instanceof Uint8Array) return null;
+    // A point that is not on its curve is no key.
+    const key = await importJWK({ ...jwk, use: "sig" }, jwk.alg).catch(() => null);
+    if (key === null || key instanceof Uint8Array) return null;
     const imported = { algorithm: jwk.alg, key };
     this.#imported.set(jwk, imported);
     return imported;

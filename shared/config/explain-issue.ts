@@ -82,12 +82,14 @@ function show(document: unknown, path: Path): string {
   if (value === undefined) return "missing";
   if (path[0] === "keys" && stringify(value).length > SECRET_LENGTH_MIN) return Array.isArray(value) ? "a list" : withArticle(typeof value);
   if (typeof value === "number") return String(value);
-  const text = stringify(value).replaceAll(/\/\/[^/@"]*@/g, "//…@");
+  const text = stringify(value);
   return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX - 1)}…` : text;
 }
 
 /** As JSON, but never longer than a line: YAML can write what contains itself, or grows by the power of its depth. */
 function stringify(value: unknown, lengthMax = SHOWN_LENGTH_MAX): string {
+  // Between // and the last @ of a URL stands a password.
+  if (typeof value === "string") return JSON.stringify(value.replace(/\/\/.*@/s, "//…@"));
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? typeof value;
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
   const parts: string[] = [];

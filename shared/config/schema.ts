@@ -64,6 +64,19 @@ const shardsSchema = z
     when: ({ value }) => areNumbers(value, ["countMin", "countMax"]),
   });
 
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
+function areTimes(value: unknown): boolean {
+  const { start, end } = (value ?? {}) as { start?: unknown; end?: unknown };
+  return [start, end].every((at) => typeof at === "string" && !Number.isNaN(Date.parse(at)));
+}
+
 function areNumbers(value: unknown, keys: readonly string[]): boolean {
   return typeof value === "object" && value !== null && keys.every((key) => typeof (value as Record<string, unknown>)[key] === "number");
 }
@@ -111,15 +124,21 @@ export const serviceFileSchema = z.strictObject({
         )
         .max(4)
         .default([DAY_MS, 7 * DAY_MS]),
-      timeZone: z.string().max(64).default("UTC"),
+      timeZone: z.string().max(64).refine(isTimeZone, "a time zone such as Europe/Berlin").default("UTC"),
       events: z
         .array(
-          z.strictObject({
-            name: z.string().max(63),
-            start: time,
-            end: time,
-            uplift: z.number().positive().max(1_000).default(1),
-          }),
+          z
+            .strictObject({
+              name: z.string().max(63),
+              start: time,
+              end: time,
+              uplift: z.number().positive().max(1_000).default(1),
+            })
+            .refine(({ start, end }) => Date.parse(start) < Date.parse(end), {
+              path: ["end"],
+              error: "a time after start",
+              when: ({ value }) => areTimes(value),
+            }),
         )
         .max(1_000)
         .default([]),

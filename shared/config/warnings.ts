@@ -6,10 +6,12 @@ export interface ConfigurationWarning {
   readonly message: string;
 }
 
-/** What is accepted and kept, but does not act in this version: said at every apply, so that nobody relies on it. */
+/** What is accepted, but acts as something else in this version: said at every apply, so that nobody relies on it. */
 export function warningsOf({ file, value: service, asWritten }: FromFile<ServiceConfig>): ConfigurationWarning[] {
   const warnings: string[] = [];
   if (service.endpoints.length === 0) warnings.push("has no endpoints: every request is refused with no-endpoint");
+  if (service.deadlineMs > service.requestDurationMsMax)
+    warnings.push("deadlineMs is beyond requestDurationMsMax: no request lives to see it");
   const capacity = service.endpoints.reduce((sum, endpoint) => sum + endpoint.capacity, 0);
   const usable = service.shards.countMax * service.shards.sizeMax;
   if (usable < capacity)

@@ -158,3 +158,22 @@ function put(of: ConfigurationDocument, path: Path, value: unknown): Configurati
   (parent as Record<string | number, unknown>)[path.at(-1) ?? ""] = value;
   return { file: of.file, document };
 }
+
+it.for([
+  {
+    name: "a time zone that is none",
+    more: { timeZone: "Europe/Atlantis" },
+    path: ["forecast", "timeZone"],
+    says: "expected a time zone such as Europe/Berlin",
+  },
+  {
+    name: "an event that ends before it begins",
+    more: { events: [{ name: "sale", start: "2026-11-28T00:00:00Z", end: "2026-11-27T00:00:00Z" }] },
+    path: ["forecast", "events", 0, "end"],
+    says: "expected a time after start",
+  },
+])("refuses $name", ({ more, path, says }) => {
+  expect(faultsOf(whole(serviceFile({ forecast: more })))).toEqual([
+    { file: "services/echo.yaml", path, message: expect.stringContaining(says) as string },
+  ]);
+});
