@@ -64,9 +64,9 @@ const shardsSchema = z
     when: ({ value }) => areNumbers(value, ["countMin", "countMax"]),
   });
 
-function isTimeZone(name: string): boolean {
+function isTimeZone(zone: string): boolean {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+    return new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone !== "";
   } catch {
     return false;
   }
