@@ -1,6 +1,7 @@
 // How check and the canaries start a tool: the installed one, under this Node, its output kept.
 import { spawn } from "node:child_process";
 import { delimiter, join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { ROOT } from "./root.ts";
 
 /** The program and its arguments. A program is a name in node_modules/.bin. */
@@ -8,7 +9,7 @@ export type Command = readonly [program: string, ...args: string[]];
 
 export interface CommandResult {
   readonly exitCode: number;
-  /** Standard output and errors as they came. */
+  /** Standard output and errors as they came, without colours: under CI some tools paint whatever they are asked. */
   readonly output: string;
 }
 
@@ -29,6 +30,6 @@ export async function runCommand([program, ...args]: Command, folder: string = R
     reject(new Error(`Cannot start ${program}: ${cause.message}, expected it in node_modules/.bin (npm ci)`, { cause })),
   );
   // A signal has no exit code: whoever stopped the tool, it did not pass.
-  child.on("close", (code) => resolve({ exitCode: code ?? 1, output: Buffer.concat(chunks).toString("utf8") }));
+  child.on("close", (code) => resolve({ exitCode: code ?? 1, output: stripVTControlCharacters(Buffer.concat(chunks).toString("utf8")) }));
   return promise;
 }
