@@ -2,4 +2,5 @@
 import "./abort";
 export { ARENA_OFFSET, KEY_BYTES_MAX, KEY_OFFSET } from "./memory/layout";
 export { xxh64 } from "./hash/xxh64";
-export { rendezvousChoose, rendezvousChooseKey } from "./schedule/rendezvous";
+export { rendezvousChoose, rendezvousChooseKey, rendezvousTopK } from "./schedule/rendezvous";
+export { rendezvousChooseBounded } from "./schedule/rendezvous-bounded";

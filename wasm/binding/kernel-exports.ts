@@ -17,6 +17,8 @@ interface HashExports {
 interface RendezvousExports {
   rendezvousChoose(base: Offset, capacity: number, count: number, keyHash: bigint): number;
   rendezvousChooseKey(base: Offset, capacity: number, count: number, keyBytes: number): number;
+  rendezvousChooseBounded(...table: [base: Offset, capacity: number, count: number, keyBytes: number, ratio256: number]): number;
+  rendezvousTopK(...table: [base: Offset, capacity: number, count: number, keyBytes: number, k: number]): number;
 }
 
 export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}
