@@ -12,6 +12,7 @@ interface LayoutExports {
 
 interface HashExports {
   xxh64(offset: Offset, bytes: number, seed: bigint): bigint;
+  xxh3(offset: Offset, bytes: number, seed: bigint): bigint;
 }
 
 interface RendezvousExports {
