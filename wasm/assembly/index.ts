@@ -27,3 +27,4 @@ export { topKAdd, topKFloor, topKMerge, topKReset, topKTotal, topKUsed } from ".
 export { topKRead, topKWrite } from "./sketch/top-k-blob";
 export { hllAdd, hllEstimate, hllMerge, hllReset } from "./sketch/hyper-log-log";
 export { hllRead, hllWrite } from "./sketch/hyper-log-log-blob";
+export { gcraCharge, gcraConfigure, gcraGiveBack, gcraPeek, gcraRemaining, gcraTake } from "./limit/gcra";

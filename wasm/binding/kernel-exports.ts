@@ -62,6 +62,15 @@ interface HyperLogLogExports {
   hllRead(base: Offset, from: Offset, bytes: number): number;
 }
 
+interface GcraExports {
+  gcraConfigure(base: Offset, tokens: number, periodMs: number, burst: number): void;
+  gcraTake(base: Offset, cost: number, nowMs: number): number;
+  gcraPeek(base: Offset, cost: number, nowMs: number): number;
+  gcraCharge(base: Offset, cost: number, nowMs: number): void;
+  gcraGiveBack(base: Offset, cost: number): void;
+  gcraRemaining(base: Offset, nowMs: number): number;
+}
+
 type SketchExports = QuantileExports & CountMinExports & TopKExports & HyperLogLogExports;
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports {}
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports, GcraExports {}
