@@ -5,3 +5,29 @@ export { xxh64 } from "./hash/xxh64";
 export { xxh3 } from "./hash/xxh3";
 export { rendezvousChoose, rendezvousChooseKey, rendezvousTopK } from "./schedule/rendezvous";
 export { rendezvousChooseBounded } from "./schedule/rendezvous-bounded";
+export { rendezvousChoose, rendezvousChooseKey } from "./schedule/rendezvous";
+export {
+  quantileAdd,
+  quantileCount,
+  quantileMax,
+  quantileMerge,
+  quantileMin,
+  quantileReset,
+  quantileSum,
+  quantileValue,
+} from "./sketch/quantile";
+export { quantileRead, quantileWrite } from "./sketch/quantile-blob";
+export {
+  countMinAdd,
+  countMinEstimate,
+  countMinMerge,
+  countMinRead,
+  countMinReset,
+  countMinTotal,
+  countMinWrite,
+} from "./sketch/count-min";
+export { topKAdd, topKFloor, topKMerge, topKReset, topKTotal, topKUsed } from "./sketch/top-k";
+export { topKRead, topKWrite } from "./sketch/top-k-blob";
+export { hllAdd, hllEstimate, hllMerge, hllReset } from "./sketch/hyper-log-log";
+export { hllRead, hllWrite } from "./sketch/hyper-log-log-blob";
+export { gcraCharge, gcraConfigure, gcraGiveBack, gcraPeek, gcraRemaining, gcraTake } from "./limit/gcra";

@@ -22,4 +22,58 @@ interface RendezvousExports {
   rendezvousTopK(...table: [base: Offset, capacity: number, count: number, keyBytes: number, k: number]): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}
+interface QuantileExports {
+  quantileReset(base: Offset, binCount: number): void;
+  quantileAdd(base: Offset, value: number): number;
+  quantileMerge(base: Offset, other: Offset): number;
+  quantileValue(base: Offset, q: number): number;
+  quantileCount(base: Offset): number;
+  quantileSum(base: Offset): number;
+  quantileMin(base: Offset): number;
+  quantileMax(base: Offset): number;
+  quantileWrite(base: Offset, into: Offset, bytesMax: number): number;
+  quantileRead(base: Offset, from: Offset, bytes: number): number;
+}
+
+interface CountMinExports {
+  countMinReset(base: Offset, columnCount: number): void;
+  countMinAdd(base: Offset, keyBytes: number, amount: number, isConservative: number): number;
+  countMinEstimate(base: Offset, keyBytes: number): number;
+  countMinTotal(base: Offset): number;
+  countMinMerge(base: Offset, other: Offset): void;
+  countMinWrite(base: Offset, into: Offset, bytesMax: number): number;
+  countMinRead(base: Offset, from: Offset, bytes: number): number;
+}
+
+interface TopKExports {
+  topKReset(base: Offset, capacity: number): void;
+  topKAdd(base: Offset, keyBytes: number, amount: number): void;
+  topKFloor(base: Offset): number;
+  topKTotal(base: Offset): number;
+  topKUsed(base: Offset): number;
+  topKMerge(base: Offset, other: Offset): void;
+  topKWrite(base: Offset, into: Offset, bytesMax: number): number;
+  topKRead(base: Offset, from: Offset, bytes: number): number;
+}
+
+interface HyperLogLogExports {
+  hllReset(base: Offset, precision: number): void;
+  hllAdd(base: Offset, keyBytes: number): void;
+  hllEstimate(base: Offset): number;
+  hllMerge(base: Offset, other: Offset): void;
+  hllWrite(base: Offset, into: Offset, bytesMax: number): number;
+  hllRead(base: Offset, from: Offset, bytes: number): number;
+}
+
+interface GcraExports {
+  gcraConfigure(base: Offset, tokens: number, periodMs: number, burst: number): void;
+  gcraTake(base: Offset, cost: number, nowMs: number): number;
+  gcraPeek(base: Offset, cost: number, nowMs: number): number;
+  gcraCharge(base: Offset, cost: number, nowMs: number): void;
+  gcraGiveBack(base: Offset, cost: number): void;
+  gcraRemaining(base: Offset, nowMs: number): number;
+}
+
+type SketchExports = QuantileExports & CountMinExports & TopKExports & HyperLogLogExports;
+
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports, GcraExports {}
