@@ -5,7 +5,6 @@ export { xxh64 } from "./hash/xxh64";
 export { xxh3 } from "./hash/xxh3";
 export { rendezvousChoose, rendezvousChooseKey, rendezvousTopK } from "./schedule/rendezvous";
 export { rendezvousChooseBounded } from "./schedule/rendezvous-bounded";
-export { rendezvousChoose, rendezvousChooseKey } from "./schedule/rendezvous";
 export {
   quantileAdd,
   quantileCount,

@@ -1,0 +1,16 @@
+// Each kernel through its typed binding, beside its twin, the best npm peers, and the same loop in C.
+import type { BenchRow } from "../report.ts";
+import { benchHash } from "./hash.ts";
+import { benchRendezvous } from "./rendezvous.ts";
+
+const FAMILIES: Readonly<Record<string, () => Promise<BenchRow[]>>> = { hash: benchHash, rendezvous: benchRendezvous };
+
+export async function kernels(onProgress: (what: string) => void): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  const names = Object.keys(FAMILIES);
+  for (const [index, [name, bench]] of Object.entries(FAMILIES).entries()) {
+    onProgress(`${name} (${index + 1} of ${names.length})`);
+    rows.push(...(await bench()));
+  }
+  return rows;
+}
