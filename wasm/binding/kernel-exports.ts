@@ -22,4 +22,13 @@ interface RendezvousExports {
   rendezvousTopK(...table: [base: Offset, capacity: number, count: number, keyBytes: number, k: number]): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}
+interface BalanceExports {
+  leastConnectionsChoose(base: Offset, capacity: number, count: number, start: number): number;
+  peakEwmaChoose(...table: [base: Offset, capacity: number, count: number, words: bigint, nowMs: number, decayMs: number]): number;
+  peakEwmaEnd(...table: [base: Offset, capacity: number, index: number, latencyMs: number, nowMs: number, decayMs: number]): void;
+  peakEwmaLoad(...table: [base: Offset, capacity: number, index: number, nowMs: number, decayMs: number]): number;
+  peakEwmaStart(base: Offset, capacity: number, index: number): void;
+  smoothRoundRobinNext(base: Offset, capacity: number, count: number): number;
+}
+
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, BalanceExports {}
