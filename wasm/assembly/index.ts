@@ -8,3 +8,4 @@ export { rendezvousChooseBounded } from "./schedule/rendezvous-bounded";
 export { leastConnectionsChoose } from "./schedule/balance/least-connections";
 export { peakEwmaChoose, peakEwmaEnd, peakEwmaLoad, peakEwmaStart } from "./schedule/balance/peak-ewma";
 export { smoothRoundRobinNext } from "./schedule/balance/smooth-round-robin";
+export { maglevBuild, maglevChoose, maglevChooseKey } from "./schedule/maglev";

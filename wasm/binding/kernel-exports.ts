@@ -22,6 +22,12 @@ interface RendezvousExports {
   rendezvousTopK(...table: [base: Offset, capacity: number, count: number, keyBytes: number, k: number]): number;
 }
 
+interface MaglevExports {
+  maglevBuild(base: Offset, capacity: number, count: number, tableSize: number): void;
+  maglevChoose(base: Offset, capacity: number, tableSize: number, keyHash: bigint): number;
+  maglevChooseKey(base: Offset, capacity: number, tableSize: number, keyBytes: number): number;
+}
+
 interface BalanceExports {
   leastConnectionsChoose(base: Offset, capacity: number, count: number, start: number): number;
   peakEwmaChoose(...table: [base: Offset, capacity: number, count: number, words: bigint, nowMs: number, decayMs: number]): number;
@@ -31,4 +37,4 @@ interface BalanceExports {
   smoothRoundRobinNext(base: Offset, capacity: number, count: number): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, BalanceExports {}
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, MaglevExports, BalanceExports {}
