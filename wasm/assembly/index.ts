@@ -30,3 +30,7 @@ export { topKRead, topKWrite } from "./sketch/top-k-blob";
 export { hllAdd, hllEstimate, hllMerge, hllReset } from "./sketch/hyper-log-log";
 export { hllRead, hllWrite } from "./sketch/hyper-log-log-blob";
 export { gcraCharge, gcraConfigure, gcraGiveBack, gcraPeek, gcraRemaining, gcraTake } from "./limit/gcra";
+export { leastConnectionsChoose } from "./schedule/balance/least-connections";
+export { peakEwmaChoose, peakEwmaEnd, peakEwmaLoad, peakEwmaStart } from "./schedule/balance/peak-ewma";
+export { smoothRoundRobinNext } from "./schedule/balance/smooth-round-robin";
+export { maglevBuild, maglevChoose, maglevChooseKey } from "./schedule/maglev";

@@ -76,4 +76,21 @@ interface GcraExports {
 
 type SketchExports = QuantileExports & CountMinExports & TopKExports & HyperLogLogExports;
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports, GcraExports {}
+interface MaglevExports {
+  maglevBuild(base: Offset, capacity: number, count: number, tableSize: number): void;
+  maglevChoose(base: Offset, capacity: number, tableSize: number, keyHash: bigint): number;
+  maglevChooseKey(base: Offset, capacity: number, tableSize: number, keyBytes: number): number;
+}
+
+interface BalanceExports {
+  leastConnectionsChoose(base: Offset, capacity: number, count: number, start: number): number;
+  peakEwmaChoose(...table: [base: Offset, capacity: number, count: number, words: bigint, nowMs: number, decayMs: number]): number;
+  peakEwmaEnd(...table: [base: Offset, capacity: number, index: number, latencyMs: number, nowMs: number, decayMs: number]): void;
+  peakEwmaLoad(...table: [base: Offset, capacity: number, index: number, nowMs: number, decayMs: number]): number;
+  peakEwmaStart(base: Offset, capacity: number, index: number): void;
+  smoothRoundRobinNext(base: Offset, capacity: number, count: number): number;
+}
+
+type ScheduleExports = RendezvousExports & MaglevExports & BalanceExports;
+
+export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, GcraExports {}

@@ -1,0 +1,81 @@
+// Maglev hashing with weights: a table of answers, for services with very many shards.
+//
+// Memory picture, at a 16-aligned base, for a capacity c that is a multiple of four, at most 4,096, and a prime table
+// size s of at most 65,537 (24 × c + 2 × s bytes):
+//   target u64[c] · position u32[c] · skip u32[c] · weight u32[c] · shard u32[c] · entry u16[s]
+// The host writes position (below s), skip (1 … s - 1), weight and shard, in an order of its own that does not
+// depend on who else is there (the binding sorts by name). Building uses up position and target.
+//
+// Mathematics. Every shard prefers the entries position, position + skip, position + 2 skip … modulo s: all of them,
+// as s is prime. In turn each takes its next preferred entry that is free; a shard of weight w has its turn in round
+// r where r × w ≥ its target, which grows by the largest weight with each turn. So entries are shared as weights say,
+// to one turn, and who goes leaves most of the others' entries alone. A lookup is one remainder and one load.
+// Source: D. Eisenbud et al., "Maglev: a fast and reliable software network load balancer" (NSDI 2016), listing 1;
+// the weights as in Envoy's maglev_lb.cc, here in integers.
+//
+// Promise: Envoy's own tables for its own inputs. Weight 0 has no entry; without any weight every entry is empty.
+// Building ends: each round fills an entry at least, each turn looks at s entries at most.
+
+import { hashOfKey } from "./rendezvous";
+
+const SHARD_COUNT_MAX: u32 = 4096;
+const TABLE_SIZE_MAX: u32 = 65537;
+const EMPTY: u16 = 0xffff;
+
+/** Fills the table from the first `count` shards. */
+export function maglevBuild(base: usize, capacity: u32, count: u32, tableSize: u32): void {
+  check(base, capacity, tableSize);
+  assert(count <= capacity);
+  const entries = base + 24 * <usize>capacity;
+  memory.fill(entries, 0xff, (<usize>tableSize) << 1);
+  memory.fill(base, 0, (<usize>capacity) << 3);
+  const weights = base + ((<usize>capacity) << 4);
+  let weightMax: u64 = 0;
+  for (let index: u32 = 0; index < count; index++) weightMax = max(weightMax, <u64>load<u32>(weights + ((<usize>index) << 2)));
+  if (weightMax === 0) return;
+  let filled: u32 = 0;
+  for (let round: u64 = 1; filled < tableSize; round++) {
+    for (let index: u32 = 0; index < count && filled < tableSize; index++) {
+      const weight = <u64>load<u32>(weights + ((<usize>index) << 2));
+      const targetAt = base + ((<usize>index) << 3);
+      const target = load<u64>(targetAt);
+      if (weight === 0 || round * weight < target) continue;
+      store<u64>(targetAt, target + weightMax);
+      takeEntry(base, capacity, index, tableSize);
+      filled += 1;
+    }
+  }
+}
+
+/** The shard of a key of `keyBytes` bytes at KEY_OFFSET, or -1 where the table is empty. */
+export function maglevChooseKey(base: usize, capacity: u32, tableSize: u32, keyBytes: u32): i32 {
+  return maglevChoose(base, capacity, tableSize, hashOfKey(keyBytes));
+}
+
+export function maglevChoose(base: usize, capacity: u32, tableSize: u32, keyHash: u64): i32 {
+  check(base, capacity, tableSize);
+  const entry = load<u16>(base + 24 * <usize>capacity + ((<usize>(keyHash % <u64>tableSize)) << 1));
+  return entry === EMPTY ? -1 : <i32>entry;
+}
+
+function takeEntry(base: usize, capacity: u32, index: u32, tableSize: u32): void {
+  const positionAt = base + ((<usize>capacity) << 3) + ((<usize>index) << 2);
+  const skip = load<u32>(positionAt + ((<usize>capacity) << 2));
+  const shard = load<u32>(positionAt + 12 * <usize>capacity);
+  const entries = base + 24 * <usize>capacity;
+  let position = load<u32>(positionAt);
+  assert(skip > 0 && skip < tableSize && position < tableSize && shard < SHARD_COUNT_MAX);
+  for (let step: u32 = 0; step < tableSize; step++) {
+    const at = entries + ((<usize>position) << 1);
+    position += skip;
+    if (position >= tableSize) position -= tableSize;
+    if (load<u16>(at) !== EMPTY) continue;
+    store<u16>(at, <u16>shard);
+    break;
+  }
+  store<u32>(positionAt, position);
+}
+
+function check(base: usize, capacity: u32, tableSize: u32): void {
+  assert((base & 15) === 0 && (capacity & 3) === 0 && capacity <= SHARD_COUNT_MAX && tableSize >= 2 && tableSize <= TABLE_SIZE_MAX);
+}
