@@ -28,3 +28,6 @@ export { topKRead, topKWrite } from "./sketch/top-k-blob";
 export { hllAdd, hllEstimate, hllMerge, hllReset } from "./sketch/hyper-log-log";
 export { hllRead, hllWrite } from "./sketch/hyper-log-log-blob";
 export { gcraCharge, gcraConfigure, gcraGiveBack, gcraPeek, gcraRemaining, gcraTake } from "./limit/gcra";
+export { gradientBaseline, gradientLimit, gradientObserve, gradientReset } from "./limit/concurrency";
+export { aimdObserve, aimdReset } from "./limit/aimd";
+export { vegasObserve, vegasReset } from "./limit/vegas";

@@ -71,6 +71,17 @@ interface GcraExports {
   gcraRemaining(base: Offset, nowMs: number): number;
 }
 
+interface AdaptiveLimitExports {
+  gradientReset(base: Offset, least: number, most: number, initial: number, tolerance: number, epochMs: number): void;
+  gradientObserve(base: Offset, nowMs: number, latencyMs: number, inFlight: number, isDropped: number): number;
+  gradientLimit(base: Offset): number;
+  gradientBaseline(base: Offset): number;
+  aimdReset(base: Offset, least: number, most: number, initial: number, backoffRatio: number, timeoutMs: number): void;
+  aimdObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
+  vegasReset(base: Offset, most: number, initial: number, alpha: number, beta: number): void;
+  vegasObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
+}
+
 type SketchExports = QuantileExports & CountMinExports & TopKExports & HyperLogLogExports;
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports, GcraExports {}
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, SketchExports, GcraExports, AdaptiveLimitExports {}
