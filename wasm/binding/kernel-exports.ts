@@ -74,6 +74,19 @@ interface GcraExports {
   gcraRemaining(base: Offset, nowMs: number): number;
 }
 
+interface AdaptiveLimitExports {
+  gradientReset(base: Offset, least: number, most: number, initial: number, tolerance: number, epochMs: number): void;
+  gradientObserve(base: Offset, nowMs: number, latencyMs: number, inFlight: number, isDropped: number): number;
+  gradientLimit(base: Offset): number;
+  gradientBaseline(base: Offset): number;
+  aimdReset(base: Offset, least: number, most: number, initial: number, backoffRatio: number, timeoutMs: number): void;
+  aimdObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
+  vegasReset(base: Offset, most: number, initial: number, alpha: number, beta: number): void;
+  vegasObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
+}
+
+type LimitExports = GcraExports & AdaptiveLimitExports;
+
 type SketchExports = QuantileExports & CountMinExports & TopKExports & HyperLogLogExports;
 
 interface MaglevExports {
@@ -93,4 +106,4 @@ interface BalanceExports {
 
 type ScheduleExports = RendezvousExports & MaglevExports & BalanceExports;
 
-export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, GcraExports {}
+export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports {}
