@@ -21,12 +21,15 @@ export class ConfigurationCache {
   #active: ActiveConfiguration | null = null;
   #checkedAtMs = 0;
   #askedAtMs = 0;
+  /** A pool has spoken of a newer version. */
+  #isOutdated = false;
 
   /** The configuration where none needs to be waited for. */
   current(nowMs: number, env: GatewayEnv, ctx: ExecutionContext): ActiveConfiguration | null {
     const ageMs = nowMs - this.#checkedAtMs;
     if (this.#active === null || ageMs >= STALE_MS) return null;
-    if (ageMs >= FRESH_MS && nowMs - this.#askedAtMs >= FRESH_MS) ctx.waitUntil(this.refresh(env, nowMs).catch(() => undefined));
+    if ((ageMs >= FRESH_MS || this.#isOutdated) && nowMs - this.#askedAtMs >= FRESH_MS)
+      ctx.waitUntil(this.refresh(env, nowMs).catch(() => undefined));
     return this.#active;
   }
 
@@ -41,6 +44,7 @@ export class ConfigurationCache {
         this.#active = { snapshot, keyring: new Keyring(snapshot.configuration) };
       }
       this.#checkedAtMs = nowMs;
+      this.#isOutdated = false;
     } catch (error) {
       if (nowMs - this.#checkedAtMs > SERVES_MS_MAX) throw error;
     }
@@ -48,8 +52,10 @@ export class ConfigurationCache {
     return this.#active;
   }
 
-  /** A pool knows a newer version: ask at the next request. */
+  /** A pool knows that version: where it is newer, the next request asks behind its answer, whatever the age. */
   expire(version: number): void {
-    if (this.#active !== null && version > this.#active.snapshot.version) this.#checkedAtMs = 0;
+    if (this.#active === null || version <= this.#active.snapshot.version || this.#isOutdated) return;
+    this.#isOutdated = true;
+    this.#askedAtMs = 0;
   }
 }

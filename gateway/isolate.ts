@@ -38,10 +38,6 @@ export class Isolate {
   restoreEdgeCounts(counts: EdgeCounts | undefined): void {
     for (const [outcome, count] of Object.entries(counts ?? {})) this.#edgeCounts[outcome] = (this.#edgeCounts[outcome] ?? 0) + count;
   }
-
-  peekEdgeCounts(): EdgeCounts {
-    return this.#edgeCounts;
-  }
 }
 
 let isolate: Isolate | undefined;

@@ -18,12 +18,8 @@ Options:
 
 const PORT_DEFAULT = "8787";
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof CliError ? error.message : error);
-  process.exitCode = 1;
-}
+// Exits by itself whatever is still under way: what was started ends when its standard input does.
+process.exit(await main(process.argv.slice(2)).catch(explain));
 
 async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv);
@@ -44,6 +40,11 @@ async function main(argv: readonly string[]): Promise<number> {
   } finally {
     await gateway.stop();
   }
+}
+
+function explain(error: unknown): number {
+  console.error(error instanceof CliError ? error.message : error);
+  return 1;
 }
 
 function readOptions(argv: readonly string[]): LocalGatewayOptions | null {

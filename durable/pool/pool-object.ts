@@ -91,7 +91,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return this.#saved(this.#pool.ledger.keep(slotId, from, shardObject));
   }
 
-  async stats(service: string, configurationVersion: number): Promise<PoolStats> {
+  async stats(service: string, configurationVersion: number, edgeCounts?: EdgeCounts): Promise<PoolStats> {
+    if (edgeCounts) {
+      this.#counters.countEdge(edgeCounts);
+      this.#touch();
+    }
     if (configurationVersion > this.#pool.configuration.version) await this.#refresh(service);
     this.#freeExpired(Date.now());
     const { ledger } = this.#pool;
@@ -110,6 +114,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#freeExpired(nowMs);
     if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
+    if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.ledger.shards));
     if (this.#isDirty) {
       this.#isDirty = false;
       this.#store.saveCounters(this.#counters);
@@ -154,16 +159,25 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** Asks the Shard objects which of the sockets that hold slots here are alive, and frees the others' slots. */
   async #reconcile(nowMs: number): Promise<void> {
-    this.#reconciledAtMs = nowMs;
     const kept = Map.groupBy(
       this.#pool.ledger.slots.filter(({ expiresAtMs }) => expiresAtMs === null),
       ({ shardId }) => shardId,
     );
-    for (const [shardId, slots] of kept) {
-      const name = shardObjectName(this.#pool.configuration.name, shardId);
+    const answered = await Promise.all([...kept].map(async ([shardId, slots]) => this.#reconcileShard(shardId, slots)));
+    // One Shard object that does not answer leaves the pool unsure: it asks again at the next tick.
+    this.#reconciledAtMs = answered.every(Boolean) ? nowMs : 0;
+  }
+
+  async #reconcileShard(shardId: string, slots: readonly Slot[]): Promise<boolean> {
+    const name = shardObjectName(this.#pool.configuration.name, shardId);
+    try {
       const alive = new Set(await this.env.SHARD.get(this.env.SHARD.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
       // Some may have been released while the Shard object was asked: releasing again frees nothing.
       this.#reclaim(slots.filter(({ slotId, holder }) => !alive.has(slotId) && this.#pool.release(slotId, holder) !== undefined));
+      return true;
+    } catch (error) {
+      console.warn(JSON.stringify({ level: "warn", event: "reconcile-failed", shardId, error: String(error) }));
+      return false;
     }
   }
 

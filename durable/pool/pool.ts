@@ -64,8 +64,7 @@ export class Pool {
       return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const shard = shards[this.#table.choose(request.affinityKey ?? request.slotId)];
     if (shard === undefined) {
-      const size = service.endpoints.reduce((sum, { capacity }) => sum + capacity, 0);
-      return refuse("rejected-capacity", `All slots of service ${request.service} are in use (${this.ledger.slots.length}/${size}).`, {
+      return refuse("rejected-capacity", `All slots of service ${request.service} are in use.`, {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }
@@ -91,6 +90,16 @@ export class Pool {
 
   extend(slotId: string, holder: string, nowMs: number): Slot | undefined {
     return this.ledger.extend(slotId, holder, nowMs + SLOT_EXTENSION_MS);
+  }
+
+  /** Ends the draining shards whose last slot is back; says whether there were any. */
+  dropDrained(): boolean {
+    const { endpoints = [] } = this.#configuration.service ?? {};
+    const left = this.ledger.shards.filter(({ shardId, state }) => state === "active" || this.ledger.inUse(shardId) > 0);
+    if (left.length === this.ledger.shards.length) return false;
+    this.ledger.configure(left, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
+    this.follow(this.#configuration);
+    return true;
   }
 
   expire(nowMs: number): readonly Slot[] {

@@ -88,6 +88,10 @@ export class PoolStore {
   saveConfiguration(configuration: PoolConfiguration, shards: readonly LedgerShard[], nextNumber: number): void {
     this.#saveFact("configuration", configuration);
     this.#saveFact("nextNumber", nextNumber);
+    this.saveShards(shards);
+  }
+
+  saveShards(shards: readonly LedgerShard[]): void {
     this.#sql.exec("DELETE FROM shards");
     for (const [place, { shardId, endpointUrl, size, state }] of shards.entries()) {
       this.#sql.exec(

@@ -24,12 +24,14 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (!opened.ok) return refusal(opened);
     const { socket: endpoint, protocol } = opened;
     const owner = this.ctx.id.toString();
-    if (!(await this.#pool(assignment).keep(assignment.slotId, assignment.holder, owner))) {
+    // Known as held before the pool is told: it may ask at once which sockets live.
+    this.#held.add(assignment.slotId);
+    if (!(await this.#takeOver(assignment, owner))) {
+      this.#held.delete(assignment.slotId);
       endpoint.accept();
       endpoint.close(1001, "no slot");
       return refusal(refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade."));
     }
-    this.#held.add(assignment.slotId);
     const { 0: client, 1: device } = new WebSocketPair();
     relay({
       device,
@@ -39,11 +41,21 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
         this.ctx.waitUntil(this.#release(assignment, owner, isAbnormal && endedBy === "endpoint"));
       },
     });
-    return new Response(null, { status: 101, webSocket: client, headers: protocol === null ? {} : { "sec-websocket-protocol": protocol } });
+    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
   held(slotIds: readonly string[]): readonly string[] {
     return slotIds.filter((slotId) => this.#held.has(slotId));
+  }
+
+  /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */
+  async #takeOver(assignment: SocketAssignment, owner: string): Promise<boolean> {
+    try {
+      return await this.#pool(assignment).keep(assignment.slotId, assignment.holder, owner);
+    } catch {
+      await this.#release(assignment, owner, false);
+      return false;
+    }
   }
 
   async #release({ slotId, flow, service }: SocketAssignment, holder: string, hasFailed: boolean): Promise<void> {
@@ -84,6 +96,14 @@ async function openUpstream(request: Request, { upstreamUrl, deadlineMs, started
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What was applied, as on every answer, and the endpoint's choice of subprotocol. */
+function answerHeaders(request: Request, protocol: string | null): Headers {
+  const headers = new Headers();
+  for (const name of ["connection-identifier", "priority"]) headers.set(name, request.headers.get(name) ?? "");
+  if (protocol !== null) headers.set("sec-websocket-protocol", protocol);
+  return headers;
 }
 
 function refusal(reason: Refusal): Response {

@@ -24,8 +24,10 @@ export interface Admitted {
   readonly waitMs: number;
   /** Ends the slot, however often it is called, and reports what became of the request. */
   end(outcome: Outcome, latencyMs?: number): void;
-  /** Keeps the slot while a body streams past the service's deadline; returns what stops that. */
-  keepAlive(): () => void;
+  /** Keeps the slot while a body streams past its expiry; `onLost` where the pool no longer has it. Returns what stops that. */
+  keepAlive(onLost: () => void): () => void;
+  /** The Shard object has taken the slot over and will end it. */
+  handOver(): void;
 }
 
 export interface AdmissionInput {
@@ -57,7 +59,14 @@ export async function admit(input: AdmissionInput): Promise<Admitted | Refusal> 
   try {
     const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request, counts));
     isolate.configuration.expire(answer.configurationVersion);
-    if (answer.ok) return { ok: true, slot: answer.slot, waitMs: Date.now() - askedAtMs, ...slotLife(scope, request, ended.resolve) };
+    if (answer.ok) {
+      return {
+        ok: true,
+        slot: answer.slot,
+        waitMs: Date.now() - askedAtMs,
+        ...slotLife(scope, { ...request, ...answer.slot }, ended.resolve),
+      };
+    }
     ended.resolve();
     return answer;
   } catch (error) {
@@ -68,7 +77,10 @@ export async function admit(input: AdmissionInput): Promise<Admitted | Refusal> 
   }
 }
 
-function slotLife(scope: RequestScope, { service, flow }: AcquireRequest, onEnded: () => void): Pick<Admitted, "end" | "keepAlive"> {
+type HeldSlot = Pick<AcquireRequest, "service" | "flow"> & GrantedSlot;
+
+function slotLife(scope: RequestScope, slot: HeldSlot, onEnded: () => void): Pick<Admitted, "end" | "keepAlive" | "handOver"> {
+  const { service, flow } = slot;
   let hasEnded = false;
   return {
     end(outcome, latencyMs) {
@@ -76,12 +88,27 @@ function slotLife(scope: RequestScope, { service, flow }: AcquireRequest, onEnde
       hasEnded = true;
       void release(scope, { service, flow, outcome, ...(latencyMs === undefined ? {} : { latencyMs }) }).then(onEnded);
     },
-    keepAlive() {
-      const timer = setInterval(() => {
-        void callPool(scope.env.POOL, service, (pool) => pool.extend(scope.requestId, scope.isolate.holder)).catch(() => undefined);
-      }, SLOT_EXTENSION_INTERVAL_MS);
-      return () => clearInterval(timer);
+    keepAlive: (onLost) => extendInTime(scope, slot, onLost),
+    handOver() {
+      hasEnded = true;
+      onEnded();
     },
+  };
+}
+
+/** Extends first when half of what is left has passed, so that short bodies cost no call, and then at the interval. */
+function extendInTime(scope: RequestScope, { service, expiresAtMs }: HeldSlot, onLost: () => void): () => void {
+  const extend = async (): Promise<void> => {
+    // No answer is not a no: the next one may arrive, and the pool's expiry is what counts.
+    const isHeld = await callPool(scope.env.POOL, service, (pool) => pool.extend(scope.requestId, scope.isolate.holder)).catch(() => true);
+    if (!isHeld) onLost();
+    else if (!isStopped) timer = setTimeout(() => void extend(), SLOT_EXTENSION_INTERVAL_MS);
+  };
+  let isStopped = false;
+  let timer = setTimeout(() => void extend(), Math.max(0, Math.min(SLOT_EXTENSION_INTERVAL_MS, (expiresAtMs - Date.now()) / 2)));
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
   };
 }
 

@@ -1,11 +1,10 @@
-// What the gateway says of itself: the pools' counts, and what this isolate has not reported to one yet.
-import { LATENCY_BUCKETS_MS, type EdgeCounts, type PoolCounters, type PoolStats } from "#shared/protocol/pool-rpc.ts";
+// What the gateway says of itself: what its pools have counted, and what was reported to them.
+import { LATENCY_BUCKETS_MS, type PoolCounters, type PoolStats } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
 
 export interface GatewayFacts {
   readonly pools: readonly PoolStats[];
-  readonly edgeOutcomes: EdgeCounts;
   readonly configurationVersion: number;
   readonly verifiedTokenCount: number;
 }
@@ -14,7 +13,7 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
   return [...requestFamilies(facts), ...slotFamilies(facts), ...callFamilies(facts), ...isolateFamilies(facts)];
 }
 
-function requestFamilies({ pools, edgeOutcomes }: GatewayFacts): Family[] {
+function requestFamilies({ pools }: GatewayFacts): Family[] {
   return [
     {
       name: "tidegate_requests_total",
@@ -28,7 +27,7 @@ function requestFamilies({ pools, edgeOutcomes }: GatewayFacts): Family[] {
       name: "tidegate_edge_refusals_total",
       type: "counter",
       help: "Requests refused at the edge before any pool was asked.",
-      samples: Object.entries(sumEdge(pools, edgeOutcomes)).map(([outcome, value]) => ({ labels: { outcome }, value })),
+      samples: Object.entries(sumEdge(pools)).map(([outcome, value]) => ({ labels: { outcome }, value })),
     },
     {
       name: "tidegate_request_duration_seconds",
@@ -108,8 +107,8 @@ function flowLabels(key: string): Labels {
   return outcome === undefined ? { tenant, class: className } : { tenant, class: className, outcome };
 }
 
-function sumEdge(pools: readonly PoolStats[], unreported: EdgeCounts): Record<string, number> {
-  const sum: Record<string, number> = { ...unreported };
+function sumEdge(pools: readonly PoolStats[]): Record<string, number> {
+  const sum: Record<string, number> = {};
   for (const { counters } of pools) {
     for (const [outcome, count] of Object.entries(counters.edgeOutcomes)) sum[outcome] = (sum[outcome] ?? 0) + count;
   }

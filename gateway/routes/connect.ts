@@ -59,7 +59,9 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       startedAtMs: scope.startedAtMs,
     },
   );
-  return response instanceof Response ? response : endRefused(scope, admitted, response);
+  if (!(response instanceof Response)) return endRefused(scope, admitted, response);
+  admitted.handOver();
+  return response;
 }
 
 function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwarded }: InboundHeaders): Refusal | null {

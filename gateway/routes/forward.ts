@@ -5,7 +5,7 @@ import { admit } from "../lease/admission.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { forward } from "../upstream/forward.ts";
-import { readInboundHeaders } from "../upstream/inbound-headers.ts";
+import { readInboundHeaders, type InboundHeaders } from "../upstream/inbound-headers.ts";
 
 export const FORWARD_PREFIX = "/s/";
 
@@ -17,7 +17,7 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 export async function handleForward(scope: RequestScope, active: ActiveConfiguration, path: ServicePath): Promise<Response> {
   const inbound = readInboundHeaders(scope.request.headers);
   if (!inbound.ok) return answerRefusal(scope, inbound);
-  const refused = checkForm(scope, inbound.isUpgrade, path);
+  const refused = checkForm(scope, inbound, path);
   if (refused !== null) return answerRefusal(scope, refused);
   const identifying = identify({
     inbound,
@@ -39,8 +39,10 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   return response instanceof Response ? response : answerRefusal(scope, response, { isCounted: true });
 }
 
-function checkForm({ request }: RequestScope, isUpgrade: boolean, { service }: ServicePath): Refusal | null {
+function checkForm({ request }: RequestScope, { isUpgrade, contentLength }: InboundHeaders, { service }: ServicePath): Refusal | null {
+  const isBodyOfGet = (request.method === "GET" || request.method === "HEAD") && contentLength !== 0 && request.body !== null;
   if (METHODS_REFUSED.has(request.method)) return refuse("wrong-method", `Method ${request.method} is not forwarded.`, { allow: METHODS });
+  if (isBodyOfGet) return refuse("body-too-large", `A ${request.method} request may have no body here: more than 0 bytes.`);
   if (isUpgrade) return refuse("unknown-route", `Sockets are opened at /connect/${service}, not here.`);
   return null;
 }
@@ -51,8 +53,12 @@ export interface ServicePath {
   readonly target: string;
 }
 
-/** Splits `{prefix}{service}{target}` off a URL, without parsing the whole. */
-export function parseServicePath(url: string, prefix: string): ServicePath | null {
+/** workerd hands a request's path over as the device wrote it: what a parser would resolve is resolved before it is split. */
+const UNRESOLVED = /(\.|%2e)(\.|%2e)|\\/i;
+
+/** Splits `{prefix}{service}{target}` off a URL, without parsing the whole where that changes nothing. */
+export function parseServicePath(rawUrl: string, prefix: string): ServicePath | null {
+  const url = UNRESOLVED.test(rawUrl) ? new URL(rawUrl).href : rawUrl;
   const pathStart = url.indexOf("/", url.indexOf("://") + 3);
   if (pathStart === -1 || !url.startsWith(prefix, pathStart)) return null;
   const serviceStart = pathStart + prefix.length;

@@ -19,16 +19,25 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   const { isolate, startedAtMs, env } = c.var.scope;
   const { snapshot } = await isolate.configuration.refresh(env, startedAtMs);
   const services = Object.keys(snapshot.configuration.services);
+  // Reported before it is shown: a count that is on its way to a pool would be in no sum, and a sum may not shrink.
+  const counts = services.length > 0 ? isolate.takeEdgeCounts() : undefined;
   const pools: PoolStats[] = [];
   for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
     const batch = services.slice(start, start + CONCURRENCY_MAX);
     pools.push(
-      ...(await Promise.all(batch.map((service) => env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, snapshot.version)))),
+      ...(await Promise.all(
+        batch.map((service) =>
+          env.POOL.get(env.POOL.idFromName(poolName(service))).stats(
+            service,
+            snapshot.version,
+            service === services[0] ? counts : undefined,
+          ),
+        ),
+      )),
     );
   }
   const families = gatewayFamilies({
     pools,
-    edgeOutcomes: isolate.peekEdgeCounts(),
     configurationVersion: snapshot.version,
     verifiedTokenCount: isolate.verifiedTokens.size,
   });

@@ -6,7 +6,7 @@ import { formatConnectionIdentifier, formatPriority } from "#shared/identifier/c
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import type { Admitted } from "../lease/admission.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
-import type { InboundHeaders } from "./inbound-headers.ts";
+import { splitList, type InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
 import { openRequestBody } from "./request-body.ts";
 
@@ -38,7 +38,7 @@ const DROPPED_FROM_RESPONSE = [
 
 export async function forward(input: ForwardInput): Promise<Response | Refusal> {
   const { scope, service, admitted, inbound } = input;
-  const cutoff = startCutoff(scope, service);
+  const cutoff = startCutoff(scope, service, admitted.slot.expiresAtMs);
   const body = openRequestBody(scope.request, {
     contentLength: inbound.contentLength,
     bytesMax: service.bodyBytesMax,
@@ -63,7 +63,7 @@ export async function forward(input: ForwardInput): Promise<Response | Refusal> 
 function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Response {
   const latencyMs = Date.now() - scope.startedAtMs;
   const headers = new Headers(response.headers);
-  for (const name of DROPPED_FROM_RESPONSE) headers.delete(name);
+  for (const name of [...DROPPED_FROM_RESPONSE, ...splitList(headers.get("connection"))]) headers.delete(name);
   headers.set("connection-identifier", formatConnectionIdentifier(identifier));
   headers.set("priority", formatPriority(identifier));
   headers.append(
@@ -77,7 +77,7 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
     return new Response(null, init);
   }
   cutoff.extend();
-  const stopKeepingAlive = admitted.keepAlive();
+  const stopKeepingAlive = admitted.keepAlive(() => cutoff.cut(refuse("internal", "The slot was lost while the response streamed.")));
   const length = response.headers.get("content-length");
   const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
   const done = response.body.pipeTo(writable, { signal: cutoff.signal }).then(
@@ -122,7 +122,11 @@ interface Cutoff {
   stop(): void;
 }
 
-function startCutoff({ request, startedAtMs }: RequestScope, { deadlineMs, requestDurationMsMax }: ServiceConfig): Cutoff {
+function startCutoff(
+  { request, startedAtMs }: RequestScope,
+  { deadlineMs, requestDurationMsMax }: ServiceConfig,
+  slotExpiresAtMs: number,
+): Cutoff {
   const aborter = new AbortController();
   let reason: Refusal | null = null;
   const cut = (why: Refusal): void => {
@@ -132,7 +136,8 @@ function startCutoff({ request, startedAtMs }: RequestScope, { deadlineMs, reque
   const cutAfter = (durationMs: number, what: string) =>
     setTimeout(
       () => cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`)),
-      Math.max(0, startedAtMs + durationMs - Date.now()),
+      // Never beyond the slot, whose pool may know a shorter deadline than this isolate does yet.
+      Math.max(0, Math.min(startedAtMs + durationMs, what === "answer" ? slotExpiresAtMs : Infinity) - Date.now()),
     );
   let timer = cutAfter(deadlineMs, "answer");
   request.signal.addEventListener("abort", () => cut(refuse("cancelled", "The device went away.")));

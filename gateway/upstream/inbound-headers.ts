@@ -83,7 +83,7 @@ function namedByConnection(connection: string): Set<string> {
   return new Set(splitList(connection).map((name) => name.toLowerCase()));
 }
 
-function splitList(value: string | null): string[] {
+export function splitList(value: string | null): string[] {
   if (value === null) return [];
   return value
     .split(",")

@@ -24,7 +24,8 @@ export interface RequestBodyOptions {
 export function openRequestBody(request: Request, options: RequestBodyOptions): RequestBody | Refusal {
   const { contentLength, bytesMax } = options;
   if (contentLength !== null && contentLength > bytesMax) return tooLarge(bytesMax);
-  if (request.body === null) return { ok: true, stream: null };
+  // A length of 0 is no body: fetch() takes none with GET and HEAD.
+  if (request.body === null || contentLength === 0) return { ok: true, stream: null };
   const { readable, writable } = contentLength === null ? new IdentityTransformStream() : new FixedLengthStream(contentLength);
   void (contentLength === null ? pumpCounted(request.body, writable, options) : pump(request.body, writable, options));
   return { ok: true, stream: readable };

@@ -1,11 +1,12 @@
 // Everything `npm start` runs, as one thing to start and to stop.
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join, relative, resolve } from "node:path";
 import { applyConfiguration } from "#cli/commands/apply.ts";
 import { configurationError, readConfigurationFolder, resolveStateKeys } from "#cli/configuration-folder.ts";
 import { callGateway } from "#cli/gateway-api.ts";
 import { CliError } from "#cli/output.ts";
+import { isSystemError } from "#cli/system-error.ts";
 import { openState, type State } from "#cli/state.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
@@ -28,6 +29,7 @@ export interface LocalGatewayOptions {
 const HOST = "127.0.0.1";
 const CONFIG_FOLDER_DEFAULT = join(ROOT, "config");
 /** What --fresh removes: what we put there, and nothing else that may be in the folder. */
+const LOCK_FILE = "gateway.lock";
 const STATE_ENTRIES = ["objects", "keys", "operator.key", "gateway.json", "workerd.capnp"];
 
 export class LocalGateway {
@@ -52,12 +54,13 @@ export class LocalGateway {
 
   async start(): Promise<{ url: string; greeting: string }> {
     const { port, configFolder, isFresh, hasBackend } = this.#options;
-    await this.#takeState();
-    if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const documents = await this.#readConfiguration(configFolder ?? CONFIG_FOLDER_DEFAULT);
     if (port !== 0 && (await isListening(port)))
       throw new CliError(`Cannot listen on ${HOST}:${port}: something does already, expected a free port (npm start -- --port N)`);
     await build();
+    // Everything that can be wrong is known by now: only then is anything taken, or thrown away.
+    await this.#takeState();
+    if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const operatorKey = await this.#state.ensureOperatorKey();
     const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, onLog: (line) => console.log(line) });
     this.#gateway = gateway;
@@ -79,7 +82,7 @@ export class LocalGateway {
   /** Stops everything that was started, in any state. */
   async stop(): Promise<void> {
     await Promise.all([this.#gateway?.stop(), ...this.#backends.map((backend) => backend.stop())]);
-    if (this.#ownsState) await rm(join(this.#stateFolder, "gateway.json"), { force: true });
+    if (this.#ownsState) for (const entry of ["gateway.json", LOCK_FILE]) await rm(join(this.#stateFolder, entry), { force: true });
   }
 
   async #readConfiguration(folder: string): Promise<readonly ConfigurationDocument[]> {
@@ -101,18 +104,27 @@ export class LocalGateway {
     return applied.warnings.map(({ file, message }) => `${file}: ${message}`);
   }
 
-  /** One gateway per state folder: two would each believe they own its objects. */
+  /** One gateway per state folder: two would each believe they own its objects. Whoever creates the lock has it. */
   async #takeState(): Promise<void> {
-    const other = await readFile(join(this.#stateFolder, "gateway.json"), "utf8").then(
-      (text) => JSON.parse(text) as { url?: string; pid?: number },
-      () => null,
-    );
-    if (other?.pid !== undefined && isAlive(other.pid) && other.url !== undefined && (await isListening(Number(new URL(other.url).port)))) {
-      throw new CliError(
-        `Cannot use state folder ${this.#stateFolder}: the gateway at ${other.url} has it, expected it to be stopped (or another --state DIR)`,
-      );
+    await mkdir(this.#stateFolder, { recursive: true, mode: 0o700 });
+    const file = join(this.#stateFolder, LOCK_FILE);
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      try {
+        await writeFile(file, String(process.pid), { flag: "wx", mode: 0o600 });
+        this.#ownsState = true;
+        return;
+      } catch (error) {
+        if (!isSystemError(error, "EEXIST")) throw error;
+      }
+      const owner = Number(await readFile(file, "utf8").catch(() => "0"));
+      if (owner > 0 && isAlive(owner)) {
+        throw new CliError(
+          `Cannot use state folder ${this.#stateFolder}: the gateway of process ${owner} has it, expected it to be stopped (or another --state DIR)`,
+        );
+      }
+      await rm(file, { force: true });
     }
-    this.#ownsState = true;
+    throw new CliError(`Cannot use state folder ${this.#stateFolder}: another gateway is starting there, expected none`);
   }
 }
 

@@ -98,7 +98,7 @@ export interface PoolRpc {
   extend(slotId: string, holder: HolderId): Promise<boolean> | boolean;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
-  stats(service: string, configurationVersion: number): Promise<PoolStats> | PoolStats;
+  stats(service: string, configurationVersion: number, edgeCounts?: EdgeCounts): Promise<PoolStats> | PoolStats;
 }
 
 export const poolName = (service: string): string => service;

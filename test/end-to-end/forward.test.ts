@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+import { startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
+import { rawHttp } from "../support/raw-http.ts";
 
 let gateway: TestGateway;
 let custom: Server;
@@ -92,9 +93,16 @@ describe("a forwarded request", () => {
     expect(seen).not.toHaveProperty("tracestate");
   });
 
-  it("stays below the endpoint's base path, dots resolved before", async () => {
-    respond = (request, response) => response.end(request.url);
+  it("stays below the endpoint's base path, whatever is written", async () => {
+    const seen: (string | undefined)[] = [];
+    respond = (request, response) => response.end(seen.push(request.url) > 0 ? request.url : "");
     const token = await customToken();
+    // On the wire as they are: a client's fetch would resolve them before.
+    for (const path of ["/s/custom/../../admin", "/s/custom/%2e%2e/%2E%2e/admin", "/s/custom/..\\..\\admin", "/s/custom/.%2e/../admin"]) {
+      const answer = await rawHttp(gateway.port, `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+      expect(answer.status).toBe(404);
+    }
+    expect(seen).toEqual([]);
     expect(await (await gateway.fetch("/s/custom/x/../y?q", { token })).text()).toBe("/base/y?q");
     expect(await (await gateway.fetch("/s/custom", { token })).text()).toBe("/base/");
     // Out of the service's path altogether: another service's name, if anybody's.
@@ -171,6 +179,32 @@ describe("a forwarded request", () => {
     expect(response.status).toBe(status);
     expect(await response.text()).toBe("");
     await gateway.expectNoSlotInUse();
+  });
+
+  it.for(["GET", "HEAD"])("takes a length of 0 for no body, and refuses any other, with %s", async (method) => {
+    const authorization = `Authorization: Bearer ${await gateway.token()}`;
+    const ask = (lines: string[], body = "") =>
+      rawHttp(
+        gateway.port,
+        [`${method} /s/echo/x HTTP/1.1`, "Host: x", "Connection: close", authorization, ...lines, "", body].join("\r\n"),
+      );
+    expect((await ask(["Content-Length: 0"])).status).toBe(200);
+    expect((await ask(["Content-Length: 3"], "abc")).status).toBe(413);
+  });
+
+  it("keeps its slot while its body streams past the deadline and the slot's first expiry", { timeout: 20_000 }, async () => {
+    respond = (_request, response) => {
+      response.write("");
+      response.flushHeaders();
+      setTimeout(() => response.end("end"), 7_000);
+    };
+    // The deadline of 1 s and the grace of 5 end before the body does.
+    const response = await gateway.fetch("/s/custom/long", { token: await customToken() });
+    expect(await response.text()).toBe("end");
+    await gateway.expectNoSlotInUse();
+    const metrics = await gateway.metrics();
+    expect(sumOf(metrics, "tidegate_slots_reclaimed_total")).toBe(0);
+    expect(sumOf(metrics, "tidegate_stale_releases_total")).toBe(0);
   });
 
   it("gives an endpoint's own error to the device as it is", async () => {

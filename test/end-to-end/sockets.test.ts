@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -123,6 +124,34 @@ describe("a socket", () => {
     await expect.poll(() => messages.length).toBe(1);
     socket.send(Buffer.alloc(1_048_577));
     expect((await closed).code).toBe(1009);
+    // In bytes, not in characters: a euro sign is three.
+    const other = await open();
+    other.socket.send("€".repeat(349_526));
+    expect((await other.closed).code).toBe(1009);
+  });
+
+  it("keeps its slot until the endpoint has answered the close, but not for ever", { timeout: 20_000 }, async () => {
+    const deaf = createServer().on("upgrade", (request, socket) => {
+      const accept = createHash("sha1")
+        .update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest("base64");
+      socket
+        .on("error", () => undefined)
+        .write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    });
+    await once(deaf.listen(0, "127.0.0.1"), "listening");
+    const own = await startTestGateway({ more: { deaf: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}` } });
+    const socket = new WebSocket(`${own.url.replace("http", "ws")}/connect/deaf`, {
+      headers: { authorization: `Bearer ${await own.token({ services: ["deaf"] })}` },
+    });
+    await once(socket, "open");
+    socket.terminate();
+    await expect.poll(() => socket.readyState).toBe(WebSocket.CLOSED);
+    expect(await own.slotsInUse()).toBe(1);
+    await expect.poll(own.slotsInUse, { timeout: 15_000 }).toBe(0);
+    deaf.closeAllConnections();
+    deaf.close();
+    await own.stop();
   });
 
   it("keeps the order of a thousand messages", async () => {

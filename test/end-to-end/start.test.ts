@@ -5,6 +5,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "#scripts/root.ts";
@@ -128,6 +129,46 @@ describe("npm start", () => {
     expect(fresh.text()).toContain("configuration version 1");
     expect(fresh.text()).not.toContain("demo backend");
     await stop(fresh);
+  });
+
+  it("lets one gateway have a state folder, and the other say so", async () => {
+    const { child } = await start("shared");
+    const args = ["--port", "0", "--no-backend", "--state", join(folder, "shared")];
+    const second = await promisify(execFile)("node", ["scripts/bootstrap.mjs", "scripts/start.ts", ...args], { cwd: ROOT }).catch(
+      (error: unknown) => error,
+    );
+    expect(second).toMatchObject({ code: 1, stderr: expect.stringMatching(/Cannot use state folder/) as string });
+    process.kill(child.pid ?? 0, "SIGTERM");
+    await expectAllGone("shared");
+  });
+
+  it("throws nothing away with --fresh where it cannot start", async () => {
+    const first = await start("precious");
+    process.kill(first.child.pid ?? 0, "SIGTERM");
+    await expectAllGone("precious");
+    const key = await readFile(join(folder, "precious/operator.key"), "utf8");
+    const args = ["--fresh", "--state", join(folder, "precious"), "--config", join(folder, "nowhere")];
+    expect(spawnSync("node", ["scripts/bootstrap.mjs", "scripts/start.ts", ...args], { cwd: ROOT }).status).toBe(1);
+    expect(await readFile(join(folder, "precious/operator.key"), "utf8")).toBe(key);
+  });
+
+  it.for([300, 600, 900, 1_200])("stops when it is told to %i ms into its start", async (afterMs) => {
+    const args = [
+      "scripts/bootstrap.mjs",
+      "scripts/start.ts",
+      "--port",
+      "0",
+      "--state",
+      join(folder, `early-${afterMs}`),
+      "--config",
+      join(folder, "config"),
+    ];
+    const child = spawn("node", args, { cwd: ROOT, detached: true, stdio: "ignore" });
+    started.push(child);
+    // Not a wait for something to happen: the moment is what is tested.
+    await setTimeout(afterMs);
+    child.kill("SIGTERM");
+    await expectAllGone(`early-${afterMs}`);
   });
 
   it.for([
