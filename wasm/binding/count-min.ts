@@ -69,7 +69,7 @@ export class CountMin {
     return readBlob(this.#kernels, { blob, bytesMax: this.#blobBytesMax, read });
   }
 
-  /** As many bytes as there are counters that count, about; 16 + 20 per column at most. */
+  /** About a byte per counter in use; 16 + 20 per column at most, for which the memory must have room for a moment (RangeError). */
   toBytes(): Uint8Array {
     return writeBlob(this.#kernels, this.#blobBytesMax, (into, bytesMax) =>
       this.#kernels.exports.countMinWrite(this.#base, into, bytesMax),

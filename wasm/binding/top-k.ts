@@ -93,7 +93,7 @@ export class TopK {
     }
   }
 
-  /** The keys and about five bytes each. */
+  /** The keys and about five bytes each; 16 + 140 per entry at most, for which the memory must have room for a moment (RangeError). */
   toBytes(): Uint8Array {
     return writeBlob(this.#kernels, this.#blobBytesMax, (into, bytesMax) => this.#kernels.exports.topKWrite(this.#base, into, bytesMax));
   }

@@ -13,6 +13,7 @@ const SMOOTHING = 0.2;
 const CLOCK_MS = 1;
 const BREATH_RATIO = 0.8;
 const EPOCH_WINDOW_COUNT_MIN = 20;
+const DEEPER_RATIO = 0.9;
 const STUBBORN_RATIO = 0.75;
 const DROP_RATIO_MAX = 0.05;
 
@@ -74,11 +75,16 @@ export class GradientLimitReference {
     if (served > 0) this.#epoch.lowestMs = Math.min(this.#epoch.lowestMs, meanMs);
     this.#epoch.windowCount += 1;
     if (this.#phase !== "steady") {
-      this.#phase = this.#phase === "draining" ? "measuring" : "steady";
+      const wasMeasuring = this.#phase === "measuring";
+      this.#phase = wasMeasuring ? "steady" : "measuring";
+      if (wasMeasuring && served > 0 && meanMs < DEEPER_RATIO * this.#lastLowestMs) {
+        this.#lastLowestMs = meanMs;
+        this.#breathe(this.#breath, meanMs);
+      }
       return;
     }
     this.#update({ meanMs: served > 0 ? meanMs : null, dropRatio: dropped / (served + dropped), isPressed });
-    if (this.#rollEpoch(nowMs) && isPressed && served > 0) this.#breathe(meanMs);
+    if (this.#rollEpoch(nowMs) && isPressed && served > 0) this.#breathe(this.#limit, meanMs);
   }
 
   #update({ meanMs, dropRatio, isPressed }: { meanMs: number | null; dropRatio: number; isPressed: boolean }): void {
@@ -115,11 +121,11 @@ export class GradientLimitReference {
     return true;
   }
 
-  #breathe(meanMs: number): void {
+  #breathe(limit: number, meanMs: number): void {
     const baselineMs = this.#lastLowestMs;
     const needed = (BREATH_RATIO * baselineMs + CLOCK_MS) / (Math.max(meanMs, baselineMs) + CLOCK_MS);
     const ratio = Math.max(GRADIENT_MIN, Math.min(1, needed));
-    this.#breath = Math.max(this.#options.limitMin, this.#limit * ratio);
+    this.#breath = Math.max(this.#options.limitMin, limit * ratio);
     this.#phase = "draining";
   }
 }

@@ -11,8 +11,9 @@
 // smoothed by ⅕. With c workers and service time S, n > c in flight take n × S / c: it settles at tolerance × c.
 // Three rules keep the baseline true without ever pinning the limit to measure it:
 //   breath: an epoch under pressure begins with two windows at limit × ⁴⁄₅ × baseline / mean: what the measured throughput
-//     needs in flight, less a fifth (never less than half the limit). The first drains, the second measures. So a
-//     baseline with queueing in it falls by a fifth an epoch, and a stable overload cannot raise it step by step;
+//     needs in flight, less a fifth (never less than half the limit). The first drains, the second measures; where the
+//     baseline fell by more than a tenth there was queueing in it, and a deeper breath follows. So a limit that began
+//     far above the knee comes down within an epoch or two, and a stable overload cannot raise it step by step;
 //   descent: where the limit was halved and the mean fell by less than a quarter, the requests did not queue behind each
 //     other: they became slower. That mean is the new baseline;
 //   warming: the first window counts for nothing: from an empty server the quick ones come back first.
@@ -53,6 +54,7 @@ const SMOOTHING: f64 = 0.2;
 /** Clocks that tell whole milliseconds: a difference of one is none. */
 const CLOCK_MS: f64 = 1;
 const BREATH_RATIO: f64 = 0.8;
+const DEEPER_RATIO: f64 = 0.9;
 const STUBBORN_RATIO: f64 = 0.75;
 const DROP_RATIO_MAX: f64 = 0.05;
 /** A breath takes two windows: with 20 in an epoch, a tenth of the time at most. */
@@ -111,10 +113,14 @@ function closeWindow(base: usize, nowMs: f64): void {
   store<u32>(base, min(load<u32>(base, WINDOW_COUNT) + 1, EPOCH_WINDOW_COUNT_MIN), WINDOW_COUNT);
   if (phase !== STEADY) {
     store<u32>(base, phase === DRAINING ? MEASURING : STEADY, PHASE);
+    if (phase === MEASURING && mean >= 0 && mean < DEEPER_RATIO * load<f64>(base, LAST_LOWEST)) {
+      store<f64>(base, mean, LAST_LOWEST);
+      breathe(base, load<f64>(base, BREATH), mean);
+    }
     return;
   }
   update(base, mean, dropped / (served + dropped), isPressed);
-  if (rollEpoch(base, nowMs) && isPressed && mean >= 0) breathe(base, mean);
+  if (rollEpoch(base, nowMs) && isPressed && mean >= 0) breathe(base, load<f64>(base), mean);
 }
 
 // `mean` is negative where nothing was served.
@@ -160,10 +166,10 @@ function rollEpoch(base: usize, nowMs: f64): bool {
   return true;
 }
 
-function breathe(base: usize, mean: f64): void {
+function breathe(base: usize, limit: f64, mean: f64): void {
   const baseline = load<f64>(base, LAST_LOWEST);
   const needed = (BREATH_RATIO * baseline + CLOCK_MS) / (max(mean, baseline) + CLOCK_MS);
   const ratio = max(GRADIENT_MIN, min(1, needed));
-  store<f64>(base, max(load<f64>(base, LEAST), load<f64>(base) * ratio), BREATH);
+  store<f64>(base, max(load<f64>(base, LEAST), limit * ratio), BREATH);
   store<u32>(base, DRAINING, PHASE);
 }

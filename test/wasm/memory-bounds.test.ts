@@ -1,0 +1,118 @@
+// A kernel writes only between the base it was given and the size that its memory picture states.
+import { expect, it } from "vitest";
+import { AimdLimit, GradientLimit, VegasLimit } from "#wasm/binding/adaptive-limit.ts";
+import { CountMin } from "#wasm/binding/count-min.ts";
+import { HyperLogLog } from "#wasm/binding/hyper-log-log.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
+import { QuantileSketch } from "#wasm/binding/quantile-sketch.ts";
+import { TokenBucket } from "#wasm/binding/token-bucket.ts";
+import { TopK } from "#wasm/binding/top-k.ts";
+import { kernels } from "../support/kernels.ts";
+import { seededRandom, type SeededRandom } from "./seeded-random.ts";
+
+const GUARD_BYTES = 4_096;
+const GUARD = 0xa5;
+
+interface Sketch {
+  mergeBytes(blob: Uint8Array): unknown;
+  toBytes(): Uint8Array;
+}
+
+const anyKey = (random: SeededRandom): string => "k".repeat(random.below(129)) + random.below(1_000);
+
+/** Reads back its own bytes with one of them changed: most are refused late, some are accepted. */
+function mergeDamaged(sketch: Sketch, random: SeededRandom): void {
+  const blob = sketch.toBytes();
+  blob[random.below(blob.length)] = random.below(256);
+  sketch.mergeBytes(blob);
+}
+
+const STRUCTURES = [
+  {
+    name: "quantile sketch",
+    make(instance: Kernels) {
+      const sketch = new QuantileSketch(instance, { binCount: 64 });
+      return (random: SeededRandom) => {
+        for (let i = 0; i < 20; i += 1) sketch.add(2 ** (80 * random.next() - 30));
+        sketch.quantile(random.next());
+        mergeDamaged(sketch, random);
+        if (random.below(10) === 0) sketch.clear();
+      };
+    },
+  },
+  {
+    name: "count-min sketch",
+    make(instance: Kernels) {
+      const sketch = new CountMin(instance, { columnCount: 64 });
+      return (random: SeededRandom) => {
+        for (let i = 0; i < 20; i += 1) sketch.add(anyKey(random), 1 + random.below(2 ** 32 - 1));
+        mergeDamaged(sketch, random);
+      };
+    },
+  },
+  {
+    name: "top-k",
+    make(instance: Kernels) {
+      const table = new TopK(instance, { capacity: 5 });
+      return (random: SeededRandom) => {
+        for (let i = 0; i < 20; i += 1) table.add(anyKey(random).slice(-128), 1 + random.below(9));
+        mergeDamaged(table, random);
+      };
+    },
+  },
+  {
+    name: "distinct count",
+    make(instance: Kernels) {
+      const sketch = new HyperLogLog(instance, { precision: 8 });
+      return (random: SeededRandom) => {
+        for (let i = 0; i < 20; i += 1) sketch.add(anyKey(random));
+        mergeDamaged(sketch, random);
+      };
+    },
+  },
+  {
+    name: "token bucket",
+    make(instance: Kernels) {
+      const bucket = new TokenBucket(instance, { tokens: 3, periodMs: 7, burst: 9 });
+      return (random: SeededRandom) => {
+        bucket.take({ cost: 1 + random.below(10), nowMs: random.next() * 2 ** 43 });
+        bucket.giveBack(1 + random.below(10));
+      };
+    },
+  },
+  {
+    name: "adaptive limits",
+    make(instance: Kernels) {
+      const limits = [new GradientLimit(instance), new AimdLimit(instance), new VegasLimit(instance)];
+      return (random: SeededRandom) => {
+        const sample = { nowMs: random.next() * 1e12, latencyMs: 100 * random.exponential(), dropped: random.below(9) === 0 };
+        for (const limit of limits) limit.observe({ ...sample, inFlight: random.below(2 * limit.limit) });
+      };
+    },
+  },
+];
+
+it.for(STRUCTURES)("writes nowhere else: $name", ({ make }) => {
+  const instance = kernels();
+  const guard = (): Uint8Array => {
+    const { offset, bytes } = instance.arena.allocate(GUARD_BYTES, "a guard");
+    return new Uint8Array(instance.memory, offset, bytes).fill(GUARD);
+  };
+  const before = guard();
+  const use = make(instance);
+  const after = guard();
+  const random = seededRandom(41);
+  for (let run = 0; run < 2_000; run += 1) use(random);
+  expect([...before, ...after].every((byte) => byte === GUARD)).toBe(true);
+});
+
+it("says so where the memory has no room, and gives scratch memory back", () => {
+  const instance = kernels();
+  expect(() => Array.from({ length: 9 }, () => new CountMin(instance))).toThrow(RangeError);
+  const roomy = kernels();
+  const sketch = new CountMin(roomy);
+  sketch.mergeBytes(sketch.toBytes());
+  const { bytesLeft } = roomy.arena;
+  for (let i = 0; i < 100; i += 1) sketch.mergeBytes(sketch.toBytes());
+  expect(roomy.arena.bytesLeft).toBe(bytesLeft);
+});
