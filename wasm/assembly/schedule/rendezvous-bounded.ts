@@ -4,8 +4,8 @@
 // i's fair part is (m + 1) × w_i / W, and its bound is b_i = ⌈c × (m + 1) × w_i / W⌉: ⌈c × mean⌉ where weights
 // are equal. The key goes to the best of its shards with load_i < b_i, so no placement takes a shard above its
 // bound. With c ≥ 1 there always is one: Σ b_i ≥ m + 1 > m. As c grows this becomes rendezvousChoose.
-// load_i < b_i is compared without a division: load_i × 256 W < (256 c) × (m + 1) × w_i, in f64, exact for weights
-// that are integers below 2¹⁵.
+// load_i < b_i is compared without a division: load_i × 256 W < (256 c) × (m + 1) × w_i, in f64, exact while
+// the products stay below 2⁵³.
 // Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent hashing with bounded loads" (2018); parts by
 // weight as Envoy's BoundedLoadHashingLoadBalancer has them. Here the walk along the ring is the key's own order
 // of preference, so a full shard's keys spread over all others and none inherits them all.
