@@ -4,15 +4,15 @@
 // i's fair part is (m + 1) × w_i / W, and its bound is b_i = ⌈c × (m + 1) × w_i / W⌉: ⌈c × mean⌉ where weights
 // are equal. The key goes to the best of its shards with load_i < b_i, so no placement takes a shard above its
 // bound. With c ≥ 1 there always is one: Σ b_i ≥ m + 1 > m. As c grows this becomes rendezvousChoose.
-// load_i < b_i is compared without a division: load_i × 256 W < (256 c) × (m + 1) × w_i, in f64, exact for weights
-// that are integers below 2¹⁵.
+// load_i < b_i is compared without a division: load_i × 256 W < (256 c) × (m + 1) × w_i, in f64, exact while
+// the products stay below 2⁵³.
 // Source: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent hashing with bounded loads" (2018); parts by
 // weight as Envoy's BoundedLoadHashingLoadBalancer has them. Here the walk along the ring is the key's own order
 // of preference, so a full shard's keys spread over all others and none inherits them all.
 //
 // Promise: W is summed per lane in index order, then (lane 0 + lane 1) + (lane 2 + lane 3), on every engine.
 
-import { checkTable, costsAt, keyHighOf, keyLowOf, lowest } from "./rendezvous-cost";
+import { checkTable, drawsAt, keyHighOf, keyLowOf, leastOf, lowest, negativeLog } from "./rendezvous-cost";
 import { hashOfKey, rendezvousChoose } from "./rendezvous";
 
 /** Index of the chosen shard, or -1 where every weight is 0. `ratio256` is 256 × c, at least 256. Loads are ≤ 2²⁰. */
@@ -52,18 +52,22 @@ function chooseBelow(base: usize, capacity: u32, count: u32, keyHash: u64, perLo
   const end = base + ((<usize>((count + 3) & ~3)) << 2);
   let bestCost = f32x4.splat(f32.MAX_VALUE);
   let bestIndex = i32x4.splat(-1);
-  let index = i32x4(0, 1, 2, 3);
+  let least = bestCost;
   for (let at = base; at < end; at += 16) {
+    const v = drawsAt(at, stride, keyLow, keyHigh);
+    const inverse = v128.load(at + 2 * stride);
+    if (!v128.any_true(f32x4.lt(f32x4.mul(v, inverse), least))) continue;
     const weight = v128.load(at + 3 * stride);
     const load = v128.load(at + 4 * stride);
     const lowHalf = isBelow(load, weight, perLoad, perWeight);
     const highHalf = isBelow(v128.shuffle<i32>(load, load, 2, 3, 0, 1), v128.shuffle<i32>(weight, weight, 2, 3, 0, 1), perLoad, perWeight);
     const hasRoom = v128.shuffle<i32>(lowHalf, highHalf, 0, 2, 4, 6);
-    const cost = costsAt(at, stride, keyLow, keyHigh);
+    const index = i32x4.add(i32x4.splat(<i32>((at - base) >> 2)), i32x4(0, 1, 2, 3));
+    const cost = f32x4.mul(negativeLog(v), inverse);
     const isBetter = v128.and(hasRoom, f32x4.lt(cost, bestCost));
     bestCost = v128.bitselect(cost, bestCost, isBetter);
     bestIndex = v128.bitselect(index, bestIndex, isBetter);
-    index = i32x4.add(index, i32x4.splat(4));
+    least = leastOf(bestCost);
   }
   return lowest(bestCost, bestIndex);
 }

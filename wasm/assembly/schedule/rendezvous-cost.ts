@@ -85,10 +85,15 @@ export function negativeLog(v: v128): v128 {
   return f32x4.pmax(log, v);
 }
 
-/** The exact costs of the four shards whose columns begin at `at`; `stride` is a column's size in bytes. */
-export function costsAt(at: usize, stride: usize, keyLow: v128, keyHigh: v128): v128 {
-  const v = draw(v128.xor(keyLow, v128.load(at)), v128.xor(keyHigh, v128.load(at + stride)), ones());
-  return f32x4.mul(negativeLog(v), v128.load(at + 2 * stride));
+/** The draws of the four shards whose columns begin at `at`; `stride` is a column's size in bytes. */
+export function drawsAt(at: usize, stride: usize, keyLow: v128, keyHigh: v128): v128 {
+  return draw(v128.xor(keyLow, v128.load(at)), v128.xor(keyHigh, v128.load(at + stride)), ones());
+}
+
+/** The smallest of four in all four lanes. */
+export function leastOf(costs: v128): v128 {
+  const two = f32x4.pmin(costs, v128.shuffle<i32>(costs, costs, 2, 3, 0, 1));
+  return f32x4.pmin(two, v128.shuffle<i32>(two, two, 1, 0, 3, 2));
 }
 
 /** The exact cost of one shard. */

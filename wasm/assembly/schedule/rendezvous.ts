@@ -21,12 +21,14 @@ import {
   boundBits,
   checkTable,
   costOf,
-  costsAt,
   draw,
+  drawsAt,
   eights,
   keyHighOf,
   keyLowOf,
+  leastOf,
   lowest,
+  negativeLog,
   ones,
 } from "./rendezvous-cost";
 
@@ -110,15 +112,20 @@ function chooseAfter(base: usize, capacity: u32, count: u32, keyHash: u64, after
   const floorIndex = i32x4.splat(afterIndex);
   let bestCost = f32x4.splat(f32.MAX_VALUE);
   let bestIndex = i32x4.splat(-1);
-  let index = i32x4(0, 1, 2, 3);
+  let least = bestCost;
   for (let at = base; at < end; at += 16) {
-    const cost = costsAt(at, stride, keyLow, keyHigh);
+    const v = drawsAt(at, stride, keyLow, keyHigh);
+    const inverse = v128.load(at + 2 * stride);
+    // No logarithm where the bound says that nobody here is cheaper: all but a few vectors.
+    if (!v128.any_true(f32x4.lt(f32x4.mul(v, inverse), least))) continue;
+    const index = i32x4.add(i32x4.splat(<i32>((at - base) >> 2)), i32x4(0, 1, 2, 3));
+    const cost = f32x4.mul(negativeLog(v), inverse);
     const isNext = v128.and(f32x4.eq(cost, floorCost), i32x4.gt_s(index, floorIndex));
     // Strictly less: within a lane the first of equals stays; +∞ is not less than the largest finite.
     const isBetter = v128.and(v128.or(f32x4.gt(cost, floorCost), isNext), f32x4.lt(cost, bestCost));
     bestCost = v128.bitselect(cost, bestCost, isBetter);
     bestIndex = v128.bitselect(index, bestIndex, isBetter);
-    index = i32x4.add(index, i32x4.splat(4));
+    least = leastOf(bestCost);
   }
   return lowest(bestCost, bestIndex);
 }

@@ -95,7 +95,7 @@ function decay(nowMs: f64, stampMs: f64, decayMs: f64): f64 {
 }
 
 /**
- * e^-x for x ≥ 0, within 3 × 10⁻¹⁶ of the value: x = k ln 2 + r with |r| ≤ ½ ln 2, Taylor to r¹³, times 2^-k through
+ * e^-x for x ≥ 0, within 4 × 10⁻¹⁶ of the value: x = k ln 2 + r with |r| ≤ ½ ln 2, Taylor to r¹³, times 2^-k through
  * the exponent's bits. 0 above 700, where it is below 10⁻³⁰⁴.
  */
 function exponential(x: f64): f64 {
