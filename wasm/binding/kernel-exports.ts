@@ -19,4 +19,23 @@ interface RendezvousExports {
   rendezvousChooseKey(base: Offset, capacity: number, count: number, keyBytes: number): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, RendezvousExports {}
+/** Handles and times are f64; answers below 0 are refusals (wasm/assembly/schedule/fair-queue/refusal.ts). */
+export interface FairQueueExports {
+  fairQueueBytes(itemCapacity: number, flowCapacity: number, classCapacity: number): number;
+  fairQueueInit(base: Offset, itemCapacity: number, flowCapacity: number, classCapacity: number, ageStepMs: number): number;
+  fairQueueSetClass(base: Offset, classIndex: number, weight: number): number;
+  fairQueueOpenFlow(base: Offset, classIndex: number, weight: number, lengthMax: number): number;
+  fairQueueSetFlowWeight(base: Offset, flowIndex: number, weight: number): number;
+  fairQueueCloseFlow(base: Offset, flowIndex: number): number;
+  fairQueuePush(base: Offset, flowIndex: number, urgency: number, cost: number, arrivalMs: number, deadlineMs: number): number;
+  fairQueuePop(base: Offset, nowMs: number): number;
+  fairQueuePeek(base: Offset): number;
+  fairQueueRemove(base: Offset, handle: number): number;
+  fairQueueExpire(base: Offset, nowMs: number, countMax: number): number;
+  fairQueueLength(base: Offset): number;
+  fairQueueFlowLength(base: Offset, flowIndex: number): number;
+  fairQueueClassLength(base: Offset, classIndex: number): number;
+  fairQueueCostAhead(base: Offset, flowIndex: number): number;
+}
+
+export interface KernelExports extends LayoutExports, HashExports, RendezvousExports, FairQueueExports {}
