@@ -5,6 +5,6 @@ import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
 const module = new WebAssembly.Module(readFileSync(WASM_FILE));
 
 /** A fresh instance of the built kernels. */
-export function kernels(): Kernels {
-  return instantiateKernels(module);
+export function kernels(options?: { memoryBytes: number }): Kernels {
+  return instantiateKernels(module, options);
 }
