@@ -27,17 +27,16 @@
 import { addDeadline, isAnyDue, removeDeadline, soonest } from "./deadlines";
 import { firstFlow } from "./flow-heap";
 import { classOf, flowOf, linkFreeFlows } from "./flows";
-import { mergeItems, removeFromItems } from "./item-heap";
 import { freeItem, handleOf, itemOf, linkFreeItems, takeItem } from "./items";
 import { CLASS_BYTES, CLASS_CAPACITY_MAX, COST_MAX, C_HEAP, C_INDEX, C_LENGTH, C_QUEUED_COST } from "./layout";
 import { EXPIRED_COUNT_MAX, FLOW_CAPACITY_MAX, F_CLASS, F_INDEX, F_LENGTH, F_LENGTH_MAX, F_QUEUED_COST, F_ROOT } from "./layout";
-import { ITEM_CAPACITY_MAX, I_CHILD, I_COST, I_DEADLINE_ENTRY, I_DEADLINE_MS, I_FLOW, I_RANK, I_SEQUENCE } from "./layout";
+import { ITEM_CAPACITY_MAX, I_COST, I_DEADLINE_ENTRY, I_DEADLINE_MS, I_FLOW, I_RANK, I_SEQUENCE } from "./layout";
 import { I_URGENCY, Q_AGE_STEP_MS, Q_CLASSES, Q_CLASS_CAPACITY, Q_COST_LARGEST, Q_DEADLINES, Q_FLOWS } from "./layout";
 import { Q_FLOW_CAPACITY, Q_ITEMS, Q_ITEM_CAPACITY, Q_LENGTH, Q_OUT_COST, Q_OUT_DEADLINE_MS, Q_OUT_EVICTED } from "./layout";
 import { Q_OUT_EXPIRED, Q_OUT_FLOW, Q_OUT_URGENCY, Q_SEQUENCE, TIME_MS_MAX, URGENCY_COUNT, classesAt } from "./layout";
 import { deadlinesAt, flowsAt, itemsAt, queueBytes } from "./layout";
 import { REFUSED_ARGUMENT, REFUSED_EXPIRED, REFUSED_FLOW, REFUSED_FLOW_FULL, REFUSED_FULL, REFUSED_NONE } from "./refusal";
-import { addNewest, evictable, removeFromUrgency } from "./urgencies";
+import { enterRun, evictable, leaveRun } from "./runs";
 import { charge, firstClass, rest, wakeFlow } from "./virtual-time";
 
 const NO_DEADLINE: u64 = u64.MAX_VALUE;
@@ -100,7 +99,7 @@ export function fairQueuePush(base: usize, flowIndex: u32, urgency: u32, cost: u
   store<u64>(item + I_RANK, <u64>arrivalMs / load<u64>(base + Q_AGE_STEP_MS) + urgency);
   store<u64>(item + I_DEADLINE_MS, deadlineMs === Infinity ? NO_DEADLINE : <u64>deadlineMs);
   store<u32>(item + I_COST, cost);
-  store<u32>(item + I_URGENCY, urgency);
+  store<u8>(item + I_URGENCY, urgency);
   store<u32>(base + Q_COST_LARGEST, max(load<u32>(base + Q_COST_LARGEST), cost));
   attach(base, flow, item);
   // A flow whose only item was displaced keeps its place: it never stopped waiting.
@@ -174,9 +173,7 @@ function attach(queue: usize, flow: usize, item: usize): void {
   const classAt = <usize>load<u32>(flow + F_CLASS);
   const cost = load<u32>(item + I_COST);
   store<u32>(item + I_FLOW, <u32>flow);
-  store<u32>(item + I_CHILD, 0);
-  store<u32>(flow + F_ROOT, <u32>mergeItems(<usize>load<u32>(flow + F_ROOT), item));
-  addNewest(flow, item, load<u32>(item + I_URGENCY));
+  enterRun(flow, item, load<u8>(item + I_URGENCY));
   if (load<u64>(item + I_DEADLINE_MS) !== NO_DEADLINE) addDeadline(queue, item);
   else store<u32>(item + I_DEADLINE_ENTRY, 0);
   add(queue, classAt, flow, 1);
@@ -189,11 +186,10 @@ function detach(queue: usize, flow: usize, item: usize): void {
   const cost = load<u32>(item + I_COST);
   const deadlineMs = load<u64>(item + I_DEADLINE_MS);
   store<u32>(queue + Q_OUT_FLOW, load<u32>(flow + F_INDEX));
-  store<u32>(queue + Q_OUT_URGENCY, load<u32>(item + I_URGENCY));
+  store<u32>(queue + Q_OUT_URGENCY, load<u8>(item + I_URGENCY));
   store<u32>(queue + Q_OUT_COST, cost);
   store<f64>(queue + Q_OUT_DEADLINE_MS, deadlineMs === NO_DEADLINE ? Infinity : <f64>deadlineMs);
-  store<u32>(flow + F_ROOT, <u32>removeFromItems(<usize>load<u32>(flow + F_ROOT), item));
-  removeFromUrgency(flow, item);
+  leaveRun(flow, item);
   removeDeadline(queue, item);
   add(queue, classAt, flow, -1);
   store<u64>(flow + F_QUEUED_COST, load<u64>(flow + F_QUEUED_COST) - cost);

@@ -15,7 +15,7 @@ export function goesBefore(a: usize, b: usize): bool {
   return load<u64>(a + I_SEQUENCE) < load<u64>(b + I_SEQUENCE);
 }
 
-/** Two roots in, one root out. Links of a root to siblings are its caller's. */
+/** Two roots in, one root out. A root's own sibling and previous links mean nothing. */
 export function mergeItems(a: usize, b: usize): usize {
   if (a === 0) return b;
   if (goesBefore(b, a)) return adopt(b, a);
@@ -61,10 +61,6 @@ function mergeChildren(first: usize): usize {
     const rest = <usize>load<u32>(stack + I_SIBLING);
     root = mergeItems(root, stack);
     stack = rest;
-  }
-  if (root !== 0) {
-    store<u32>(root + I_SIBLING, 0);
-    store<u32>(root + I_PREVIOUS, 0);
   }
   return root;
 }
