@@ -142,16 +142,18 @@ describe.for(IMPLEMENTATIONS)("fair queue, $name", ({ make }) => {
   });
 });
 
+const PUSH = fc.record({
+  kind: fc.constant("push" as const),
+  flow: fc.nat(5),
+  urgency: fc.nat(7),
+  cost: fc.integer({ min: 1, max: 9 }),
+  aheadMs: fc.oneof(fc.constant(Infinity), fc.nat(400)),
+});
+
 const OPERATION = fc.oneof(
   {
     weight: 8,
-    arbitrary: fc.record({
-      kind: fc.constant("push" as const),
-      flow: fc.nat(5),
-      urgency: fc.nat(7),
-      cost: fc.integer({ min: 1, max: 9 }),
-      aheadMs: fc.oneof(fc.constant(Infinity), fc.nat(400)),
-    }),
+    arbitrary: PUSH,
   },
   {
     weight: 1,
@@ -196,10 +198,10 @@ class Player {
   readonly #open = new Set<number>();
   #nowMs = 1_000;
 
-  constructor(queue: AnyQueue) {
+  constructor(queue: AnyQueue, lengthMax = 4) {
     this.#queue = queue;
     for (const classIndex of [0, 1, 2]) queue.setClassWeight(classIndex, classIndex + 1);
-    for (const classIndex of [0, 0, 1]) this.#open.add(queue.openFlow({ classIndex, weight: 1 + this.#open.size, lengthMax: 4 }));
+    for (const classIndex of [0, 0, 1]) this.#open.add(queue.openFlow({ classIndex, weight: 1 + this.#open.size, lengthMax }));
   }
 
   play(operation: Operation): unknown[] {
@@ -249,6 +251,22 @@ class Player {
 }
 
 describe("fair queue", () => {
+  it("says of the item that left last what it was, however it left", () => {
+    const queue = new FairQueue(kernels(), SMALL);
+    queue.setClassWeight(1, 1);
+    queue.openFlow({ classIndex: 1, weight: 1, lengthMax: 2 });
+    queue.push({ ...ITEM, urgency: 6, cost: 2 ** 28, deadlineMs: 2 ** 53 - 1, arrivalMs: 2 ** 53 - 1 });
+    queue.pop(0);
+    expect(queue.taken).toEqual({ flowIndex: 0, urgency: 6, cost: 2 ** 28, deadlineMs: 2 ** 53 - 1 });
+    queue.remove(queue.push(ITEM));
+    expect(queue.taken).toEqual({ flowIndex: 0, urgency: 3, cost: 1, deadlineMs: Infinity });
+    for (const urgency of [5, 7, 0]) queue.push({ ...ITEM, urgency });
+    expect(queue.taken.urgency).toBe(7);
+    queue.push({ ...ITEM, urgency: 4, deadlineMs: 5 });
+    queue.expire(5);
+    expect(queue.taken).toEqual({ flowIndex: 0, urgency: 4, cost: 1, deadlineMs: 5 });
+  });
+
   it("is the same in the kernel and its twin where tags pass 2⁶² again and again", () => {
     const [kernel, twin] = IMPLEMENTATIONS.map(({ make }) => {
       const queue = make({ ...SMALL, itemCapacity: 100 });
@@ -274,6 +292,21 @@ describe("fair queue", () => {
         for (const operation of operations) expect(kernel.play(operation)).toEqual(twin.play(operation));
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it("is the same in the kernel and its twin while hundreds wait", () => {
+    const large = { ...SMALL, itemCapacity: 300 };
+    const pushes = fc.array(PUSH, { minLength: 300, maxLength: 400 });
+    const operations = fc.array(OPERATION, { minLength: 200, maxLength: 400 });
+    fc.assert(
+      fc.property(pushes, operations, (first, then) => {
+        const [kernel, twin] = [new Player(new FairQueue(kernels(), large), 120), new Player(new ReferenceFairQueue(large), 120)];
+        for (const operation of first) expect(kernel.play(operation)).toEqual(twin.play(operation));
+        expect(kernel.play({ kind: "wait", ms: 0 })[1]).toBeGreaterThan(100);
+        for (const operation of then) expect(kernel.play(operation)).toEqual(twin.play(operation));
+      }),
+      { numRuns: 5 },
     );
   });
 });
