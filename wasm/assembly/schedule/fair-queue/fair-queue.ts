@@ -19,9 +19,9 @@
 // (urgency_x - urgency_y + 1) × ageStepMs after x. After (urgency_x + 1) × ageStepMs nothing that is still to come
 // passes x within its flow; before x stand at most lengthMax - 1 items, and they leave at the flow's guaranteed share.
 //
-// Promise. Each step but those on the two heaps of flows and deadlines is O(1) or, in the heap of items, O(log n)
-// amortised. A full flow gives up the newest of its least urgent items for a more urgent one and otherwise refuses;
-// a full queue refuses. Nothing whose deadline has come is served: `fairQueuePop` refuses until it is expired.
+// Promise. Push, pop, removal and expiry are O(log n), amortised over the heap of items (runs.ts), in the worst case
+// over those of flows and deadlines. A full flow gives up the newest of its least urgent items for a more urgent one;
+// otherwise it refuses, and so does a full queue. Nothing whose deadline has come is served: `fairQueuePop` refuses until it is expired.
 // Removal, eviction and expiry charge nobody. Any argument but a wrong base gets an answer, never a trap.
 
 import { addDeadline, isAnyDue, removeDeadline, soonest } from "./deadlines";
