@@ -13,7 +13,7 @@
 // its own last finish tag; serving cost c at weight w sets F = S + c / w and, where it still waits, S = F. Hence for
 // two nodes f, m of one level that both wait, over any interval,
 //   |W_f / w_f - W_m / w_m| ≤ c_f / w_f + c_m / w_m      (W: cost served; c: the largest single cost).
-// What is idle saves no credit and pays no penalty. Weights are met to 65,535 / 2³² (the inverse is rounded down).
+// What is idle saves no credit and pays for nothing but its last item. Weights are met to 65,535 / 2³² (the inverse is rounded down).
 //
 // Ageing. An item y goes before x of the same flow only if rank_y ≤ rank_x, so only if it arrived less than
 // (urgency_x - urgency_y + 1) × ageStepMs after x. After (urgency_x + 1) × ageStepMs nothing that is still to come
@@ -21,8 +21,8 @@
 //
 // Promise. Push, pop, removal and expiry are O(log n), amortised over the heap of items (runs.ts), in the worst case
 // over those of flows and deadlines. A full flow gives up the newest of its least urgent items for a more urgent one;
-// otherwise it refuses, and so does a full queue. Nothing whose deadline has come is served: `fairQueuePop` refuses until it is expired.
-// Removal, eviction and expiry charge nobody. Any argument but a wrong base gets an answer, never a trap.
+// otherwise it refuses, and so does a full queue. Nothing whose deadline has come is served: `fairQueuePop` refuses
+// until it is expired. Removal, eviction and expiry charge nobody. Any argument but a wrong base gets an answer, never a trap.
 
 import { addDeadline, isAnyDue, removeDeadline, soonest } from "./deadlines";
 import { firstFlow } from "./flow-heap";
