@@ -1,11 +1,13 @@
 import { Hono } from "hono";
 import { refuse } from "#shared/errors/refusal.ts";
 import { poolName, type PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { gatewayFamilies } from "../metrics/gateway-families.ts";
 import { renderFamilies } from "../metrics/prometheus-text.ts";
 import { isOperator } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
+import type { RequestScope } from "../request-scope.ts";
 
 /** Pools asked at the same time. */
 const CONCURRENCY_MAX = 32;
@@ -18,24 +20,7 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   }
   const { isolate, startedAtMs, env } = c.var.scope;
   const { snapshot } = await isolate.configuration.refresh(env, startedAtMs);
-  const services = Object.keys(snapshot.configuration.services);
-  // Reported before it is shown: a count that is on its way to a pool would be in no sum, and a sum may not shrink.
-  const counts = services.length > 0 ? isolate.takeEdgeCounts() : undefined;
-  const pools: PoolStats[] = [];
-  for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
-    const batch = services.slice(start, start + CONCURRENCY_MAX);
-    pools.push(
-      ...(await Promise.all(
-        batch.map((service) =>
-          env.POOL.get(env.POOL.idFromName(poolName(service))).stats(
-            service,
-            snapshot.version,
-            service === services[0] ? counts : undefined,
-          ),
-        ),
-      )),
-    );
-  }
+  const pools = await readPools(c.var.scope, snapshot);
   const families = gatewayFamilies({
     pools,
     configurationVersion: snapshot.version,
@@ -43,3 +28,22 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   });
   return c.text(renderFamilies(families), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
 });
+
+/** Reports this isolate's counts before it reads: one that is on its way to a pool would be in no sum, and a sum may not shrink. */
+async function readPools({ isolate, env }: RequestScope, { version, configuration }: Snapshot): Promise<PoolStats[]> {
+  const services = Object.keys(configuration.services);
+  const counts = services.length > 0 ? isolate.takeEdgeCounts() : undefined;
+  const read = (service: string): Promise<PoolStats> | PoolStats =>
+    env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version, service === services[0] ? counts : undefined);
+  const pools: PoolStats[] = [];
+  try {
+    for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
+      pools.push(...(await Promise.all(services.slice(start, start + CONCURRENCY_MAX).map(read))));
+    }
+  } catch (error) {
+    // Unless the first pool has them: it is asked in the first batch.
+    if (pools.length === 0) isolate.restoreEdgeCounts(counts);
+    throw error;
+  }
+  return pools;
+}
