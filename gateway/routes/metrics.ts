@@ -33,7 +33,7 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
 async function readPools({ isolate, env }: RequestScope, { version, configuration }: Snapshot): Promise<PoolStats[]> {
   const services = Object.keys(configuration.services);
   const counts = services.length > 0 ? isolate.takeEdgeCounts() : undefined;
-  const read = (service: string): Promise<PoolStats> | PoolStats =>
+  const read = async (service: string): Promise<PoolStats> =>
     env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version, service === services[0] ? counts : undefined);
   const pools: PoolStats[] = [];
   try {
