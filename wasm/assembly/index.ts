@@ -37,3 +37,17 @@ export { maglevBuild, maglevChoose, maglevChooseKey } from "./schedule/maglev";
 export { gradientBaseline, gradientLimit, gradientObserve, gradientReset } from "./limit/concurrency";
 export { aimdObserve, aimdReset } from "./limit/aimd";
 export { vegasObserve, vegasReset } from "./limit/vegas";
+export {
+  fairQueueBytes,
+  fairQueueClassLength,
+  fairQueueExpire,
+  fairQueueFlowLength,
+  fairQueueInit,
+  fairQueueLength,
+  fairQueuePeek,
+  fairQueuePop,
+  fairQueuePush,
+  fairQueueRemove,
+} from "./schedule/fair-queue/fair-queue";
+export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
+export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";

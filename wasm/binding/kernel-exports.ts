@@ -104,6 +104,25 @@ interface BalanceExports {
   smoothRoundRobinNext(base: Offset, capacity: number, count: number): number;
 }
 
-type ScheduleExports = RendezvousExports & MaglevExports & BalanceExports;
+/** Handles and times are f64; answers below 0 are refusals (wasm/assembly/schedule/fair-queue/refusal.ts). */
+export interface FairQueueExports {
+  fairQueueBytes(itemCapacity: number, flowCapacity: number, classCapacity: number): number;
+  fairQueueInit(base: Offset, itemCapacity: number, flowCapacity: number, classCapacity: number, ageStepMs: number): number;
+  fairQueueSetClass(base: Offset, classIndex: number, weight: number): number;
+  fairQueueOpenFlow(base: Offset, classIndex: number, weight: number, lengthMax: number): number;
+  fairQueueSetFlowWeight(base: Offset, flowIndex: number, weight: number): number;
+  fairQueueCloseFlow(base: Offset, flowIndex: number): number;
+  fairQueuePush(base: Offset, flowIndex: number, urgency: number, cost: number, arrivalMs: number, deadlineMs: number): number;
+  fairQueuePop(base: Offset, nowMs: number): number;
+  fairQueuePeek(base: Offset): number;
+  fairQueueRemove(base: Offset, handle: number): number;
+  fairQueueExpire(base: Offset, nowMs: number, countMax: number): number;
+  fairQueueLength(base: Offset): number;
+  fairQueueFlowLength(base: Offset, flowIndex: number): number;
+  fairQueueClassLength(base: Offset, classIndex: number): number;
+  fairQueueCostAhead(base: Offset, flowIndex: number): number;
+}
+
+type ScheduleExports = RendezvousExports & MaglevExports & BalanceExports & FairQueueExports;
 
 export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports {}
