@@ -9,19 +9,6 @@ export interface FluidFlow {
   readonly backlog: number;
 }
 
-/** Each flow's share of the server while those of `left` > 0 wait. */
-export function fluidShares(flows: readonly FluidFlow[], classWeights: readonly number[]): number[] {
-  const waits = flows.filter(({ backlog }) => backlog > 0);
-  const classes = new Set(waits.map(({ classIndex }) => classIndex));
-  const weightOf = (classIndex: number): number => classWeights[classIndex] ?? 0;
-  const allClasses = sum([...classes].map(weightOf));
-  return flows.map(({ classIndex, weight, backlog }) => {
-    if (backlog <= 0) return 0;
-    const ofClass = sum(waits.filter((other) => other.classIndex === classIndex).map((other) => other.weight));
-    return (weightOf(classIndex) / allClasses) * (weight / ofClass);
-  });
-}
-
 /** What each flow has got once the server has served `cost`, or all there was. */
 export function fluidService(flows: readonly FluidFlow[], classWeights: readonly number[], cost: number): number[] {
   const served = flows.map(() => 0);
@@ -35,6 +22,19 @@ export function fluidService(flows: readonly FluidFlow[], classWeights: readonly
     left -= step;
   }
   return served;
+}
+
+// Each flow's share of the server now.
+function fluidShares(flows: readonly FluidFlow[], classWeights: readonly number[]): number[] {
+  const waits = flows.filter(({ backlog }) => backlog > 0);
+  const classes = new Set(waits.map(({ classIndex }) => classIndex));
+  const weightOf = (classIndex: number): number => classWeights[classIndex] ?? 0;
+  const allClasses = sum([...classes].map(weightOf));
+  return flows.map(({ classIndex, weight, backlog }) => {
+    if (backlog <= 0) return 0;
+    const ofClass = sum(waits.filter((other) => other.classIndex === classIndex).map((other) => other.weight));
+    return (weightOf(classIndex) / allClasses) * (weight / ofClass);
+  });
 }
 
 // What a step was to finish is finished, whatever the last bit says.

@@ -157,7 +157,7 @@ describe("fair queue, hostile callers", () => {
             CALLS[name]?.(queue, args);
           } catch (error) {
             expect(error).toBeInstanceOf(RangeError);
-            expect(error).not.toBeInstanceOf(WebAssembly.RuntimeError);
+            expect(String(error)).toMatch(/^RangeError: Cannot /);
           }
         }
         expect(marksIntact()).toBe(true);
@@ -178,7 +178,7 @@ describe("fair queue, hostile callers", () => {
     });
     const { exports } = instance;
     fc.assert(
-      fc.property(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (a, b, c, d) => {
+      fc.property(fc.tuple(HOSTILE, HOSTILE, HOSTILE, HOSTILE), ([a, b, c, d]) => {
         const answers = [
           exports.fairQueueBytes(a, b, c),
           exports.fairQueueSetClass(base, a, b),

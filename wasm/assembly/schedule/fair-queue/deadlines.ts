@@ -36,16 +36,16 @@ export function removeDeadline(queue: usize, item: usize): void {
   siftUp(first, hole, last);
 }
 
+// Without a branch: which of two deadlines is sooner is what a processor cannot guess.
 function isSooner(deadlineMs: u64, sequence: u32, entry: usize): bool {
   const otherMs = load<u64>(entry);
-  if (deadlineMs !== otherMs) return deadlineMs < otherMs;
-  return <i32>(sequence - load<u32>(entry + D_SEQUENCE)) < 0;
+  const isOlder = <i32>(<i32>(sequence - load<u32>(entry + D_SEQUENCE)) < 0);
+  return (<i32>(deadlineMs < otherMs) | (<i32>(deadlineMs === otherMs) & isOlder)) !== 0;
 }
 
 function copyEntry(to: usize, from: usize): void {
   const item = <usize>load<u32>(from + D_ITEM);
-  store<u64>(to, load<u64>(from));
-  store<u64>(to, load<u64>(from, 8), 8);
+  v128.store(to, v128.load(from));
   store<u32>(item + I_DEADLINE_ENTRY, <u32>to);
 }
 
@@ -77,7 +77,9 @@ function siftHole(first: usize, from: usize, end: usize): usize {
     const childrenEnd = min(eldest + (4 << ENTRY_SHIFT), end);
     let best = eldest;
     for (let child = eldest + (1 << ENTRY_SHIFT); child < childrenEnd; child += 1 << ENTRY_SHIFT) {
-      if (isSooner(load<u64>(first + child), load<u32>(first + child + D_SEQUENCE), first + best)) best = child;
+      const entry = first + child;
+      const mask = -(<usize>isSooner(load<u64>(entry), load<u32>(entry + D_SEQUENCE), first + best));
+      best ^= (best ^ child) & mask;
     }
     if (isSooner(deadlineMs, sequence, first + best)) break;
     copyEntry(first + hole, first + best);

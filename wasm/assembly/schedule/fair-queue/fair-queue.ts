@@ -13,31 +13,30 @@
 // its own last finish tag; serving cost c at weight w sets F = S + c / w and, where it still waits, S = F. Hence for
 // two nodes f, m of one level that both wait, over any interval,
 //   |W_f / w_f - W_m / w_m| ≤ c_f / w_f + c_m / w_m      (W: cost served; c: the largest single cost).
-// What is idle saves no credit and pays no penalty. Weights are met to 65,535 / 2³² (the inverse is rounded down).
+// What is idle saves no credit and pays for nothing but its last item. Weights are met to 65,535 / 2³² (the inverse is rounded down).
 //
 // Ageing. An item y goes before x of the same flow only if rank_y ≤ rank_x, so only if it arrived less than
 // (urgency_x - urgency_y + 1) × ageStepMs after x. After (urgency_x + 1) × ageStepMs nothing that is still to come
 // passes x within its flow; before x stand at most lengthMax - 1 items, and they leave at the flow's guaranteed share.
 //
-// Promise. Each step but those on the two heaps of flows and deadlines is O(1) or, in the heap of items, O(log n)
-// amortised. A full flow gives up the newest of its least urgent items for a more urgent one and otherwise refuses;
-// a full queue refuses. Nothing whose deadline has come is served: `fairQueuePop` refuses until it is expired.
-// Removal, eviction and expiry charge nobody. Any argument but a wrong base gets an answer, never a trap.
+// Promise. Push, pop, removal and expiry are O(log n), amortised over the heap of items (runs.ts), in the worst case
+// over those of flows and deadlines. A full flow gives up the newest of its least urgent items for a more urgent one;
+// otherwise it refuses, and so does a full queue. Nothing whose deadline has come is served: `fairQueuePop` refuses
+// until it is expired. Removal, eviction and expiry charge nobody. Any argument but a wrong base gets an answer, never a trap.
 
 import { addDeadline, isAnyDue, removeDeadline, soonest } from "./deadlines";
 import { firstFlow } from "./flow-heap";
 import { classOf, flowOf, linkFreeFlows } from "./flows";
-import { mergeItems, removeFromItems } from "./item-heap";
 import { freeItem, handleOf, itemOf, linkFreeItems, takeItem } from "./items";
 import { CLASS_BYTES, CLASS_CAPACITY_MAX, COST_MAX, C_HEAP, C_INDEX, C_LENGTH, C_QUEUED_COST } from "./layout";
 import { EXPIRED_COUNT_MAX, FLOW_CAPACITY_MAX, F_CLASS, F_INDEX, F_LENGTH, F_LENGTH_MAX, F_QUEUED_COST, F_ROOT } from "./layout";
-import { ITEM_CAPACITY_MAX, I_CHILD, I_COST, I_DEADLINE_ENTRY, I_DEADLINE_MS, I_FLOW, I_RANK, I_SEQUENCE } from "./layout";
+import { ITEM_CAPACITY_MAX, I_COST, I_DEADLINE_ENTRY, I_DEADLINE_MS, I_FLOW, I_RANK, I_SEQUENCE } from "./layout";
 import { I_URGENCY, Q_AGE_STEP_MS, Q_CLASSES, Q_CLASS_CAPACITY, Q_COST_LARGEST, Q_DEADLINES, Q_FLOWS } from "./layout";
 import { Q_FLOW_CAPACITY, Q_ITEMS, Q_ITEM_CAPACITY, Q_LENGTH, Q_OUT_COST, Q_OUT_DEADLINE_MS, Q_OUT_EVICTED } from "./layout";
 import { Q_OUT_EXPIRED, Q_OUT_FLOW, Q_OUT_URGENCY, Q_SEQUENCE, TIME_MS_MAX, URGENCY_COUNT, classesAt } from "./layout";
 import { deadlinesAt, flowsAt, itemsAt, queueBytes } from "./layout";
 import { REFUSED_ARGUMENT, REFUSED_EXPIRED, REFUSED_FLOW, REFUSED_FLOW_FULL, REFUSED_FULL, REFUSED_NONE } from "./refusal";
-import { addNewest, evictable, removeFromUrgency } from "./urgencies";
+import { enterRun, evictable, leaveRun } from "./runs";
 import { charge, firstClass, rest, wakeFlow } from "./virtual-time";
 
 const NO_DEADLINE: u64 = u64.MAX_VALUE;
@@ -100,7 +99,7 @@ export function fairQueuePush(base: usize, flowIndex: u32, urgency: u32, cost: u
   store<u64>(item + I_RANK, <u64>arrivalMs / load<u64>(base + Q_AGE_STEP_MS) + urgency);
   store<u64>(item + I_DEADLINE_MS, deadlineMs === Infinity ? NO_DEADLINE : <u64>deadlineMs);
   store<u32>(item + I_COST, cost);
-  store<u32>(item + I_URGENCY, urgency);
+  store<u8>(item + I_URGENCY, urgency);
   store<u32>(base + Q_COST_LARGEST, max(load<u32>(base + Q_COST_LARGEST), cost));
   attach(base, flow, item);
   // A flow whose only item was displaced keeps its place: it never stopped waiting.
@@ -174,9 +173,7 @@ function attach(queue: usize, flow: usize, item: usize): void {
   const classAt = <usize>load<u32>(flow + F_CLASS);
   const cost = load<u32>(item + I_COST);
   store<u32>(item + I_FLOW, <u32>flow);
-  store<u32>(item + I_CHILD, 0);
-  store<u32>(flow + F_ROOT, <u32>mergeItems(<usize>load<u32>(flow + F_ROOT), item));
-  addNewest(flow, item, load<u32>(item + I_URGENCY));
+  enterRun(flow, item, load<u8>(item + I_URGENCY));
   if (load<u64>(item + I_DEADLINE_MS) !== NO_DEADLINE) addDeadline(queue, item);
   else store<u32>(item + I_DEADLINE_ENTRY, 0);
   add(queue, classAt, flow, 1);
@@ -189,11 +186,10 @@ function detach(queue: usize, flow: usize, item: usize): void {
   const cost = load<u32>(item + I_COST);
   const deadlineMs = load<u64>(item + I_DEADLINE_MS);
   store<u32>(queue + Q_OUT_FLOW, load<u32>(flow + F_INDEX));
-  store<u32>(queue + Q_OUT_URGENCY, load<u32>(item + I_URGENCY));
+  store<u32>(queue + Q_OUT_URGENCY, load<u8>(item + I_URGENCY));
   store<u32>(queue + Q_OUT_COST, cost);
   store<f64>(queue + Q_OUT_DEADLINE_MS, deadlineMs === NO_DEADLINE ? Infinity : <f64>deadlineMs);
-  store<u32>(flow + F_ROOT, <u32>removeFromItems(<usize>load<u32>(flow + F_ROOT), item));
-  removeFromUrgency(flow, item);
+  leaveRun(flow, item);
   removeDeadline(queue, item);
   add(queue, classAt, flow, -1);
   store<u64>(flow + F_QUEUED_COST, load<u64>(flow + F_QUEUED_COST) - cost);

@@ -82,7 +82,7 @@ export const I_DEADLINE_MS: usize = 8;
 export const I_SEQUENCE: usize = 16;
 export const I_CHILD: usize = 24;
 export const I_SIBLING: usize = 28;
-/** The parent of a first child, the left sibling of any other, 0 for the root. */
+/** The parent of a first child, the left sibling of any other; nothing in a root. */
 export const I_PREVIOUS: usize = 32;
 export const I_NEWER: usize = 36;
 export const I_OLDER: usize = 40;
@@ -91,7 +91,9 @@ export const I_COST: usize = 48;
 export const I_GENERATION: usize = 52;
 /** Address of its entry among the deadlines, or 0. */
 export const I_DEADLINE_ENTRY: usize = 56;
-export const I_URGENCY: usize = 60;
+export const I_URGENCY: usize = 60; // u8.
+/** 1 where it goes after I_OLDER and so waits outside the heap: u8. */
+export const I_FOLLOWS: usize = 61;
 export const ITEM_SHIFT: usize = 6;
 
 // Entry among the deadlines: the time beside the item, so that a comparison touches no item.
