@@ -36,7 +36,7 @@ export function formatReport({ bench, commit, machine, rows }: BenchReport): str
       ...Object.entries(versus).map(([peer, ratio]) => `${ratio.toFixed(2)} × ${peer}`),
       ...Object.entries(missing).map(([peer, why]) => `${peer}: ${why}`),
     ];
-    return `${verdict.padEnd(5)}${name.padEnd(44)} ${`${figure(value)} ${unit}${limit}`.padEnd(22)} ${peers.join(" · ")}`;
+    return `${verdict.padEnd(5)}${name.padEnd(52)} ${`${figure(value)} ${unit}${limit}`.padEnd(22)} ${peers.join(" · ")}`;
   });
   return [`${bench} · ${commit} · ${machine}`, ...lines].join("\n");
 }

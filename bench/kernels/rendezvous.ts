@@ -1,62 +1,63 @@
 import ConsistentHash from "consistent-hash";
 import HashRing from "hashring";
 import rendezvousHash from "rendezvous-hash";
+import type { Kernels } from "#wasm/binding/kernels.ts";
 import { ShardTable } from "#wasm/binding/shard-table.ts";
 import { rendezvousReference } from "#wasm/reference/rendezvous.ts";
 import { xxh64Reference } from "#wasm/reference/xxh64.ts";
 import { measureInTurn, type Contender } from "../measure.ts";
 import type { BenchRow } from "../report.ts";
-import { buildC, C_FLAGS_128, C_FLAGS_256 } from "./c-peer.ts";
+import { cPeers } from "./c-peer.ts";
+import { checksumOfAnswers, contender, keyAt, weightAt } from "./inputs.ts";
 import { kernelsFor } from "./instance.ts";
 import { rowOf } from "./row.ts";
 
-/** As in c/rendezvous.c, so that the choices can be compared. */
-const CHECKED_KEYS = Array.from({ length: 1_024 }, (_, index) => `acme/d-${10_000 + index}`);
-/** A gateway's devices are many: hashring remembers the answers for 5,000 keys, which is not what is measured here. */
-const KEYS = Array.from({ length: 65_536 }, (_, index) => `acme/d-${10_000 + index}`);
 const WINDOW = 1_024;
 /** The same algorithm from npm; the ring look-ups beside it answer a plainer question. */
 const RENDEZVOUS_PEER = "rendezvous-hash";
 const OWN = "kernel";
 
+/** Calls between two keys of the bare loop: what writing one costs is not the loop's. */
+const CALLS_PER_KEY = 16;
+const LOOP = "loop, key in memory";
+
 export async function benchRendezvous(): Promise<BenchRow[]> {
-  return [await benchTable(64, { budgetNs: 120, ratioToC: 1.5 }), await benchTable(1_024, { ratioToC: 1.3 })];
+  return [...(await benchTable(64, { budgetNs: 120, ratioToC: 1.5 })), ...(await benchTable(1_024, { ratioToC: 1.3 }))];
 }
 
-async function benchTable(shardCount: number, { budgetNs, ratioToC }: { budgetNs?: number; ratioToC: number }): Promise<BenchRow> {
-  const shards = Array.from({ length: shardCount }, (_, index) => ({ shardId: `shard-${index}`, weight: 10 + ((index * 7) % 41) }));
-  const table = new ShardTable(kernelsFor(262_144), shardCount);
+async function benchTable(shardCount: number, { budgetNs, ratioToC }: { budgetNs?: number; ratioToC: number }): Promise<BenchRow[]> {
+  const shards = Array.from({ length: shardCount }, (_, index) => ({ shardId: `shard-${index}`, weight: weightAt(index) }));
+  const kernels = kernelsFor(262_144);
+  const table = new ShardTable(kernels, shardCount);
   table.replace(shards);
-  const figures = await measureInTurn([contender(OWN, WINDOW, (key) => table.choose(key)), twinOf(shards), ...peersOf(shards)]);
-  const checksum = CHECKED_KEYS.reduce((sum, key) => Math.imul(sum ^ table.choose(key), 16_777_619) >>> 0, 2_166_136_261);
-  const missing = addC(figures, { shardCount, checksum });
-  return rowOf({
-    name: `rendezvous over ${shardCount} shards`,
-    figures,
-    own: OWN,
-    ...(budgetNs === undefined ? {} : { budgetNs }),
-    ratioMax: { "C 128": ratioToC, ...(shardCount === 64 ? { [RENDEZVOUS_PEER]: 1 / 5 } : {}) },
-    missing,
-  });
+  const checksum = checksumOfAnswers((index) => table.choose(keyAt(index)), 1_024);
+  const c = cPeers({ program: "rendezvous", args: [shardCount, shardCount === 64 ? 100_000 : 20_000], checksum, isVector: true });
+  const own = contender(OWN, WINDOW, (index) => table.choose(keyAt(index)));
+  const figures = await measureInTurn([own, loopOf(kernels, shardCount), twinOf(shards), ...peersOf(shards), ...c.peers]);
+  const name = `rendezvous over ${shardCount} shards`;
+  return [
+    // What a caller pays: the key's encoding and the way into Wasm included.
+    rowOf({
+      name,
+      figures,
+      own: OWN,
+      ...(budgetNs === undefined ? {} : { budgetNs, ratioMax: { [RENDEZVOUS_PEER]: 1 / 5 } }),
+      missing: c.missing,
+    }),
+    // What the kernel does, as C does it (docs/decisions/0005-peers-of-a-bench.md).
+    rowOf({ name: `${name}, ${LOOP}`, figures, own: LOOP, ratioMax: { "C 128": ratioToC }, missing: c.missing }),
+  ];
 }
 
-/** Adds the figures of the C loops that choose the same shards; returns why others are missing. */
-function addC(figures: Map<string, number>, { shardCount, checksum }: { shardCount: number; checksum: number }): Record<string, string> {
-  const missing: Record<string, string> = {};
-  for (const [name, flags] of [
-    ["C 128", C_FLAGS_128],
-    ["C AVX2", C_FLAGS_256],
-  ] as const) {
-    const c = buildC("rendezvous", flags);
-    if (!c.ok) {
-      missing[name] = c.why;
-      continue;
-    }
-    const { nsPerLookup, checksum: theirs } = c.run(shardCount, 200_000);
-    if (theirs === checksum) figures.set(name, Number(nsPerLookup));
-    else missing[name] = `chooses other shards (${theirs} instead of ${checksum})`;
-  }
-  return missing;
+/** The raw call: hash and loop over the first table of the instance. */
+function loopOf({ exports, writeKey }: Kernels, shardCount: number): Contender {
+  const base = Number(exports.ARENA_OFFSET.value);
+  const capacity = Math.ceil(shardCount / 8) * 8;
+  let bytes = 0;
+  return contender(LOOP, WINDOW, (index) => {
+    if (index % CALLS_PER_KEY === 0) bytes = writeKey(keyAt(index));
+    return exports.rendezvousChooseKey(base, capacity, shardCount, bytes);
+  });
 }
 
 interface BenchShard {
@@ -67,7 +68,7 @@ interface BenchShard {
 function twinOf(shards: readonly BenchShard[]): Contender {
   const encoder = new TextEncoder();
   const seeded = shards.map(({ shardId, weight }) => ({ seed: xxh64Reference(encoder.encode(shardId), 0n), weight }));
-  return contender("twin", 8, (key) => rendezvousReference(xxh64Reference(encoder.encode(key), 0n), seeded));
+  return contender("twin", 8, (index) => rendezvousReference(xxh64Reference(encoder.encode(keyAt(index)), 0n), seeded));
 }
 
 function peersOf(shards: readonly BenchShard[]): Contender[] {
@@ -76,20 +77,8 @@ function peersOf(shards: readonly BenchShard[]): Contender[] {
   const consistent = new ConsistentHash();
   for (const { shardId, weight } of shards) consistent.add(shardId, weight);
   return [
-    contender(RENDEZVOUS_PEER, 8, (key) => rendezvousHash(key, named).length),
-    contender("hashring (ring)", WINDOW, (key) => ring.get(key).length),
-    contender("consistent-hash (ring)", WINDOW, (key) => consistent.get(key).length),
+    contender(RENDEZVOUS_PEER, 8, (index) => rendezvousHash(keyAt(index), named).length),
+    contender("hashring (ring)", WINDOW, (index) => ring.get(keyAt(index)).length),
+    contender("consistent-hash (ring)", WINDOW, (index) => consistent.get(keyAt(index)).length),
   ];
-}
-
-/** Goes through the keys, `operations` at a time. */
-function contender(name: string, operations: number, of: (key: string) => number): Contender {
-  let at = 0;
-  const run = (): number => {
-    let sum = 0;
-    for (let count = 0; count < operations; count += 1) sum += of(KEYS[(at + count) % KEYS.length] ?? "");
-    at += operations;
-    return sum;
-  };
-  return { name, operations, run };
 }

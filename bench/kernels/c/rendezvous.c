@@ -1,49 +1,14 @@
 // The loop of wasm/assembly/schedule/rendezvous.ts in C with 128-bit intrinsics, bit for bit, and its time.
-// Build: gcc -O3 -msse4.1 -ffp-contract=off -o rendezvous rendezvous.c
-// Run:   ./rendezvous <shards> <lookups>
-// Shard i of n has the id `shard-<i>` and the weight 10 + 7 i mod 41; the keys are `acme/d-10000` to `acme/d-11023`,
-// in turn. Prints one JSON object: nanoseconds per lookup, the median of 15 repetitions, and an FNV-1a checksum of
-// the choices for the 1,024 keys, which the kernel's must equal.
-#include <smmintrin.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+// Run: ./rendezvous <shards> <lookups>. Shard i of n has the id `shard-<i>` and the weight 10 + 7 i mod 41; the checksum is of
+// the choices for the first 1,024 keys.
+#include "bench.h"
 
 #define SHARD_COUNT_MAX 1024
-#define KEY_COUNT 1024
-#define KEY_BYTES 12
-#define REPETITIONS 15
 
+static int count;
 static uint32_t seed_low[SHARD_COUNT_MAX] __attribute__((aligned(16)));
 static uint32_t seed_high[SHARD_COUNT_MAX] __attribute__((aligned(16)));
 static float inverse_weight[SHARD_COUNT_MAX] __attribute__((aligned(16)));
-
-// XXH64 with seed 0 of fewer than 32 bytes, as wasm/assembly/hash/xxh64.ts.
-static const uint64_t PRIME_1 = 0x9e3779b185ebca87u, PRIME_2 = 0xc2b2ae3d27d4eb4fu, PRIME_3 = 0x165667b19e3779f9u,
-                      PRIME_4 = 0x85ebca77c2b2ae63u, PRIME_5 = 0x27d4eb2f165667c5u;
-
-static inline uint64_t rotate(uint64_t value, int bits) { return (value << bits) | (value >> (64 - bits)); }
-
-static uint64_t xxh64(const uint8_t *at, uint32_t bytes) {
-  const uint8_t *end = at + bytes;
-  uint64_t hash = PRIME_5 + bytes, word;
-  for (; at + 8 <= end; at += 8) {
-    memcpy(&word, at, 8);
-    hash = rotate(hash ^ (rotate(word * PRIME_2, 31) * PRIME_1), 27) * PRIME_1 + PRIME_4;
-  }
-  if (at + 4 <= end) {
-    uint32_t half;
-    memcpy(&half, at, 4);
-    hash = rotate(hash ^ (half * PRIME_1), 23) * PRIME_2 + PRIME_3;
-    at += 4;
-  }
-  for (; at < end; at++) hash = rotate(hash ^ (*at * PRIME_5), 11) * PRIME_1;
-  hash = (hash ^ (hash >> 33)) * PRIME_2;
-  hash = (hash ^ (hash >> 29)) * PRIME_3;
-  return hash ^ (hash >> 32);
-}
 
 static inline __m128 draw(__m128i key_low, __m128i key_high, __m128i low, __m128i high) {
   const __m128i one = _mm_set1_epi32(1);
@@ -127,45 +92,24 @@ static int choose(int count, uint64_t key) {
   return cost_of(best & 1023, key) < bound ? best & 1023 : choose_exactly(count, key);
 }
 
-static __attribute__((noinline)) int choose_key(int count, const uint8_t *key, uint32_t bytes) { return choose(count, xxh64(key, bytes)); }
-
-static double now_ns(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1e9 + time.tv_nsec;
-}
-
-static int by_size(const void *a, const void *b) {
-  const double difference = *(const double *)a - *(const double *)b;
-  return (difference > 0) - (difference < 0);
+static uint32_t choose_key(uint32_t index) {
+  put_key(index);
+  return (uint32_t)choose(count, xxh64(buffer, KEY_BYTES, 0));
 }
 
 int main(int argc, char **argv) {
-  const int count = argc > 1 ? atoi(argv[1]) : 64, lookups = argc > 2 ? atoi(argv[2]) : 1000000;
-  if (count < 1 || count > SHARD_COUNT_MAX || lookups < 1) return fprintf(stderr, "Cannot run: expected 1 to 1024 shards and lookups\n"), 2;
-  static uint8_t keys[KEY_COUNT][16], buffer[16];
-  for (int i = 0; i < KEY_COUNT; i++) snprintf((char *)keys[i], 16, "acme/d-%d", 10000 + i);
+  count = argc == 3 ? atoi(argv[1]) : 0;
+  if (count < 1 || count > SHARD_COUNT_MAX) return refuse("1 to 1024 shards and how many lookups");
+  write_keys();
   for (int i = 0; i < SHARD_COUNT_MAX; i++) inverse_weight[i] = __builtin_inff();
   for (int i = 0; i < count; i++) {
     char id[24];
-    const uint64_t seed = xxh64((uint8_t *)id, (uint32_t)snprintf(id, sizeof id, "shard-%d", i));
+    const uint64_t seed = xxh64((uint8_t *)id, (uint32_t)snprintf(id, sizeof id, "shard-%d", i), 0);
     seed_low[i] = (uint32_t)seed;
     seed_high[i] = (uint32_t)(seed >> 32) | 1;
     inverse_weight[i] = (float)(1.0 / (10 + i * 7 % 41));
   }
-  uint32_t checksum = 2166136261u;
-  for (int i = 0; i < KEY_COUNT; i++) checksum = (checksum ^ (uint32_t)choose_key(count, keys[i], KEY_BYTES)) * 16777619u;
-  double nanoseconds[REPETITIONS];
-  volatile int sink = 0;
-  for (int repetition = 0; repetition < REPETITIONS; repetition++) {
-    const double start = now_ns();
-    for (int i = 0; i < lookups; i++) {
-      memcpy(buffer, keys[i & (KEY_COUNT - 1)], KEY_BYTES); // The kernel's host writes the key as well.
-      sink += choose_key(count, buffer, KEY_BYTES);
-    }
-    nanoseconds[repetition] = (now_ns() - start) / lookups;
-  }
-  qsort(nanoseconds, REPETITIONS, sizeof(double), by_size);
-  printf("{\"shards\":%d,\"nsPerLookup\":%.2f,\"checksum\":%u}\n", count, nanoseconds[REPETITIONS / 2], checksum);
-  return 0;
+  uint32_t checksum = FNV_START;
+  for (uint32_t i = 0; i < 1024; i++) checksum = fold(checksum, choose_key(i));
+  return report(choose_key, atoi(argv[2]), checksum);
 }
