@@ -74,19 +74,38 @@ export function quantileValue(base: usize, q: f64): f64 {
   assert(q >= 0 && q <= 1);
   const count = load<u32>(base, COUNT);
   if (count === 0) return -1;
-  const rank = floor(q * <f64>(count - 1));
+  const rank = <u32>floor(q * <f64>(count - 1));
   const smallest = load<f64>(base, MIN);
   const largest = load<f64>(base, MAX);
-  let before = <f64>load<u32>(base, ZERO_COUNT);
-  if (rank === 0 || rank < before) return smallest;
-  if (rank === <f64>(count - 1)) return largest;
-  let index = quantileLowest(base);
+  if (rank === 0 || rank < load<u32>(base, ZERO_COUNT)) return smallest;
+  if (rank === count - 1) return largest;
+  const index = rank >= count >>> 1 ? fromAbove(base, rank) : fromBelow(base, rank);
+  return min(max(middleOf(index), smallest), largest);
+}
+
+// The bin that holds the rank, sought from the nearer end: latencies are asked for their p99.
+function fromAbove(base: usize, rank: u32): i32 {
+  let before = load<u32>(base, COUNT);
+  let index = load<i32>(base, HIGHEST);
   for (let i: u32 = 0; i < BIN_COUNT_MAX; i++) {
-    before += <f64>binAt(base, index);
-    if (before > rank) break;
+    before -= binAt(base, index);
+    if (before <= rank) break;
+    index--;
+  }
+  return index;
+}
+
+function fromBelow(base: usize, rank: u32): i32 {
+  let through = load<u32>(base, ZERO_COUNT);
+  let index = quantileLowest(base);
+  // Nothing is below the smallest value's bin, unless that is a zero.
+  if (through === 0) index = max(index, indexOf(load<f64>(base, MIN)));
+  for (let i: u32 = 0; i < BIN_COUNT_MAX; i++) {
+    through += binAt(base, index);
+    if (through > rank) break;
     index++;
   }
-  return min(max(middleOf(index), smallest), largest);
+  return index;
 }
 
 export function quantileCount(base: usize): u32 {
