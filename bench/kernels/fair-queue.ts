@@ -5,7 +5,8 @@ import { FairQueue, type FairQueueOptions, type QueueItem } from "#wasm/binding/
 import { ReferenceFairQueue } from "#wasm/reference/fair-queue.ts";
 import { measureInTurn } from "../measure.ts";
 import type { BenchRow } from "../report.ts";
-import { contender, wordsAt } from "./inputs.ts";
+import { cPeers } from "./c-peer.ts";
+import { checksumOfAnswers, contender, wordsAt } from "./inputs.ts";
 import { kernelsFor } from "./instance.ts";
 import { rowOf } from "./row.ts";
 
@@ -20,7 +21,12 @@ const DEADLINE_AFTER_MS = 3_600_000;
 
 /** Plain heaps know neither classes nor flows, neither deadlines nor removal: they are the floor of what a queue can cost. */
 export async function benchFairQueue(): Promise<BenchRow[]> {
-  const [own, twin] = [filled(new FairQueue(kernelsFor(4_194_304), QUEUE)), filled(new ReferenceFairQueue(QUEUE))];
+  const [own, checked, twin] = [filled(newQueue()), filled(newQueue()), filled(new ReferenceFairQueue(QUEUE))];
+  const checksum = checksumOfAnswers((tick) => {
+    checked.push(itemAt(tick, tick));
+    return handleOf(checked.pop(tick));
+  });
+  const { peers, missing } = cPeers({ program: "fair-queue", args: [300_000], checksum });
   const flat = new FlatQueue(QUEUE.itemCapacity);
   const tiny = new TinyQueue<Ranked>([], byRank);
   const priority = new PriorityQueue<Ranked>(byRank);
@@ -51,9 +57,14 @@ export async function benchFairQueue(): Promise<BenchRow[]> {
       priority.push({ rank: rankAt(index, nowMs), index });
       return priority.pop()?.index ?? -1;
     }),
+    ...peers,
   ]);
   const name = "fair queue: push + pop at 10,000 in 32 flows";
-  return [rowOf({ name, figures, own: OWN, budgetNs: 250, ratioMax: { flatqueue: 2 }, missing: { "C 128": "not written" } })];
+  return [rowOf({ name, figures, own: OWN, budgetNs: 250, ratioMax: { flatqueue: 2 }, missing })];
+}
+
+function newQueue(): FairQueue {
+  return new FairQueue(kernelsFor(4_194_304), QUEUE);
 }
 
 function filled<Queue extends Pick<FairQueue, "openFlow" | "push" | "setClassWeight">>(queue: Queue): Queue {
