@@ -1,7 +1,7 @@
 import { TokenBucket as LimiterBucket } from "limiter";
-import { GradientLimit, type AnswerSample } from "#wasm/binding/adaptive-limit.ts";
+import { AimdLimit, GradientLimit, VegasLimit, type AnswerSample } from "#wasm/binding/adaptive-limit.ts";
 import { TokenBucket, type TokenRequest, type TokenVerdict } from "#wasm/binding/token-bucket.ts";
-import { GradientLimitReference } from "#wasm/reference/adaptive-limit.ts";
+import { AimdLimitReference, GradientLimitReference, VegasLimitReference } from "#wasm/reference/adaptive-limit.ts";
 import { TokenBucketReference } from "#wasm/reference/token-bucket.ts";
 import { measureInTurn } from "../measure.ts";
 import type { BenchRow } from "../report.ts";
@@ -18,7 +18,7 @@ const TAKE_EVERY_MS = 0.7;
 const ANSWER_EVERY_MS = 0.5;
 
 export async function benchLimit(): Promise<BenchRow[]> {
-  return [await benchBucket(), await benchGradient()];
+  return [await benchBucket(), await benchGradient(), await benchAimd(), await benchVegas()];
 }
 
 async function benchBucket(): Promise<BenchRow> {
@@ -64,6 +64,38 @@ async function benchGradient(): Promise<BenchRow> {
 
 function newGradient(): GradientLimit {
   return new GradientLimit(kernelsFor(131_072));
+}
+
+async function benchAimd(): Promise<BenchRow> {
+  const [own, checked, twin] = [newAimd(), newAimd(), new AimdLimitReference()];
+  const checksum = checksumOfAnswers((tick) => checked.observe(sampleAt(tick, tick)));
+  const { peers, missing } = cPeers({ program: "limit", args: ["aimd", 1_000_000], checksum });
+  const figures = await measureInTurn([
+    contender(OWN, OPERATIONS, (index, tick) => own.observe(sampleAt(index, tick))),
+    contender("twin", OPERATIONS, (index, tick) => twin.observe(sampleAt(index, tick))),
+    ...peers,
+  ]);
+  return rowOf({ name: "adaptive limit, AIMD: one sample", figures, own: OWN, missing: { npm: "no peer", ...missing } });
+}
+
+function newAimd(): AimdLimit {
+  return new AimdLimit(kernelsFor(131_072));
+}
+
+async function benchVegas(): Promise<BenchRow> {
+  const [own, checked, twin] = [newVegas(), newVegas(), new VegasLimitReference()];
+  const checksum = checksumOfAnswers((tick) => checked.observe(sampleAt(tick, tick)));
+  const { peers, missing } = cPeers({ program: "limit", args: ["vegas", 1_000_000], checksum });
+  const figures = await measureInTurn([
+    contender(OWN, OPERATIONS, (index, tick) => own.observe(sampleAt(index, tick))),
+    contender("twin", OPERATIONS, (index, tick) => twin.observe(sampleAt(index, tick))),
+    ...peers,
+  ]);
+  return rowOf({ name: "adaptive limit, Vegas: one sample", figures, own: OWN, missing: { npm: "no peer", ...missing } });
+}
+
+function newVegas(): VegasLimit {
+  return new VegasLimit(kernelsFor(131_072));
 }
 
 function sampleAt(index: number, tick: number): AnswerSample {

@@ -1,5 +1,5 @@
-// The loops of wasm/assembly/limit/gcra.ts and concurrency.ts in C, and their time.
-// Run: ./limit <bucket | gradient> <operations>. The checksum is of the first 65,536 answers.
+// The loops of wasm/assembly/limit/*.ts in C, and their time.
+// Run: ./limit <bucket | gradient | aimd | vegas> <operations>. The checksum is of the first 65,536 answers.
 #include <math.h>
 #include "bench.h"
 
@@ -118,9 +118,70 @@ static uint32_t observe(double now_ms, double latency_ms, uint32_t in_flight, in
 
 static uint32_t gradient(uint32_t index) { return observe(tick++ * 0.5, latency_of(index), 10 + (index & 31), index % 97 == 0); }
 
+static struct {
+  uint32_t limit, least, most;
+  double backoff, timeout_ms;
+} a = {.limit = 20, .least = 20, .most = 200, .backoff = 0.9, .timeout_ms = 5000};
+
+static uint32_t aimd_observe(double latency_ms, uint32_t in_flight, int is_dropped) {
+  uint32_t limit = a.limit;
+  if (is_dropped || latency_ms > a.timeout_ms) limit = (uint32_t)(limit * a.backoff);
+  else if ((uint64_t)in_flight * 2 >= limit) limit++;
+  if (limit < a.least) limit = a.least;
+  if (limit > a.most) limit = a.most;
+  a.limit = limit;
+  return limit;
+}
+
+static uint32_t aimd(uint32_t index) { return aimd_observe(latency_of(index), 10 + (index & 31), index % 97 == 0); }
+
+static struct {
+  uint32_t limit, most, alpha, beta;
+  double no_load_ms;
+  uint32_t answers, probes;
+} v = {.limit = 20, .most = 1000, .probes = 1};
+
+static int count_probe(void) {
+  const double turns = v.probes * 0.6180339887498949, spread = 0.5 + (turns - floor(turns)) / 2;
+  const int is_probe = spread * 30 * v.limit <= ++v.answers;
+  if (is_probe) {
+    v.answers = 0;
+    v.probes++;
+  }
+  return is_probe;
+}
+
+static int64_t next_limit(double latency_ms, uint32_t in_flight, int is_dropped) {
+  const int64_t limit = v.limit;
+  int64_t digits = 0;
+  for (uint32_t rest = v.limit; rest >= 10; rest /= 10) digits++;
+  if (digits == 0) digits = 1;
+  if (is_dropped) return limit - digits;
+  if ((uint64_t)in_flight * 2 < v.limit) return limit;
+  const int64_t beta = v.beta == 0 ? 6 * digits : v.beta, queued = (int64_t)ceil(v.limit * (1 - v.no_load_ms / latency_ms));
+  if (queued <= digits) return limit + beta;
+  if (queued < (v.alpha == 0 ? 3 * digits : v.alpha)) return limit + digits;
+  return queued > beta ? limit - digits : limit;
+}
+
+static uint32_t vegas_observe(double latency_ms, uint32_t in_flight, int is_dropped) {
+  if (count_probe() || v.no_load_ms == 0 || latency_ms < v.no_load_ms) {
+    v.no_load_ms = latency_ms;
+    return v.limit;
+  }
+  const int64_t next = next_limit(latency_ms, in_flight, is_dropped), least = next > 1 ? next : 1;
+  v.limit = (uint32_t)(least < v.most ? least : v.most);
+  return v.limit;
+}
+
+static uint32_t vegas(uint32_t index) { return vegas_observe(latency_of(index), 10 + (index & 31), index % 97 == 0); }
+
 int main(int argc, char **argv) {
   if (argc != 3) return refuse("an operation and how often");
-  uint32_t (*of)(uint32_t) = strcmp(argv[1], "bucket") == 0 ? bucket : gradient;
+  uint32_t (*of)(uint32_t) = strcmp(argv[1], "bucket") == 0     ? bucket
+                             : strcmp(argv[1], "gradient") == 0 ? gradient
+                             : strcmp(argv[1], "aimd") == 0     ? aimd
+                                                                : vegas;
   uint32_t checksum = FNV_START;
   for (uint32_t i = 0; i <= INDEX_MASK; i++) checksum = fold(checksum, of(i));
   return report(of, atoi(argv[2]), checksum);
