@@ -18,10 +18,14 @@ const CLASS_COUNT = 4;
 const AGE_STEP_MS = 1_000;
 const QUEUE: FairQueueOptions = { itemCapacity: 16_384, flowCapacity: FLOW_COUNT, classCapacity: CLASS_COUNT, ageStepMs: AGE_STEP_MS };
 const DEADLINE_AFTER_MS = 3_600_000;
+/** Every item with a deadline of its own: the deadlines' heap is worked through, where one timeout for all leaves it in order. */
+const SCATTERED = "kernel, deadlines scattered over a minute";
+const SCATTER_MS = 60_000;
 
 /** Plain heaps know neither classes nor flows, neither deadlines nor removal: they are the floor of what a queue can cost. */
 export async function benchFairQueue(): Promise<BenchRow[]> {
   const [own, checked, twin] = [filled(newQueue()), filled(newQueue()), filled(new ReferenceFairQueue(QUEUE))];
+  const scattered = filled(newQueue(), scatteredAt);
   const checksum = checksumOfAnswers((tick) => {
     checked.push(itemAt(tick, tick));
     return handleOf(checked.pop(tick));
@@ -40,6 +44,10 @@ export async function benchFairQueue(): Promise<BenchRow[]> {
     contender(OWN, OPERATIONS, (index, nowMs) => {
       own.push(itemAt(index, nowMs));
       return handleOf(own.pop(nowMs));
+    }),
+    contender(SCATTERED, OPERATIONS, (index, nowMs) => {
+      scattered.push(scatteredAt(index, nowMs));
+      return handleOf(scattered.pop(nowMs));
     }),
     contender("twin", 1, (index, nowMs) => {
       twin.push(itemAt(index, nowMs));
@@ -60,18 +68,22 @@ export async function benchFairQueue(): Promise<BenchRow[]> {
     ...peers,
   ]);
   const name = "fair queue: push + pop at 10,000 in 32 flows";
-  return [rowOf({ name, figures, own: OWN, budgetNs: 250, ratioMax: { flatqueue: 2 }, missing })];
+  const limits = { budgetNs: 250, ratioMax: { flatqueue: 2 }, missing };
+  return [
+    rowOf({ name, figures, own: OWN, ...limits }),
+    rowOf({ name: `${name}, scattered deadlines`, figures, own: SCATTERED, ...limits }),
+  ];
 }
 
 function newQueue(): FairQueue {
   return new FairQueue(kernelsFor(4_194_304), QUEUE);
 }
 
-function filled<Queue extends Pick<FairQueue, "openFlow" | "push" | "setClassWeight">>(queue: Queue): Queue {
+function filled<Queue extends Pick<FairQueue, "openFlow" | "push" | "setClassWeight">>(queue: Queue, of = itemAt): Queue {
   for (let classIndex = 0; classIndex < CLASS_COUNT; classIndex += 1) queue.setClassWeight(classIndex, 1 + classIndex);
   for (let flow = 0; flow < FLOW_COUNT; flow += 1)
     queue.openFlow({ classIndex: flow % CLASS_COUNT, weight: 1 + (flow % 5), lengthMax: QUEUE.itemCapacity });
-  for (let index = 0; index < WAITING_COUNT; index += 1) queue.push(itemAt(index, 0));
+  for (let index = 0; index < WAITING_COUNT; index += 1) queue.push(of(index, 0));
   return queue;
 }
 
@@ -80,6 +92,11 @@ function itemAt(index: number, nowMs: number): QueueItem {
   const [a, b] = wordsAt(index);
   const cost = 1 + ((a >>> 16) & 15);
   return { flowIndex: a >>> 27, urgency: b >>> 29, cost, arrivalMs: nowMs, deadlineMs: nowMs + DEADLINE_AFTER_MS };
+}
+
+function scatteredAt(index: number, nowMs: number): QueueItem {
+  const item = itemAt(index, nowMs);
+  return { ...item, deadlineMs: item.deadlineMs + ((wordsAt(index)[1] & 0xffff) % SCATTER_MS) };
 }
 
 function handleOf(answer: number): number {
