@@ -1,0 +1,69 @@
+// What the ledger knows of one holder: the answer it lives by, the newest answer, which it may live by any moment,
+// and what it named as running. Times are the ledger's.
+
+export interface FlowRecord {
+  readonly flow: string;
+  readonly want: number;
+  readonly running: number;
+  /** Of the answer it lives by, as far as it kept it. */
+  readonly appliedSlots: number;
+  /** Of the newest answer. */
+  readonly offeredSlots: number;
+  readonly tokensWant: number;
+  readonly tokensHeld: number;
+  readonly tokensOffered: number;
+}
+
+export interface HolderRecord {
+  readonly holder: string;
+  readonly sequence: number;
+  readonly answeredAtMs: number;
+  readonly expiresAtMs: number;
+  readonly appliedSequence: number;
+  readonly appliedExpiresAtMs: number;
+  readonly lengthMs: number;
+  readonly renewAfterMs: number;
+  readonly flows: readonly FlowRecord[];
+}
+
+export interface HoldPolicy {
+  readonly requestDurationMsMax: number;
+}
+
+export function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
+  return Math.max(expiresAtMs, appliedExpiresAtMs);
+}
+
+/** Until then its requests may run, and its name is kept so that an old message is known as old. */
+export function holdsEndAtMs(record: HolderRecord, { requestDurationMsMax }: HoldPolicy): number {
+  return leaseEndsAtMs(record) + requestDurationMsMax;
+}
+
+export function isLive(record: HolderRecord, nowMs: number): boolean {
+  return nowMs < leaseEndsAtMs(record);
+}
+
+/** When the record next counts for less by the passing of time alone. */
+export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: number): number {
+  const times = [record.appliedExpiresAtMs, record.expiresAtMs, holdsEndAtMs(record, policy)];
+  return Math.min(...times.filter((atMs) => atMs > nowMs));
+}
+
+/** The most slots the holder may use now: it may live by either answer, and what it named runs on after both. */
+export function slotsOf(record: HolderRecord, flow: FlowRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
+  return Math.max(
+    nowMs < record.expiresAtMs ? flow.offeredSlots : 0,
+    nowMs < record.appliedExpiresAtMs ? flow.appliedSlots : 0,
+    nowMs < holdsEndAtMs(record, policy) ? flow.running : 0,
+  );
+}
+
+/** The slots and the end of an answer that the holder says it lives by; null: no such answer. */
+export function promiseOf(
+  record: HolderRecord,
+  appliedSequence: number,
+): { readonly expiresAtMs: number; readonly slots: (flow: FlowRecord) => number } | null {
+  if (appliedSequence === record.sequence) return { expiresAtMs: record.expiresAtMs, slots: (flow) => flow.offeredSlots };
+  if (appliedSequence === record.appliedSequence) return { expiresAtMs: record.appliedExpiresAtMs, slots: (flow) => flow.appliedSlots };
+  return null;
+}

@@ -1,0 +1,19 @@
+// What the configuration says to a ledger.
+import type { ClassShare } from "./divide.ts";
+import type { RatePolicy } from "./rate-budget.ts";
+
+export interface FlowPolicy {
+  readonly className: string;
+  readonly weight: number;
+  readonly slotsMax: number;
+  readonly rate: RatePolicy | null;
+}
+
+export interface LedgerPolicy {
+  readonly capacity: number;
+  readonly classes: ReadonlyMap<string, ClassShare>;
+  readonly flow: (flow: string) => FlowPolicy;
+  readonly requestDurationMsMax: number;
+  readonly holdersMax: number;
+  readonly flowsPerHolderMax: number;
+}

@@ -1,0 +1,176 @@
+import { describe, expect, it } from "vitest";
+import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { LEASE_MS_MAX, LEASE_MS_MIN, leaseLengthMs } from "#durable/lease/renewal.ts";
+import { HeldLease } from "#shared/lease/held-lease.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
+
+const POLICY: LedgerPolicy = {
+  capacity: 10,
+  classes: new Map([["gold", { weight: 1, reserve: 0 }]]),
+  flow: () => ({ className: "gold", weight: 1, slotsMax: 100, rate: { tokens: 10, periodMs: 1_000, burst: 20 } }),
+  requestDurationMsMax: 30_000,
+  holdersMax: 3,
+  flowsPerHolderMax: 2,
+};
+
+function requestOf(
+  holder: string,
+  sequence: number,
+  more: { want?: number; running?: number; keep?: number; applied?: number } = {},
+): RenewalRequest {
+  const { want = 0, running = 0, keep = want, applied = sequence - 1 } = more;
+  const flows = [{ flow: "acme/gold", want, running, keep, tokensWant: want, tokensHeld: 0, tokensReturned: 0 }];
+  return { holder, sequence, appliedSequence: applied, flows };
+}
+
+function slotsIn(answer: ReturnType<LeaseLedger["renew"]>): number | string {
+  return answer.ok ? (answer.flows[0]?.slots ?? 0) : answer.reason;
+}
+
+/** As an alarm does while anything is out. */
+function pass(ledger: LeaseLedger, fromMs: number, toMs: number): void {
+  for (let atMs = fromMs; atMs <= toMs; atMs += GAP_MS_MAX) ledger.tick(atMs);
+  ledger.tick(toMs);
+}
+
+describe("a renewal", () => {
+  it("grants what is wanted, and the free rest to the next", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    expect(slotsIn(ledger.renew(requestOf("a", 1, { want: 7 }), 0))).toBe(7);
+    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 7 }), 0))).toBe(3);
+    expect(ledger.slotsFree).toBe(0);
+  });
+
+  it("takes back what is lent once the holder lives by the smaller answer", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 10 }), 0);
+    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 10 }), 0))).toBe(0);
+    expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 10 }), 500))).toBe(5);
+    expect(ledger.slotsFree).toBe(0);
+    ledger.renew(requestOf("a", 3, { want: 10 }), 900);
+    expect(slotsIn(ledger.renew(requestOf("b", 2, { want: 10 }), 900))).toBe(5);
+  });
+
+  it("said twice is answered alike and changes nothing; an older one is refused", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 4 }), 0);
+    const answer = ledger.renew(requestOf("a", 2, { want: 6 }), 10);
+    const rows = ledger.toRows();
+    expect(ledger.renew(requestOf("a", 2, { want: 6 }), 20)).toEqual(answer);
+    expect(slotsIn(ledger.renew(requestOf("a", 1, { want: 4 }), 20))).toBe("stale");
+    expect({ ...ledger.toRows() }).toEqual(rows);
+  });
+
+  it("by a lease of nobody's is refused, and so is one holder or flow too many", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1), 0);
+    expect(slotsIn(ledger.renew(requestOf("a", 9, { applied: 5 }), 0))).toBe("unknown");
+    ledger.renew(requestOf("b", 1), 0);
+    ledger.renew(requestOf("c", 1), 0);
+    expect(slotsIn(ledger.renew(requestOf("d", 1), 0))).toBe("full");
+    const [flow] = requestOf("a", 1).flows;
+    const flows = ["1", "2", "3"].flatMap((name) => (flow === undefined ? [] : [{ ...flow, flow: name }]));
+    expect(slotsIn(ledger.renew({ holder: "a", sequence: 20, appliedSequence: 1, flows }, 0))).toBe("full");
+  });
+
+  it("after a restart is answered as before it", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const answer = ledger.renew(requestOf("a", 1, { want: 6 }), 0);
+    const restarted = LeaseLedger.fromRows(POLICY, ledger.toRows(), 100);
+    expect(restarted.renew(requestOf("a", 1, { want: 6 }), 100)).toEqual(answer);
+    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 4 }), 100))).toBe(4);
+  });
+
+  it("lasts longer when quiet and shorter under contention", () => {
+    expect([0, 75, 100, 300].map((demand) => leaseLengthMs(demand, 100))).toEqual([LEASE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, LEASE_MS_MIN]);
+    expect(leaseLengthMs(90, 100)).toBeGreaterThan(LEASE_MS_MIN);
+    expect(leaseLengthMs(90, 100)).toBeLessThan(LEASE_MS_MAX);
+  });
+});
+
+describe("a holder that is gone", () => {
+  it("keeps for the longest request what it named as running, and nothing else", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 8 }), 0);
+    ledger.renew(requestOf("a", 2, { want: 8, running: 3 }), 100);
+    pass(ledger, 100, 100 + LEASE_MS_MAX);
+    expect(ledger.slotsOut).toBe(3);
+    pass(ledger, 100 + LEASE_MS_MAX, 100 + LEASE_MS_MAX + POLICY.requestDurationMsMax);
+    expect(ledger.slotsOut).toBe(0);
+    expect(ledger.toRows().holders).toEqual([]);
+  });
+
+  it("loses nothing to a clock that jumps an hour while its lease runs, and frees all after a real hour", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 8 }), 0);
+    ledger.tick(3_600_000);
+    expect(ledger.slotsOut).toBe(8);
+    const restarted = LeaseLedger.fromRows(POLICY, ledger.toRows(), 7_200_000);
+    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 10 }), 7_200_000))).toBe(10);
+  });
+});
+
+describe("a named slot", () => {
+  it("has one owner, is released once, and only by it", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const input = { slotId: "s", owner: "shard", flow: "acme/gold", kind: "socket" as const };
+    expect(ledger.acquire(input, 0)).toEqual(ledger.acquire(input, 5));
+    expect(ledger.acquire({ ...input, owner: "thief" }, 5)).toBeNull();
+    expect(ledger.release("s", "thief")).toBe(false);
+    pass(ledger, 0, 100_000);
+    expect(ledger.slotsOut).toBe(1);
+    expect([ledger.release("s", "shard"), ledger.release("s", "shard")]).toEqual([true, false]);
+  });
+
+  it("of a socket that its Shard object does not know is freed, one newer than the question is not", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    for (const [slotId, atMs] of [
+      ["old", 0],
+      ["live", 0],
+      ["new", 50],
+    ] as const)
+      ledger.acquire({ slotId, owner: "shard", flow: "acme/gold", kind: "socket" }, atMs);
+    expect(ledger.reconcile({ owner: "shard", live: new Set(["live"]), askedAtMs: 50 })).toEqual(["old"]);
+  });
+
+  it("of a request ends by itself", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.acquire({ slotId: "r", owner: "a", flow: "acme/gold", kind: "request" }, 0);
+    pass(ledger, 0, POLICY.requestDurationMsMax);
+    expect(ledger.slotsOut).toBe(0);
+  });
+});
+
+describe("rate tokens", () => {
+  it("leave the budget when leased: one owner admits burst + rate × time, and not one more", () => {
+    const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000 }, 0);
+    const lease = new HeldLease("a");
+    let admitted = 0;
+    for (let nowMs = 0; nowMs <= 60_000; nowMs += 100) {
+      lease.apply(ledger.renew(lease.request([{ flow: "acme/gold", want: 50, tokensWant: 20 }], nowMs), nowMs), nowMs);
+      while (lease.admit("acme/gold", { nowMs, tokens: 1 })) {
+        lease.end("acme/gold");
+        admitted += 1;
+      }
+    }
+    expect(admitted).toBe(20 + 600);
+  });
+
+  it("lie at holders for at most one burst, whoever holds them", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const tokens = ["a", "b", "c"].map((holder) => {
+      const answer = ledger.renew(requestOf(holder, 1, { want: 15 }), 0);
+      return answer.ok ? (answer.flows[0]?.tokens ?? 0) : 0;
+    });
+    expect(tokens.reduce((total, count) => total + count, 0)).toBeLessThanOrEqual(20);
+    expect(tokens[0]).toBe(15);
+  });
+
+  it("of an answer that never arrived are back", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 20 }), 0);
+    const answer = ledger.renew(requestOf("a", 2, { want: 20, applied: 0 }), 0);
+    expect(answer.ok && answer.flows[0]?.tokens).toBe(20);
+  });
+});

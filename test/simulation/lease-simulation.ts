@@ -1,0 +1,474 @@
+// Many holders, one ledger, a network that repeats, delays, drops and reorders, machines that die, stall and have their
+// clocks set, an object that is evicted: from one seed, in virtual time, checked after every event.
+import { GAP_MS_MAX, type LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
+import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { HeldLease } from "#shared/lease/held-lease.ts";
+import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
+
+/** The ledger under test; a canary's is broken. */
+export interface LedgerMaker {
+  readonly fresh: (policy: LedgerPolicy, nowMs: number) => LeaseLedger;
+  readonly fromRows: (policy: LedgerPolicy, rows: LedgerRows, nowMs: number) => LeaseLedger;
+}
+
+export interface SimulationResult {
+  readonly events: number;
+  readonly admitted: number;
+  readonly idleMsMax: number;
+  readonly residualMax: number;
+}
+
+interface Event {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+interface Holder {
+  readonly lease: HeldLease;
+  readonly clockMs: { offset: number };
+  readonly requests: Map<number, { flow: string }>;
+  readonly wants: Map<string, number>;
+  state: "alive" | "dead";
+  stalledUntilMs: number;
+  lastHeardMs: number;
+  lastRequest: RenewalRequest | null;
+}
+
+export const FLOWS = ["a/gold", "b/gold", "a/bronze", "b/bronze"] as const;
+const REQUEST_MS_MAX = 6_000;
+/** Long enough for the last lease of the storm to end, its holds after it, and the contended leases to settle. */
+const CALM_MS = LEASE_MS_MAX + REQUEST_MS_MAX + 6_000;
+const HOLDERS_MAX = 8;
+const START_MS = 1_000_000_000;
+
+export class LeaseSimulation {
+  readonly #random: SeededRandom;
+  readonly #maker: LedgerMaker;
+  readonly #policyOfTruth: LedgerPolicy;
+  #policy: LedgerPolicy;
+  #ledger: LeaseLedger;
+  #rows: LedgerRows;
+  readonly #queue: Event[] = [];
+  #order = 0;
+  #nowMs = START_MS;
+  #poolOffsetMs = 0;
+  #lastPoolStepMs = 0;
+  #holders: Holder[] = [];
+  #holderCount = 0;
+  #requestCount = 0;
+  #sockets = new Map<string, string>();
+  #shrunkAtMs = -Infinity;
+  #outBefore = 0;
+  #idleSinceMs: number | null = null;
+  #isCalm = false;
+  #events = 0;
+  #admitted = 0;
+  #idleMsMax = 0;
+  #residualMax = 0;
+
+  constructor(seed: number, maker: LedgerMaker) {
+    this.#random = seededRandom(seed);
+    this.#maker = maker;
+    const capacity = 4 + this.#random.below(37);
+    this.#policyOfTruth = policyOf(capacity);
+    this.#policy = this.#policyOfTruth;
+    this.#ledger = maker.fresh(this.#policy, this.#poolNow);
+    this.#rows = this.#ledger.toRows();
+  }
+
+  run({ stormMs }: { stormMs: number }): SimulationResult {
+    for (let count = 0; count < 2 + this.#random.below(4); count += 1) this.#join();
+    this.#every(250, () => this.#commit(() => void this.#ledger.tick(this.#poolNow)));
+    this.#every(300, () => this.#fault());
+    this.#until(START_MS + stormMs);
+    this.#calmDown();
+    this.#until(START_MS + stormMs + CALM_MS);
+    this.#checkCalm();
+    return { events: this.#events, admitted: this.#admitted, idleMsMax: this.#idleMsMax, residualMax: this.#residualMax };
+  }
+
+  #until(endMs: number): void {
+    while (this.#queue.length > 0) {
+      const event = this.#queue.at(-1);
+      if (event === undefined || event.atMs > endMs) break;
+      this.#queue.pop();
+      this.#nowMs = Math.max(this.#nowMs, event.atMs);
+      event.run();
+      this.#events += 1;
+      this.#check();
+    }
+    this.#nowMs = endMs;
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    this.#order += 1;
+    const event = { atMs: this.#nowMs + Math.round(delayMs), order: this.#order, run };
+    // Latest first; the soonest is taken off the end.
+    let [low, high] = [0, this.#queue.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(event, this.#queue[middle])) low = middle + 1;
+      else high = middle;
+    }
+    this.#queue.splice(low, 0, event);
+  }
+
+  #every(periodMs: number, run: () => void): void {
+    this.#after(periodMs, () => {
+      run();
+      this.#every(periodMs, run);
+    });
+  }
+
+  get #poolNow(): number {
+    return this.#nowMs + this.#poolOffsetMs;
+  }
+
+  /** What the ledger did is on disk before anybody hears of it: the rows are rebuilt from the changes alone. */
+  #commit<T>(action: () => T): T {
+    const result = action();
+    const changes = JSON.parse(JSON.stringify(this.#ledger.takeChanges())) as LedgerChanges;
+    const keepHolders = this.#rows.holders.filter(
+      ({ holder }) => !changes.holdersGone.includes(holder) && !changes.holders.some((row) => row.holder === holder),
+    );
+    const keepSlots = this.#rows.slots.filter(
+      ({ slotId }) => !changes.slotsGone.includes(slotId) && !changes.slots.some((row) => row.slotId === slotId),
+    );
+    const keepBudgets = this.#rows.budgets.filter(({ flow }) => !changes.budgets.some((row) => row.flow === flow));
+    this.#rows = {
+      clockOffsetMs: changes.clockOffsetMs ?? this.#rows.clockOffsetMs,
+      holders: [...keepHolders, ...changes.holders],
+      slots: [...keepSlots, ...changes.slots],
+      budgets: [...keepBudgets, ...changes.budgets],
+    };
+    return result;
+  }
+
+  #evict(): void {
+    this.#ledger = this.#maker.fromRows(this.#policy, this.#rows, this.#poolNow);
+    this.#commit(() => void this.#ledger.tick(this.#poolNow));
+  }
+
+  // Holders
+
+  #join(): void {
+    this.#holderCount += 1;
+    const holder: Holder = {
+      lease: new HeldLease(`h${this.#holderCount}`),
+      clockMs: { offset: this.#random.below(100_000) },
+      requests: new Map(),
+      wants: new Map(),
+      state: "alive",
+      stalledUntilMs: 0,
+      lastHeardMs: this.#nowMs,
+      lastRequest: null,
+    };
+    this.#holders.push(holder);
+    this.#wish(holder);
+    this.#renewLoop(holder);
+    this.#arrivalLoop(holder);
+  }
+
+  #wish(holder: Holder): void {
+    for (const flow of FLOWS) holder.wants.set(flow, this.#random.below(3) === 0 ? this.#random.below(20) : 0);
+  }
+
+  #clock(holder: Holder): number {
+    return this.#nowMs + holder.clockMs.offset;
+  }
+
+  /** Runs when the holder can run at all; a stalled one does it late. */
+  #onHolder(holder: Holder, run: () => void): void {
+    if (holder.state === "dead") return;
+    if (holder.stalledUntilMs > this.#nowMs) {
+      this.#after(holder.stalledUntilMs - this.#nowMs, () => this.#onHolder(holder, run));
+      return;
+    }
+    this.#cut(holder);
+    run();
+  }
+
+  #renewLoop(holder: Holder): void {
+    this.#onHolder(holder, () => {
+      const demands = FLOWS.filter((flow) => (holder.wants.get(flow) ?? 0) > 0 || holder.lease.running(flow) > 0).map((flow) => ({
+        flow,
+        want: holder.wants.get(flow) ?? 0,
+        tokensWant: 0,
+      }));
+      holder.lastRequest = holder.lease.request(demands, this.#clock(holder));
+      this.#send(holder, holder.lastRequest);
+      this.#after(this.#isCalm ? 450 : 200 + this.#random.below(900), () => this.#renewLoop(holder));
+    });
+  }
+
+  #send(holder: Holder, request: RenewalRequest): void {
+    if (!this.#isCalm && this.#random.below(10) === 0) return;
+    const copies = !this.#isCalm && this.#random.below(8) === 0 ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) this.#after(this.#delayMs(), () => this.#arrive(holder, request));
+  }
+
+  #arrive(holder: Holder, request: RenewalRequest): void {
+    const answer = this.#commit(() => this.#ledger.renew(request, this.#poolNow));
+    holder.lastHeardMs = this.#nowMs;
+    if (!this.#isCalm && this.#random.below(10) === 0) return;
+    const copies = !this.#isCalm && this.#random.below(10) === 0 ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) this.#after(this.#delayMs(), () => this.#answer(holder, answer));
+  }
+
+  #answer(holder: Holder, answer: Renewal): void {
+    this.#onHolder(holder, () => void holder.lease.apply(answer, this.#clock(holder)));
+  }
+
+  #delayMs(): number {
+    if (this.#isCalm) return 5;
+    return this.#random.below(12) === 0 ? this.#random.below(6_000) : 1 + this.#random.below(60);
+  }
+
+  #arrivalLoop(holder: Holder): void {
+    this.#onHolder(holder, () => {
+      for (const flow of FLOWS) {
+        while (holder.requests.size < 100 && this.#mayStart(holder, flow)) this.#start(holder, flow);
+      }
+      this.#after(100 + this.#random.below(200), () => this.#arrivalLoop(holder));
+    });
+  }
+
+  #mayStart(holder: Holder, flow: string): boolean {
+    if (holder.lease.running(flow) >= (holder.wants.get(flow) ?? 0)) return false;
+    return holder.lease.admit(flow, { nowMs: this.#clock(holder) });
+  }
+
+  #start(holder: Holder, flow: string): void {
+    this.#requestCount += 1;
+    this.#admitted += 1;
+    const id = this.#requestCount;
+    holder.requests.set(id, { flow });
+    const isLong = !this.#isCalm && this.#random.below(20) === 0;
+    this.#after(isLong ? this.#random.below(REQUEST_MS_MAX) : 20 + this.#random.below(400), () => this.#finish(holder, id));
+  }
+
+  #finish(holder: Holder, id: number): void {
+    const request = holder.requests.get(id);
+    if (request === undefined) return;
+    holder.requests.delete(id);
+    if (holder.state === "alive") holder.lease.end(request.flow);
+  }
+
+  #cut(holder: Holder): void {
+    for (const [flow, count] of holder.lease.excess(this.#clock(holder))) {
+      const ids = [...holder.requests].filter(([, request]) => request.flow === flow).map(([id]) => id);
+      for (const id of ids.slice(-count)) this.#finish(holder, id);
+    }
+  }
+
+  // Faults
+
+  #fault(): void {
+    if (this.#isCalm) return;
+    const alive = this.#holders.filter(({ state }) => state === "alive");
+    const victim = alive[this.#random.below(alive.length)];
+    const faults: readonly (() => void)[] = [
+      () => this.#evict(),
+      () => this.#evict(),
+      () => (alive.length < HOLDERS_MAX ? this.#join() : undefined),
+      () => this.#kill(victim),
+      () => (victim === undefined ? undefined : this.#wish(victim)),
+      () => (victim === undefined ? undefined : this.#wish(victim)),
+      () => this.#stall(victim),
+      () => this.#stepHolder(victim),
+      () => this.#stepPool(),
+      () => this.#resize(),
+      () => this.#openSocket(),
+      () => this.#closeSocket(),
+      () => this.#releaseByStranger(),
+      () => this.#reconcile(),
+    ];
+    faults[this.#random.below(faults.length)]?.();
+  }
+
+  #kill(victim: Holder | undefined): void {
+    if (victim === undefined) return;
+    victim.state = "dead";
+    if (this.#holders.every(({ state }) => state === "dead")) this.#join();
+  }
+
+  #stall(victim: Holder | undefined): void {
+    if (victim !== undefined) victim.stalledUntilMs = this.#nowMs + this.#random.below(2 * LEASE_MS_MAX);
+  }
+
+  #stepHolder(victim: Holder | undefined): void {
+    if (victim !== undefined) victim.clockMs.offset += this.#random.below(7_200_000) - 3_600_000;
+  }
+
+  /** One step ahead within a lease is promised to be harmless, however long; back, any number. */
+  #stepPool(): void {
+    const isForward = this.#random.below(2) === 0;
+    if (isForward && this.#nowMs - this.#lastPoolStepMs <= LEASE_MS_MAX + 2 * GAP_MS_MAX) return;
+    if (isForward) this.#lastPoolStepMs = this.#nowMs;
+    this.#poolOffsetMs += (isForward ? 1 : -1) * this.#random.below(3_600_000);
+    // Seen while the object is awake, as its alarm would.
+    this.#commit(() => void this.#ledger.tick(this.#poolNow));
+  }
+
+  #resize(): void {
+    const capacity = 4 + this.#random.below(37);
+    this.#setCapacity(capacity);
+  }
+
+  #setCapacity(capacity: number): void {
+    if (capacity < this.#policy.capacity) this.#shrunkAtMs = this.#nowMs;
+    this.#policy = policyOf(capacity);
+    this.#commit(() => this.#ledger.configure(this.#policy, this.#poolNow));
+  }
+
+  #openSocket(): void {
+    const slotId = `socket-${this.#random.below(6)}`;
+    const owner = `shard-${this.#random.below(2)}`;
+    const flow = FLOWS[this.#random.below(FLOWS.length)] ?? "a/gold";
+    const slot = this.#commit(() => this.#ledger.acquire({ slotId, owner, flow, kind: "socket" }, this.#poolNow));
+    if (slot !== null) this.#sockets.set(slotId, owner);
+  }
+
+  #closeSocket(): void {
+    const [slotId, owner] = [...this.#sockets][0] ?? ["none", "none"];
+    this.#sockets.delete(slotId);
+    // Half of the releases are lost: reconciling finds them.
+    if (this.#random.below(2) === 0) this.#commit(() => this.#ledger.release(slotId, owner));
+  }
+
+  #releaseByStranger(): void {
+    const [slotId, owner] = [...this.#sockets][0] ?? ["none", "none"];
+    this.#commit(() => this.#ledger.release(slotId, `not-${owner}`));
+  }
+
+  #reconcile(): void {
+    for (const owner of ["shard-0", "shard-1"]) {
+      const live = new Set([...this.#sockets].filter(([, of]) => of === owner).map(([slotId]) => slotId));
+      this.#commit(() => this.#ledger.reconcile({ owner, live, askedAtMs: this.#ledger.tick(this.#poolNow) + 1 }));
+    }
+  }
+
+  /** No more faults; four holders that want more than there is, the flows of a class alike. */
+  #calmDown(): void {
+    this.#isCalm = true;
+    this.#sockets.clear();
+    this.#reconcile();
+    this.#setCapacity(this.#policyOfTruth.capacity);
+    for (const holder of this.#holders) {
+      holder.stalledUntilMs = 0;
+      for (const flow of FLOWS) holder.wants.set(flow, 60);
+    }
+    while (this.#holders.filter(({ state }) => state === "alive").length < 2) this.#join();
+    for (const { wants } of this.#holders) for (const flow of FLOWS) wants.set(flow, 60);
+  }
+
+  // Checks
+
+  #check(): void {
+    const { capacity } = this.#policy;
+    const out = this.#ledger.slotsOut;
+    const named = [...this.#sockets].filter(([slotId]) => this.#rows.slots.some((row) => row.slotId === slotId)).length;
+    require(named === this.#sockets.size, "a socket lost its slot to somebody else");
+    // A smaller capacity is reached as leases, requests and sockets end; until then nothing grows.
+    require(out <= Math.max(capacity, this.#outBefore), `the ledger has ${out} of ${capacity} out, and had ${this.#outBefore}`);
+    const sockets = this.#rows.slots.length;
+    const isSettled = this.#nowMs - this.#shrunkAtMs > LEASE_MS_MAX + REQUEST_MS_MAX + GAP_MS_MAX + this.#clockLagMs();
+    if (isSettled) require(out <= Math.max(capacity, sockets), `the ledger still has ${out} out, capacity fell to ${capacity}`);
+    this.#outBefore = out;
+    let residual = 0;
+    for (const holder of this.#holders) residual += this.#checkHolder(holder);
+    this.#residualMax = Math.max(this.#residualMax, residual);
+    this.#holders = this.#holders.filter(({ state, requests }) => state === "alive" || requests.size > 0 || !this.#isForgotten());
+    this.#checkIdle();
+  }
+
+  #isForgotten(): boolean {
+    return this.#holders.length > 3 * HOLDERS_MAX;
+  }
+
+  /** What runs at a live holder is counted for it; one lease after its last message only what it named is. */
+  #checkHolder(holder: Holder): number {
+    const isRunning = holder.state === "alive" && holder.stalledUntilMs <= this.#nowMs;
+    if (isRunning) this.#cut(holder);
+    let residual = 0;
+    for (const flow of FLOWS) {
+      let running = 0;
+      for (const request of holder.requests.values()) if (request.flow === flow) running += 1;
+      const counted = this.#ledger.slotsOfHolder(holder.lease.holder, flow);
+      if (isRunning) require(running <= counted, `${holder.lease.holder} runs ${running} of ${flow}, the ledger counts ${counted}`);
+      else residual += Math.max(0, running - counted);
+      const silentMs = this.#nowMs - holder.lastHeardMs;
+      const isSilent = silentMs > LEASE_MS_MAX + GAP_MS_MAX + this.#clockLagMs();
+      const reported = isSilent ? Math.max(0, ...this.#reports(holder, flow)) : 0;
+      if (isSilent) require(counted <= reported, `${holder.lease.holder} is silent and has ${counted} of ${flow}, it named ${reported}`);
+      if (silentMs > LEASE_MS_MAX + REQUEST_MS_MAX + GAP_MS_MAX + this.#clockLagMs())
+        require(counted === 0, `${holder.lease.holder} is long dead and has ${counted} of ${flow}`);
+    }
+    return residual;
+  }
+
+  #reports(holder: Holder, flow: string): number[] {
+    return this.#rows.holders
+      .filter((row) => row.holder === holder.lease.holder)
+      .flatMap((row) => (JSON.parse(row.record) as { flows: { flow: string; running: number }[] }).flows)
+      .flatMap((record) => (record.flow === flow ? [record.running] : []));
+  }
+
+  /** Each step of the pool's clock may hide up to one gap of real time from the ledger. */
+  #clockLagMs(): number {
+    return 20 * 250;
+  }
+
+  /** Slots that nobody has while somebody asks for them, since when. */
+  #checkIdle(): void {
+    const wanted = this.#holders.some(
+      (holder) =>
+        holder.state === "alive" && FLOWS.some((flow) => holder.lease.slots(flow, this.#clock(holder)) < (holder.wants.get(flow) ?? 0)),
+    );
+    if (this.#ledger.slotsFree === 0 || !wanted || !this.#isCalm) this.#idleSinceMs = null;
+    else {
+      this.#idleSinceMs ??= this.#nowMs;
+      const idleMs = this.#nowMs - this.#idleSinceMs;
+      this.#idleMsMax = Math.max(this.#idleMsMax, idleMs);
+      require(idleMs <= LEASE_MS_MAX + GAP_MS_MAX + 500, `a slot is idle for ${idleMs} ms while somebody wants it`);
+    }
+  }
+
+  /** Contended and undisturbed for several leases: equal flows have equal shares, a reserve is whole. */
+  #checkCalm(): void {
+    const { capacity } = this.#policyOfTruth;
+    const has = FLOWS.map((flow) => this.#ledger.slotsOfFlow(flow));
+    const [aGold = 0, bGold = 0, aBronze = 0, bBronze = 0] = has;
+    require(aGold + bGold + aBronze + bBronze === capacity, `${has.join(" + ")} are out of ${capacity} while all want more`);
+    require(Math.abs(aGold - bGold) <= 1 && Math.abs(aBronze - bBronze) <= 1, `equal flows have ${has.join(", ")}`);
+    const reserve = Math.floor(capacity * 0.75);
+    require(aBronze + bBronze >= reserve, `bronze has ${aBronze + bBronze}, its reserve is ${reserve}`);
+  }
+}
+
+/** Bronze's reserve is more than its weight gives it, so that a division without reserves shows. */
+export function policyOf(capacity: number): LedgerPolicy {
+  return {
+    capacity,
+    classes: new Map([
+      ["gold", { weight: 8, reserve: 0 }],
+      ["bronze", { weight: 1, reserve: Math.floor(capacity * 0.75) }],
+    ]),
+    flow: (flow) => ({ className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: null }),
+    requestDurationMsMax: REQUEST_MS_MAX,
+    holdersMax: 1_000,
+    flowsPerHolderMax: 100,
+  };
+}
+
+function isBefore(event: Event, other: Event | undefined): boolean {
+  return other === undefined || event.atMs < other.atMs || (event.atMs === other.atMs && event.order < other.order);
+}
+
+function require(condition: boolean, what: string): void {
+  if (!condition) throw new Error(what);
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { LeaseSimulation, type LedgerMaker } from "./lease-simulation.ts";
+
+const IS_LONG = process.env["TIDEGATE_LONG"] === "1";
+const SEEDS = IS_LONG ? 10_000 : 200;
+const STORM_MS = 20_000;
+
+function makerOf(ledger: typeof LeaseLedger, change: (policy: LedgerPolicy) => LedgerPolicy = (policy) => policy): LedgerMaker {
+  return {
+    fresh: (policy, nowMs) => new ledger(change(policy), nowMs),
+    fromRows: (policy, rows, nowMs) => ledger.fromRows(change(policy), rows, nowMs),
+  };
+}
+
+/** The first seed that fails, with what it says; null: none did. */
+function firstFailure(maker: LedgerMaker, seeds: number): string | null {
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    try {
+      new LeaseSimulation(seed, maker).run({ stormMs: STORM_MS });
+    } catch (error) {
+      return `seed ${seed}: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  return null;
+}
+
+describe("leases under faults", () => {
+  it(`hold every promise after every event, for ${SEEDS} seeds`, { timeout: 1_800_000 }, () => {
+    expect(firstFailure(makerOf(LeaseLedger), SEEDS)).toBeNull();
+  });
+
+  it("replay a seed exactly", () => {
+    const run = (): unknown => new LeaseSimulation(7, makerOf(LeaseLedger)).run({ stormMs: STORM_MS });
+    expect(run()).toEqual(run());
+  });
+});
+
+class ReleasedByAnybody extends LeaseLedger {
+  override release(slotId: string): boolean {
+    return super.release(slotId, this.toRows().slots.find((slot) => slot.slotId === slotId)?.owner ?? "");
+  }
+}
+
+class WithoutReserve extends LeaseLedger {
+  override configure(policy: LedgerPolicy, nowMs: number): void {
+    super.configure(withoutReserve(policy), nowMs);
+  }
+}
+
+class WithoutHolds extends LeaseLedger {
+  override configure(policy: LedgerPolicy, nowMs: number): void {
+    super.configure(withoutHolds(policy), nowMs);
+  }
+}
+
+function withoutReserve(policy: LedgerPolicy): LedgerPolicy {
+  return { ...policy, classes: new Map([...policy.classes].map(([name, { weight }]) => [name, { weight, reserve: 0 }])) };
+}
+
+function withoutHolds(policy: LedgerPolicy): LedgerPolicy {
+  return { ...policy, requestDurationMsMax: 0 };
+}
+
+describe("canary: the simulation catches a ledger that", () => {
+  it.for([
+    { name: "lets anybody release a slot", maker: makerOf(ReleasedByAnybody), says: "lost its slot" },
+    { name: "forgets at its lease's end what a holder still runs", maker: makerOf(WithoutHolds, withoutHolds), says: "the ledger counts" },
+    { name: "divides without reserves", maker: makerOf(WithoutReserve, withoutReserve), says: "its reserve is" },
+  ])("$name", ({ maker, says }) => {
+    expect(firstFailure(maker, 50)).toContain(says);
+  });
+});
