@@ -30,7 +30,7 @@ export interface HoldPolicy {
   readonly requestDurationMsMax: number;
 }
 
-export function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
+function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
   return Math.max(expiresAtMs, appliedExpiresAtMs);
 }
 

@@ -38,7 +38,7 @@ interface Holder {
   lastRequest: RenewalRequest | null;
 }
 
-export const FLOWS = ["a/gold", "b/gold", "a/bronze", "b/bronze"] as const;
+const FLOWS = ["a/gold", "b/gold", "a/bronze", "b/bronze"] as const;
 const REQUEST_MS_MAX = 6_000;
 /** Long enough for the last lease of the storm to end, its holds after it, and the contended leases to settle. */
 const CALM_MS = LEASE_MS_MAX + REQUEST_MS_MAX + 6_000;
@@ -300,8 +300,9 @@ export class LeaseSimulation {
     if (victim !== undefined) victim.stalledUntilMs = this.#nowMs + this.#random.below(2 * LEASE_MS_MAX);
   }
 
+  /** Not while it stalls: a step back hidden in a stall is a stated residual. */
   #stepHolder(victim: Holder | undefined): void {
-    if (victim !== undefined) victim.clockMs.offset += this.#random.below(7_200_000) - 3_600_000;
+    if (victim !== undefined && victim.stalledUntilMs <= this.#nowMs) victim.clockMs.offset += this.#random.below(7_200_000) - 3_600_000;
   }
 
   /** One step ahead within a lease is promised to be harmless, however long; back, any number. */
@@ -451,7 +452,7 @@ export class LeaseSimulation {
 }
 
 /** Bronze's reserve is more than its weight gives it, so that a division without reserves shows. */
-export function policyOf(capacity: number): LedgerPolicy {
+function policyOf(capacity: number): LedgerPolicy {
   return {
     capacity,
     classes: new Map([
