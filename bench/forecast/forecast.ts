@@ -8,7 +8,7 @@ import { naiveForecast } from "./naive.ts";
 const HORIZON = 48;
 const ORIGIN_COUNT = 5;
 const FORECASTERS = ["tidegate", "persistence", "seasonal naive"] as const;
-/** Issue 4's, for the training-free variant, on the mean of the five origins. */
+/** What the training-free variant must reach, on the mean of the five origins. */
 const BUDGETS = { smape: 8.25, mase: 0.72, msis: 6.1 } as const;
 
 type Forecaster = (typeof FORECASTERS)[number];
