@@ -28,14 +28,20 @@ export function solveFactored(factored: Float64Array, n: number, x: Float64Array
   }
 }
 
-/** trace(a (L Lᵀ)⁻¹) for a symmetric `a`; `scratch` holds as many numbers as a row. */
-export function traceOfRatio(a: Float64Array, factored: Float64Array, scratch: Float64Array): number {
-  const n = scratch.length;
+/** trace(D (L Lᵀ)⁻¹) for a diagonal D: Σ d(j) |L⁻¹ e(j)|². `scratch` is as long as the diagonal. */
+export function traceOfInverse(factored: Float64Array, diagonal: Float64Array, scratch: Float64Array): number {
+  const n = diagonal.length;
   let trace = 0;
   for (let column = 0; column < n; column += 1) {
-    for (let row = 0; row < n; row += 1) scratch[row] = row >= column ? a[row * n + column]! : a[column * n + row]!;
-    solveFactored(factored, n, scratch);
-    trace += scratch[column]!;
+    let squares = 0;
+    for (let row = column; row < n; row += 1) {
+      let sum = row === column ? 1 : 0;
+      for (let k = column; k < row; k += 1) sum -= factored[row * n + k]! * scratch[k]!;
+      const entry = sum / factored[row * n + row]!;
+      scratch[row] = entry;
+      squares += entry * entry;
+    }
+    trace += diagonal[column]! * squares;
   }
   return trace;
 }

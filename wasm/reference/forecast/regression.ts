@@ -1,6 +1,6 @@
 // An autoregression by empirical Bayes: discounted normal equations under a Gaussian prior on the coefficients, the
 // series' own noise estimated with them (EM). After MacKay 1992, Bayesian interpolation (Neural Computation 4).
-import { factor, solveFactored, traceOfRatio } from "./cholesky.ts";
+import { factor, solveFactored, traceOfInverse } from "./cholesky.ts";
 import { LAG_MAX, REGRESSION, type RegressionSpec } from "./settings.ts";
 import { PROFILE_COUNT_MAX, type Signal } from "./signal.ts";
 
@@ -80,8 +80,9 @@ export class Regression {
     if (!factor(bracket, n)) return false;
     solveFactored(bracket, n, scratch);
     this.#coefficients.set(scratch);
-    const rest = this.#residual() + traceOfRatio(moments, bracket, scratch);
-    this.#variance = Math.max(REGRESSION.varianceMin, rest / this.#count);
+    // trace(A M⁻¹) where M = trust A + G: (n − trace(G M⁻¹)) ÷ trust, and G is diagonal.
+    const uncertainty = Math.max(0, (n - traceOfInverse(bracket, this.#priorPrecisions, scratch)) / trust);
+    this.#variance = Math.max(REGRESSION.varianceMin, (this.#residual() + uncertainty) / this.#count);
     return true;
   }
 
