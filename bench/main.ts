@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
+import { forecast } from "./forecast/forecast.ts";
 import { kernels } from "./kernels/kernels.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 /** Each prints its progress on stderr while it runs. */
-const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels };
+const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels, forecast };
 
 process.exitCode = await main(process.argv.slice(2));
 
