@@ -428,7 +428,10 @@ export class LeaseSimulation {
   #checkIdle(): void {
     const wanted = this.#holders.some(
       (holder) =>
-        holder.state === "alive" && FLOWS.some((flow) => holder.lease.slots(flow, this.#clock(holder)) < (holder.wants.get(flow) ?? 0)),
+        holder.state === "alive" &&
+        // A holder whose loop still waits for the end of its stall asks for nothing.
+        this.#nowMs - holder.lastHeardMs < GAP_MS_MAX &&
+        FLOWS.some((flow) => holder.lease.slots(flow, this.#clock(holder)) < (holder.wants.get(flow) ?? 0)),
     );
     if (this.#ledger.slotsFree === 0 || !wanted || !this.#isCalm) this.#idleSinceMs = null;
     else {
