@@ -8,11 +8,7 @@ import { naiveForecast } from "./naive.ts";
 const HORIZON = 48;
 const ORIGIN_COUNT = 5;
 const FORECASTERS = ["tidegate", "persistence", "seasonal naive"] as const;
-<<<<<<< HEAD
 /** What the training-free variant must reach, on the mean of the five origins. */
-=======
-/** Issue 4's, for the training-free variant, on the mean of the five origins. */
->>>>>>> 454d63ce2923d698e7262c258392cf1590dc65f3
 const BUDGETS = { smape: 8.25, mase: 0.72, msis: 6.1 } as const;
 
 type Forecaster = (typeof FORECASTERS)[number];
