@@ -44,19 +44,24 @@ export function maglevBuild(base: usize, capacity: u32, count: u32, tableSize: u
   for (let round: u32 = 1; filled < tableSize; round++) {
     for (let four: u32 = 0; four < count && filled < tableSize; four += 4) {
       if (!v128.any_true(i32x4.le_u(v128.load(base + ((<usize>four) << 2)), i32x4.splat(round)))) continue;
-      for (let index = four; index < four + 4 && filled < tableSize; index++) {
-        const at = base + ((<usize>index) << 2);
-        if (load<u32>(at) > round) continue;
-        const turns = load<u32>(at + columnBytes) + 1;
-        store<u32>(at + columnBytes, turns);
-        // At most s + largest ÷ w + 1: the turn before was within s rounds.
-        const weight = <u64>load<u32>(at + (columnBytes << 2));
-        store<u32>(at, <u32>((<u64>turns * <u64>weightMax + weight - 1) / weight));
+      const last = min(four + 4, count);
+      for (let index = four; index < last && filled < tableSize; index++) {
+        if (load<u32>(base + ((<usize>index) << 2)) > round) continue;
         takeEntry(base, capacity, index, tableSize);
+        countTurn(base + ((<usize>index) << 2), columnBytes, weightMax);
         filled += 1;
       }
     }
   }
+}
+
+/** `at` is the shard's place in the column of rounds. */
+function countTurn(at: usize, columnBytes: usize, weightMax: u32): void {
+  const turns = load<u32>(at + columnBytes) + 1;
+  store<u32>(at + columnBytes, turns);
+  // At most s + largest ÷ w + 1: the turn before was within s rounds.
+  const weight = <u64>load<u32>(at + (columnBytes << 2));
+  store<u32>(at, <u32>((<u64>turns * <u64>weightMax + weight - 1) / weight));
 }
 
 /** The shard of a key of `keyBytes` bytes at KEY_OFFSET, or -1 where the table is empty. */
