@@ -46,22 +46,24 @@ export function maglevBuild(base: usize, capacity: u32, count: u32, tableSize: u
       if (!v128.any_true(i32x4.le_u(v128.load(base + ((<usize>four) << 2)), i32x4.splat(round)))) continue;
       const last = min(four + 4, count);
       for (let index = four; index < last && filled < tableSize; index++) {
-        if (load<u32>(base + ((<usize>index) << 2)) > round) continue;
-        takeEntry(base, capacity, index, tableSize);
-        countTurn(base + ((<usize>index) << 2), columnBytes, weightMax);
-        filled += 1;
+        filled += takeTurn(base, capacity, index, round, tableSize, weightMax);
       }
     }
   }
 }
 
-/** `at` is the shard's place in the column of rounds. */
-function countTurn(at: usize, columnBytes: usize, weightMax: u32): void {
+/** How many entries the shard takes in this round: 1, or 0 where it has no turn. */
+function takeTurn(base: usize, capacity: u32, index: u32, round: u32, tableSize: u32, weightMax: u32): u32 {
+  const columnBytes = (<usize>capacity) << 2;
+  const at = base + ((<usize>index) << 2);
+  if (load<u32>(at) > round) return 0;
+  takeEntry(base, capacity, index, tableSize);
   const turns = load<u32>(at + columnBytes) + 1;
   store<u32>(at + columnBytes, turns);
   // At most s + largest ÷ w + 1: the turn before was within s rounds.
   const weight = <u64>load<u32>(at + (columnBytes << 2));
   store<u32>(at, <u32>((<u64>turns * <u64>weightMax + weight - 1) / weight));
+  return 1;
 }
 
 /** The shard of a key of `keyBytes` bytes at KEY_OFFSET, or -1 where the table is empty. */
