@@ -97,7 +97,9 @@ interface MaglevExports {
 
 interface BalanceExports {
   leastConnectionsChoose(base: Offset, capacity: number, count: number, start: number): number;
-  peakEwmaChoose(...table: [base: Offset, capacity: number, count: number, words: bigint, nowMs: number, decayMs: number]): number;
+  peakEwmaChoose(
+    ...table: [base: Offset, capacity: number, count: number, wordA: number, wordB: number, nowMs: number, decayMs: number]
+  ): number;
   peakEwmaEnd(...table: [base: Offset, capacity: number, index: number, latencyMs: number, nowMs: number, decayMs: number]): void;
   peakEwmaLoad(...table: [base: Offset, capacity: number, index: number, nowMs: number, decayMs: number]): number;
   peakEwmaStart(base: Offset, capacity: number, index: number): void;

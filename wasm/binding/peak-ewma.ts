@@ -48,10 +48,10 @@ export class PeakEwma {
 
   /** Index of the chosen shard, or -1 where none is open. `words` are two random integers of 32 bits. */
   choose(words: readonly [number, number], nowMs: number): number {
-    for (const word of words) checkInteger("draw two shards", word, [0, WORD_MAX]);
+    checkInteger("draw two shards", words[0], [0, WORD_MAX]);
+    checkInteger("draw two shards", words[1], [0, WORD_MAX]);
     checkMs("choose a shard", nowMs);
-    const both = BigInt(words[0]) | (BigInt(words[1]) << 32n);
-    return this.#kernels.exports.peakEwmaChoose(this.#base, this.#capacity, this.#count, both, nowMs, this.#decayMs);
+    return this.#kernels.exports.peakEwmaChoose(this.#base, this.#capacity, this.#count, words[0], words[1], nowMs, this.#decayMs);
   }
 
   /** A request begins at the shard. */
