@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { ROOT } from "../root.ts";
+import { SOCKET_NAME } from "./workerd-process.ts";
 
 export interface WorkerdConfigInput {
   /** Where the text will be: workerd finds embedded files relative to it. */
@@ -13,9 +14,6 @@ export interface WorkerdConfigInput {
   readonly port: number;
   readonly operatorKeySha256: string;
 }
-
-/** The socket whose port workerd reports once it listens. */
-export const SOCKET_NAME = "http";
 
 const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
@@ -61,7 +59,7 @@ ${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", unique
 }
 
 /** Date and flags are said in wrangler.toml alone. */
-async function readWranglerFacts(): Promise<{ compatibilityDate: string; compatibilityFlags: string[]; gatewayName: string }> {
+export async function readWranglerFacts(): Promise<{ compatibilityDate: string; compatibilityFlags: string[]; gatewayName: string }> {
   const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
   const find = (pattern: RegExp): string => {
     const found = pattern.exec(toml)?.[1];
