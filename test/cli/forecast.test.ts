@@ -179,7 +179,7 @@ it.for([
   { name: "a series without a name", text: "A,1\n,5\n", says: ":2:1: is empty, expected the name of a series" },
   { name: "a name twice", text: "A,1\nB,2\nA,3\n", says: ':3:1: is "A" again, expected a name that no row before has' },
   { name: "an open quote", text: 'A,1\nB,"2\n', says: ":2:1: is a cell with an open quote" },
-  { name: "a value too many", text: `A${",1".repeat(1_000_001)}\n`, says: ":1:2000002: is value 1000001, expected at most 1000000" },
+  { name: "a value too many", text: `A${",1".repeat(1_000_001)}\n`, says: ":1:2000003: is value 1000001, expected at most 1000000" },
   { name: "nothing", text: "\n", says: "it has no rows, expected a file with rows id,v1,v2" },
   { name: "a header alone", text: "timestamp,value\n", says: "it has no rows" },
   {
