@@ -43,7 +43,7 @@ export interface Scored {
 }
 
 /** One pass: a forecast at an origin has seen nothing after it. */
-export function scoreSeries(values: readonly number[], constants: LearnedConstants): Scored[] {
+function scoreSeries(values: readonly number[], constants: LearnedConstants): Scored[] {
   const forecaster = new HourlyForecasterReference(constants);
   const scored: Scored[] = [];
   let seen = 0;
