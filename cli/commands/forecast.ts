@@ -30,7 +30,7 @@ The result is CSV, series,step,mean,lower,upper, with step from 1; with --json o
 show is taken for all of them. Longer seasons than 24 and 168 steps are forecast in slots of several steps.
 
 --variant learned has priors learned from hourly series with a day and a week, and is for those; prior-free has no trained weight;
-auto takes the learned ones where seasons are a day of 24 and a week of 168 slots, and two weeks are there.`,
+auto runs both where seasons are a day of 24 and a week of 168 slots and two weeks are there, and takes for each series what has lost less of late.`,
   options: {
     input: { type: "string", required: true, placeholder: "FILE", description: "CSV of series." },
     horizon: { type: "string", required: true, placeholder: "STEPS", description: "How many steps ahead." },

@@ -52,17 +52,21 @@ export class SeriesForecasters {
     this.#kernels = kernels;
   }
 
-  /** "learned" is for grids of which isLearned is true; "auto" takes it where it is, and the series has two weeks. */
+  /**
+   * "learned" is for grids of which isLearned is true. "auto" has both variants run there, if the series has two weeks, and
+   * takes the one that has lost less of late.
+   */
   forecast(values: Float64Array, { grid, horizon, level, variant }: ForecastRequest): SeriesForecast {
     const { stepsPerSlot } = grid;
     const slots = stepsPerSlot === 1 ? values : slotsOf(values, stepsPerSlot);
     const slotHorizon = Math.ceil(horizon / stepsPerSlot);
     const seen = seenSeasons(grid.seasons, slots.length);
-    const usesLearned = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
-    const forecaster = usesLearned ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
+    const hasBoth = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
+    const forecaster = hasBoth ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
     for (const value of slots) forecaster.observe(value);
-    const coarse = forecaster.forecast(slotHorizon, { level, mixture: usesLearned ? MixtureIndex.learned : MixtureIndex.priorFree });
-    const used = usesLearned ? "learned" : "prior-free";
+    const mixture = variant === "learned" ? MixtureIndex.learned : forecaster.bestMixture;
+    const used = mixture === MixtureIndex.learned ? "learned" : "prior-free";
+    const coarse = forecaster.forecast(slotHorizon, { level, mixture });
     if (stepsPerSlot === 1) return { mean: coarse.mean.slice(), lower: coarse.lower.slice(), upper: coarse.upper.slice(), variant: used };
     return { ...refined(coarse, { values, slots }, { grid, horizon, level }), variant: used };
   }

@@ -9,10 +9,12 @@
 // IEEE 754 in the order that is written here. A forecast changes nothing.
 // Mathematics, sources and figures: docs/design/forecasting.md.
 import { exponentialLessOne, logOnePlus } from "./elementary";
-import { beginJudged, expected, issue, judge } from "./judged";
+import { beginJudged, dailyLoss, expected, issue, judge } from "./judged";
 import { halfWidth, mixColumn, writeScales } from "./mixture";
 import {
   countAt,
+  dailyCountOf,
+  dailyRows,
   day,
   expertCount,
   extremesAt,
@@ -148,6 +150,16 @@ export function seasonalForecast(table: usize, state: usize, scratch: usize, hor
     store<f64>(LOWER + at, max<f64>(0, min(mean, exponentialLessOne(log - half))));
     store<f64>(UPPER + at, max(mean, exponentialLessOne(log + half)));
   }
+}
+
+/** The mixture that has lost least over the last matured daily origins; the last of the model before there is one, or where they are equal. */
+export function seasonalBest(table: usize, state: usize): u32 {
+  open(table, state);
+  let best = mixtureCount - 1;
+  if (dailyCountOf() === 0) return best;
+  for (let mixture: u32 = 0; mixture < mixtureCount; mixture++)
+    if (dailyLoss(expertCount + mixture, dailyRows) <= dailyLoss(expertCount + best, dailyRows)) best = mixture;
+  return best;
 }
 
 // Every expert's steps, then every mixture's.

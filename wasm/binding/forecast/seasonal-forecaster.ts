@@ -29,7 +29,7 @@ export interface SeasonalForecast {
 export interface ForecastOptions {
   /** Of the interval, in percent; 95 if not given. */
   readonly level?: number;
-  /** By its place in the model; the first if not given. */
+  /** By its place in the model; `bestMixture` if not given. */
   readonly mixture?: number;
 }
 
@@ -71,7 +71,7 @@ export class SeasonalForecaster {
    * The coming `horizon` slots, 1 to 168, by one of the model's mixtures, with intervals of `level` percent, 50 to 99.9; changes
    * nothing. 0 ≤ lower ≤ mean ≤ upper < ∞. Throws RangeError for other horizons, levels and mixtures.
    */
-  forecast(horizon: number, { level = LEVEL_DEFAULT, mixture = 0 }: ForecastOptions = {}): SeasonalForecast {
+  forecast(horizon: number, { level = LEVEL_DEFAULT, mixture = this.bestMixture }: ForecastOptions = {}): SeasonalForecast {
     checkInteger(horizon, { doing: "forecast so many slots", min: 1, max: HORIZON_MAX });
     checkInteger(mixture, { doing: "forecast by this mixture", min: 0, max: this.#mixtureCount - 1 });
     const [table, state] = [this.#table.offset, this.#region.offset];
@@ -82,6 +82,11 @@ export class SeasonalForecaster {
       upper: this.#result(2, horizon),
       scale: this.#result(3, horizon),
     };
+  }
+
+  /** The mixture that has lost least over the last twelve matured daily origins; the model's last before there is one. */
+  get bestMixture(): number {
+    return this.#kernels.exports.seasonalBest(this.#table.offset, this.#region.offset);
   }
 
   #result(index: number, horizon: number): Float64Array {

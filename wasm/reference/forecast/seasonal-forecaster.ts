@@ -6,7 +6,7 @@ import { Experts } from "./hourly/experts.ts";
 import { Judged } from "./hourly/judged.ts";
 import { Mixture } from "./hourly/mixture.ts";
 import type { Prior } from "./hourly/prior.ts";
-import { HALF_MAX, HORIZON_MAX, VALUE_MAX } from "./hourly/settings.ts";
+import { DAILY_COUNT, HALF_MAX, HORIZON_MAX, VALUE_MAX } from "./hourly/settings.ts";
 import { triangleSize } from "./hourly/triangle.ts";
 
 export class SeasonalForecasterReference {
@@ -55,7 +55,7 @@ export class SeasonalForecasterReference {
   }
 
   /** Fills `mean`, `lower`, `upper` (`level` percent) and `scale` for the coming `horizon` slots. Throws RangeError beyond HORIZON_MAX. */
-  forecast(horizon: number, { level = 95, mixture = 0 }: { readonly level?: number; readonly mixture?: number } = {}): void {
+  forecast(horizon: number, { level = 95, mixture = this.bestMixture }: { readonly level?: number; readonly mixture?: number } = {}): void {
     if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= HORIZON_MAX))
       throw new RangeError(`Cannot forecast ${horizon} steps: expected a whole number from 1 to ${HORIZON_MAX}`);
     const chosen = this.#mixtures[mixture]!;
@@ -70,6 +70,13 @@ export class SeasonalForecasterReference {
       this.lower[step] = Math.max(0, Math.min(this.mean[step]!, exponentialLessOne(log - half)));
       this.upper[step] = Math.max(this.mean[step]!, exponentialLessOne(log + half));
     }
+  }
+
+  /** The mixture that has lost least over the last matured daily origins; the last before there is one, or where they are equal. */
+  get bestMixture(): number {
+    const losses = this.#mixtures.map(({ column }) => this.#judged.dailyLoss(column, DAILY_COUNT));
+    const least = Math.min(...losses);
+    return Number.isNaN(least) ? losses.length - 1 : losses.lastIndexOf(least);
   }
 
   #mix(horizon: number): void {
