@@ -35,7 +35,7 @@ export async function variants(onProgress: (what: string) => void): Promise<Benc
   ];
 }
 
-export interface Scored {
+interface Scored {
   readonly variant: Variant;
   /** 1: the last 48 points; 5: the 48 from 240 before the end. */
   readonly origin: number;

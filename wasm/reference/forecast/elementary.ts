@@ -23,7 +23,7 @@ export function logOnePlus(x: number): number {
 }
 
 /** ln u for a normal u > 0. */
-function logarithm(u: number): number {
+export function logarithm(u: number): number {
   double[0] = u;
   const high = words[1]! + (ONE_HIGH - ROOT_HALF_HIGH);
   const exponent = (high >>> 20) - 1023;
