@@ -1,130 +1,184 @@
-// One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p, each with a
-// conditional scale and the distribution of its residuals in units of that.
-import { exp, ln } from "./elementary.ts";
-import { LeastSquares } from "./fine-least-squares.ts";
+// One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
+// calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
+import { exp, expm1, ln } from "./elementary.ts";
+import { Judge } from "./fine-judge.ts";
+import { LeastSquares, type Target } from "./fine-least-squares.ts";
 import { Residuals } from "./fine-residuals.ts";
-import { DAY_MS, FEATURE_COUNT, HISTOGRAM, REGRESSION, SCALE, SCALE_FEATURE_COUNT } from "./fine-settings.ts";
+import {
+  CEILING,
+  DAY_MS,
+  FEATURE_COUNT,
+  JUDGE,
+  LATE_LABEL_RATIO,
+  REGRESSION,
+  RESIDUALS,
+  SCALE,
+  SCALE_FEATURE_COUNT,
+  WAITING_COUNT_MAX,
+} from "./fine-settings.ts";
 
-const PENDING = REGRESSION.pendingCount;
-const SCALE_MEANS = [0, 0.3, 0.3, 0.4, 0, 0];
-
-/** What a forecast is made from: the same for both targets. */
+/** What a forecast is made from. */
 export interface Origin {
   readonly bin: number;
   readonly level: number;
   /** The range that the forecast may leave by REGRESSION.rangeSlack. */
   readonly least: number;
   readonly most: number;
-  /** Of the target, from 0 to DAY_MS. */
+  /** The highest level of late. */
+  readonly highest: number;
+  /** What the day before was at the target's time; NaN where unknown. */
+  readonly seasonal: number;
+  /** Of the target, local. */
   readonly timeOfDayMs: number;
-  /** log(|short − long running mean| + SCALE.least). */
+  /** log(|shortest − middle running mean| + SCALE.least). */
   readonly restlessness: number;
+  /** What the calendar adds at the origin, and at the target, in logs. */
+  readonly upliftHere: number;
+  readonly uplift: number;
 }
+
+/** Where a waiting forecast keeps what was said. */
+const SAID = {
+  level: 0,
+  centre: 1,
+  top: 2,
+  scale: 3,
+  topScale: 4,
+  own: 5,
+  highest: 6,
+  slot: 7,
+  median: 8,
+  lower: 9,
+  upper: 10,
+  persistence: 11,
+  seasonal: 12,
+} as const;
+const SAID_COUNT = 13;
 
 export class Horizon {
   readonly steps: number;
   /** Bins between two forecasts that learn. */
   readonly every: number;
+  /** To be set before `forecast`. */
   readonly features = new Float32Array(FEATURE_COUNT);
+  readonly judge: Judge;
+  /** After `forecast`, of the two targets. */
+  readonly #centres: [number, number] = [0, 0];
+  readonly #scales: [number, number] = [1, 1];
+  #own = 0;
+  #ceiling = 0;
   readonly #scaleFeatures = new Float32Array(SCALE_FEATURE_COUNT);
-  /** After `forecast`: of the two targets. */
-  readonly centres = new Float64Array(2);
-  readonly scales = new Float64Array(2);
-  readonly #regression = new LeastSquares(
-    Array.from({ length: FEATURE_COUNT }, () => 0),
-    Array.from({ length: FEATURE_COUNT }, () => 1 / REGRESSION.priorDeviation ** 2),
-  );
-  readonly #scaleRegression = new LeastSquares(
-    SCALE_MEANS,
-    SCALE_MEANS.map(() => SCALE.noise / SCALE.priorDeviation ** 2),
-  );
-  readonly #residuals = [new Residuals(), new Residuals()] as const;
+  readonly #regression: LeastSquares;
+  readonly #scaleRegression: LeastSquares;
+  readonly #residuals: readonly [Residuals, Residuals];
   readonly #slots = new Float32Array(SCALE.slotCount);
-  #short = 0;
-  #long = 0;
-  #shortRate: number;
-  #longRate: number;
+  #short = ln(SCALE.initial);
+  #long = ln(SCALE.initial);
+  readonly #shortRate: number;
+  readonly #longRate: number;
   #updates = 0;
-  readonly #keep: number;
-  readonly #scaleKeep: number;
-  readonly #growth: number;
-  // Waiting forecasts.
+  // The forecasts that wait; an origin of NaN waits for nothing.
+  readonly #waitingCount: number;
   #next = 0;
-  #lastBin = -Infinity;
-  readonly #origins = new Float64Array(PENDING).fill(-1);
-  readonly #isWaiting = new Uint8Array(PENDING);
-  readonly #pendingFeatures = new Float32Array(PENDING * FEATURE_COUNT);
-  readonly #pendingScaleFeatures = new Float32Array(PENDING * SCALE_FEATURE_COUNT);
-  /** Level, centres, scales, highest since, time of day. */
-  readonly #pendingSaid = new Float32Array(PENDING * 7);
+  #lastBin = Number.NaN;
+  readonly #origins: Float64Array;
+  readonly #waitingFeatures: Float32Array;
+  readonly #waitingScaleFeatures: Float32Array;
+  readonly #said: Float32Array;
 
   constructor(steps: number, stepMs: number) {
     this.steps = steps;
-    this.every = Math.ceil(steps / PENDING);
+    this.every = clockOf(steps);
     const updateMs = this.every * stepMs;
-    this.#keep = keepOf(REGRESSION.memoryMs, updateMs, REGRESSION.memoryUpdatesMin);
-    this.#scaleKeep = keepOf(SCALE.memoryMs, updateMs, SCALE.memoryUpdatesMin);
-    this.#growth = 1 / keepOf(HISTOGRAM.memoryMs, updateMs, HISTOGRAM.memoryUpdatesMin);
-    this.#shortRate = 1 - keepOf(SCALE.shortMs, updateMs, SCALE.shortUpdatesMin);
-    this.#longRate = 1 - keepOf(SCALE.longMs, updateMs, SCALE.longUpdatesMin);
-    this.#short = 0.3;
-    this.#long = 0.3;
+    const keepOf = (memoryMs: number, updatesMin: number): number => exp(-1 / Math.max(memoryMs / updateMs, updatesMin));
+    this.#regression = new LeastSquares({
+      means: Array.from({ length: FEATURE_COUNT }, () => 0),
+      precision: 1 / REGRESSION.priorDeviation ** 2,
+      keep: keepOf(REGRESSION.memoryMs, REGRESSION.memoryUpdatesMin),
+    });
+    this.#scaleRegression = new LeastSquares({
+      means: SCALE.means,
+      precision: SCALE.noise / SCALE.priorDeviation ** 2,
+      keep: keepOf(SCALE.memoryMs, SCALE.memoryUpdatesMin),
+    });
+    const keep = keepOf(RESIDUALS.memoryMs, RESIDUALS.memoryUpdatesMin);
+    this.#residuals = [new Residuals(keep), new Residuals(keep)];
+    this.#shortRate = 1 - keepOf(SCALE.shortMs, SCALE.shortUpdatesMin);
+    this.#longRate = 1 - keepOf(SCALE.longMs, SCALE.longUpdatesMin);
+    this.judge = new Judge(keepOf(JUDGE.memoryMs, JUDGE.memoryUpdatesMin));
+    this.#waitingCount = Math.min(WAITING_COUNT_MAX, steps);
+    this.#origins = new Float64Array(this.#waitingCount).fill(Number.NaN);
+    this.#waitingFeatures = new Float32Array(this.#waitingCount * FEATURE_COUNT);
+    this.#waitingScaleFeatures = new Float32Array(this.#waitingCount * SCALE_FEATURE_COUNT);
+    this.#said = new Float32Array(this.#waitingCount * SAID_COUNT);
   }
 
-  /** `features` are set: centre and scale of both targets. */
   forecast(origin: Origin): void {
-    const xs = this.#scaleFeatures;
-    xs[0] = 1;
-    xs[1] = ln(this.#short + SCALE.least);
-    xs[2] = ln(this.#long + SCALE.least);
+    const x = this.#scaleFeatures;
     const slot = this.#slots[slotOf(origin.timeOfDayMs)]!;
-    xs[3] = slot === 0 ? xs[2] : slot;
-    xs[4] = origin.restlessness;
-    xs[5] = origin.level / 5;
+    x[0] = 1;
+    x[1] = this.#short;
+    x[2] = this.#long;
+    x[3] = slot === 0 ? this.#long : slot;
+    x[4] = origin.restlessness;
+    x[5] = origin.level / 5;
     for (const target of [0, 1] as const) {
-      const said = origin.level + this.#regression.predict(target, this.features, 0);
+      const said = origin.level + this.#regression.predict(target, this.features);
       const slack = REGRESSION.rangeSlack;
-      const centre = Math.min(origin.most + slack, Math.max(origin.least - slack, 0, said));
-      this.centres[target] = centre;
-      const bound = this.#long + SCALE.least;
-      const scale = exp(this.#scaleRegression.predict(target, xs, 0));
-      this.scales[target] = Math.min(bound * SCALE.boundRatio, Math.max(bound / SCALE.boundRatio, scale));
+      this.#centres[target] = Math.max(0, Math.min(origin.most + slack, Math.max(origin.least - slack, said)));
+      const bound = ln(SCALE.boundRatio);
+      const size = this.#scaleRegression.predict(target, x);
+      this.#scales[target] = exp(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
     }
+    this.#own = this.#centres[0];
+    if (this.judge.yields) this.#centres[0] = origin.level;
+    this.#ceiling = Math.max(origin.highest, this.#centres[0], this.#centres[1]);
   }
 
-  quantile(target: 0 | 1, p: number): number {
-    return this.centres[target]! + this.scales[target]! * this.#residuals[target].quantile(p);
+  /** Of the forecast just made, less the uplift, `spread` times as wide; p within (0, 1). */
+  quantile(target: Target, p: number, spread: number): number {
+    const said = this.#centres[target] + spread * this.#scales[target] * this.#residuals[target].quantile(p);
+    return Math.min(said, this.#ceiling - CEILING.perFold * ln(1 - p));
   }
 
-  /** Keeps the forecast just made, to learn from. */
+  /** Keeps the forecast just made, where it is time for one to learn from. */
   issue(origin: Origin): void {
     if (origin.bin < this.#lastBin + this.every) return;
     this.#lastBin = origin.bin;
     const at = this.#next;
-    this.#next = (at + 1) % PENDING;
-    this.#isWaiting[at] = 1;
+    this.#next = (at + 1) % this.#waitingCount;
     this.#origins[at] = origin.bin;
-    this.#pendingFeatures.set(this.features, at * FEATURE_COUNT);
-    this.#pendingScaleFeatures.set(this.#scaleFeatures, at * SCALE_FEATURE_COUNT);
-    this.#pendingSaid.set(
-      [origin.level, this.centres[0]!, this.centres[1]!, this.scales[0]!, this.scales[1]!, 0, origin.timeOfDayMs / DAY_MS],
-      at * 7,
-    );
+    this.#waitingFeatures.set(this.features, at * FEATURE_COUNT);
+    this.#waitingScaleFeatures.set(this.#scaleFeatures, at * SCALE_FEATURE_COUNT);
+    const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
+    said[SAID.level] = origin.level;
+    [said[SAID.centre], said[SAID.top]] = this.#centres;
+    [said[SAID.scale], said[SAID.topScale]] = this.#scales;
+    said[SAID.highest] = 0;
+    said[SAID.slot] = slotOf(origin.timeOfDayMs);
+    const median = this.quantile(0, 0.5, 1);
+    said[SAID.median] = median + origin.uplift;
+    said[SAID.own] = this.judge.yields ? this.#own + origin.uplift : said[SAID.median]!;
+    said[SAID.lower] = this.quantile(0, 0.025, 1) + origin.uplift;
+    said[SAID.upper] = this.quantile(0, 0.975, 1) + origin.uplift;
+    said[SAID.persistence] = origin.level + origin.upliftHere;
+    said[SAID.seasonal] = origin.seasonal;
   }
 
-  /** Bin `bin` had `level`. */
-  observe(bin: number, level: number): void {
+  /** Bin `bin` had `level`, the calendar's `uplift` not in it. */
+  observe(bin: number, level: number, uplift: number): void {
     let isNew = false;
-    for (let at = 0; at < PENDING; at += 1) {
-      if (this.#isWaiting[at] === 0) continue;
+    for (let at = 0; at < this.#waitingCount; at += 1) {
       const age = bin - this.#origins[at]!;
-      const highest = Math.max(this.#pendingSaid[at * 7 + 5]!, level);
-      this.#pendingSaid[at * 7 + 5] = highest;
+      if (Number.isNaN(age)) continue;
+      const highest = Math.max(this.#said[at * SAID_COUNT + SAID.highest]!, level);
+      this.#said[at * SAID_COUNT + SAID.highest] = highest;
       if (age < this.steps) continue;
-      this.#isWaiting[at] = 0;
-      // A label a little late is still one; after a gap there is none.
-      if (age > this.steps + this.steps / 8) continue;
-      this.#learn(at, level, highest);
+      this.#origins[at] = Number.NaN;
+      // After a gap there is no label.
+      if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
+      this.#learn(at, level);
+      this.#judge(at, expm1(level + uplift));
       isNew = true;
     }
     if (!isNew) return;
@@ -134,41 +188,59 @@ export class Horizon {
 
   /** Forgets the forecasts that wait: the clock was set. */
   drop(): void {
-    this.#isWaiting.fill(0);
-    this.#lastBin = -Infinity;
+    this.#origins.fill(Number.NaN);
+    this.#lastBin = Number.NaN;
   }
 
-  #learn(at: number, level: number, highest: number): void {
-    const said = this.#pendingSaid;
-    const [origin, centre, top, scale, topScale] = [
-      said[at * 7]!,
-      said[at * 7 + 1]!,
-      said[at * 7 + 2]!,
-      said[at * 7 + 3]!,
-      said[at * 7 + 4]!,
-    ];
+  #learn(at: number, level: number): void {
+    const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
+    const [origin, centre, scale] = [said[SAID.level]!, said[SAID.centre]!, said[SAID.scale]!];
+    const [top, topScale, highest] = [said[SAID.top]!, said[SAID.topScale]!, said[SAID.highest]!];
     const [error, topError] = [level - centre, highest - top];
-    this.#regression.observe(this.#pendingFeatures, at * FEATURE_COUNT, {
-      keep: this.#keep,
+    this.#regression.observe({
+      features: this.#waitingFeatures,
+      at: at * FEATURE_COUNT,
       weight: REGRESSION.kappa / (scale * scale),
       targets: [centre + clip(error, scale) - origin, top + clip(topError, topScale) - origin],
     });
-    const sizes: [number, number] = [ln(Math.abs(error) + SCALE.least), ln(Math.abs(topError) + SCALE.least)];
-    this.#scaleRegression.observe(this.#pendingScaleFeatures, at * SCALE_FEATURE_COUNT, {
-      keep: this.#scaleKeep,
+    const size = ln(Math.abs(error) + SCALE.least);
+    this.#scaleRegression.observe({
+      features: this.#waitingScaleFeatures,
+      at: at * SCALE_FEATURE_COUNT,
       weight: 1,
-      targets: sizes,
+      targets: [size, ln(Math.abs(topError) + SCALE.least)],
     });
-    this.#residuals[0].observe(error / scale, this.#growth);
-    this.#residuals[1].observe(topError / topScale, this.#growth);
+    this.#residuals[0].observe(error / scale);
+    this.#residuals[1].observe(topError / topScale);
     this.#updates += 1;
-    const first = 1 / (this.#updates + 1);
-    this.#short += Math.max(first, this.#shortRate) * (Math.abs(error) - this.#short);
-    this.#long += Math.max(first, this.#longRate) * (Math.abs(error) - this.#long);
-    const slot = slotOf(said[at * 7 + 6]! * DAY_MS);
+    const atFirst = 1 / (this.#updates + 1);
+    this.#short += Math.max(atFirst, this.#shortRate) * (size - this.#short);
+    this.#long += Math.max(atFirst, this.#longRate) * (size - this.#long);
+    const slot = said[SAID.slot]!;
     const before = this.#slots[slot]!;
-    this.#slots[slot] = before === 0 ? sizes[0] : before + SCALE.slotRate * (sizes[0] - before);
+    this.#slots[slot] = before === 0 ? size : before + SCALE.slotRate * (size - before);
   }
+
+  #judge(at: number, value: number): void {
+    const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
+    this.judge.observe({
+      value,
+      own: expm1(said[SAID.own]!),
+      said: expm1(said[SAID.median]!),
+      lower: Math.max(0, expm1(said[SAID.lower]!)),
+      upper: expm1(said[SAID.upper]!),
+      persistence: expm1(said[SAID.persistence]!),
+      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : expm1(said[SAID.seasonal]!),
+    });
+  }
+}
+
+// Coarse enough for the places, and of no common factor with an hour's 60 minutes: a clock that beat with what happens
+// every five or ten of them would learn one phase of it.
+function clockOf(steps: number): number {
+  let every = Math.ceil(steps / WAITING_COUNT_MAX);
+  while (every > 1 && (every % 2 === 0 || every % 3 === 0 || every % 5 === 0)) every += 1;
+  return every;
 }
 
 function slotOf(timeOfDayMs: number): number {
@@ -178,8 +250,4 @@ function slotOf(timeOfDayMs: number): number {
 function clip(error: number, scale: number): number {
   const most = REGRESSION.clipScales * scale + REGRESSION.clipLeast;
   return Math.min(most, Math.max(-most, error));
-}
-
-function keepOf(memoryMs: number, updateMs: number, updatesMin: number): number {
-  return exp(-1 / Math.max(memoryMs / updateMs, updatesMin));
 }

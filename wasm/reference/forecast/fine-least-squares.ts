@@ -3,44 +3,53 @@
 // up, and A + prior is positive definite whatever comes.
 import { factor, solveFactored } from "./cholesky.ts";
 
+export type Target = 0 | 1;
+
+interface News {
+  readonly features: Float32Array;
+  /** Where they begin in it. */
+  readonly at: number;
+  readonly weight: number;
+  readonly targets: readonly [number, number];
+}
+
 export class LeastSquares {
   readonly #order: number;
+  readonly #keep: number;
+  readonly #precision: number;
+  readonly #means: readonly number[];
   /** Lower triangle, row by row. */
   readonly #moments: Float32Array;
   readonly #cross: readonly [Float32Array, Float32Array];
-  readonly coefficients: readonly [Float32Array, Float32Array];
-  readonly #means: readonly number[];
-  readonly #precisions: readonly number[];
+  readonly #coefficients: readonly [Float32Array, Float32Array];
   readonly #matrix: Float64Array;
   readonly #vector: Float64Array;
 
-  constructor(means: readonly number[], precisions: readonly number[]) {
+  constructor({ means, precision, keep }: { means: readonly number[]; precision: number; keep: number }) {
     const order = means.length;
     this.#order = order;
+    this.#keep = keep;
+    this.#precision = precision;
+    this.#means = means;
     this.#moments = new Float32Array((order * (order + 1)) / 2);
     this.#cross = [new Float32Array(order), new Float32Array(order)];
-    this.coefficients = [Float32Array.from(means), Float32Array.from(means)];
-    this.#means = means;
-    this.#precisions = precisions;
+    this.#coefficients = [Float32Array.from(means), Float32Array.from(means)];
     this.#matrix = new Float64Array(order * order);
     this.#vector = new Float64Array(order);
   }
 
-  /** `features` from `at` on. */
-  observe(
-    features: Float32Array,
-    at: number,
-    { keep, weight, targets }: { keep: number; weight: number; targets: readonly [number, number] },
-  ): void {
-    const order = this.#order;
+  observe({ features, at, weight, targets }: News): void {
+    const [first, second] = this.#cross;
+    const keep = this.#keep;
     let cell = 0;
-    for (let row = 0; row < order; row += 1) {
-      const x = features[at + row]!;
-      const weighted = weight * x;
-      for (let column = 0; column <= row; column += 1, cell += 1)
+    for (let row = 0; row < this.#order; row += 1) {
+      const weighted = weight * features[at + row]!;
+      for (let column = 0; column <= row; column += 1) {
         this.#moments[cell] = keep * this.#moments[cell]! + weighted * features[at + column]!;
-      this.#cross[0][row] = keep * this.#cross[0][row]! + weighted * targets[0];
-      this.#cross[1][row] = keep * this.#cross[1][row]! + weighted * targets[1];
+        cell += 1;
+      }
+      first[row] = keep * first[row]! + weighted * targets[0];
+      second[row] = keep * second[row]! + weighted * targets[1];
     }
   }
 
@@ -48,23 +57,24 @@ export class LeastSquares {
     const order = this.#order;
     let cell = 0;
     for (let row = 0; row < order; row += 1) {
-      for (let column = 0; column <= row; column += 1, cell += 1) this.#matrix[row * order + column] = this.#moments[cell]!;
-      this.#matrix[row * order + row] = this.#matrix[row * order + row]! + this.#precisions[row]!;
+      for (let column = 0; column <= row; column += 1) {
+        this.#matrix[row * order + column] = this.#moments[cell]!;
+        cell += 1;
+      }
+      this.#matrix[row * order + row] = this.#matrix[row * order + row]! + this.#precision;
     }
     if (!factor(this.#matrix, order)) return;
-    for (let target = 0; target < 2; target += 1) {
-      const cross = this.#cross[target as 0 | 1];
-      for (let row = 0; row < order; row += 1) this.#vector[row] = cross[row]! + this.#precisions[row]! * this.#means[row]!;
+    for (const target of [0, 1] as const) {
+      for (let row = 0; row < order; row += 1) this.#vector[row] = this.#cross[target][row]! + this.#precision * this.#means[row]!;
       solveFactored(this.#matrix, order, this.#vector);
-      this.coefficients[target as 0 | 1].set(this.#vector);
+      this.#coefficients[target].set(this.#vector);
     }
   }
 
-  /** What target 0 or 1 would be. */
-  predict(target: 0 | 1, features: Float32Array, at: number): number {
-    const coefficients = this.coefficients[target];
+  predict(target: Target, features: Float32Array): number {
+    const coefficients = this.#coefficients[target];
     let sum = 0;
-    for (let index = 0; index < this.#order; index += 1) sum += coefficients[index]! * features[at + index]!;
+    for (let index = 0; index < this.#order; index += 1) sum += coefficients[index]! * features[index]!;
     return sum;
   }
 }
