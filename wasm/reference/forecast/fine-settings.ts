@@ -35,7 +35,7 @@ export const SLOTS = {
 
 /** Time constants of the running means, in steps. */
 export const LEVELS = [2, 8, 30, 120, 480] as const;
-export const SEASON_COUNT = 4;
+const SEASON_COUNT = 4;
 export const FEATURE_COUNT = 1 + LEVELS.length + 2 * SEASON_COUNT;
 export const SCALE_FEATURE_COUNT = 6;
 
