@@ -3,6 +3,7 @@
 import { exp, expm1, ln } from "./elementary.ts";
 import { Judge } from "./fine-judge.ts";
 import { LeastSquares, type Target } from "./fine-least-squares.ts";
+import { Pool, POOL_COUNT } from "./fine-pool.ts";
 import { Residuals } from "./fine-residuals.ts";
 import {
   CEILING,
@@ -10,6 +11,7 @@ import {
   FEATURE_COUNT,
   JUDGE,
   LATE_LABEL_RATIO,
+  POOL,
   REGRESSION,
   RESIDUALS,
   SCALE,
@@ -65,7 +67,10 @@ export class Horizon {
   /** After `forecast`, of the two targets. */
   readonly #centres: [number, number] = [0, 0];
   readonly #scales: [number, number] = [1, 1];
-  #own = 0;
+  /** What each of the pool says: the regression, persistence, the two shortest running means. */
+  readonly #members = new Float32Array(POOL_COUNT);
+  readonly #pool: Pool;
+  #mixed = 0;
   #ceiling = 0;
   readonly #scaleFeatures = new Float32Array(SCALE_FEATURE_COUNT);
   readonly #regression: LeastSquares;
@@ -84,6 +89,7 @@ export class Horizon {
   readonly #origins: Float64Array;
   readonly #waitingFeatures: Float32Array;
   readonly #waitingScaleFeatures: Float32Array;
+  readonly #waitingMembers: Float32Array;
   readonly #said: Float32Array;
 
   constructor(steps: number, stepMs: number) {
@@ -105,11 +111,13 @@ export class Horizon {
     this.#residuals = [new Residuals(keep), new Residuals(keep)];
     this.#shortRate = 1 - keepOf(SCALE.shortMs, SCALE.shortUpdatesMin);
     this.#longRate = 1 - keepOf(SCALE.longMs, SCALE.longUpdatesMin);
+    this.#pool = new Pool(keepOf(POOL.memoryMs, POOL.memoryUpdatesMin));
     this.judge = new Judge(keepOf(JUDGE.memoryMs, JUDGE.memoryUpdatesMin));
     this.#waitingCount = Math.min(WAITING_COUNT_MAX, steps);
     this.#origins = new Float64Array(this.#waitingCount).fill(Number.NaN);
     this.#waitingFeatures = new Float32Array(this.#waitingCount * FEATURE_COUNT);
     this.#waitingScaleFeatures = new Float32Array(this.#waitingCount * SCALE_FEATURE_COUNT);
+    this.#waitingMembers = new Float32Array(this.#waitingCount * POOL_COUNT);
     this.#said = new Float32Array(this.#waitingCount * SAID_COUNT);
   }
 
@@ -130,8 +138,13 @@ export class Horizon {
       const size = this.#scaleRegression.predict(target, x);
       this.#scales[target] = exp(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
     }
-    this.#own = this.#centres[0];
-    if (this.judge.yields) this.#centres[0] = origin.level;
+    const members = this.#members;
+    members[0] = this.#centres[0];
+    members[1] = origin.level;
+    members[2] = origin.level + this.features[1]!;
+    members[3] = origin.level + this.features[2]!;
+    this.#mixed = this.#pool.mix(members);
+    this.#centres[0] = this.judge.yields ? origin.level : this.#mixed;
     this.#ceiling = Math.max(origin.highest, this.#centres[0], this.#centres[1]);
   }
 
@@ -151,14 +164,14 @@ export class Horizon {
     this.#waitingFeatures.set(this.features, at * FEATURE_COUNT);
     this.#waitingScaleFeatures.set(this.#scaleFeatures, at * SCALE_FEATURE_COUNT);
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
+    this.#waitingMembers.set(this.#members, at * POOL_COUNT);
     said[SAID.level] = origin.level;
     [said[SAID.centre], said[SAID.top]] = this.#centres;
     [said[SAID.scale], said[SAID.topScale]] = this.#scales;
     said[SAID.highest] = 0;
     said[SAID.slot] = slotOf(origin.timeOfDayMs);
-    const median = this.quantile(0, 0.5, 1);
-    said[SAID.median] = median + origin.uplift;
-    said[SAID.own] = this.judge.yields ? this.#own + origin.uplift : said[SAID.median]!;
+    said[SAID.median] = this.quantile(0, 0.5, 1) + origin.uplift;
+    said[SAID.own] = this.judge.yields ? this.#mixed + origin.uplift : said[SAID.median]!;
     said[SAID.lower] = this.quantile(0, 0.025, 1) + origin.uplift;
     said[SAID.upper] = this.quantile(0, 0.975, 1) + origin.uplift;
     said[SAID.persistence] = origin.level + origin.upliftHere;
@@ -178,7 +191,7 @@ export class Horizon {
       // After a gap there is no label.
       if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
       this.#learn(at, level);
-      this.#judge(at, expm1(level + uplift));
+      this.#judge(at, expm1(level + uplift), uplift);
       isNew = true;
     }
     if (!isNew) return;
@@ -195,13 +208,14 @@ export class Horizon {
   #learn(at: number, level: number): void {
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     const [origin, centre, scale] = [said[SAID.level]!, said[SAID.centre]!, said[SAID.scale]!];
+    const own = this.#waitingMembers[at * POOL_COUNT]!;
     const [top, topScale, highest] = [said[SAID.top]!, said[SAID.topScale]!, said[SAID.highest]!];
     const [error, topError] = [level - centre, highest - top];
     this.#regression.observe({
       features: this.#waitingFeatures,
       at: at * FEATURE_COUNT,
       weight: REGRESSION.kappa / (scale * scale),
-      targets: [centre + clip(error, scale) - origin, top + clip(topError, topScale) - origin],
+      targets: [own + clip(level - own, scale) - origin, top + clip(topError, topScale) - origin],
     });
     const size = ln(Math.abs(error) + SCALE.least);
     this.#scaleRegression.observe({
@@ -221,7 +235,9 @@ export class Horizon {
     this.#slots[slot] = before === 0 ? size : before + SCALE.slotRate * (size - before);
   }
 
-  #judge(at: number, value: number): void {
+  #judge(at: number, value: number, uplift: number): void {
+    for (let index = 0; index < POOL_COUNT; index += 1)
+      this.#pool.observe(index, Math.abs(value - expm1(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     this.judge.observe({
       value,
