@@ -5,11 +5,16 @@ import { parseArgs } from "node:util";
 import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { forecast } from "./forecast/forecast.ts";
+import { traceRows } from "./forecast/trace-rows.ts";
 import { kernels } from "./kernels/kernels.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 /** Each prints its progress on stderr while it runs. */
-const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels, forecast };
+const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = {
+  kernels,
+  forecast,
+  "forecast-traces": traceRows,
+};
 
 process.exitCode = await main(process.argv.slice(2));
 
