@@ -6,6 +6,7 @@ import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { forecast } from "./forecast/forecast.ts";
 import { traceRows } from "./forecast/trace-rows.ts";
+import { variants } from "./forecast/variants.ts";
 import { kernels } from "./kernels/kernels.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => P
   kernels,
   forecast,
   "forecast-traces": traceRows,
+  "forecast-variants": variants,
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exp, expm1, ln } from "./elementary.ts";
+import { exponential, exponentialLessOne, logarithm } from "./elementary.ts";
 import { Judge } from "./fine-judge.ts";
 import { LeastSquares, type Target } from "./fine-least-squares.ts";
 import { Pool, POOL_COUNT } from "./fine-pool.ts";
@@ -77,8 +77,8 @@ export class Horizon {
   readonly #scaleRegression: LeastSquares;
   readonly #residuals: readonly [Residuals, Residuals];
   readonly #slots = new Float32Array(SCALE.slotCount);
-  #short = ln(SCALE.initial);
-  #long = ln(SCALE.initial);
+  #short = logarithm(SCALE.initial);
+  #long = logarithm(SCALE.initial);
   readonly #shortRate: number;
   readonly #longRate: number;
   #updates = 0;
@@ -96,7 +96,7 @@ export class Horizon {
     this.steps = steps;
     this.every = clockOf(steps);
     const updateMs = this.every * stepMs;
-    const keepOf = (memoryMs: number, updatesMin: number): number => exp(-1 / Math.max(memoryMs / updateMs, updatesMin));
+    const keepOf = (memoryMs: number, updatesMin: number): number => exponential(-1 / Math.max(memoryMs / updateMs, updatesMin));
     this.#regression = new LeastSquares({
       means: Array.from({ length: FEATURE_COUNT }, () => 0),
       precision: 1 / REGRESSION.priorDeviation ** 2,
@@ -134,9 +134,9 @@ export class Horizon {
       const said = origin.level + this.#regression.predict(target, this.features);
       const slack = REGRESSION.rangeSlack;
       this.#centres[target] = Math.max(0, Math.min(origin.most + slack, Math.max(origin.least - slack, said)));
-      const bound = ln(SCALE.boundRatio);
+      const bound = logarithm(SCALE.boundRatio);
       const size = this.#scaleRegression.predict(target, x);
-      this.#scales[target] = exp(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
+      this.#scales[target] = exponential(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
     }
     const members = this.#members;
     members[0] = this.#centres[0];
@@ -151,7 +151,7 @@ export class Horizon {
   /** Of the forecast just made, less the uplift, `spread` times as wide; p within (0, 1). */
   quantile(target: Target, p: number, spread: number): number {
     const said = this.#centres[target] + spread * this.#scales[target] * this.#residuals[target].quantile(p);
-    return Math.min(said, this.#ceiling - CEILING.perFold * ln(1 - p));
+    return Math.min(said, this.#ceiling - CEILING.perFold * logarithm(1 - p));
   }
 
   /** Keeps the forecast just made, where it is time for one to learn from. */
@@ -191,7 +191,7 @@ export class Horizon {
       // After a gap there is no label.
       if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
       this.#learn(at, level);
-      this.#judge(at, expm1(level + uplift), uplift);
+      this.#judge(at, exponentialLessOne(level + uplift), uplift);
       isNew = true;
     }
     if (!isNew) return;
@@ -217,12 +217,12 @@ export class Horizon {
       weight: REGRESSION.kappa / (scale * scale),
       targets: [own + clip(level - own, scale) - origin, top + clip(topError, topScale) - origin],
     });
-    const size = ln(Math.abs(error) + SCALE.least);
+    const size = logarithm(Math.abs(error) + SCALE.least);
     this.#scaleRegression.observe({
       features: this.#waitingScaleFeatures,
       at: at * SCALE_FEATURE_COUNT,
       weight: 1,
-      targets: [size, ln(Math.abs(topError) + SCALE.least)],
+      targets: [size, logarithm(Math.abs(topError) + SCALE.least)],
     });
     this.#residuals[0].observe(error / scale);
     this.#residuals[1].observe(topError / topScale);
@@ -237,16 +237,16 @@ export class Horizon {
 
   #judge(at: number, value: number, uplift: number): void {
     for (let index = 0; index < POOL_COUNT; index += 1)
-      this.#pool.observe(index, Math.abs(value - expm1(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
+      this.#pool.observe(index, Math.abs(value - exponentialLessOne(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     this.judge.observe({
       value,
-      own: expm1(said[SAID.own]!),
-      said: expm1(said[SAID.median]!),
-      lower: Math.max(0, expm1(said[SAID.lower]!)),
-      upper: expm1(said[SAID.upper]!),
-      persistence: expm1(said[SAID.persistence]!),
-      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : expm1(said[SAID.seasonal]!),
+      own: exponentialLessOne(said[SAID.own]!),
+      said: exponentialLessOne(said[SAID.median]!),
+      lower: Math.max(0, exponentialLessOne(said[SAID.lower]!)),
+      upper: exponentialLessOne(said[SAID.upper]!),
+      persistence: exponentialLessOne(said[SAID.persistence]!),
+      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : exponentialLessOne(said[SAID.seasonal]!),
     });
   }
 }

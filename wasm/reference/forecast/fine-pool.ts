@@ -1,6 +1,6 @@
 // The point forecast: the regression's, beside the simplest ones, each weighed by what it cost of late. Where the regression
 // is right it costs nothing; where the regime changes faster than it learns, the simplest are better, and this is how it yields.
-import { exp } from "./elementary.ts";
+import { exponential } from "./elementary.ts";
 import { POOL } from "./fine-settings.ts";
 
 export const POOL_COUNT = POOL.shares.length;
@@ -20,7 +20,7 @@ export class Pool {
     let [weights, sum] = [0, 0];
     for (let index = 0; index < POOL_COUNT; index += 1) {
       const excess = best > 0 ? this.#losses[index]! / best - 1 : 0;
-      const weight = POOL.shares[index]! * exp(-POOL.eta * excess);
+      const weight = POOL.shares[index]! * exponential(-POOL.eta * excess);
       weights += weight;
       sum += weight * members[index]!;
     }
