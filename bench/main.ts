@@ -6,6 +6,7 @@ import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import type { BenchOptions } from "./bench.ts";
 import { forecast } from "./forecast/forecast.ts";
+import { traceRows } from "./forecast/trace-rows.ts";
 import { variants } from "./forecast/variants.ts";
 import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
@@ -20,6 +21,7 @@ interface Bench {
 const BENCHES: Readonly<Record<string, Bench>> = {
   kernels: { run: ({ onProgress }) => kernels(onProgress) },
   forecast: { run: ({ onProgress }) => forecast(onProgress) },
+  "forecast-traces": { run: ({ onProgress }) => traceRows(onProgress) },
   "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
   gateway: { run: gateway, roundsDefault: 7 },
 };

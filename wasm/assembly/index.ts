@@ -53,3 +53,7 @@ export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetF
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
 export { seasonalBest, seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
+export { fineBytes, fineHorizon, fineInit, fineObserve, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
+export { fineSetOutlook } from "./forecast/fine/origin";
+export { fineSetEvents, fineSetLocalTime } from "./forecast/fine/calendar";
+export { fineRead, fineWrite } from "./forecast/fine/fine-blob";
