@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   socket: async () => (await import("./commands/socket.ts")).socketCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
   load: async () => (await import("./commands/load.ts")).loadCommand,
+  simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
 };
 
 const HELP_FLAGS = ["--help", "-h", "help"];
