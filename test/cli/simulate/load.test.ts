@@ -21,7 +21,13 @@ it("is the same for the same seed, and another for another", () => {
 });
 
 it("adds the noise of occupancy: variance as the mean, in slots, forgotten within 30 seconds", () => {
-  const load = loadOf(series(60_000, Array.from({ length: 3_000 }, () => 400)), { kind: "noise", shardLoad: 20, seed: 5 });
+  const load = loadOf(
+    series(
+      60_000,
+      Array.from({ length: 3_000 }, () => 400),
+    ),
+    { kind: "noise", shardLoad: 20, seed: 5 },
+  );
   const slots = Array.from(load, (value) => value * 50);
   const average = mean(slots);
   const deviations = slots.map((value) => value - average);
