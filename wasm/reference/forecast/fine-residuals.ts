@@ -1,0 +1,64 @@
+// How residuals in units of their expected scale are distributed: a histogram on a logarithmic grid, forgetting.
+import { exp, ln, ln1p } from "./elementary.ts";
+import { RESIDUALS } from "./fine-settings.ts";
+
+const { sideCount: SIDE, unit: UNIT, ratio: RATIO, tailRatio: TAIL } = RESIDUALS;
+/** A new residual weighs more and more instead of all the others less; above this all are scaled down. */
+const WEIGHT_MAX = 1e9;
+
+export class Residuals {
+  readonly #counts = new Float32Array(2 * SIDE);
+  readonly #growth: number;
+  #weight = 1;
+
+  /** `keep`: what is kept of the old counts at every new one. */
+  constructor(keep: number) {
+    this.#growth = 1 / keep;
+    for (let side = 0; side < SIDE; side += 1) {
+      const beyond = side === SIDE - 1 ? 0 : exp(-edge(side + 1) / RESIDUALS.priorSize);
+      const count = (RESIDUALS.priorCount / 2) * (exp(-edge(side) / RESIDUALS.priorSize) - beyond);
+      this.#counts[SIDE + side] = count;
+      this.#counts[SIDE - 1 - side] = count;
+    }
+  }
+
+  observe(z: number): void {
+    this.#weight *= this.#growth;
+    if (this.#weight > WEIGHT_MAX) {
+      for (let bin = 0; bin < 2 * SIDE; bin += 1) this.#counts[bin] = this.#counts[bin]! / this.#weight;
+      this.#weight = 1;
+    }
+    const side = Math.min(SIDE - 1, Math.floor(ln1p(Math.abs(z) / UNIT) / RATIO));
+    const bin = z >= 0 ? SIDE + side : SIDE - 1 - side;
+    this.#counts[bin] = this.#counts[bin]! + this.#weight;
+  }
+
+  /** `p` within (0, 1). */
+  quantile(p: number): number {
+    const share = Math.min(p, 1 - p);
+    if (share >= TAIL) return this.#within(p);
+    const [inner, outer] = p < 0.5 ? [4 * TAIL, TAIL] : [1 - 4 * TAIL, 1 - TAIL];
+    const from = this.#within(outer);
+    return from + ((from - this.#within(inner)) / ln(4)) * ln(TAIL / share);
+  }
+
+  #within(p: number): number {
+    let total = 0;
+    for (let bin = 0; bin < 2 * SIDE; bin += 1) total += this.#counts[bin]!;
+    let left = p * total;
+    for (let bin = 0; bin < 2 * SIDE; bin += 1) {
+      const count = this.#counts[bin]!;
+      if (left <= count && count > 0) {
+        const from = bin < SIDE ? -edge(SIDE - bin) : edge(bin - SIDE);
+        const to = bin < SIDE ? -edge(SIDE - 1 - bin) : edge(bin - SIDE + 1);
+        return from + (left / count) * (to - from);
+      }
+      left -= count;
+    }
+    return edge(SIDE);
+  }
+}
+
+function edge(side: number): number {
+  return UNIT * (exp(RATIO * side) - 1);
+}
