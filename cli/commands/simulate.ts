@@ -5,10 +5,12 @@ import { parseTimestampMs } from "../load/trace-point.ts";
 import { badValue, readChoice, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_OK } from "../output.ts";
 import type { Window } from "../simulate/account.ts";
+import { fineForecaster } from "../simulate/forecaster.ts";
 import { loadOf } from "../simulate/load.ts";
 import { readPolicies, withSweep } from "../simulate/policies.ts";
 import { percentile, readSeries, sliceSeries, type Series } from "../simulate/series.ts";
 import { simulationRunner, type PolicyScore } from "../simulate/simulate.ts";
+import { SIMULATED_POLICY, TidegateScaler } from "../simulate/tidegate-scaler.ts";
 import { TICK_MS } from "../simulate/tick.ts";
 import { formatTable } from "../table.ts";
 
@@ -31,7 +33,7 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     delay: { type: "string", default: "60s", placeholder: "DURATION", description: "A shard's start-up time." },
     policy: {
       type: "string",
-      default: "hpa:0.7,kpa:0.7,aws,static,oracle",
+      default: "tidegate,hpa:0.7,kpa:0.7,aws,static,oracle",
       placeholder: "LIST",
       description: "Who decides, each in a run of its own.",
     },
@@ -58,22 +60,22 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     const shortfall = readShare(values.shortfall);
     const kind = readChoice(values.load, { option: "--load", choices: ["noise", "lin"] });
     const seed = readInteger(values.seed, { option: "--seed", min: 0, max: SEED_MAX });
-    const asked = readPolicies(values.policy);
-    const policies = values.sweep ? withSweep(asked) : asked;
+    const named = readPolicies(values.policy);
+    const policies = values.sweep ? withSweep(named) : named;
     const series = await readSeries(values.trace);
     const span = readSpan(series, values);
     const shardLoad = readShardLoad(values["shard-load"], sliceSeries(series, { fromMs: -Infinity, toMs: span.fromMs }));
     const load = loadOf(series, { kind, shardLoad, seed });
+    const startMs = series.atMs[0] ?? 0;
+    const policy = { ...SIMULATED_POLICY, shortfallRatio: shortfall };
     const run = simulationRunner({
       load,
       delayMs,
       window: span.window,
-      tidegate: () => {
-        throw new CliError("Cannot simulate tidegate: its planner is not there yet, expected one of the other policies");
-      },
+      tidegate: () => new TidegateScaler(load, { startMs, policy, forecaster: fineForecaster(delayMs) }),
     });
     const scores: PolicyScore[] = [];
-    for (const policy of policies) scores.push(run(policy));
+    for (const asked of policies) scores.push(run(asked));
     output.result({
       json: { trace: basename(values.trace), delayMs, shortfall, policies: scores },
       text: formatScores(scores),

@@ -55,11 +55,15 @@ export function formatPolicy({ name, setting }: Policy): string {
   return setting === undefined ? name : `${name}:${setting}`;
 }
 
-/** HPA and KPA at every target that hindsight may choose from, beside what was asked for. */
+/** HPA and KPA at every target that hindsight may choose from. */
+export function sweptPolicies(): Policy[] {
+  return (["hpa", "kpa"] as const).flatMap((name) => SWEPT_TARGETS.map((setting): Policy => ({ name, setting })));
+}
+
+/** The same beside what was asked for. */
 export function withSweep(policies: readonly Policy[]): Policy[] {
-  const swept = (["hpa", "kpa"] as const).flatMap((name) => SWEPT_TARGETS.map((setting): Policy => ({ name, setting })));
   const asked = new Set(policies.map(formatPolicy));
-  return [...policies, ...swept.filter((policy) => !asked.has(formatPolicy(policy)))];
+  return [...policies, ...sweptPolicies().filter((policy) => !asked.has(formatPolicy(policy)))];
 }
 
 export interface RivalInput {

@@ -3,6 +3,7 @@ import { plan, type Plan, type PlanPolicy } from "#durable/pool/planner.ts";
 import type { DemandForecast } from "#durable/pool/plan/demand-forecast.ts";
 import { newPlannerState } from "#durable/pool/plan/planner-state.ts";
 import { PLAN_STEP_MS, START_TIME } from "#durable/pool/plan/settings.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import type { Scaler } from "./account.ts";
 import type { Fleet } from "./fleet.ts";
 import { SHARD_SLOTS } from "./load.ts";
@@ -20,6 +21,19 @@ export interface TidegateOptions {
   readonly forecaster: Forecaster;
   readonly onPlan?: (plan: Plan, tick: number) => void;
 }
+
+/** No bound but demand's own; a service's startMsPrior of 30 s is wrong on purpose. */
+export const SIMULATED_POLICY: Omit<PlanPolicy, "shortfallRatio"> = {
+  drainPrice: 0,
+  startMsPrior: 30 * SECOND_MS,
+  shardSlots: SHARD_SLOTS,
+  countMin: 1,
+  countMax: 100_000,
+  stepMax: 100_000,
+  warmCount: 0,
+  costPerHourMax: Infinity,
+  pricePerHour: 0,
+};
 
 const PLAN_TICKS = ticksOf(PLAN_STEP_MS);
 
