@@ -1,17 +1,21 @@
+import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { DAY_MS, HOUR_MS, SECOND_MS } from "#shared/units.ts";
 import { defineCommand } from "../command.ts";
 import { parseTimestampMs } from "../load/trace-point.ts";
-import { badValue, readChoice, readDurationMs, readInteger, readNumber } from "../option-values.ts";
+import { badValue, formatDuration, readChoice, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_OK } from "../output.ts";
 import type { Window } from "../simulate/account.ts";
 import { fineForecaster } from "../simulate/forecaster.ts";
 import { loadOf } from "../simulate/load.ts";
+import { plotPage } from "../simulate/plot.ts";
 import { readPolicies, withSweep } from "../simulate/policies.ts";
 import { percentile, readSeries, sliceSeries, type Series } from "../simulate/series.ts";
 import { simulationRunner, type PolicyScore } from "../simulate/simulate.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "../simulate/tidegate-scaler.ts";
 import { TICK_MS } from "../simulate/tick.ts";
+import { loadTimeline, TimelineRecorder, type Timeline } from "../simulate/timeline.ts";
+import { isSystemError } from "../system-error.ts";
 import { formatTable } from "../table.ts";
 
 const DELAY_MS_MAX = 6 * HOUR_MS;
@@ -54,6 +58,7 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     },
     sweep: { type: "boolean", description: "Also run HPA and KPA at every target from .50 to .98." },
     seed: { type: "string", default: "1", placeholder: "INTEGER", description: "The same seed gives the same load." },
+    plot: { type: "string", placeholder: "FILE", description: "Also write a page with the frontier and the shards over time." },
   },
   async run({ values, output }) {
     const delayMs = readDurationMs(values.delay, { option: "--delay", min: 0, max: DELAY_MS_MAX });
@@ -75,14 +80,37 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
       tidegate: () => new TidegateScaler(load, { startMs, policy, forecaster: fineForecaster(delayMs) }),
     });
     const scores: PolicyScore[] = [];
-    for (const asked of policies) scores.push(run(asked));
+    const timelines: Timeline[] = [];
+    for (const policy of policies) {
+      // Swept rivals are points of the frontier; over time only what was asked for is drawn.
+      const recorder = values.plot !== undefined && named.includes(policy) ? new TimelineRecorder(span.window) : null;
+      const score = recorder === null ? run(policy) : run(policy, (tick, fleet) => recorder.note(tick, fleet));
+      scores.push(score);
+      if (recorder !== null) timelines.push(recorder.timeline(score.name));
+    }
+    const trace = basename(values.trace);
+    if (values.plot !== undefined) {
+      const times = { fromMs: startMs + span.window.fromTick * TICK_MS, toMs: startMs + span.window.toTick * TICK_MS };
+      const subtitle = `Start-up ${formatDuration(delayMs)}, accepted shortfall ${Number((shortfall * 100).toPrecision(4))} % (dashed), one shard carries ${Number(shardLoad.toPrecision(4))}, load ${kind}, seed ${seed}.`;
+      const plot = { title: trace, subtitle, shortfall, scores, load: loadTimeline(load, span.window), timelines, ...times };
+      await writePage(values.plot, plotPage(plot));
+    }
     output.result({
-      json: { trace: basename(values.trace), delayMs, shortfall, policies: scores },
+      json: { trace, delayMs, shortfall, policies: scores },
       text: formatScores(scores),
     });
     return EXIT_OK;
   },
 });
+
+async function writePage(file: string, page: string): Promise<void> {
+  try {
+    await writeFile(file, page);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new CliError(`Cannot write ${file}: ${error.code}, expected a file that can be written`, { cause: error });
+  }
+}
 
 /** "0.1%" or "0.001". */
 function readShare(text: string): number {
