@@ -5,12 +5,20 @@ import { parseArgs } from "node:util";
 import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { forecast } from "./forecast/forecast.ts";
+import { traceRows } from "./forecast/trace-rows.ts";
+import { variants } from "./forecast/variants.ts";
 import { kernels } from "./kernels/kernels.ts";
 import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 /** Each prints its progress on stderr while it runs. */
-const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels, forecast, provisioning };
+const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = {
+  kernels,
+  forecast,
+  "forecast-traces": traceRows,
+  "forecast-variants": variants,
+  provisioning,
+};
 
 process.exitCode = await main(process.argv.slice(2));
 

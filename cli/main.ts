@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
   load: async () => (await import("./commands/load.ts")).loadCommand,
   simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
+  forecast: async () => (await import("./commands/forecast.ts")).forecastCommand,
 };
 
 const HELP_FLAGS = ["--help", "-h", "help"];

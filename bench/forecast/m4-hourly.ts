@@ -14,6 +14,11 @@ export async function readM4Hourly(): Promise<number[][] | null> {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
     throw error;
   }
+  return parseM4Hourly(text);
+}
+
+/** A header, then a row for each series: its name, its values, and empty cells to the end. */
+export function parseM4Hourly(text: string): number[][] {
   return text.trim().split("\n").slice(1).map(parseRow);
 }
 

@@ -1,6 +1,8 @@
 // A kernel writes only between the base it was given and the size that its memory picture states.
 import { expect, it } from "vitest";
 import { AimdLimit, GradientLimit, VegasLimit } from "#wasm/binding/adaptive-limit.ts";
+import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { seasonalModel } from "#shared/forecast/seasonal-model.ts";
 import { CountMin } from "#wasm/binding/count-min.ts";
 import { HyperLogLog } from "#wasm/binding/hyper-log-log.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
@@ -77,6 +79,26 @@ const STRUCTURES = [
       return (random: SeededRandom) => {
         bucket.take({ cost: 1 + random.below(10), nowMs: random.next() * 2 ** 43 });
         bucket.giveBack(1 + random.below(10));
+      };
+    },
+  },
+  {
+    name: "seasonal forecaster",
+    make(instance: Kernels) {
+      const forecaster = new SeasonalForecaster(instance, seasonalModel({ day: 6, week: 30 }));
+      return (random: SeededRandom) => {
+        forecaster.observe(random.below(9) === 0 ? NaN : 2 ** (60 * random.next() - 20));
+        forecaster.forecast(1 + random.below(168));
+        if (random.below(20) > 0) return;
+        const blob = forecaster.toBytes();
+        // Of a state that was damaged and signed again, nothing is promised but that it stays where it is.
+        for (let at = 24; at < blob.length - 8; at += 1 + random.below(400)) blob[at] = random.below(256);
+        const words = new DataView(blob.buffer);
+        const bytes = instance.writeBytes(blob.subarray(0, -8));
+        words.setBigInt64(blob.length - 8, instance.exports.xxh64(instance.keyOffset, bytes, 0n), true);
+        if (!forecaster.restore(blob).ok) throw new Error("a signed blob was refused");
+        for (let hour = 0; hour < 30; hour += 1) forecaster.observe(hour);
+        if (random.below(2) === 0) forecaster.clear();
       };
     },
   },

@@ -125,4 +125,15 @@ export interface FairQueueExports {
 
 type ScheduleExports = RendezvousExports & MaglevExports & BalanceExports & FairQueueExports;
 
-export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports {}
+/** Refusals of a blob are numbers above 0 (wasm/assembly/forecast/seasonal-blob.ts). */
+interface SeasonalExports {
+  seasonalBytes(table: Offset): number;
+  seasonalScratchBytes(): number;
+  seasonalInit(table: Offset, state: Offset): void;
+  seasonalObserve(table: Offset, state: Offset, scratch: Offset, value: number): void;
+  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, width: number]): void;
+  seasonalWrite(table: Offset, state: Offset, into: Offset, settings: bigint): number;
+  seasonalRead(...call: [table: Offset, state: Offset, from: Offset, bytes: number, settings: bigint]): number;
+}
+
+export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports, SeasonalExports {}

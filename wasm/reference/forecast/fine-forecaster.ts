@@ -1,6 +1,6 @@
 // Demand minutes ahead, online, on a grid of bins of one step: a regression per horizon, what lies between interpolated.
 // Mathematics and figures: docs/design/forecasting-online.md.
-import { exp, expm1, ln, ln1p } from "./elementary.ts";
+import { exponential, exponentialLessOne, logarithm, logOnePlus } from "./elementary.ts";
 import { Calendar, type LocalTime, type Uplift } from "./fine-calendar.ts";
 import { Horizon, type Origin } from "./fine-horizon.ts";
 import type { Verdict } from "./fine-judge.ts";
@@ -149,18 +149,18 @@ export class FineForecasterReference {
 
   // The open bin's, less the uplift.
   #levelNow(): number {
-    return Math.max(0, ln1p(this.#sum / this.#count) - this.calendar.upliftAt(this.#middleMs(this.#bin)));
+    return Math.max(0, logOnePlus(this.#sum / this.#count) - this.calendar.upliftAt(this.#middleMs(this.#bin)));
   }
 
   // The running means with the open bin in them, from those at the last closed one; the same again where nothing is new.
   #advance(level: number): void {
     const elapsed = this.#bin - this.#closedBin;
-    const root = exp(level / 2);
+    const root = exponential(level / 2);
     for (let index = 0; index < LEVELS.length; index += 1) {
       const before = this.#roots[index]!;
-      const rate = Number.isNaN(elapsed) ? 1 : 1 - exp(-elapsed / LEVELS[index]!);
+      const rate = Number.isNaN(elapsed) ? 1 : 1 - exponential(-elapsed / LEVELS[index]!);
       this.#rootsNow[index] = before + rate * (root - before);
-      this.#levelsNow[index] = 2 * ln(Math.max(1, this.#rootsNow[index]!));
+      this.#levelsNow[index] = 2 * logarithm(Math.max(1, this.#rootsNow[index]!));
     }
   }
 
@@ -201,7 +201,7 @@ export class FineForecasterReference {
       highest: this.#highest,
       seasonal: dayBefore,
       timeOfDayMs: localThereMs - DAY_MS * Math.floor(localThereMs / DAY_MS),
-      restlessness: ln(Math.abs(levels[0]! - levels[2]!) + SCALE.least),
+      restlessness: logarithm(Math.abs(levels[0]! - levels[2]!) + SCALE.least),
       upliftHere: this.calendar.upliftAt(hereMs),
       uplift: this.calendar.upliftAt(thereMs),
     };
@@ -259,7 +259,7 @@ export class FineForecasterReference {
     if (steps > there.steps) said += this.#changeBetween(there.steps, steps);
     if (next > 0 && steps < there.steps) {
       const here = horizons[next - 1]!;
-      const share = ln(steps / here.steps) / ln(there.steps / here.steps);
+      const share = logarithm(steps / here.steps) / logarithm(there.steps / here.steps);
       const before = this.#say(next - 1, { target, p: held, spread: 1 });
       said = before + share * (said - before);
     }
@@ -288,6 +288,6 @@ export class FineForecasterReference {
     const hereMs = this.#middleMs(this.#bin);
     const thereMs = hereMs + steps * this.#stepMs;
     const uplift = target === 0 ? this.calendar.upliftAt(thereMs) : this.calendar.upliftMostWithin(hereMs, thereMs);
-    return Math.min(VALUE_MAX, Math.max(0, expm1(Math.min(LEVEL_MAX, said + uplift))));
+    return Math.min(VALUE_MAX, Math.max(0, exponentialLessOne(Math.min(LEVEL_MAX, said + uplift))));
   }
 }

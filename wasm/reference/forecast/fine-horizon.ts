@@ -1,8 +1,9 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exp, expm1, ln } from "./elementary.ts";
+import { exponential, exponentialLessOne, logarithm } from "./elementary.ts";
 import { Judge } from "./fine-judge.ts";
 import { LeastSquares, type Target } from "./fine-least-squares.ts";
+import { Pool, POOL_COUNT } from "./fine-pool.ts";
 import { Residuals } from "./fine-residuals.ts";
 import {
   CEILING,
@@ -10,6 +11,7 @@ import {
   FEATURE_COUNT,
   JUDGE,
   LATE_LABEL_RATIO,
+  POOL,
   REGRESSION,
   RESIDUALS,
   SCALE,
@@ -65,15 +67,18 @@ export class Horizon {
   /** After `forecast`, of the two targets. */
   readonly #centres: [number, number] = [0, 0];
   readonly #scales: [number, number] = [1, 1];
-  #own = 0;
+  /** What each of the pool says: the regression, persistence, the two shortest running means. */
+  readonly #members = new Float32Array(POOL_COUNT);
+  readonly #pool: Pool;
+  #mixed = 0;
   #ceiling = 0;
   readonly #scaleFeatures = new Float32Array(SCALE_FEATURE_COUNT);
   readonly #regression: LeastSquares;
   readonly #scaleRegression: LeastSquares;
   readonly #residuals: readonly [Residuals, Residuals];
   readonly #slots = new Float32Array(SCALE.slotCount);
-  #short = ln(SCALE.initial);
-  #long = ln(SCALE.initial);
+  #short = logarithm(SCALE.initial);
+  #long = logarithm(SCALE.initial);
   readonly #shortRate: number;
   readonly #longRate: number;
   #updates = 0;
@@ -84,13 +89,14 @@ export class Horizon {
   readonly #origins: Float64Array;
   readonly #waitingFeatures: Float32Array;
   readonly #waitingScaleFeatures: Float32Array;
+  readonly #waitingMembers: Float32Array;
   readonly #said: Float32Array;
 
   constructor(steps: number, stepMs: number) {
     this.steps = steps;
     this.every = clockOf(steps);
     const updateMs = this.every * stepMs;
-    const keepOf = (memoryMs: number, updatesMin: number): number => exp(-1 / Math.max(memoryMs / updateMs, updatesMin));
+    const keepOf = (memoryMs: number, updatesMin: number): number => exponential(-1 / Math.max(memoryMs / updateMs, updatesMin));
     this.#regression = new LeastSquares({
       means: Array.from({ length: FEATURE_COUNT }, () => 0),
       precision: 1 / REGRESSION.priorDeviation ** 2,
@@ -105,11 +111,13 @@ export class Horizon {
     this.#residuals = [new Residuals(keep), new Residuals(keep)];
     this.#shortRate = 1 - keepOf(SCALE.shortMs, SCALE.shortUpdatesMin);
     this.#longRate = 1 - keepOf(SCALE.longMs, SCALE.longUpdatesMin);
+    this.#pool = new Pool(keepOf(POOL.memoryMs, POOL.memoryUpdatesMin));
     this.judge = new Judge(keepOf(JUDGE.memoryMs, JUDGE.memoryUpdatesMin));
     this.#waitingCount = Math.min(WAITING_COUNT_MAX, steps);
     this.#origins = new Float64Array(this.#waitingCount).fill(Number.NaN);
     this.#waitingFeatures = new Float32Array(this.#waitingCount * FEATURE_COUNT);
     this.#waitingScaleFeatures = new Float32Array(this.#waitingCount * SCALE_FEATURE_COUNT);
+    this.#waitingMembers = new Float32Array(this.#waitingCount * POOL_COUNT);
     this.#said = new Float32Array(this.#waitingCount * SAID_COUNT);
   }
 
@@ -126,19 +134,24 @@ export class Horizon {
       const said = origin.level + this.#regression.predict(target, this.features);
       const slack = REGRESSION.rangeSlack;
       this.#centres[target] = Math.max(0, Math.min(origin.most + slack, Math.max(origin.least - slack, said)));
-      const bound = ln(SCALE.boundRatio);
+      const bound = logarithm(SCALE.boundRatio);
       const size = this.#scaleRegression.predict(target, x);
-      this.#scales[target] = exp(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
+      this.#scales[target] = exponential(Math.min(this.#long + bound, Math.max(this.#long - bound, size)));
     }
-    this.#own = this.#centres[0];
-    if (this.judge.yields) this.#centres[0] = origin.level;
+    const members = this.#members;
+    members[0] = this.#centres[0];
+    members[1] = origin.level;
+    members[2] = origin.level + this.features[1]!;
+    members[3] = origin.level + this.features[2]!;
+    this.#mixed = this.#pool.mix(members);
+    this.#centres[0] = this.judge.yields ? origin.level : this.#mixed;
     this.#ceiling = Math.max(origin.highest, this.#centres[0], this.#centres[1]);
   }
 
   /** Of the forecast just made, less the uplift, `spread` times as wide; p within (0, 1). */
   quantile(target: Target, p: number, spread: number): number {
     const said = this.#centres[target] + spread * this.#scales[target] * this.#residuals[target].quantile(p);
-    return Math.min(said, this.#ceiling - CEILING.perFold * ln(1 - p));
+    return Math.min(said, this.#ceiling - CEILING.perFold * logarithm(1 - p));
   }
 
   /** Keeps the forecast just made, where it is time for one to learn from. */
@@ -151,14 +164,14 @@ export class Horizon {
     this.#waitingFeatures.set(this.features, at * FEATURE_COUNT);
     this.#waitingScaleFeatures.set(this.#scaleFeatures, at * SCALE_FEATURE_COUNT);
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
+    this.#waitingMembers.set(this.#members, at * POOL_COUNT);
     said[SAID.level] = origin.level;
     [said[SAID.centre], said[SAID.top]] = this.#centres;
     [said[SAID.scale], said[SAID.topScale]] = this.#scales;
     said[SAID.highest] = 0;
     said[SAID.slot] = slotOf(origin.timeOfDayMs);
-    const median = this.quantile(0, 0.5, 1);
-    said[SAID.median] = median + origin.uplift;
-    said[SAID.own] = this.judge.yields ? this.#own + origin.uplift : said[SAID.median]!;
+    said[SAID.median] = this.quantile(0, 0.5, 1) + origin.uplift;
+    said[SAID.own] = this.judge.yields ? this.#mixed + origin.uplift : said[SAID.median]!;
     said[SAID.lower] = this.quantile(0, 0.025, 1) + origin.uplift;
     said[SAID.upper] = this.quantile(0, 0.975, 1) + origin.uplift;
     said[SAID.persistence] = origin.level + origin.upliftHere;
@@ -178,7 +191,7 @@ export class Horizon {
       // After a gap there is no label.
       if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
       this.#learn(at, level);
-      this.#judge(at, expm1(level + uplift));
+      this.#judge(at, exponentialLessOne(level + uplift), uplift);
       isNew = true;
     }
     if (!isNew) return;
@@ -195,20 +208,21 @@ export class Horizon {
   #learn(at: number, level: number): void {
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     const [origin, centre, scale] = [said[SAID.level]!, said[SAID.centre]!, said[SAID.scale]!];
+    const own = this.#waitingMembers[at * POOL_COUNT]!;
     const [top, topScale, highest] = [said[SAID.top]!, said[SAID.topScale]!, said[SAID.highest]!];
     const [error, topError] = [level - centre, highest - top];
     this.#regression.observe({
       features: this.#waitingFeatures,
       at: at * FEATURE_COUNT,
       weight: REGRESSION.kappa / (scale * scale),
-      targets: [centre + clip(error, scale) - origin, top + clip(topError, topScale) - origin],
+      targets: [own + clip(level - own, scale) - origin, top + clip(topError, topScale) - origin],
     });
-    const size = ln(Math.abs(error) + SCALE.least);
+    const size = logarithm(Math.abs(error) + SCALE.least);
     this.#scaleRegression.observe({
       features: this.#waitingScaleFeatures,
       at: at * SCALE_FEATURE_COUNT,
       weight: 1,
-      targets: [size, ln(Math.abs(topError) + SCALE.least)],
+      targets: [size, logarithm(Math.abs(topError) + SCALE.least)],
     });
     this.#residuals[0].observe(error / scale);
     this.#residuals[1].observe(topError / topScale);
@@ -221,16 +235,18 @@ export class Horizon {
     this.#slots[slot] = before === 0 ? size : before + SCALE.slotRate * (size - before);
   }
 
-  #judge(at: number, value: number): void {
+  #judge(at: number, value: number, uplift: number): void {
+    for (let index = 0; index < POOL_COUNT; index += 1)
+      this.#pool.observe(index, Math.abs(value - exponentialLessOne(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     this.judge.observe({
       value,
-      own: expm1(said[SAID.own]!),
-      said: expm1(said[SAID.median]!),
-      lower: Math.max(0, expm1(said[SAID.lower]!)),
-      upper: expm1(said[SAID.upper]!),
-      persistence: expm1(said[SAID.persistence]!),
-      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : expm1(said[SAID.seasonal]!),
+      own: exponentialLessOne(said[SAID.own]!),
+      said: exponentialLessOne(said[SAID.median]!),
+      lower: Math.max(0, exponentialLessOne(said[SAID.lower]!)),
+      upper: exponentialLessOne(said[SAID.upper]!),
+      persistence: exponentialLessOne(said[SAID.persistence]!),
+      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : exponentialLessOne(said[SAID.seasonal]!),
     });
   }
 }

@@ -1,7 +1,6 @@
 // Weighted least squares with forgetting, under a Gaussian prior, for two targets of the same features: normal equations in
 // single precision, solved in double. Without news the moments fade and the coefficients return to the prior: nothing winds
 // up, and A + prior is positive definite whatever comes.
-import { factor, solveFactored } from "./cholesky.ts";
 
 export type Target = 0 | 1;
 
@@ -22,7 +21,7 @@ export class LeastSquares {
   readonly #moments: Float32Array;
   readonly #cross: readonly [Float32Array, Float32Array];
   readonly #coefficients: readonly [Float32Array, Float32Array];
-  readonly #matrix: Float64Array;
+  readonly #root: Float64Array;
   readonly #vector: Float64Array;
 
   constructor({ means, precision, keep }: { means: readonly number[]; precision: number; keep: number }) {
@@ -34,7 +33,7 @@ export class LeastSquares {
     this.#moments = new Float32Array((order * (order + 1)) / 2);
     this.#cross = [new Float32Array(order), new Float32Array(order)];
     this.#coefficients = [Float32Array.from(means), Float32Array.from(means)];
-    this.#matrix = new Float64Array(order * order);
+    this.#root = new Float64Array(this.#moments.length);
     this.#vector = new Float64Array(order);
   }
 
@@ -54,20 +53,44 @@ export class LeastSquares {
   }
 
   solve(): void {
-    const order = this.#order;
-    let cell = 0;
-    for (let row = 0; row < order; row += 1) {
-      for (let column = 0; column <= row; column += 1) {
-        this.#matrix[row * order + column] = this.#moments[cell]!;
-        cell += 1;
-      }
-      this.#matrix[row * order + row] = this.#matrix[row * order + row]! + this.#precision;
-    }
-    if (!factor(this.#matrix, order)) return;
+    if (!this.#factor()) return;
     for (const target of [0, 1] as const) {
-      for (let row = 0; row < order; row += 1) this.#vector[row] = this.#cross[target][row]! + this.#precision * this.#means[row]!;
-      solveFactored(this.#matrix, order, this.#vector);
+      this.#substitute(target);
       this.#coefficients[target].set(this.#vector);
+    }
+  }
+
+  // Moments + prior = L Lᵀ, row by row. False where it is not positive definite, which rounding alone can do.
+  #factor(): boolean {
+    const m = this.#root;
+    for (let row = 0; row < this.#order; row += 1) {
+      const at = rowOf(row);
+      for (let column = 0; column <= row; column += 1) {
+        const above = rowOf(column);
+        let sum = this.#moments[at + column]!;
+        if (column === row) sum += this.#precision;
+        for (let k = 0; k < column; k += 1) sum -= m[at + k]! * m[above + k]!;
+        if (column < row) m[at + column] = sum / m[above + column]!;
+        else if (sum > 0 && sum < Infinity) m[at + row] = Math.sqrt(sum);
+        else return false;
+      }
+    }
+    return true;
+  }
+
+  // L Lᵀ x = cross + precision × means.
+  #substitute(target: Target): void {
+    const [m, x, order] = [this.#root, this.#vector, this.#order];
+    for (let row = 0; row < order; row += 1) {
+      const at = rowOf(row);
+      let sum = this.#cross[target][row]! + this.#precision * this.#means[row]!;
+      for (let k = 0; k < row; k += 1) sum -= m[at + k]! * x[k]!;
+      x[row] = sum / m[at + row]!;
+    }
+    for (let row = order - 1; row >= 0; row -= 1) {
+      let sum = x[row]!;
+      for (let k = row + 1; k < order; k += 1) sum -= m[rowOf(k) + row]! * x[k]!;
+      x[row] = sum / m[rowOf(row) + row]!;
     }
   }
 
@@ -77,4 +100,9 @@ export class LeastSquares {
     for (let index = 0; index < this.#order; index += 1) sum += coefficients[index]! * features[index]!;
     return sum;
   }
+}
+
+// Where a row of a packed lower triangle begins.
+function rowOf(row: number): number {
+  return (row * (row + 1)) / 2;
 }

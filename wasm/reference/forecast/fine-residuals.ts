@@ -1,5 +1,5 @@
 // How residuals in units of their expected scale are distributed: a histogram on a logarithmic grid, forgetting.
-import { exp, ln, ln1p } from "./elementary.ts";
+import { exponential, logarithm, logOnePlus } from "./elementary.ts";
 import { RESIDUALS } from "./fine-settings.ts";
 
 const { sideCount: SIDE, unit: UNIT, ratio: RATIO, tailRatio: TAIL } = RESIDUALS;
@@ -19,8 +19,8 @@ export class Residuals {
   constructor(keep: number) {
     this.#growth = 1 / keep;
     for (let side = 0; side < SIDE; side += 1) {
-      const beyond = side === SIDE - 1 ? 0 : exp(-edge(side + 1) / RESIDUALS.priorSize);
-      const count = (RESIDUALS.priorCount / 2) * (exp(-edge(side) / RESIDUALS.priorSize) - beyond);
+      const beyond = side === SIDE - 1 ? 0 : exponential(-edge(side + 1) / RESIDUALS.priorSize);
+      const count = (RESIDUALS.priorCount / 2) * (exponential(-edge(side) / RESIDUALS.priorSize) - beyond);
       this.#counts[SIDE + side] = count;
       this.#counts[SIDE - 1 - side] = count;
     }
@@ -33,7 +33,7 @@ export class Residuals {
       for (let bin = 0; bin < 2 * SIDE; bin += 1) this.#counts[bin] = this.#counts[bin]! / this.#weight;
       this.#weight = 1;
     }
-    const side = Math.min(SIDE - 1, Math.floor(ln1p(Math.abs(z) / UNIT) / RATIO));
+    const side = Math.min(SIDE - 1, Math.floor(logOnePlus(Math.abs(z) / UNIT) / RATIO));
     const bin = z >= 0 ? SIDE + side : SIDE - 1 - side;
     this.#counts[bin] = this.#counts[bin]! + this.#weight;
   }
@@ -44,7 +44,7 @@ export class Residuals {
     if (share >= TAIL) return this.#within(p);
     const [inner, outer] = p < 0.5 ? [4 * TAIL, TAIL] : [1 - 4 * TAIL, 1 - TAIL];
     const from = this.#within(outer);
-    return from + ((from - this.#within(inner)) / ln(4)) * ln(TAIL / share);
+    return from + ((from - this.#within(inner)) / logarithm(4)) * logarithm(TAIL / share);
   }
 
   #within(p: number): number {
@@ -64,5 +64,5 @@ export class Residuals {
 }
 
 function edge(side: number): number {
-  return UNIT * (exp(RATIO * side) - 1);
+  return UNIT * (exponential(RATIO * side) - 1);
 }

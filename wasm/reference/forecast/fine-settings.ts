@@ -83,13 +83,22 @@ export const RESIDUALS = {
   /** Bin i of a side begins at z = unit (e^(ratio i) − 1). */
   unit: 0.25,
   ratio: 0.16,
-  memoryMs: 7 * DAY_MS,
+  memoryMs: 10 * DAY_MS,
   memoryUpdatesMin: 1_000,
   /** Before any residual: a double exponential of this mean size, as if so many had been seen. */
   priorSize: 1.5,
-  priorCount: 20,
+  priorCount: 8,
   /** Beyond this share the tail is exponential, as fast as between four times this share and it. */
   tailRatio: 0.005,
+} as const;
+
+/** The point forecast is a pool: the regression, persistence, and the two shortest running means. */
+export const POOL = {
+  shares: [4, 1, 1, 1],
+  /** Weight: share × exp(−eta (loss ÷ best − 1)), loss being Σ |error| in the values' unit. */
+  eta: 20,
+  memoryMs: 2 * DAY_MS,
+  memoryUpdatesMin: 100,
 } as const;
 
 /** No quantile is above the highest level of late by more than `perFold` logs for every factor e of rarity. */

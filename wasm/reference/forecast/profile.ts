@@ -1,12 +1,12 @@
 // A value for every hour of a season: a running mean at first, then exponentially weighted.
 export class Profile {
-  readonly values: Float64Array;
+  readonly values: Float32Array;
   readonly #rateMin: number;
-  readonly #saved: Float64Array;
+  readonly #saved: Float32Array;
 
   constructor(hours: number, rateMin: number) {
-    this.values = new Float64Array(hours);
-    this.#saved = new Float64Array(hours);
+    this.values = new Float32Array(hours);
+    this.#saved = new Float32Array(hours);
     this.#rateMin = rateMin;
   }
 

@@ -1,0 +1,75 @@
+// node scripts/learn-forecast-constants.ts --m4 FILE [--holdout HOURS] [--output FILE]: learns the forecaster's constants from
+// M4 Hourly's training series and writes them as a module. The same file and options give the same bytes.
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { encodeConstants } from "#bench/forecast/learn/encode-constants.ts";
+import { learn } from "#bench/forecast/learn/learn.ts";
+import { parseM4Hourly } from "#bench/forecast/m4-hourly.ts";
+import { ROOT } from "./root.ts";
+
+/** The five validation origins lie in what is kept back. */
+const HOLDOUT_HOURS = 240;
+const OUTPUT = "wasm/binding/forecast/learned-constants.ts";
+const LINE_CHARACTERS = 120;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      m4: { type: "string" },
+      holdout: { type: "string", default: `${HOLDOUT_HOURS}` },
+      output: { type: "string", default: join(ROOT, OUTPUT) },
+    },
+  });
+  if (values.m4 === undefined) throw new Error("Cannot learn without data: expected --m4 FILE");
+  const holdoutHours = Number(values.holdout);
+  if (!(Number.isInteger(holdoutHours) && holdoutHours > 0))
+    throw new Error(`Cannot hold out ${values.holdout} hours: expected a whole number from 1`);
+  const text = await readFile(values.m4, "utf8");
+  const series = parseM4Hourly(text);
+  const startedMs = performance.now();
+  const constants = learn({
+    series,
+    holdoutHours,
+    onProgress: (what) => console.error(`${((performance.now() - startedMs) / 1_000).toFixed(0)} s: ${what}`),
+  });
+  const bytes = encodeConstants(constants);
+  const source = {
+    name: basename(values.m4),
+    sha256: createHash("sha256").update(text).digest("hex"),
+    seriesCount: series.length,
+    holdoutHours,
+  };
+  await mkdir(dirname(values.output), { recursive: true });
+  await writeFile(values.output, moduleOf(bytes, source));
+  console.error(`${values.output}: ${bytes.length} bytes`);
+}
+
+interface Source {
+  readonly name: string;
+  readonly sha256: string;
+  readonly seriesCount: number;
+  readonly holdoutHours: number;
+}
+
+function moduleOf(bytes: Uint8Array, { name, sha256, seriesCount, holdoutHours }: Source): string {
+  const lines = Buffer.from(bytes)
+    .toString("base64")
+    .match(new RegExp(`.{1,${LINE_CHARACTERS}}`, "g"));
+  return `// Written by scripts/learn-forecast-constants.ts --m4 ${name} --holdout ${holdoutHours}; not by hand.
+// Learned from ${seriesCount} series of ${name} (M4 Hourly's training part), without the last ${holdoutHours} hours of each.
+// Its SHA-256: ${sha256}
+// Format: wasm/reference/forecast/hourly/constants.ts. ${bytes.length} bytes.
+
+export const LEARNED_CONSTANTS_BASE64 =
+${(lines ?? []).map((line) => `  "${line}"`).join(" +\n")};
+`;
+}
+
+if (import.meta.main) {
+  await main().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}

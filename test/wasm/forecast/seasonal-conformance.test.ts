@@ -1,0 +1,88 @@
+// The kernel repeats the twin's operations: the same bits, where 1e-6 is asked for.
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { seasonalModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
+import { readM4Hourly } from "#bench/forecast/m4-hourly.ts";
+import { exponential, exponentialLessOne, logOnePlus } from "#wasm/reference/forecast/elementary.ts";
+import { seededRandom } from "../seeded-random.ts";
+import { expectSame, expectSound, kernelForecaster, randomWalk, seasonalSeries, twinForecaster } from "./forecasters.ts";
+
+const SEASONS: readonly Seasons[] = [
+  { day: 24, week: 168 },
+  { day: 12, week: 84 },
+  { day: 7, week: 7 },
+  { day: 1, week: 1 },
+  { day: 1, week: 52 },
+  { day: 4, week: 12 },
+  { day: 5, week: 13 },
+];
+
+it.for(SEASONS)("says what its twin says, with seasons of $day and $week", ({ day, week }) => {
+  const random = seededRandom(day * 1_000 + week);
+  for (const values of [seasonalSeries(random, 700), randomWalk(random, 300), seasonalSeries(random, 500).map(Math.floor)]) {
+    const [kernel, twin] = [kernelForecaster(seasonalModel({ day, week })), twinForecaster(seasonalModel({ day, week }))];
+    for (const [hour, value] of values.entries()) {
+      const told = random.below(20) === 0 ? NaN : value;
+      kernel.observe(told);
+      twin.observe(told);
+      if (hour % 23 === 0) expectSame(kernel.forecast(1 + (hour % 168), 80), twin.forecast(1 + (hour % 168), 80));
+    }
+  }
+});
+
+it("says what its twin says, whatever both were told", () => {
+  const hostile = fc.constantFrom(NaN, Infinity, -Infinity, -1, -1e300, 0, -0, 1e-300, 1e300, Number.MAX_VALUE, 5, 1e6);
+  const value = fc.oneof(hostile, fc.double(), fc.double({ min: 0, max: 1_000, noNaN: true }));
+  const run = fc.record({ value, repeats: fc.integer({ min: 1, max: 120 }) });
+  const seasons = fc.constantFrom(...SEASONS);
+  fc.assert(
+    fc.property(seasons, fc.array(run, { maxLength: 12 }), (chosen, runs) => {
+      const [kernel, twin] = [kernelForecaster(seasonalModel(chosen)), twinForecaster(seasonalModel(chosen))];
+      for (const { value: told, repeats } of runs) {
+        for (let index = 0; index < repeats; index += 1) {
+          kernel.observe(told);
+          twin.observe(told);
+        }
+        const said = kernel.forecast(168);
+        expectSound(said);
+        expectSame(said, twin.forecast(168));
+      }
+    }),
+    { numRuns: 60, seed: 20_261_121 },
+  );
+});
+
+it("says what its twin says on M4 Hourly, at every validation origin of every fourth series", async ({ skip }) => {
+  const series = await readM4Hourly();
+  if (series === null) return skip("M4 Hourly is absent");
+  const kernel = kernelForecaster();
+  for (const values of series.filter((_, index) => index % 4 === 0)) {
+    kernel.clear();
+    const twin = twinForecaster();
+    for (const [hour, value] of values.entries()) {
+      const left = values.length - hour;
+      if (left % 48 === 0 && left <= 240) expectSame(kernel.forecast(48), twin.forecast(48));
+      kernel.observe(value);
+      twin.observe(value);
+    }
+  }
+  expect(series).toHaveLength(414);
+});
+
+it("has a logarithm and an exponential within 6e-16 of the platform's", () => {
+  const random = seededRandom(31);
+  const worst = [0, 0, 0];
+  const compare = (index: number, value: number, expected: number): void => {
+    worst[index] = Math.max(worst[index] ?? 0, Math.abs(value - expected) / Math.abs(expected));
+  };
+  for (let run = 0; run < 100_000; run += 1) {
+    const x = 2 ** (random.next() * 110 - 60);
+    compare(0, logOnePlus(x), Math.log1p(x));
+    const y = (random.next() * 2 - 1) * 2 ** (random.next() * 26 - 20);
+    compare(1, exponential(y), Math.exp(y));
+    compare(2, exponentialLessOne(y), Math.expm1(y));
+  }
+  for (const error of worst) expect(error).toBeLessThan(6e-16);
+  expect([logOnePlus(0), exponentialLessOne(0), exponential(0), logOnePlus(Infinity)]).toEqual([0, 0, 1, Infinity]);
+  expect([exponential(-1e9), exponential(1e9)].every((value) => value > 0 && value < Infinity)).toBe(true);
+});

@@ -1,0 +1,123 @@
+import { assert } from "#shared/assert.ts";
+import { halfWidth } from "#shared/forecast/interval-level.ts";
+import { DAY_AND_WEEK, HORIZON_MAX, seasonalModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import type { Region } from "../arena.ts";
+import { checkInteger } from "../check-range.ts";
+import type { Kernels } from "../kernels.ts";
+import { scratchOf, tableOf, type ModelTable } from "./model-table.ts";
+
+const LEVEL_DEFAULT = 95;
+const BLOB_EXTRA_BYTES = 32;
+
+/** By the kernel's numbers (wasm/assembly/forecast/seasonal-blob.ts). */
+const REASONS = ["truncated", "unknown-format", "other-version", "other-model", "corrupt"] as const;
+
+/** Why a blob was refused. Nothing was changed. */
+export type ForecastBlobRefusal = (typeof REASONS)[number];
+
+export type RestoreOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: ForecastBlobRefusal };
+
+/** Views of the instance's memory, one entry per coming slot: overwritten by the next call to any forecaster of the instance. */
+export interface SeasonalForecast {
+  readonly mean: Float64Array;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+  /** The expected absolute error of ln(1 + value). */
+  readonly scale: Float64Array;
+}
+
+/**
+ * Forecasts a series with a day and a week, one value per slot (an hour, for a service), from the first observation on:
+ * persistence, after a day the day before, after a week smoothers, then a mixture of regressions and smoothers
+ * (wasm/assembly/forecast/seasonal.ts; figures in docs/design/forecasting.md). Never throws for a value.
+ */
+export class SeasonalForecaster {
+  readonly #kernels: Kernels;
+  readonly #table: ModelTable;
+  readonly #scratch: number;
+  readonly #region: Region;
+  readonly #bytes: number;
+
+  /** Takes the model's state in memory, and once per instance scratch and the model. Throws RangeError where there is no room. */
+  constructor(kernels: Kernels, model: SeasonalModel = seasonalModel(DAY_AND_WEEK)) {
+    this.#kernels = kernels;
+    this.#scratch = scratchOf(kernels);
+    this.#table = tableOf(kernels, model);
+    this.#bytes = kernels.exports.seasonalBytes(this.#table.offset);
+    this.#region = kernels.arena.allocate(this.#bytes, "a seasonal forecaster");
+    this.clear();
+  }
+
+  /** Of its state. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The next slot's value. NaN and infinities are missing; a negative value is 0, one above 10¹⁵ is 10¹⁵. */
+  observe(value: number): void {
+    this.#kernels.exports.seasonalObserve(this.#table.offset, this.#region.offset, this.#scratch, value);
+  }
+
+  /**
+   * The coming `horizon` slots, 1 to 168, with intervals of `level` percent, 50 to 99.9; changes nothing. Throws RangeError for others.
+   * 0 ≤ lower ≤ mean ≤ upper < ∞.
+   */
+  forecast(horizon: number, level: number = LEVEL_DEFAULT): SeasonalForecast {
+    checkInteger(horizon, { doing: "forecast so many slots", min: 1, max: HORIZON_MAX });
+    this.#kernels.exports.seasonalForecast(this.#table.offset, this.#region.offset, this.#scratch, horizon, halfWidth(level));
+    return {
+      mean: this.#result(0, horizon),
+      lower: this.#result(1, horizon),
+      upper: this.#result(2, horizon),
+      scale: this.#result(3, horizon),
+    };
+  }
+
+  #result(index: number, horizon: number): Float64Array {
+    return new Float64Array(this.#kernels.memory, this.#scratch + 8 * index * HORIZON_MAX, horizon);
+  }
+
+  /** Everything it knows, for `restore`: 32 bytes more than its state. */
+  toBytes(): Uint8Array {
+    return this.#withBlob(this.#bytes + BLOB_EXTRA_BYTES, (into) => {
+      const { offset, settings } = this.#table;
+      const bytes = this.#kernels.exports.seasonalWrite(offset, this.#region.offset, into, settings);
+      return new Uint8Array(this.#kernels.memory).slice(into, into + bytes);
+    });
+  }
+
+  /** Goes on where `toBytes` was, bit for bit. What was truncated, damaged, or written by another version or model is refused. */
+  restore(blob: Uint8Array): RestoreOutcome {
+    const bytesMax = this.#bytes + BLOB_EXTRA_BYTES;
+    // One byte more than is right is enough to be refused for.
+    const held = blob.subarray(0, bytesMax + 1);
+    const code = this.#withBlob(bytesMax + 1, (from) => {
+      new Uint8Array(this.#kernels.memory, from, held.length).set(held);
+      const { offset, settings } = this.#table;
+      return this.#kernels.exports.seasonalRead(offset, this.#region.offset, from, held.length, settings);
+    });
+    if (code === 0) return { ok: true };
+    const reason = REASONS[code - 1];
+    assert(reason !== undefined, "a kernel refuses with a reason that has a name");
+    return { ok: false, reason };
+  }
+
+  #withBlob<T>(bytes: number, use: (offset: number) => T): T {
+    const region = this.#kernels.arena.allocate(bytes, "a forecaster's blob");
+    try {
+      return use(region.offset);
+    } finally {
+      this.#kernels.arena.release(region);
+    }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#kernels.exports.seasonalInit(this.#table.offset, this.#region.offset);
+  }
+
+  /** Gives the memory back. The forecaster must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#region);
+  }
+}

@@ -1,0 +1,150 @@
+// The forecasts that wait for their hours, and what the hours that came said about them. A column is a forecast of its
+// own: every expert's, then every mixture's.
+import { BLOCK_COUNT, BLOCK_HOURS, DAILY_COUNT, DAY, HORIZON_MAX, ISSUE_EVERY, JUDGED, LONG_COUNT, PENDING_COUNT } from "./settings.ts";
+
+export class Judged {
+  readonly columnCount: number;
+  /** Slot-major, then column, then step. */
+  readonly #waiting: Float32Array;
+  readonly #origins = new Float64Array(PENDING_COUNT).fill(-JUDGED);
+  /** Slot-major: sums over the steps seen, of each column's relative and absolute log errors. */
+  readonly #losses: Float32Array;
+  readonly #errors: Float32Array;
+  /** Rings of what matured: mean relative error of the daily origins; mean absolute log error of all. */
+  readonly #daily: Float32Array;
+  readonly #matured: Float32Array;
+  /** Column-major: running means of the absolute log errors of every block of steps. */
+  readonly blocks: Float32Array;
+  /** Steps seen in every block. */
+  readonly #blockCounts = new Uint32Array(BLOCK_COUNT);
+  /** By hour of the day: the biased column's signed log error half a day to a day ahead, exponentially weighted. */
+  readonly #phaseBias = new Float32Array(DAY);
+  readonly #biased: number;
+  dailyCount = 0;
+  maturedCount = 0;
+
+  constructor(columnCount: number, biased: number) {
+    this.#biased = biased;
+    this.columnCount = columnCount;
+    this.#waiting = new Float32Array(PENDING_COUNT * columnCount * JUDGED);
+    this.#losses = new Float32Array(PENDING_COUNT * columnCount);
+    this.#errors = new Float32Array(PENDING_COUNT * columnCount);
+    this.#daily = new Float32Array(DAILY_COUNT * columnCount);
+    this.#matured = new Float32Array(LONG_COUNT * columnCount);
+    this.blocks = new Float32Array(columnCount * BLOCK_COUNT);
+  }
+
+  /** Keeps a forecast made after `hour` hours: columns of HORIZON_MAX steps each, as log1p. */
+  issue(hour: number, columns: Float64Array): void {
+    const slot = (hour / ISSUE_EVERY) % PENDING_COUNT;
+    for (let column = 0; column < this.columnCount; column += 1) {
+      const at = (slot * this.columnCount + column) * JUDGED;
+      for (let step = 0; step < JUDGED; step += 1) this.#waiting[at + step] = columns[column * HORIZON_MAX + step]!;
+      this.#losses[slot * this.columnCount + column] = 0;
+      this.#errors[slot * this.columnCount + column] = 0;
+    }
+    this.#origins[slot] = hour;
+  }
+
+  /** Hour `hour` brought a value of which this is log1p. */
+  observe(hour: number, log: number): void {
+    for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
+      const step = hour - this.#origins[slot]!;
+      if (step >= JUDGED) continue;
+      const block = Math.floor(step / BLOCK_HOURS);
+      const rate = 1 / Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * BLOCK_HOURS);
+      this.#blockCounts[block] = Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * BLOCK_HOURS);
+      for (let column = 0; column < this.columnCount; column += 1) {
+        const at = slot * this.columnCount + column;
+        const error = Math.abs(log - this.#waiting[at * JUDGED + step]!);
+        this.#losses[at] = this.#losses[at]! + relativeError(error);
+        this.#errors[at] = this.#errors[at]! + error;
+        const cell = column * BLOCK_COUNT + block;
+        this.blocks[cell] = this.blocks[cell]! + rate * (error - this.blocks[cell]!);
+      }
+      if (step >= ISSUE_EVERY && step < 2 * ISSUE_EVERY) {
+        const phase = hour % DAY;
+        const error = log - this.#waiting[(slot * this.columnCount + this.#biased) * JUDGED + step]!;
+        this.#phaseBias[phase] = this.#phaseBias[phase]! + 0.2 * (error - this.#phaseBias[phase]!);
+      }
+      if (step === JUDGED - 1) this.#mature(slot);
+    }
+  }
+
+  #mature(slot: number): void {
+    const { columnCount } = this;
+    const isDaily = this.#origins[slot]! % DAY === 0;
+    for (let column = 0; column < columnCount; column += 1) {
+      const from = slot * columnCount + column;
+      this.#matured[(this.maturedCount % LONG_COUNT) * columnCount + column] = this.#errors[from]! / JUDGED;
+      if (isDaily) this.#daily[(this.dailyCount % DAILY_COUNT) * columnCount + column] = this.#losses[from]! / JUDGED;
+    }
+    this.maturedCount += 1;
+    if (isDaily) this.dailyCount += 1;
+  }
+
+  /** A column's mean relative error over the last `count` matured daily origins; NaN before the first. */
+  dailyLoss(column: number, count: number): number {
+    const used = Math.min(count, this.dailyCount);
+    let sum = 0;
+    for (let back = 1; back <= used; back += 1) sum += this.#daily[((this.dailyCount - back) % DAILY_COUNT) * this.columnCount + column]!;
+    return sum / used;
+  }
+
+  /** A column's mean absolute log error over the last `count` matured origins; NaN before the first. */
+  maturedError(column: number, count: number): number {
+    const used = Math.min(count, this.maturedCount);
+    let sum = 0;
+    for (let back = 1; back <= used; back += 1)
+      sum += this.#matured[((this.maturedCount - back) % LONG_COUNT) * this.columnCount + column]!;
+    return sum / used;
+  }
+
+  /** The same over what has been seen of those that wait; NaN where nothing has. */
+  pendingError(column: number, hour: number): number {
+    let sum = 0;
+    let count = 0;
+    for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
+      const seen = hour - this.#origins[slot]!;
+      if (seen >= JUDGED) continue;
+      sum += this.#errors[slot * this.columnCount + column]!;
+      count += seen;
+    }
+    return sum / count;
+  }
+
+  /** What a column of the newest waiting forecast says about hour `hour`; NaN where there is none. */
+  expected(column: number, hour: number): number {
+    let newest = -1;
+    let value = NaN;
+    for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
+      const origin = this.#origins[slot]!;
+      if (origin <= newest || hour - origin >= JUDGED) continue;
+      newest = origin;
+      value = this.#waiting[(slot * this.columnCount + column) * JUDGED + hour - origin]!;
+    }
+    return value;
+  }
+
+  phaseBias(hour: number): number {
+    return this.#phaseBias[hour % DAY]!;
+  }
+
+  /** Hours since the forecast in a slot was made; infinite where there is none. */
+  age(slot: number, hour: number): number {
+    const origin = this.#origins[slot]!;
+    return origin < 0 ? Infinity : hour - origin;
+  }
+
+  /** What a column of the forecast in a slot says about its step. */
+  waiting({ slot, column, step }: { slot: number; column: number; step: number }): number {
+    return this.#waiting[(slot * this.columnCount + column) * JUDGED + step]!;
+  }
+}
+
+// One step's share of sMAPE, without its factor of 200, of values one more than they are: |a − b| ÷ (a + b) is
+// tanh(|log a − log b| ÷ 2).
+function relativeError(error: number): number {
+  const ratio = Math.exp(-error);
+  return (1 - ratio) / (1 + ratio);
+}

@@ -1,0 +1,70 @@
+// Every constant of the hourly forecaster that no training gives. Sources and trials: docs/design/forecasting.md.
+
+export const DAY = 24;
+export const WEEK = 168;
+export const LAG_MAX = WEEK + DAY;
+/** The most steps ahead that can be asked for. */
+export const HORIZON_MAX = 168;
+/** The steps on which the experts are judged. */
+export const JUDGED = 2 * DAY;
+/** Hours between two forecasts that are kept to be judged, and between two solves. */
+export const ISSUE_EVERY = DAY / 2;
+export const PENDING_COUNT = JUDGED / ISSUE_EVERY;
+/** Regressions begin to learn after so many hours: the scale is known after a week, and the longest lag needs a day more. */
+export const LEARN_FROM = WEEK + DAY;
+/** An observation above this is held to be this: its square still fits a double a hundred times over. */
+export const VALUE_MAX = 1e15;
+export const LOG_MAX = Math.log1p(VALUE_MAX);
+
+export const REGRESSION = {
+  forgetting: 0.999,
+  interceptFeature: 0.3,
+  varianceMin: 1e-7,
+  roundsFirst: 6,
+  rounds: 2,
+  /** A forecast leaves the range of the history by at most this share of it. */
+  clampRatio: 0.3,
+} as const;
+
+const DAYS = [DAY - 1, DAY, DAY + 1, 2 * DAY - 1, 2 * DAY, 2 * DAY + 1, 3 * DAY - 1, 3 * DAY, 3 * DAY + 1];
+const WEEKS = [WEEK - DAY - 1, WEEK - DAY, WEEK - DAY + 1, WEEK - 1, WEEK, WEEK + 1, WEEK + 2];
+/** In logs; the profiles' features and the intercept come after them, then the fast daily profile's two. */
+export const LOG_LAGS: readonly number[] = [1, 2, 3, 4, DAY / 2, ...DAYS, 4 * DAY, 5 * DAY, ...WEEKS];
+const RAW_DAYS = [4 * DAY - 1, 4 * DAY, 4 * DAY + 1, 5 * DAY - 1, 5 * DAY, 5 * DAY + 1];
+/** On the raw scale, where no profile is used; the intercept comes last. */
+export const RAW_LAGS: readonly number[] = [
+  1,
+  2,
+  3,
+  4,
+  DAY / 4,
+  DAY / 2,
+  ...DAYS.toSpliced(3, 0, DAY + 2),
+  ...RAW_DAYS,
+  ...WEEKS.toSpliced(3, 0, WEEK - 2),
+  WEEK + DAY,
+];
+const PROFILE_FEATURES = 7;
+export const LOG_ORDER = LOG_LAGS.length + PROFILE_FEATURES + 1;
+export const RAW_ORDER = RAW_LAGS.length + 1;
+export const ORDER_MAX = Math.max(LOG_ORDER, RAW_ORDER);
+
+/** Daily origins whose loss weighs the experts, and decides between the mixtures. */
+export const DAILY_COUNT = 12;
+/** Matured origins, ISSUE_EVERY apart, whose errors count as long, and as recent. */
+export const LONG_COUNT = 24;
+export const RECENT_COUNT = 4;
+export const BLOCK_COUNT = 8;
+export const BLOCK_HOURS = JUDGED / BLOCK_COUNT;
+
+export interface MixtureSpec {
+  /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert of the pool; share 0: none of its own. */
+  readonly shares: readonly number[];
+  readonly eta: number;
+  /** Half the width of the 95 % interval, in mean absolute log errors. */
+  readonly half: number;
+}
+
+export const INTERVAL = { long: 0.5, recent: 0.3, pending: 0.2, floor: 0.002 } as const;
+/** Half a width in logs; e³⁰ is more than any margin that could be used. */
+export const HALF_MAX = 30;
