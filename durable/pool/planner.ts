@@ -156,5 +156,7 @@ function noteBusiest({ scalars, busiest }: PlannerState, { nowMs, need }: { nowM
 }
 
 function busiestOf({ busiest }: PlannerState): number {
-  return busiest.reduce((most, minute) => Math.max(most, minute), 0);
+  let most = 0;
+  for (let hour = 0; hour < busiest.length; hour++) if (busiest[hour]! > most) most = busiest[hour]!;
+  return most;
 }

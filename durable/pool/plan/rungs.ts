@@ -13,6 +13,7 @@ interface Family {
   readonly end: number;
 }
 
+const FACTOR_PER_RUNG = (MULTIPLIERS.most / MULTIPLIERS.least) ** (1 / (MULTIPLIERS.count - 1));
 const QUANTILE_COUNT = QUANTILES.exceedances.length;
 const QUANTILE_RUNG_COUNT = QUANTILE_COUNT + QUANTILES.stretches.length;
 export const RUNG_COUNT = QUANTILE_RUNG_COUNT + MULTIPLIERS.count;
@@ -71,12 +72,11 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   }
   const expected = Math.max(median, need);
   const expectedMost = Math.max(expected, medianMost);
-  const holdMultiplier = isShort ? HOLD.multiplierRungsShort : HOLD.multiplierRungs;
+  const holdFactor = FACTOR_PER_RUNG ** (isShort ? HOLD.multiplierRungsShort : HOLD.multiplierRungs);
   for (let rung = QUANTILE_RUNG_COUNT; rung < RUNG_COUNT; rung++) {
     const up = Math.max(1, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
-    const kept = multiplierOf(rung + holdMultiplier);
     levels.up[rung] = up;
-    levels.down[rung] = Math.max(up, Math.floor(kept * expectedMost + ROUNDINGS[rung]!));
+    levels.down[rung] = Math.max(up, Math.floor(holdFactor * FACTORS[rung]! * expectedMost + ROUNDINGS[rung]!));
   }
 }
 
@@ -107,6 +107,5 @@ function stretched(out: Float64Array, shardSlots: number, ask: (p: number) => nu
 }
 
 function multiplierOf(rung: number): number {
-  const step = (rung - QUANTILE_RUNG_COUNT) / (MULTIPLIERS.count - 1);
-  return MULTIPLIERS.least * (MULTIPLIERS.most / MULTIPLIERS.least) ** step;
+  return MULTIPLIERS.least * FACTOR_PER_RUNG ** (rung - QUANTILE_RUNG_COUNT);
 }
