@@ -10,6 +10,7 @@ import { traceRows } from "./forecast/trace-rows.ts";
 import { variants } from "./forecast/variants.ts";
 import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 interface Bench {
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   forecast: { run: ({ onProgress }) => forecast(onProgress) },
   "forecast-traces": { run: ({ onProgress }) => traceRows(onProgress) },
   "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
+  provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
   gateway: { run: gateway, roundsDefault: 7 },
 };
 const ROUNDS_MAX = 1_000;

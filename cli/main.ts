@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   socket: async () => (await import("./commands/socket.ts")).socketCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
   load: async () => (await import("./commands/load.ts")).loadCommand,
+  simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
   forecast: async () => (await import("./commands/forecast.ts")).forecastCommand,
 };
 

@@ -147,11 +147,11 @@ export const serviceFileSchema = z.strictObject({
   provisioning: z
     .strictObject({
       mode: z.enum(["shadow", "act"]).default("shadow"),
-      shortfallRatio: ratio.default(0.001),
-      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1),
-      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8),
+      shortfallRatio: ratio.default(0.001).describe("Accepted shortfall: what is not served, of what is wanted. The rest follows from it."),
+      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1).describe("Shards started ahead of need."),
+      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8).describe("Shards started or drained at a time."),
       costPerHourMax: z.number().min(0).default(5),
-      drainPrice: z.number().min(0).default(0),
+      drainPrice: z.number().min(0).default(0).describe("What draining one shard costs, in hours of one shard."),
       startMsPrior: z
         .int()
         .min(0)
