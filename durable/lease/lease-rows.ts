@@ -46,7 +46,7 @@ interface LedgerState {
   readonly budgets: ReadonlyMap<string, RateBudget>;
 }
 
-export function holderRow(record: HolderRecord): HolderRow {
+function holderRow(record: HolderRecord): HolderRow {
   return { holder: record.holder, record: JSON.stringify(record) };
 }
 
