@@ -8,6 +8,7 @@
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { floatOf } from "./float.ts";
 import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
@@ -130,9 +131,12 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Whether a slot of the flow may be given to one that waits: one is free, and the flow has not had its share. */
+  /** Whether a slot of the flow may be given to one that waits: one is free, and the flow has not had its share, or
+   * what is free is nobody's share. */
   isOpen(flow: string): boolean {
-    return this.slotsFree > 0 && this.#book.roomOf(flow) > 0 && this.#book.totals.slotsOf(flow) < this.#book.totals.shareOf(flow);
+    const { totals, slotsFree } = this.#book;
+    if (slotsFree === 0 || this.#book.roomOf(flow) === 0) return false;
+    return totals.slotsOf(flow) < totals.shareOf(flow) || slotsFree <= floatOf(this.#policy.capacity);
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -179,7 +183,7 @@ export class LeaseLedger {
     this.#overshootCount += carried.overshootCount;
     for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
-    const lengthMs = leaseLengthMs(this.#book.totals.demand, this.#policy.capacity);
+    const lengthMs = leaseLengthMs(this.#book.totals.running + this.#book.waitingCount, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const record: HolderRecord = {
@@ -248,7 +252,7 @@ export class LeaseLedger {
     return offerFlows(record, {
       atMs,
       policy: this.#policy,
-      slotsFree: this.slotsFree,
+      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy.capacity)),
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),

@@ -10,10 +10,10 @@ export const LEASE_MS_MAX = 8_000;
 /** Below it the renewals cost more than the fairness is worth. */
 export const LEASE_MS_MIN = 2_000;
 
-/** Longest while three quarters of the capacity would do, shortest from the whole of it on, straight between. */
-export function leaseLengthMs(demand: number, capacity: number): number {
-  const spareQuarters = Math.min(1, Math.max(0, (4 * (capacity - demand)) / Math.max(1, capacity)));
-  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * spareQuarters);
+/** Longest while half of the capacity is used, or waited for, shortest from three quarters on, straight between. */
+export function leaseLengthMs(used: number, capacity: number): number {
+  const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
+  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
 }
 
 /** A holder is our own code: a request that breaks this is its bug. */
