@@ -10,6 +10,7 @@ import { traceRows } from "./forecast/trace-rows.ts";
 import { variants } from "./forecast/variants.ts";
 import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { leases } from "./leases/leases.ts";
 import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "forecast-traces": { run: ({ onProgress }) => traceRows(onProgress) },
   "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
   provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
+  leases: { run: ({ onProgress }) => leases(onProgress) },
   gateway: { run: gateway, roundsDefault: 7 },
 };
 const ROUNDS_MAX = 1_000;

@@ -49,7 +49,13 @@ export {
   fairQueuePush,
   fairQueueRemove,
 } from "./schedule/fair-queue/fair-queue";
-export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
+export {
+  fairQueueCloseFlow,
+  fairQueueHold,
+  fairQueueOpenFlow,
+  fairQueueSetClass,
+  fairQueueSetFlowWeight,
+} from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
 export { seasonalBest, seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
