@@ -35,8 +35,7 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
   const admitted = await admit({ scope, identifier, active, kind: "request" });
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
-  const response = await forward({ scope, identifier, inbound, service, admitted, target: path.target });
-  return response instanceof Response ? response : answerRefusal(scope, response, { isCounted: true });
+  return forward({ scope, identifier, inbound, service, admitted, target: path.target });
 }
 
 function checkForm(

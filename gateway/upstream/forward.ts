@@ -6,6 +6,7 @@ import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { KIB_BYTES } from "#shared/units.ts";
 import { identifierHeaders } from "../identity/identifier-headers.ts";
 import type { Admitted } from "../lease/admission.ts";
+import { answerRefusal } from "../problem.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
 import { Cutoff } from "./cutoff.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
@@ -28,7 +29,8 @@ const BODYLESS = new Set([204, 205, 304]);
 /** A response that declares no more is read whole, which costs a sixth of a stream (docs/decisions/0022-small-bodies-are-read-whole.md). */
 const WHOLE_BODY_BYTES_MAX = 16 * KIB_BYTES;
 
-export async function forward(input: ForwardInput): Promise<Response | Refusal> {
+/** Answers in any case: the endpoint's response, or why there is none. */
+export async function forward(input: ForwardInput): Promise<Response> {
   const { scope, service, admitted, inbound } = input;
   const cutoff = new Cutoff(scope, service, admitted.slot.expiresAtMs);
   const body = openRequestBody(scope.request, {
@@ -36,7 +38,7 @@ export async function forward(input: ForwardInput): Promise<Response | Refusal> 
     bytesMax: service.bodyBytesMax,
     onFault: cutoff.cut,
   });
-  if (!body.ok) return end(admitted, cutoff, body);
+  if (!body.ok) return end(input, cutoff, body);
   try {
     const sending = fetch(joinUrl(admitted.slot.endpointUrl, input.target), {
       method: scope.method,
@@ -51,16 +53,17 @@ export async function forward(input: ForwardInput): Promise<Response | Refusal> 
     // Awaited here: a small body that breaks off is a failure of the endpoint, as its headers would have been.
     return await answer(input, response, cutoff);
   } catch (error) {
-    return end(admitted, cutoff, cutoff.reason ?? explainFailure(error));
+    return end(input, cutoff, cutoff.reason ?? explainFailure(error));
   }
 }
 
 async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
   const latencyMs = Date.now() - scope.startedAtMs;
-  const { status, statusText } = response;
+  const { status } = response;
   const { dropped, contentLength } = readResponseHeaders(response.headers);
   const respond = (content: ReadableStream | ArrayBuffer | null): Response => {
-    const answered = new Response(content, { status, statusText, headers: response.headers, encodeBody: "manual" });
+    // As a whole: status, headers, and that its bytes are encoded already.
+    const answered = new Response(content, response);
     changeResponseHeaders(answered.headers, dropped, {
       ...identifierHeaders(identifier),
       serverTiming: `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`,
@@ -129,10 +132,10 @@ function explainFailure(error: unknown): Refusal {
   );
 }
 
-function end(admitted: Admitted, cutoff: Cutoff, refusal: Refusal): Refusal {
+function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal): Response {
   cutoff.stop();
   admitted.end(refusal.outcome);
-  return refusal;
+  return answerRefusal(scope, refusal, { isCounted: true });
 }
 
 /** The endpoint's base path, then what the device asked for below the service. */

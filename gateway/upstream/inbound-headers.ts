@@ -2,14 +2,12 @@
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { splitList } from "./header-lists.ts";
+import { emptyHeaders, type HeaderRecord } from "./header-record.ts";
 
 export interface InboundHeaders {
   readonly ok: true;
-  /**
-   * What goes to the endpoint: no credential, nothing hop-by-hop, nothing that only a gateway may say. A plain object without
-   * prototype, by lower-case name: every call of a Headers object crosses into the runtime, at a microsecond or two.
-   */
-  readonly forwarded: Record<string, string>;
+  /** What goes to the endpoint: no credential, nothing hop-by-hop, nothing that only a gateway may say. */
+  readonly forwarded: HeaderRecord;
   readonly authorization: string | null;
   /** The token of `tidegate.bearer.<token>` among the offered subprotocols. */
   readonly protocolToken: string | null;
@@ -59,8 +57,8 @@ const READ = new Set([
 
 /** Reads the headers of a request once; refuses where they are too large. */
 export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
-  const forwarded = Object.create(null) as Record<string, string>;
-  const read = Object.create(null) as Record<string, string | undefined>;
+  const forwarded = emptyHeaders();
+  const read: Partial<HeaderRecord> = emptyHeaders();
   let bytes = 0;
   for (const [name, value] of headers) {
     bytes += name.length + value.length + SEPARATOR_BYTES;

@@ -1,6 +1,7 @@
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { identifierHeaders } from "../identity/identifier-headers.ts";
 import type { RequestScope } from "../request-scope.ts";
+import type { HeaderRecord } from "./header-record.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
 
 export interface OutboundInput {
@@ -10,7 +11,7 @@ export interface OutboundInput {
 }
 
 /** What the endpoint sees: the device's own headers, and what the gateway vouches for. Extends `inbound.forwarded` in place. */
-export function outboundHeaders({ scope, identifier, inbound }: OutboundInput): Record<string, string> {
+export function outboundHeaders({ scope, identifier, inbound }: OutboundInput): HeaderRecord {
   const headers = inbound.forwarded;
   const { connectionIdentifier, priority } = identifierHeaders(identifier);
   const { host, protocol } = originOf(scope.url);

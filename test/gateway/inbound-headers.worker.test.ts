@@ -14,6 +14,13 @@ describe("the headers of a device", () => {
     expect(Object.keys(forwarded)).toEqual(["x-kept"]);
   });
 
+  it("may have any name", async () => {
+    const { forwarded } = read({ "x-kept": "1", __proto__x: "1", constructor: "2", ["__proto__"]: "3" });
+    const seen = new Headers(forwarded);
+    expect([...seen.keys()].toSorted()).toEqual(["__proto__", "__proto__x", "constructor", "x-kept"]);
+    expect(seen.get("__proto__")).toBe("3");
+  });
+
   it("are allowed up to the limit, name and separators counted, and not a byte further", () => {
     const room = LIMITS.headerBytesMax - "x-a".length - 4;
     expect(readInboundHeaders(new Headers({ "x-a": "v".repeat(room) })).ok).toBe(true);
