@@ -8,6 +8,7 @@ import type { BenchOptions } from "./bench.ts";
 import { forecast } from "./forecast/forecast.ts";
 import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { leases } from "./leases/leases.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 interface Bench {
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   kernels: { run: ({ onProgress }) => kernels(onProgress) },
   forecast: { run: ({ onProgress }) => forecast(onProgress) },
   gateway: { run: gateway, roundsDefault: 7 },
+  leases: { run: ({ onProgress }) => leases(onProgress) },
 };
 const ROUNDS_MAX = 1_000;
 

@@ -24,6 +24,11 @@ export class ConfigurationCache {
   /** A pool has spoken of a newer version. */
   #isOutdated = false;
 
+  /** 0: none is known yet. */
+  get version(): number {
+    return this.#active?.snapshot.version ?? 0;
+  }
+
   /** The configuration where none needs to be waited for. */
   current(nowMs: number, env: GatewayEnv, ctx: ExecutionContext): ActiveConfiguration | null {
     const ageMs = nowMs - this.#checkedAtMs;

@@ -1,28 +1,30 @@
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import type { Admitted } from "../lease/admission.ts";
 import type { RequestScope } from "../request-scope.ts";
 
 /**
- * What ends an exchange early: its time is up, its device is gone, or its body broke off. The first reason counts.
+ * What ends an exchange early: its time is up, its slot is lost, its device is gone, or its body broke off. The first reason counts.
  *
- * Most exchanges end by themselves, so what the end would need is made when it is asked for. One timer serves both limits: it is
- * set for the headers' deadline, and finds out when it fires whether they have come meanwhile.
+ * Most exchanges end by themselves, so what the end would need is made when it is asked for. One timer serves both limits and the
+ * slot of a request that outlives the renewal that was due when it began: it finds out when it fires what has changed meanwhile.
  */
 export class Cutoff {
   readonly #startedAtMs: number;
   readonly #service: ServiceConfig;
+  readonly #admitted: Pick<Admitted, "lookAgainInMs">;
   #aborter: AbortController | null = null;
   #giveUp: ((why: Error) => void) | null = null;
   #reason: Refusal | null = null;
   #isAnswered = false;
-  #firesAtMs = 0;
+  #looksAtMs = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  /** `slotExpiresAtMs`: no answer is waited for beyond the slot, whose pool may know a shorter deadline than this isolate does yet. */
-  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, slotExpiresAtMs: number) {
+  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs">) {
     this.#startedAtMs = startedAtMs;
     this.#service = service;
-    this.#fireAt(Math.min(startedAtMs + service.deadlineMs, slotExpiresAtMs));
+    this.#admitted = admitted;
+    this.#look();
     request.signal.addEventListener("abort", () => this.cut(refuse("cancelled", "The device went away.")));
   }
 
@@ -53,33 +55,41 @@ export class Cutoff {
     return new Promise((resolve, reject) => {
       this.#giveUp = reject;
       promise.then(resolve, reject);
+      if (this.#reason !== null) this.cut(this.#reason);
     });
   }
 
   /** The headers are here: from their deadline to the limit for the whole. */
   extend(): void {
     this.#isAnswered = true;
-    if (this.#endsAtMs < this.#firesAtMs) this.#fireAt(this.#endsAtMs);
+    if (this.#startedAtMs + this.#limitMs >= this.#looksAtMs) return;
+    this.stop();
+    this.#look();
   }
 
-  stop(): void {
+  readonly stop = (): void => {
     clearTimeout(this.#timer);
+  };
+
+  get #limitMs(): number {
+    return this.#isAnswered ? this.#service.requestDurationMsMax : this.#service.deadlineMs;
   }
 
-  get #endsAtMs(): number {
-    return this.#startedAtMs + this.#service.requestDurationMsMax;
+  #look(): void {
+    const nowMs = Date.now();
+    const leftMs = this.#startedAtMs + this.#limitMs - nowMs;
+    const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
+    if (leftMs <= 0) this.cut(this.#timeIsUp());
+    else if (lookAgainInMs <= 0) this.cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
+    else {
+      const inMs = Math.min(leftMs, lookAgainInMs);
+      this.#looksAtMs = nowMs + inMs;
+      this.#timer = setTimeout(() => this.#look(), inMs);
+    }
   }
 
-  #fireAt(atMs: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#firesAtMs = atMs;
-    this.#timer = setTimeout(() => this.#fire(), Math.max(0, atMs - Date.now()));
-  }
-
-  #fire(): void {
-    if (this.#isAnswered && Date.now() < this.#endsAtMs) return this.#fireAt(this.#endsAtMs);
-    const { deadlineMs, requestDurationMsMax } = this.#service;
-    const [what, durationMs] = this.#isAnswered ? ["finish", requestDurationMsMax] : ["answer", deadlineMs];
-    this.cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`));
+  #timeIsUp(): Refusal {
+    const what = this.#isAnswered ? "finish" : "answer";
+    return refuse("upstream-timeout", `The endpoint did not ${what} within ${this.#limitMs} ms.`);
   }
 }

@@ -32,7 +32,7 @@ const WHOLE_BODY_BYTES_MAX = 16 * KIB_BYTES;
 /** Answers in any case: the endpoint's response, or why there is none. */
 export async function forward(input: ForwardInput): Promise<Response> {
   const { scope, service, admitted, inbound } = input;
-  const cutoff = new Cutoff(scope, service, admitted.slot.expiresAtMs);
+  const cutoff = new Cutoff(scope, service, admitted);
   const body = openRequestBody(scope.request, {
     contentLength: inbound.contentLength,
     bytesMax: service.bodyBytesMax,
@@ -40,7 +40,7 @@ export async function forward(input: ForwardInput): Promise<Response> {
   });
   if (!body.ok) return end(input, cutoff, body);
   try {
-    const sending = fetch(joinUrl(admitted.slot.endpointUrl, input.target), {
+    const sending = fetch(joinUrl(admitted.endpointUrl, input.target), {
       method: scope.method,
       headers: outboundHeaders(input),
       body: body.stream,
@@ -76,24 +76,10 @@ async function answer({ scope, identifier, admitted }: ForwardInput, response: R
   const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX;
   if (hasBody && !isSmall && response.body !== null)
     return respond(stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength));
-  const whole = hasBody && isSmall ? await readWhole(response, admitted, cutoff) : null;
+  const whole = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
   cutoff.stop();
-  admitted.end("admitted-queued", latencyMs);
+  admitted.end(admitted.outcome, latencyMs);
   return respond(whole);
-}
-
-async function readWhole(response: Response, admitted: Admitted, cutoff: Cutoff): Promise<ArrayBuffer> {
-  const stopKeepingAlive = keepAlive(admitted, cutoff);
-  try {
-    return await cutoff.race(response.arrayBuffer());
-  } finally {
-    stopKeepingAlive();
-  }
-}
-
-/** Until what is returned is called. */
-function keepAlive(admitted: Admitted, cutoff: Cutoff): () => void {
-  return admitted.keepAlive(() => cutoff.cut(refuse("internal", "The slot was lost while the response streamed.")));
 }
 
 interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
@@ -104,20 +90,17 @@ interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
 
 /** The body on its way to the device; at its end, however it ends, the slot is back. */
 function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body: ReadableStream, length: number | null): ReadableStream {
-  const stopKeepingAlive = keepAlive(admitted, cutoff);
   const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
   const done = body.pipeTo(writable, { signal: cutoff.signal }).then(
-    () => admitted.end("admitted-queued", latencyMs),
+    () => admitted.end(admitted.outcome, latencyMs),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");
       logOutcome(scope, { outcome, status, detail, error });
       admitted.end(outcome, latencyMs);
     },
   );
-  void done.finally(() => {
-    cutoff.stop();
-    stopKeepingAlive();
-  });
+  // The slot ends with the last byte, and its context not before.
+  scope.ctx.waitUntil(done.finally(cutoff.stop));
   return readable;
 }
 
