@@ -39,12 +39,14 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
 
 export const app = {
   async fetch(request: Request, env: GatewayEnv, ctx: ExecutionContext): Promise<Response> {
+    const { url } = request;
     for (const { prefix, handle } of DEVICE_ROUTES) {
-      const path = parseServicePath(request.url, prefix);
+      const path = parseServicePath(url, prefix);
       if (path === null) continue;
       const scope = openScope(request, env, ctx);
       try {
-        return await handle(scope, await activeConfiguration(scope), path);
+        const active = activeConfiguration(scope);
+        return await handle(scope, active instanceof Promise ? await active : active, path);
       } catch (error) {
         return answerError(scope, error);
       }

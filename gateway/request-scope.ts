@@ -8,6 +8,9 @@ export interface RequestScope {
   readonly requestId: string;
   readonly startedAtMs: number;
   readonly request: Request;
+  /** The request's own, read once: each reading crosses into the runtime. */
+  readonly method: string;
+  readonly url: string;
   readonly env: GatewayEnv;
   readonly ctx: ExecutionContext;
   readonly isolate: Isolate;
@@ -17,7 +20,8 @@ export interface RequestScope {
 
 export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionContext): RequestScope {
   const isolate = thisIsolate();
-  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, env, ctx, isolate };
+  const { method, url } = request;
+  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, method, url, env, ctx, isolate };
 }
 
 /**
@@ -25,15 +29,15 @@ export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionConte
  * token ever gets here.
  */
 export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; status: number; detail: string; error?: unknown }): void {
-  const { identifier, requestId, startedAtMs, request } = scope;
+  const { identifier, requestId, startedAtMs, method, url } = scope;
   const line = {
     time: new Date(startedAtMs).toISOString(),
     level: entry.status >= 500 ? "error" : "info",
     requestId,
     outcome: entry.outcome,
     status: entry.status,
-    method: request.method,
-    path: pathOf(request.url).slice(0, 200),
+    method,
+    path: pathOf(url).slice(0, 200),
     ...(identifier === undefined
       ? {}
       : { service: identifier.service, tenant: identifier.tenant, device: identifier.device, class: identifier.className }),

@@ -71,7 +71,7 @@ function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwar
   if (!isUpgrade)
     return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
   // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
-  if (protocolToken !== null && !forwarded.has("sec-websocket-protocol")) {
+  if (protocolToken !== null && forwarded["sec-websocket-protocol"] === undefined) {
     return refuse(
       "bad-identifier",
       "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.",
@@ -84,8 +84,8 @@ function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwar
 async function openInShard({ scope, identifier, inbound }: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
   const { env } = scope;
   const headers = outboundHeaders({ scope, identifier, inbound });
-  headers.set("upgrade", "websocket");
-  headers.set(SOCKET_ASSIGNMENT_HEADER, JSON.stringify(assignment));
+  headers["upgrade"] = "websocket";
+  headers[SOCKET_ASSIGNMENT_HEADER] = JSON.stringify(assignment);
   const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(assignment.service, assignment.shardId)));
   const response = await stub.fetch("https://shard/", { headers });
   if (response.status === 101) return response;
