@@ -1,6 +1,7 @@
 // What an isolate keeps between requests: caches and counts that may vanish at any moment with nothing lost.
 import type { EdgeCounts } from "#shared/protocol/pool-rpc.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
+import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
 
 export class Isolate {
@@ -8,6 +9,8 @@ export class Isolate {
   readonly holder: string;
   readonly configuration = new ConfigurationCache();
   readonly verifiedTokens = new VerifiedTokens();
+  /** Null until the first refusal imported them. */
+  explainKeys: readonly ExplainKey[] | null = null;
   #requestCount = 0;
   #edgeCounts: Record<string, number> = {};
 

@@ -95,7 +95,8 @@ async function openInShard({ scope, identifier, inbound }: OutboundInput, assign
   return refusal;
 }
 
-function endRefused(scope: RequestScope, admitted: Admitted, refusal: Refusal): Response {
+async function endRefused(scope: RequestScope, admitted: Admitted, refusal: Refusal): Promise<Response> {
   admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true });
+  const timing = { queueMs: admitted.waitMs, upstreamMs: Date.now() - scope.startedAtMs - admitted.waitMs };
+  return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -36,7 +36,9 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   const admitted = await admit({ scope, identifier, active, kind: "request" });
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
   const response = await forward({ scope, identifier, inbound, service, admitted, target: path.target });
-  return response instanceof Response ? response : answerRefusal(scope, response, { isCounted: true });
+  if (response instanceof Response) return response;
+  const timing = { queueMs: admitted.waitMs, upstreamMs: Date.now() - scope.startedAtMs - admitted.waitMs };
+  return answerRefusal(scope, response, { isCounted: true, timing });
 }
 
 function checkForm({ request }: RequestScope, { isUpgrade, contentLength }: InboundHeaders, { service }: ServicePath): Refusal | null {

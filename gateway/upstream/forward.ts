@@ -6,6 +6,7 @@ import { formatConnectionIdentifier, formatPriority } from "#shared/identifier/c
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import type { Admitted } from "../lease/admission.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
+import { formatServerTiming } from "../server-timing.ts";
 import { splitList, type InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
 import { openRequestBody } from "./request-body.ts";
@@ -66,10 +67,8 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
   for (const name of [...DROPPED_FROM_RESPONSE, ...splitList(headers.get("connection"))]) headers.delete(name);
   headers.set("connection-identifier", formatConnectionIdentifier(identifier));
   headers.set("priority", formatPriority(identifier));
-  headers.append(
-    "server-timing",
-    `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`,
-  );
+  const timing = { queueMs: admitted.waitMs, upstreamMs: latencyMs - admitted.waitMs };
+  headers.append("server-timing", formatServerTiming(timing, identifier.className));
   const init: ResponseInit = { status: response.status, statusText: response.statusText, headers, encodeBody: "manual" };
   if (response.body === null || scope.request.method === "HEAD" || BODYLESS.has(response.status)) {
     cutoff.stop();

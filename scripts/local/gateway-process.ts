@@ -23,6 +23,8 @@ export interface GatewayOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly operatorKey: string;
+  /** Absent: problems cannot be explained. */
+  readonly explainKeys?: string;
   /** Takes the gateway's log lines. */
   readonly onLog: (line: string) => void;
 }
@@ -33,6 +35,7 @@ export async function startGatewayProcess({
   host = "127.0.0.1",
   port,
   operatorKey,
+  explainKeys,
   onLog,
 }: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
@@ -42,7 +45,7 @@ export async function startGatewayProcess({
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
   await writeFile(
     configFile,
-    await workerdConfig({ configFile, bundleFile: BUNDLE_FILE, wasmFile, objectsFolder, host, port, operatorKeySha256 }),
+    await workerdConfig({ configFile, bundleFile: BUNDLE_FILE, wasmFile, objectsFolder, host, port, operatorKeySha256, explainKeys }),
     { mode: 0o600 },
   );
 

@@ -12,6 +12,7 @@ export interface WorkerdConfigInput {
   readonly host: string;
   readonly port: number;
   readonly operatorKeySha256: string;
+  readonly explainKeys?: string | undefined;
 }
 
 /** The socket whose port workerd reports once it listens. */
@@ -50,6 +51,7 @@ const gateway :Workerd.Worker = (
     (name = "GATEWAY_NAME", text = ${text(gatewayName)}),
     (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
     (name = "IS_LOOPBACK", text = "true"),
+${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [
@@ -58,6 +60,10 @@ ${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", unique
   durableObjectStorage = (localDisk = "objects"),
 );
 `;
+}
+
+function optionalBinding(name: string, value: string | undefined): string {
+  return value === undefined ? "" : `    (name = ${text(name)}, text = ${text(value)}),`;
 }
 
 /** Date and flags are said in wrangler.toml alone. */

@@ -212,6 +212,7 @@ export type ClassesFile = z.infer<typeof classesFileSchema>;
 export type ServiceConfig = z.infer<typeof serviceFileSchema>;
 export type TenantConfig = z.infer<typeof tenantFileSchema>;
 export type ClassConfig = ClassesFile["classes"][string];
+export type QuotaConfig = z.infer<typeof quotaSchema>;
 export type PublicKey = z.infer<typeof publicKeySchema>;
 
 /** Everything that is applied together; a version of it is immutable. */
