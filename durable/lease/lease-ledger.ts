@@ -50,6 +50,8 @@ export class LeaseLedger {
     for (const slot of rows.slots) ledger.#putSlot(slot);
     for (const record of records) ledger.#putHolder(record);
     ledger.#changed.take(ledger.#state);
+    // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
+    ledger.#watch(ledgerMs);
     return ledger;
   }
 
@@ -98,7 +100,7 @@ export class LeaseLedger {
   /** Moves the ledger's time and ends what ended; returns the ledger's time. */
   tick(nowMs: number): number {
     const before = this.#clock;
-    const isGapTrusted = this.#isGapTrusted || this.nextChangeInMs === null;
+    const isGapTrusted = this.#isGapTrusted || this.#policy.areHoldersDurable === true || this.nextChangeInMs === null;
     this.#clock = advanceClock(before, nowMs, { gapMsMax: GAP_MS_MAX, isGapTrusted });
     this.#isGapTrusted = false;
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
@@ -128,8 +130,7 @@ export class LeaseLedger {
     if (known !== undefined && request.sequence < known.sequence) return refuse("stale", known.sequence);
     const isFull = known === undefined && this.#holders.size >= this.#policy.holdersMax;
     if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full", request.sequence);
-    const { requestDurationMsMax } = this.#policy;
-    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, requestDurationMsMax });
+    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, policy: this.#policy });
     if (carried === null) return refuse("unknown", request.sequence);
     for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
     this.#putHolder(carried.record);

@@ -3,7 +3,7 @@
 import { assert } from "#shared/assert.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { UNITS_MAX } from "./divide.ts";
-import { promiseOf, slotsOf, type FlowRecord, type HolderRecord } from "./holder-record.ts";
+import { promiseOf, slotsOf, type FlowRecord, type HolderRecord, type HoldPolicy } from "./holder-record.ts";
 
 /** Above it nothing is gained: a holder renews every few seconds for its telemetry's sake. */
 export const LEASE_MS_MAX = 8_000;
@@ -39,7 +39,7 @@ interface CarryOverInput {
   readonly request: RenewalRequest;
   readonly nowMs: number;
   readonly slotsFree: number;
-  readonly requestDurationMsMax: number;
+  readonly policy: HoldPolicy;
 }
 
 interface CarriedOver {
@@ -49,10 +49,9 @@ interface CarriedOver {
 }
 
 /** The holder as its request describes it, bounded by what it was promised; null: it lives by a lease of nobody's. */
-export function carryOver({ known, request, nowMs, slotsFree, requestDurationMsMax }: CarryOverInput): CarriedOver | null {
+export function carryOver({ known, request, nowMs, slotsFree, policy }: CarryOverInput): CarriedOver | null {
   const promise = known === undefined ? null : promiseOf(known, request.appliedSequence);
   if (known !== undefined && promise === null && request.appliedSequence !== 0) return null;
-  const policy = { requestDurationMsMax };
   const before = new Map(known?.flows.map((flow) => [flow.flow, flow]));
   let free = slotsFree;
   const flows = request.flows.map((report): FlowRecord => {
@@ -61,7 +60,8 @@ export function carryOver({ known, request, nowMs, slotsFree, requestDurationMsM
     // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
     const running = Math.min(report.running, counted + free);
     free -= Math.max(0, running - counted);
-    const isLive = promise !== null && nowMs < promise.expiresAtMs;
+    // A durable holder's own word counts, by its own clock: what it keeps it may still use.
+    const isLive = promise !== null && (nowMs < promise.expiresAtMs || policy.areHoldersDurable === true);
     const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
     const { flow, want, tokensWant, tokensHeld } = report;
     return { flow, want, running, appliedSlots, offeredSlots: 0, tokensWant, tokensHeld, tokensOffered: 0 };

@@ -11,7 +11,7 @@ const FLOW = { tenant: "tenant-42", service: "echo", className: "gold" };
 /** tenant-42/echo */
 const PK = ":dGVuYW50LTQyL2VjaG8=:";
 
-const quota = (more: Partial<QuotaConfig>): QuotaConfig => ({ mode: "enforce", ...more });
+const quota = (more: Partial<QuotaConfig>): QuotaConfig => ({ mode: "enforce", weight: 1, ...more });
 
 describe("RateLimit-Policy", () => {
   it.for([
