@@ -81,7 +81,7 @@ export class CreditLease {
     });
     const named = new Set(demands.map(({ flow }) => flow));
     for (const flow of this.#credits.keys()) if (!named.has(flow)) this.#credits.delete(flow);
-    return { holder: this.holder, sequence: this.#sequence, appliedSequence: this.#appliedSequence, flows };
+    return { holder: this.holder, sequence: this.#sequence, appliedSequence: this.#appliedSequence, flows, lanes: [], adopted: [] };
   }
 
   /** False: not the newest request's answer, or a refusal; nothing changes. */

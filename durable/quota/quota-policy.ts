@@ -30,6 +30,8 @@ export const NO_CONFIGURATION: QuotaConfiguration = {
   requestDurationMsMax: 0,
 };
 
+/** Endpoints are the pools' business. */
+const NO_LANES: ReadonlyMap<string, number> = new Map();
 /** Regions of a service hang on its home pool, so a pool for each service is all there is. */
 const HOLDER_COUNT_MAX = LIMITS.serviceCountMax;
 
@@ -63,6 +65,7 @@ export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
   const rate = total === null || total.mode === "shadow" ? null : rateOf(total);
   return {
     capacity,
+    lanes: NO_LANES,
     classes: new Map(
       Object.entries(classes).map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * capacity) }]),
     ),

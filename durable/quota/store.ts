@@ -52,6 +52,7 @@ export class QuotaStore {
       clockOffsetMs: this.#fact<number>("clockOffsetMs") ?? 0,
       holders: this.#sql.exec<HolderRow & Record<string, string>>("SELECT holder, record FROM holders").toArray(),
       slots: [],
+      blocks: [],
       budgets: this.#sql
         .exec<Budget>("SELECT flow, debt, at_ms FROM budgets")
         .toArray()

@@ -50,7 +50,7 @@ export class QuotaSimulation {
   readonly #pools: Pool[];
   #configuration: QuotaConfiguration;
   #quota: Quota;
-  #rows: LedgerRows = { clockOffsetMs: 0, holders: [], slots: [], budgets: [] };
+  #rows: LedgerRows = { clockOffsetMs: 0, holders: [], slots: [], blocks: [], budgets: [] };
   #quotaOffsetMs = 0;
   #slotsMax: number;
   #isCalm = false;

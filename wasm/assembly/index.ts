@@ -49,5 +49,11 @@ export {
   fairQueuePush,
   fairQueueRemove,
 } from "./schedule/fair-queue/fair-queue";
-export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
+export {
+  fairQueueCloseFlow,
+  fairQueueHold,
+  fairQueueOpenFlow,
+  fairQueueSetClass,
+  fairQueueSetFlowWeight,
+} from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";

@@ -111,6 +111,7 @@ export interface FairQueueExports {
   fairQueueSetClass(base: Offset, classIndex: number, weight: number): number;
   fairQueueOpenFlow(base: Offset, classIndex: number, weight: number, lengthMax: number): number;
   fairQueueSetFlowWeight(base: Offset, flowIndex: number, weight: number): number;
+  fairQueueHold(base: Offset, flowIndex: number, isHeld: number): number;
   fairQueueCloseFlow(base: Offset, flowIndex: number): number;
   fairQueuePush(base: Offset, flowIndex: number, urgency: number, cost: number, arrivalMs: number, deadlineMs: number): number;
   fairQueuePop(base: Offset, nowMs: number): number;

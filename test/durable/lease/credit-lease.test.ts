@@ -9,13 +9,14 @@ const demand = (more: Partial<{ want: number; passedOn: number; tokensWant: numb
   tokensWant: 0,
   ...more,
 });
-const grant = (more: Partial<FlowGrant>): FlowGrant => ({ flow: "echo/gold", slots: 0, tokens: 0, shedCount: 0, ...more });
+const grant = (more: Partial<FlowGrant>): FlowGrant => ({ flow: "echo/gold", slots: 0, tokens: 0, isQueued: false, named: 0, ...more });
 const answer = (sequence: number, more: Partial<FlowGrant>, lengthMs = 4_000): Renewal => ({
   ok: true,
   sequence,
   lengthMs,
   renewAfterMs: 2_000,
   flows: [grant(more)],
+  lanes: [],
 });
 
 describe("credit", () => {

@@ -7,12 +7,15 @@ import type { RenewalRequest } from "#shared/protocol/lease.ts";
 
 const POLICY: LedgerPolicy = {
   capacity: 10,
+  lanes: new Map([["e", 10]]),
   classes: new Map([["gold", { weight: 1, reserve: 0 }]]),
   flow: () => ({ className: "gold", weight: 1, slotsMax: 100, rate: { tokens: 10, periodMs: 1_000, burst: 20 } }),
   requestDurationMsMax: 30_000,
   holdersMax: 3,
   flowsPerHolderMax: 2,
 };
+
+const SOCKET = { flow: "acme/gold", lane: "e", shardId: "s-1", lifeMs: null, isDurable: true };
 
 function requestOf(
   holder: string,
@@ -21,7 +24,8 @@ function requestOf(
 ): RenewalRequest {
   const { want = 0, running = 0, keep = want, applied = sequence - 1 } = more;
   const flows = [{ flow: "acme/gold", want, running, keep, tokensWant: want, tokensHeld: 0, tokensReturned: 0 }];
-  return { holder, sequence, appliedSequence: applied, flows };
+  const lanes = [{ lane: "e", want, running, keep }];
+  return { holder, sequence, appliedSequence: applied, flows, lanes, adopted: [] };
 }
 
 function slotsIn(answer: ReturnType<LeaseLedger["renew"]>): number | string {
@@ -71,7 +75,7 @@ describe("a renewal", () => {
     expect(slotsIn(ledger.renew(requestOf("d", 1), 0))).toBe("full");
     const [flow] = requestOf("a", 1).flows;
     const flows = ["1", "2", "3"].flatMap((name) => (flow === undefined ? [] : [{ ...flow, flow: name }]));
-    expect(slotsIn(ledger.renew({ holder: "a", sequence: 20, appliedSequence: 1, flows }, 0))).toBe("full");
+    expect(slotsIn(ledger.renew({ holder: "a", sequence: 20, appliedSequence: 1, flows, lanes: [], adopted: [] }, 0))).toBe("full");
   });
 
   it("after a restart is answered as before it", () => {
@@ -114,7 +118,7 @@ describe("a holder that is gone", () => {
 describe("a named slot", () => {
   it("has one owner, is released once, and only by it", () => {
     const ledger = new LeaseLedger(POLICY, 0);
-    const input = { slotId: "s", owner: "shard", flow: "acme/gold", kind: "socket" as const };
+    const input = { ...SOCKET, slotId: "s", owner: "shard" };
     expect(ledger.acquire(input, 0)).toEqual(ledger.acquire(input, 5));
     expect(ledger.acquire({ ...input, owner: "thief" }, 5)).toBeNull();
     expect(ledger.release("s", "thief")).toBe(false);
@@ -130,27 +134,28 @@ describe("a named slot", () => {
       ["live", 0],
       ["new", 50],
     ] as const)
-      ledger.acquire({ slotId, owner: "shard", flow: "acme/gold", kind: "socket" }, atMs);
+      ledger.acquire({ ...SOCKET, slotId, owner: "shard" }, atMs);
     expect(ledger.reconcile({ owner: "shard", live: new Set(["live"]), askedAtMs: 50 })).toEqual(["old"]);
   });
 
   it("of a request ends by itself", () => {
     const ledger = new LeaseLedger(POLICY, 0);
-    ledger.acquire({ slotId: "r", owner: "a", flow: "acme/gold", kind: "request" }, 0);
-    pass(ledger, 0, POLICY.requestDurationMsMax);
+    ledger.acquire({ ...SOCKET, slotId: "r", owner: "a", lifeMs: 3_000, isDurable: false }, 0);
+    pass(ledger, 0, 3_000);
     expect(ledger.slotsOut).toBe(0);
   });
 });
 
 describe("rate tokens", () => {
   it("leave the budget when leased: one owner admits burst + rate × time, and not one more", () => {
-    const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000 }, 0);
+    const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000, lanes: new Map([["e", 1_000]]) }, 0);
     const lease = new HeldLease("a");
+    const demand = { flows: [{ flow: "acme/gold", want: 50, tokensWant: 20 }], lanes: [{ lane: "e", want: 50 }] };
     let admitted = 0;
     for (let nowMs = 0; nowMs <= 60_000; nowMs += 100) {
-      lease.apply(ledger.renew(lease.request([{ flow: "acme/gold", want: 50, tokensWant: 20 }], nowMs), nowMs), nowMs);
-      while (lease.admit("acme/gold", { nowMs, tokens: 1 })) {
-        lease.end("acme/gold");
+      lease.apply(ledger.renew(lease.request(demand, nowMs), nowMs), nowMs);
+      while (lease.admit("acme/gold", "e", { nowMs, tokens: 1 })) {
+        lease.end("acme/gold", "e");
         admitted += 1;
       }
     }
