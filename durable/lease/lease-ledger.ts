@@ -8,13 +8,13 @@
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { FlowTokens } from "./flow-tokens.ts";
 import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
-import { RateBudgets } from "./rate-budget.ts";
 import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
@@ -41,7 +41,7 @@ export class LeaseLedger {
   #isGapTrusted = true;
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
-  readonly #rates = new RateBudgets();
+  readonly #tokens = new FlowTokens({ rateOf: (flow) => this.#policy.flow(flow).rate, changed: this.#changed });
   #reclaimedCount = 0;
   #overshootCount = 0;
 
@@ -59,7 +59,7 @@ export class LeaseLedger {
     let ledgerMs = nowMs + rows.clockOffsetMs;
     for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
     ledger.#clock = { seenMs: nowMs, ledgerMs };
-    for (const { flow, debt, atMs } of rows.budgets) ledger.#rates.restore(flow, { debt, atMs });
+    for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs });
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
     for (const { block } of rows.blocks) ledger.#book.restoreBlock(block);
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);
@@ -177,7 +177,7 @@ export class LeaseLedger {
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
     const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
     this.#overshootCount += carried.overshootCount;
-    for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
+    for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
     const lengthMs = leaseLengthMs(this.#book.totals.demand, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
@@ -230,6 +230,21 @@ export class LeaseLedger {
     return gone;
   }
 
+  /** A token for one request that is admitted here and not at a holder: 0, or in how many milliseconds there is one. */
+  takeToken(flow: string, nowMs: number): number {
+    return this.#tokens.take(flow, this.tick(nowMs));
+  }
+
+  /** Of a request that was refused after all. */
+  giveBackToken(flow: string, nowMs: number): void {
+    this.#tokens.pay(flow, -1, this.tick(nowMs));
+  }
+
+  /** Tokens that nobody holds; null: the flow has no rate. */
+  tokensLeft(flow: string, nowMs: number): number | null {
+    return this.#tokens.left(flow, this.tick(nowMs));
+  }
+
   #refuse(request: RenewalRequest, known: HolderRecord | undefined): Renewal | null {
     const refuse = (reason: "stale" | "unknown" | "full", sequence: number): Renewal => ({
       ok: false,
@@ -252,26 +267,11 @@ export class LeaseLedger {
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),
-      tokensFor: (flow) => this.#lendTokens(source, flow, atMs),
+      tokensFor: (flow) => {
+        const partOf = (available: number): number => this.#book.totals.tokensPart(flow.flow, source, available);
+        return this.#tokens.lend({ flow, partOf, tokensOut: this.#book.totals.tokensOutOf(flow.flow), atMs });
+      },
     });
-  }
-
-  #lendTokens(source: string, { flow, tokensWant, tokensHeld }: FlowRecord, atMs: number): number {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return 0;
-    const part = this.#book.totals.tokensPart(flow, source, this.#rates.available(flow, rate, atMs));
-    // Never more than one burst lies at holders: that is the overshoot.
-    const room = Math.max(0, rate.burst - this.#book.totals.tokensOutOf(flow));
-    const count = Math.min(Math.max(0, tokensWant - tokensHeld), part, room);
-    if (count > 0) this.#payTokens(flow, count, atMs);
-    return count;
-  }
-
-  #payTokens(flow: string, count: number, atMs: number): void {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return;
-    this.#rates.take(flow, rate, { count, nowMs: atMs });
-    this.#changed.budget(flow);
   }
 
   #reclaim(slotId: string): void {
@@ -292,7 +292,7 @@ export class LeaseLedger {
       clockOffsetMs: this.#clock.ledgerMs - this.#clock.seenMs,
       holders: this.#book.holders,
       slots: this.#book.slots,
-      budgets: this.#rates.all,
+      budgets: this.#tokens.budgets,
     };
   }
 }

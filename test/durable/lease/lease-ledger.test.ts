@@ -179,3 +179,40 @@ describe("rate tokens", () => {
     expect(answer.ok && answer.flows[0]?.tokens).toBe(20);
   });
 });
+
+describe("a token of the object itself", () => {
+  const NOBODY = { ...POLICY, flow: (flow: string) => ({ ...POLICY.flow(flow), rate: { tokens: 0, periodMs: 1_000, burst: 0 } }) };
+
+  it("is there burst + rate × time times, and says to the millisecond when the next one is", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    let taken = 0;
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 1) if (ledger.takeToken("acme/gold", nowMs) === 0) taken += 1;
+    expect(taken).toBe(20 + 100);
+    const waitMs = ledger.takeToken("acme/gold", 10_000);
+    expect(waitMs).toBe(100);
+    expect(ledger.takeToken("acme/gold", 10_000 + waitMs - 1)).toBe(1);
+    expect(ledger.takeToken("acme/gold", 10_000 + waitMs)).toBe(0);
+  });
+
+  it("that was given back is there again, and no more than the burst ever is", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.takeToken("acme/gold", 0);
+    ledger.giveBackToken("acme/gold", 0);
+    ledger.giveBackToken("acme/gold", 0);
+    expect(ledger.tokensLeft("acme/gold", 0)).toBe(20);
+  });
+
+  it("comes out of the same budget as those that holders have", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("a", 1, { want: 15 }), 0);
+    let taken = 0;
+    while (ledger.takeToken("acme/gold", 0) === 0) taken += 1;
+    expect(taken).toBe(5);
+  });
+
+  it("is never there at a rate of nothing, and always where there is no rate", () => {
+    expect(new LeaseLedger(NOBODY, 0).takeToken("acme/gold", 0)).toBe(Infinity);
+    const free = new LeaseLedger({ ...POLICY, flow: (flow) => ({ ...POLICY.flow(flow), rate: null }) }, 0);
+    expect([free.takeToken("acme/gold", 0), free.tokensLeft("acme/gold", 0)]).toEqual([0, null]);
+  });
+});
