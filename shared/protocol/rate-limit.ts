@@ -12,6 +12,15 @@ export interface RateLimitFields {
   policies(policies: readonly QuotaPolicy[], partition: Partition): string | null;
   /** RateLimit; null where nothing can be said. */
   states(states: readonly QuotaState[], partition: Partition): string | null;
+  /** Null where nothing can be said. */
+  template(policies: readonly QuotaPolicy[], partition: Partition): RateLimitTemplate | null;
+}
+
+/** RateLimit for many answers of one flow: all but the numbers is written once. */
+export interface RateLimitTemplate {
+  readonly kinds: readonly QuotaKind[];
+  /** What is left of each kind, in their order. */
+  fill(remaining: readonly number[]): string;
 }
 
 export interface ParameterNames {
@@ -51,6 +60,20 @@ export function rateLimitFields(names: ParameterNames): RateLimitFields {
         return item(kind, `;${names.remaining}=${Math.max(0, remaining)}${reset}`, partition);
       });
       return items.length === 0 ? null : items.join(", ");
+    },
+    template(policies, partition) {
+      const kinds = policies.filter(hasUnit).map(({ kind }) => kind);
+      if (kinds.length === 0) return null;
+      const heads = kinds.map((kind, index) => `${index === 0 ? "" : ", "}"${policyNameOf(kind, partition)}";${names.remaining}=`);
+      const tail = `;${names.partition}=:${partitionKey(partition)}:`;
+      return {
+        kinds,
+        fill(remaining) {
+          let field = "";
+          for (let index = 0; index < heads.length; index += 1) field += `${heads[index]}${Math.max(0, remaining[index] ?? 0)}${tail}`;
+          return field;
+        },
+      };
     },
   };
 }

@@ -106,6 +106,17 @@ describe("both fields", () => {
     );
   });
 
+  it("are the same from a template, which served answers use", () => {
+    fc.assert(
+      fc.property(fc.array(anyState, { maxLength: 4 }), (states) => {
+        const bare = states.map(({ kind, quota: of, remaining }) => ({ kind, quota: of, remaining }));
+        const template = RATE_LIMIT.template(bare, FLOW);
+        const left = bare.filter(({ kind }) => template?.kinds.includes(kind)).map(({ remaining }) => remaining);
+        expect(template?.fill(left) ?? null).toBe(RATE_LIMIT.states(bare, FLOW));
+      }),
+    );
+  });
+
   it("are of one version of the draft in one place: a rename is a table", () => {
     const renamed = rateLimitFields({ ...DRAFT_10, remaining: "available", reset: "effective-window" });
     expect(renamed.states([{ kind: "rate", quota: 9, remaining: 4, resetAfterMs: 1_000 }], FLOW)).toBe(
