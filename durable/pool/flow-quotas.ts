@@ -44,6 +44,15 @@ export function flowLimitsOf(quota: QuotaConfig | undefined): FlowLimits {
   };
 }
 
+/** A rate that is used up is shared out in renewals so far apart, not asked for request by request. */
+const DRY_MS = 250;
+
+/** How long asking for a token of a used-up rate is of no use: never so long that the bucket could overflow meanwhile. */
+export function dryMsOf({ tokens, periodMs, burst }: RatePolicy, retryAfterMs: number): number {
+  const halfFullMs = tokens === 0 ? Infinity : (burst * periodMs) / tokens / 2;
+  return Math.max(retryAfterMs, Math.min(DRY_MS, halfFullMs));
+}
+
 /** A debt in milliseconds of service time that drains at so many a second. 0: nothing is owed beyond the burst. */
 interface CostDebt {
   readonly costMs: number;
