@@ -29,6 +29,11 @@ export class ConfigurationCache {
     return this.#active?.snapshot ?? null;
   }
 
+  /** 0: none is known yet. */
+  get version(): number {
+    return this.#active?.snapshot.version ?? 0;
+  }
+
   /** The configuration where none needs to be waited for. */
   current(nowMs: number, env: GatewayEnv, ctx: ExecutionContext): ActiveConfiguration | null {
     const ageMs = nowMs - this.#checkedAtMs;

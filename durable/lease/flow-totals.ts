@@ -48,7 +48,6 @@ export class FlowTotals {
   readonly #classes = new Map<string, ClassTotal>();
   readonly #bySource = new Map<string, readonly Contribution[]>();
   #slots = 0;
-  #running = 0;
   #isDivided = false;
 
   constructor(policy: SharePolicy) {
@@ -58,11 +57,6 @@ export class FlowTotals {
   /** Slots leased, held and named, of all flows. */
   get slots(): number {
     return this.#slots;
-  }
-
-  /** Of them, those that are known to be used. */
-  get running(): number {
-    return this.#running;
   }
 
   /** What all flows want, within their limits. */
@@ -133,7 +127,6 @@ export class FlowTotals {
     this.#classes.clear();
     this.#bySource.clear();
     this.#slots = 0;
-    this.#running = 0;
     this.#isDivided = false;
     for (const [source, contributions] of sources) this.replace(source, contributions);
   }
@@ -166,7 +159,6 @@ export class FlowTotals {
     total.tokensWant += sign * contribution.tokensWant;
     total.tokensOut += sign * contribution.tokensOut;
     this.#slots += sign * contribution.slots;
-    this.#running += sign * contribution.running;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
     const [want, pinned] = [demandOf(total), total.pinned];

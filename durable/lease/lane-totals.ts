@@ -3,32 +3,35 @@
 export interface LaneCount {
   readonly lane: string;
   readonly slots: number;
+  /** Of the slots, what is known to be used. */
+  readonly running: number;
 }
 
 export class LaneTotals {
-  readonly #slots = new Map<string, number>();
+  readonly #totals = new Map<string, { slots: number; running: number }>();
   readonly #bySource = new Map<string, readonly LaneCount[]>();
 
   slotsOf(lane: string): number {
-    return this.#slots.get(lane) ?? 0;
+    return this.#totals.get(lane)?.slots ?? 0;
   }
 
-  /** Lanes with slots out, whether the policy knows them or not. */
-  get lanes(): Iterable<string> {
-    return this.#slots.keys();
+  runningOf(lane: string): number {
+    return this.#totals.get(lane)?.running ?? 0;
   }
 
   /** Replaces all that the source contributes; an empty list forgets it. */
   replace(source: string, counts: readonly LaneCount[]): void {
-    for (const { lane, slots } of this.#bySource.get(source) ?? []) this.#add(lane, -slots);
-    for (const { lane, slots } of counts) this.#add(lane, slots);
+    for (const count of this.#bySource.get(source) ?? []) this.#add(count, -1);
+    for (const count of counts) this.#add(count, 1);
     if (counts.length === 0) this.#bySource.delete(source);
     else this.#bySource.set(source, counts);
   }
 
-  #add(lane: string, slots: number): void {
-    const sum = this.slotsOf(lane) + slots;
-    if (sum === 0) this.#slots.delete(lane);
-    else this.#slots.set(lane, sum);
+  #add({ lane, slots, running }: LaneCount, sign: 1 | -1): void {
+    const total = this.#totals.get(lane) ?? { slots: 0, running: 0 };
+    total.slots += sign * slots;
+    total.running += sign * running;
+    if (total.slots === 0 && total.running === 0) this.#totals.delete(lane);
+    else this.#totals.set(lane, total);
   }
 }

@@ -82,23 +82,20 @@ export class LeaseLedger {
     return this.#book.totals.slots;
   }
 
-  /** Of them, those that run a request or a socket, as last heard. */
-  get slotsInUse(): number {
-    return this.#book.totals.running;
-  }
-
   get slotsFree(): number {
     return this.#book.slotsFree;
   }
 
-  /** Slots that came back by time alone: of a holder that named them and fell silent, or a name that nobody returned. */
-  get reclaimedCount(): number {
-    return this.#reclaimedCount;
+  /** Since the last call: slots that came back without a message, and requests that nobody had counted, nor had room for. */
+  takeCounts(): { readonly reclaimed: number; readonly overshot: number } {
+    const counts = { reclaimed: this.#reclaimedCount, overshot: this.#overshootCount };
+    this.#reclaimedCount = 0;
+    this.#overshootCount = 0;
+    return counts;
   }
 
-  /** Requests that a holder ran and nothing counted for it, nor had room for. */
-  get overshootCount(): number {
-    return this.#overshootCount;
+  get counts(): { readonly holders: number; readonly durable: number } {
+    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount };
   }
 
   get named(): readonly NamedSlot[] {
@@ -120,6 +117,10 @@ export class LeaseLedger {
 
   slotsOfLane(lane: string): number {
     return this.#book.lanes.slotsOf(lane);
+  }
+
+  inUseOfLane(lane: string): number {
+    return this.#book.lanes.runningOf(lane);
   }
 
   slotsFreeIn(lane: string): number {

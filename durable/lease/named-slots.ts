@@ -34,6 +34,7 @@ const BLOCK_SPARE_MS = 4_000;
 
 export class NamedSlots {
   readonly #slots = new Map<string, NamedSlot>();
+  #durableCount = 0;
   readonly #blocks = new Map<string, SlotBlock>();
   /** Per block, how many lie in it. */
   readonly #out = new Map<string, number>();
@@ -42,6 +43,11 @@ export class NamedSlots {
 
   get values(): IterableIterator<NamedSlot> {
     return this.#slots.values();
+  }
+
+  /** Sockets'. */
+  get durableCount(): number {
+    return this.#durableCount;
   }
 
   get blocks(): ReadonlyMap<string, SlotBlock> {
@@ -56,6 +62,7 @@ export class NamedSlots {
   put(slot: NamedSlot, nowMs: number): string | null {
     assert(!this.#slots.has(slot.slotId), "a name is given once");
     this.#slots.set(slot.slotId, slot);
+    if (slot.isDurable) this.#durableCount += 1;
     if (slot.isDurable || slot.expiresAtMs === null) return null;
     const key = blockKey(slot);
     const count = (this.#out.get(key) ?? 0) + 1;
@@ -97,7 +104,10 @@ export class NamedSlots {
     const slot = this.#slots.get(slotId);
     if (slot === undefined) return undefined;
     this.#slots.delete(slotId);
-    if (slot.isDurable) return slot;
+    if (slot.isDurable) {
+      this.#durableCount -= 1;
+      return slot;
+    }
     const key = blockKey(slot);
     this.#out.set(key, (this.#out.get(key) ?? 1) - 1);
     this.#nameless.get(key)?.delete(slotId);

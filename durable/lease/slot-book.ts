@@ -66,7 +66,7 @@ export class SlotBook {
     this.totals.replace(source, holderContributions(record, at));
     this.lanes.replace(
       source,
-      record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at) })),
+      record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at), running: lane.running })),
     );
     this.watch(nextChangeMs(record, this.#policy, nowMs));
   }
@@ -124,7 +124,7 @@ export class SlotBook {
 
   #countSlot(slot: NamedSlot): void {
     this.totals.replace(slotKey(slot.slotId), [slotContribution(slot)]);
-    this.lanes.replace(slotKey(slot.slotId), [{ lane: slot.lane, slots: 1 }]);
+    this.lanes.replace(slotKey(slot.slotId), [{ lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 }]);
     this.watch(slot.expiresAtMs ?? Infinity);
   }
 

@@ -28,7 +28,7 @@ export function holderContributions(record: HolderRecord, at: { nowMs: number; p
   }));
 }
 
-/** What no lease can take back counts first. */
-export function slotContribution({ flow }: NamedSlot): Contribution {
-  return { flow, slots: 1, running: 1, want: 1, pinned: 1, tokensWant: 0, tokensOut: 0 };
+/** What no lease can take back counts first. Without an owner it stands for what may be used. */
+export function slotContribution({ flow, owner }: NamedSlot): Contribution {
+  return { flow, slots: 1, running: owner === "" ? 0 : 1, want: 1, pinned: 1, tokensWant: 0, tokensOut: 0 };
 }

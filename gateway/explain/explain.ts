@@ -22,7 +22,7 @@ export function accountOf(scope: RequestScope, refusal: Refusal, { queueMs }: Ti
     outcome,
     decidedBy: decidedBy(refusal),
     elapsedMs: Date.now() - startedAtMs,
-    configurationVersion: isolate.configuration.latest?.version ?? 0,
+    configurationVersion: isolate.configuration.version,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(identifier === undefined ? {} : { identifier }),
     ...(queue === undefined ? {} : { queue }),

@@ -33,9 +33,13 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   scope.identifier = identifier;
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
-  const admitted = await admit({ scope, identifier, active, kind: "request" });
+  const admitting = admit({ scope, identifier, active, service });
+  const admitted = admitting instanceof Promise ? await admitting : admitting;
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
-  const response = await forward({ scope, identifier, inbound, service, admitted, target: path.target });
+  // A device that goes away ends its request's context at once, unless somebody still waits: then the slot is given back.
+  const forwarding = forward({ scope, identifier, inbound, service, admitted, target: path.target });
+  scope.ctx.waitUntil(forwarding);
+  const response = await forwarding;
   if (response instanceof Response) return response;
   const timing = { queueMs: admitted.waitMs, upstreamMs: Date.now() - scope.startedAtMs - admitted.waitMs };
   return answerRefusal(scope, response, { isCounted: true, timing });

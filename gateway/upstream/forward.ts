@@ -39,7 +39,7 @@ const DROPPED_FROM_RESPONSE = [
 
 export async function forward(input: ForwardInput): Promise<Response | Refusal> {
   const { scope, service, admitted, inbound } = input;
-  const cutoff = startCutoff(scope, service, admitted.slot.expiresAtMs);
+  const cutoff = startCutoff(scope, service, admitted);
   const body = openRequestBody(scope.request, {
     contentLength: inbound.contentLength,
     bytesMax: service.bodyBytesMax,
@@ -47,7 +47,7 @@ export async function forward(input: ForwardInput): Promise<Response | Refusal> 
   });
   if (!body.ok) return end(admitted, cutoff, body);
   try {
-    const response = await fetch(joinUrl(admitted.slot.endpointUrl, input.target), {
+    const response = await fetch(joinUrl(admitted.endpointUrl, input.target), {
       method: scope.request.method,
       headers: outboundHeaders(input),
       body: body.stream,
@@ -72,25 +72,22 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
   const init: ResponseInit = { status: response.status, statusText: response.statusText, headers, encodeBody: "manual" };
   if (response.body === null || scope.request.method === "HEAD" || BODYLESS.has(response.status)) {
     cutoff.stop();
-    admitted.end("admitted-queued", latencyMs);
+    admitted.end(admitted.outcome, latencyMs);
     return new Response(null, init);
   }
   cutoff.extend();
-  const stopKeepingAlive = admitted.keepAlive(() => cutoff.cut(refuse("internal", "The slot was lost while the response streamed.")));
   const length = response.headers.get("content-length");
   const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
   const done = response.body.pipeTo(writable, { signal: cutoff.signal }).then(
-    () => admitted.end("admitted-queued", latencyMs),
+    () => admitted.end(admitted.outcome, latencyMs),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");
       logOutcome(scope, { outcome, status: response.status, detail, error });
       admitted.end(outcome, latencyMs);
     },
   );
-  void done.finally(() => {
-    cutoff.stop();
-    stopKeepingAlive();
-  });
+  // The slot ends with the last byte, and its context not before.
+  scope.ctx.waitUntil(done.finally(cutoff.stop));
   return new Response(readable, init);
 }
 
@@ -124,21 +121,26 @@ interface Cutoff {
 function startCutoff(
   { request, startedAtMs }: RequestScope,
   { deadlineMs, requestDurationMsMax }: ServiceConfig,
-  slotExpiresAtMs: number,
+  admitted: Pick<Admitted, "lookAgainInMs">,
 ): Cutoff {
   const aborter = new AbortController();
   let reason: Refusal | null = null;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let [limitMs, what] = [deadlineMs, "answer"];
   const cut = (why: Refusal): void => {
     reason ??= why;
     aborter.abort();
   };
-  const cutAfter = (durationMs: number, what: string) =>
-    setTimeout(
-      () => cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`)),
-      // Never beyond the slot, whose pool may know a shorter deadline than this isolate does yet.
-      Math.max(0, Math.min(startedAtMs + durationMs, what === "answer" ? slotExpiresAtMs : Infinity) - Date.now()),
-    );
-  let timer = cutAfter(deadlineMs, "answer");
+  // One timer for both: the limit, and the slot of a request that outlives the renewal that was due when it began.
+  const look = (): void => {
+    const nowMs = Date.now();
+    const leftMs = startedAtMs + limitMs - nowMs;
+    const lookAgainInMs = admitted.lookAgainInMs(nowMs);
+    if (leftMs <= 0) cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${limitMs} ms.`));
+    else if (lookAgainInMs <= 0) cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
+    else timer = setTimeout(look, Math.min(leftMs, lookAgainInMs));
+  };
+  look();
   request.signal.addEventListener("abort", () => cut(refuse("cancelled", "The device went away.")));
   return {
     signal: aborter.signal,
@@ -148,7 +150,8 @@ function startCutoff(
     cut,
     extend() {
       clearTimeout(timer);
-      timer = cutAfter(requestDurationMsMax, "finish");
+      [limitMs, what] = [requestDurationMsMax, "finish"];
+      look();
     },
     stop: () => clearTimeout(timer),
   };

@@ -12,6 +12,8 @@ export interface FlowDemand {
   readonly flow: string;
   readonly want: number;
   readonly tokensWant: number;
+  /** Others wait for this flow: a slot granted by name stays under it while it lasts, so that it can be returned at once. */
+  readonly keepsNames?: boolean;
 }
 
 export interface LaneDemand {
@@ -26,6 +28,11 @@ export interface TakenSlot {
   /** When it was asked for. */
   readonly clockEpoch: number;
 }
+
+/** Less is a clock being set right: time stands still so long, which the ledger's second of grace covers. */
+const STEP_MS_MIN = 100;
+/** A name that ends sooner may end before the next renewal could take its request over. */
+const NAMES_LAST_MS_MIN = 1_200;
 
 interface NamedGrant {
   readonly flow: string;
@@ -72,8 +79,10 @@ export class HeldLease {
     return this.#flows.get(flow)?.running ?? 0;
   }
 
-  runningIn(lane: string): number {
-    return this.#lanes.get(lane)?.running ?? 0;
+  /** Of those that run, the ones whose slot has no name of its own. */
+  runningUnnamed(flow: string): number {
+    const held = this.#flows.get(flow);
+    return held === undefined ? 0 : held.running - held.granted;
   }
 
   slots(flow: string, nowMs: number): number {
@@ -146,9 +155,12 @@ export class HeldLease {
     const isLive = this.isLive(nowMs);
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
-    for (const grant of this.#grants.values()) if (grant.sequence === 0) grant.sequence = this.#sequence;
     const wantIn = new Map(lanes.map(({ lane, want }) => [lane, want]));
     const wantOf = new Map(flows.map((demand) => [demand.flow, demand]));
+    for (const grant of this.#grants.values()) {
+      const isLasting = wantOf.get(grant.flow)?.keepsNames === true && grant.endsAtMs - nowMs > NAMES_LAST_MS_MIN;
+      if (grant.sequence === 0 && !isLasting) this.#adopt(grant);
+    }
     for (const flow of wantOf.keys()) heldOf(this.#flows, flow);
     for (const lane of wantIn.keys()) heldOf(this.#lanes, lane);
     return {
@@ -161,7 +173,7 @@ export class HeldLease {
         held.report(want, isLive);
         return isNothing(held, want) ? [] : [{ lane, want, running: held.reported, keep: held.slots }];
       }),
-      adopted: [...this.#grants].map(([slotId, { flow, lane }]) => ({ slotId, flow, lane })),
+      adopted: [...this.#grants].flatMap(([slotId, { flow, lane, sequence }]) => (sequence === 0 ? [] : [{ slotId, flow, lane }])),
     };
   }
 
@@ -206,15 +218,26 @@ export class HeldLease {
   }
 
   isLive(nowMs: number): boolean {
-    if (nowMs < this.#seenMs) {
+    if (nowMs < this.#seenMs - STEP_MS_MIN) {
       this.#expiresAtMs = -Infinity;
       this.#expiresBeforeAtMs = -Infinity;
       this.#clockEpoch += 1;
       // Their ends are times of the clock that went back.
       for (const [slotId, grant] of this.#grants) this.#forget(slotId, grant);
+      this.#seenMs = nowMs;
     }
-    this.#seenMs = nowMs;
-    return nowMs < this.#expiresAtMs;
+    this.#seenMs = Math.max(nowMs, this.#seenMs);
+    return this.#seenMs < this.#expiresAtMs;
+  }
+
+  /** From this request on it counts among those that run, whatever becomes of its name. */
+  #adopt(grant: NamedGrant): void {
+    grant.sequence = this.#sequence;
+    for (const held of [this.#flows.get(grant.flow), this.#lanes.get(grant.lane)]) {
+      if (held === undefined) continue;
+      held.granted -= 1;
+      held.pending += 1;
+    }
   }
 
   #excessIn(all: ReadonlyMap<string, HeldSlots>, nowMs: number): ReadonlyMap<string, number> {

@@ -32,10 +32,8 @@ export class HeldSlots {
   /** Gives up what is neither running nor wanted, and notes what the request says. */
   report(want: number, isLive: boolean): void {
     this.slots = isLive ? Math.min(this.slots, Math.max(this.running - this.granted - this.pending, want)) : 0;
-    this.named = Math.min(this.named, this.running);
-    this.reported = this.running;
-    this.pending += this.granted;
-    this.granted = 0;
+    this.reported = this.running - this.granted;
+    this.named = Math.min(this.named, this.reported);
   }
 
   apply(grant: { readonly slots: number; readonly named: number } | undefined): void {

@@ -234,6 +234,7 @@ export class LeaseSimulation {
         flow,
         want: holder.wants.get(flow) ?? 0,
         tokensWant: 0,
+        keepsNames: this.#random.below(2) === 0,
       }));
       const lanes = LANES.map((lane) => ({ lane, want: this.#random.below(12) }));
       holder.lastRequest = holder.lease.request({ flows, lanes }, this.#clock(holder));
