@@ -78,6 +78,10 @@ export class FlowTotals {
     return this.#flows.get(flow)?.tokensOut ?? 0;
   }
 
+  tokensWantOf(flow: string): number {
+    return this.#flows.get(flow)?.tokensWant ?? 0;
+  }
+
   partOf(flow: string, source: string): Contribution | undefined {
     return this.#flows.get(flow)?.by.get(source);
   }

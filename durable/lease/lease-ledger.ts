@@ -15,7 +15,7 @@ import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } fr
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
-import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs } from "./renewal.ts";
+import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs, nextRenewalMs } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
@@ -41,7 +41,11 @@ export class LeaseLedger {
   #isGapTrusted = true;
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
-  readonly #tokens = new FlowTokens({ rateOf: (flow) => this.#policy.flow(flow).rate, changed: this.#changed });
+  readonly #tokens = new FlowTokens({
+    rateOf: (flow) => this.#policy.flow(flow).rate,
+    totals: () => this.#book.totals,
+    changed: this.#changed,
+  });
   #reclaimedCount = 0;
   #overshootCount = 0;
 
@@ -163,6 +167,7 @@ export class LeaseLedger {
     this.#isGapTrusted = false;
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
     const { ledgerMs } = this.#clock;
+    if (ledgerMs >= this.#book.nextChangeMs) this.#tokens.clipAll(ledgerMs);
     this.#reclaimedCount += this.#book.expire(ledgerMs, (record) => holdsEndAtMs(record, this.#policy));
     return ledgerMs;
   }
@@ -178,6 +183,7 @@ export class LeaseLedger {
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
     const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
     this.#overshootCount += carried.overshootCount;
+    for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
     for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
     const lengthMs = leaseLengthMs(this.#book.totals.demand, this.#policy.capacity);
@@ -189,7 +195,10 @@ export class LeaseLedger {
       lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
       expiresAtMs: atMs + lengthMs,
       lengthMs: lengthMs - GAP_MS_MAX,
-      renewAfterMs: Math.floor((lengthMs - GAP_MS_MAX) / 2),
+      renewAfterMs: nextRenewalMs(
+        lengthMs - GAP_MS_MAX,
+        flows.some(({ flow }) => this.#tokens.isShort(flow)),
+      ),
     };
     this.#book.putHolder(record, atMs);
     this.#changed.holder(record.holder);
@@ -247,16 +256,12 @@ export class LeaseLedger {
   }
 
   #refuse(request: RenewalRequest, known: HolderRecord | undefined): Renewal | null {
-    const refuse = (reason: "stale" | "unknown" | "full", sequence: number): Renewal => ({
-      ok: false,
-      reason,
-      sequence,
-      renewAfterMs: GAP_MS_MAX,
-    });
-    if (known !== undefined && request.sequence < known.sequence) return refuse("stale", known.sequence);
+    const sequence = Math.max(request.sequence, known?.sequence ?? 0);
+    const refuse = (reason: "stale" | "unknown" | "full"): Renewal => ({ ok: false, reason, sequence, renewAfterMs: GAP_MS_MAX });
+    if (request.sequence < sequence) return refuse("stale");
     const isFull = known === undefined && this.#book.holders.size >= this.#policy.holdersMax;
-    if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full", request.sequence);
-    return isUnknown(known, request) ? refuse("unknown", request.sequence) : null;
+    if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full");
+    return isUnknown(known, request) ? refuse("unknown") : null;
   }
 
   #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
@@ -268,10 +273,7 @@ export class LeaseLedger {
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),
-      tokensFor: (flow) => {
-        const partOf = (available: number): number => this.#book.totals.tokensPart(flow.flow, source, available);
-        return this.#tokens.lend({ flow, partOf, tokensOut: this.#book.totals.tokensOutOf(flow.flow), atMs });
-      },
+      tokensFor: (flow) => this.#tokens.lend({ flow, source, atMs }),
     });
   }
 

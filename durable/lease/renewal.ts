@@ -24,6 +24,14 @@ export function leaseLengthMs(demand: number, capacity: number): number {
   return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * spareQuarters);
 }
 
+/** Of a rate that is short, holders report so often. */
+const SHORT_RATE_MS = 500;
+
+/** At half of the lease, so that one renewal may be lost. */
+export function nextRenewalMs(lengthMs: number, isRateShort: boolean): number {
+  return Math.min(Math.floor(lengthMs / 2), isRateShort ? SHORT_RATE_MS : Infinity);
+}
+
 /** A holder is our own code: a request that breaks this is its bug. */
 export function checkRequest({ sequence, appliedSequence, flows, lanes }: RenewalRequest): void {
   assert(Number.isSafeInteger(sequence) && sequence >= 1 && appliedSequence < sequence, "a renewal follows the answer it lives by");

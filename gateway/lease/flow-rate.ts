@@ -40,9 +40,9 @@ export class FlowRate {
     this.#dryUntilMs = nowMs + Math.max(retryAfterMs, forMs);
   }
 
-  /** Tokens to ask for until the renewal after the next `horizonMs`. */
-  want(spans: { elapsedMs: number; horizonMs: number }): number {
-    return this.#meter.want(spans);
+  /** Tokens to ask for until the renewal after the next. */
+  want(elapsedMs: number): number {
+    return this.#meter.want(elapsedMs);
   }
 
   granted(tokens: number): void {

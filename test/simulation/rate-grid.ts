@@ -91,7 +91,7 @@ class Node {
   renewIfDue(nowMs: number): void {
     if (nowMs < this.#renewAtMs) return;
     const elapsedMs = this.#renewedAtMs === -Infinity ? SECOND_MS : nowMs - this.#renewedAtMs;
-    const tokensWant = this.#rate.want({ elapsedMs, horizonMs: 3.5 * SECOND_MS });
+    const tokensWant = this.#rate.want(elapsedMs);
     const request = this.#lease.request({ flows: [{ flow: FLOW, want: 1, tokensWant }], lanes: [{ lane: LANE, want: 1 }] }, nowMs);
     const answer = this.#object.renew(request, nowMs);
     this.#lease.apply(answer, nowMs);
