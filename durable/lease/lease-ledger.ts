@@ -245,7 +245,6 @@ export class LeaseLedger {
     return this.#tokens.take(flow, this.tick(nowMs));
   }
 
-  /** Of a request that was refused after all. */
   giveBackToken(flow: string, nowMs: number): void {
     this.#tokens.pay(flow, -1, this.tick(nowMs));
   }
