@@ -6,10 +6,11 @@ import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { forecast } from "./forecast/forecast.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { leases } from "./leases/leases.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 /** Each prints its progress on stderr while it runs. */
-const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels, forecast };
+const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = { kernels, forecast, leases };
 
 process.exitCode = await main(process.argv.slice(2));
 

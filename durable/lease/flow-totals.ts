@@ -2,6 +2,7 @@
 // time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
 // only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
 import { divide, divideByWant, type Claim, type ClassShare } from "./divide.ts";
+import { floatOf } from "./float.ts";
 import type { FlowPolicy } from "./lease-policy.ts";
 
 export interface Contribution {
@@ -38,6 +39,7 @@ interface ClassTotal {
 
 interface SharePolicy {
   readonly capacity: number;
+  readonly areHoldersDurable?: boolean;
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
 }
@@ -48,6 +50,7 @@ export class FlowTotals {
   readonly #classes = new Map<string, ClassTotal>();
   readonly #bySource = new Map<string, readonly Contribution[]>();
   #slots = 0;
+  #running = 0;
   #isDivided = false;
 
   constructor(policy: SharePolicy) {
@@ -59,11 +62,9 @@ export class FlowTotals {
     return this.#slots;
   }
 
-  /** What all flows want, within their limits. */
-  get demand(): number {
-    let demand = 0;
-    for (const { want } of this.#classes.values()) demand += want;
-    return demand;
+  /** Of them, those that are known to be used. */
+  get running(): number {
+    return this.#running;
   }
 
   slotsOf(flow: string): number {
@@ -131,6 +132,7 @@ export class FlowTotals {
     this.#classes.clear();
     this.#bySource.clear();
     this.#slots = 0;
+    this.#running = 0;
     this.#isDivided = false;
     for (const [source, contributions] of sources) this.replace(source, contributions);
   }
@@ -144,7 +146,7 @@ export class FlowTotals {
       const { weight = 0, reserve = 0 } = this.#policy.classes.get(className) ?? {};
       return { want, pinned, weight, reserve };
     });
-    const shares = divide(this.#policy.capacity, claims);
+    const shares = divide(this.#policy.capacity - floatOf(this.#policy), claims);
     for (const [index, [, ofClass]] of classes.entries()) {
       const share = shares[index] ?? 0;
       if (share !== ofClass.share) ofClass.shares = null;
@@ -163,6 +165,7 @@ export class FlowTotals {
     total.tokensWant += sign * contribution.tokensWant;
     total.tokensOut += sign * contribution.tokensOut;
     this.#slots += sign * contribution.slots;
+    this.#running += sign * contribution.running;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
     const [want, pinned] = [demandOf(total), total.pinned];

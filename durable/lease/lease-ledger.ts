@@ -8,6 +8,7 @@
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { floatOf } from "./float.ts";
 import { FlowTokens } from "./flow-tokens.ts";
 import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
@@ -15,7 +16,7 @@ import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } fr
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
-import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs, nextRenewalMs } from "./renewal.ts";
+import { answerOf, carryOver, checkRequest, leaseLengthMs, nextRenewalMs, refusalReason } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
@@ -136,9 +137,12 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Whether a slot of the flow may be given to one that waits: one is free, and the flow has not had its share. */
+  /** Whether a slot of the flow may be given to one that waits: one is free, and the flow has not had its share, or
+   * what is free is nobody's share. */
   isOpen(flow: string): boolean {
-    return this.slotsFree > 0 && this.#book.roomOf(flow) > 0 && this.#book.totals.slotsOf(flow) < this.#book.totals.shareOf(flow);
+    const { totals, slotsFree } = this.#book;
+    if (slotsFree === 0 || this.#book.roomOf(flow) === 0) return false;
+    return totals.slotsOf(flow) < totals.shareOf(flow) || slotsFree <= floatOf(this.#policy);
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -177,8 +181,8 @@ export class LeaseLedger {
     const atMs = this.tick(nowMs);
     const known = this.#book.holders.get(request.holder);
     if (known !== undefined && request.sequence === known.sequence) return answerOf(known);
-    const refusal = this.#refuse(request, known);
-    if (refusal !== null) return refusal;
+    const reason = refusalReason(request, { known, holderCount: this.#book.holders.size, policy: this.#policy });
+    if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
     const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
@@ -186,7 +190,7 @@ export class LeaseLedger {
     for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
     for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
-    const lengthMs = leaseLengthMs(this.#book.totals.demand, this.#policy.capacity);
+    const lengthMs = leaseLengthMs(this.#book.totals.running + this.#book.waitingCount, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const record: HolderRecord = {
@@ -254,21 +258,12 @@ export class LeaseLedger {
     return this.#tokens.left(flow, this.tick(nowMs));
   }
 
-  #refuse(request: RenewalRequest, known: HolderRecord | undefined): Renewal | null {
-    const sequence = Math.max(request.sequence, known?.sequence ?? 0);
-    const refuse = (reason: "stale" | "unknown" | "full"): Renewal => ({ ok: false, reason, sequence, renewAfterMs: GAP_MS_MAX });
-    if (request.sequence < sequence) return refuse("stale");
-    const isFull = known === undefined && this.#book.holders.size >= this.#policy.holdersMax;
-    if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full");
-    return isUnknown(known, request) ? refuse("unknown") : null;
-  }
-
   #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
     const source = holderKey(record.holder);
     return offerFlows(record, {
       atMs,
       policy: this.#policy,
-      slotsFree: this.slotsFree,
+      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy)),
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),

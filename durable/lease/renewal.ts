@@ -18,10 +18,10 @@ export const LEASE_MS_MAX = 8_000;
 /** Below it the renewals cost more than the fairness is worth. */
 export const LEASE_MS_MIN = 2_000;
 
-/** Longest while three quarters of the capacity would do, shortest from the whole of it on, straight between. */
-export function leaseLengthMs(demand: number, capacity: number): number {
-  const spareQuarters = Math.min(1, Math.max(0, (4 * (capacity - demand)) / Math.max(1, capacity)));
-  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * spareQuarters);
+/** Longest while half of the capacity is used, or waited for, shortest from three quarters on, straight between. */
+export function leaseLengthMs(used: number, capacity: number): number {
+  const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
+  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
 }
 
 /** Of a rate that is short, holders report so often. */
@@ -64,8 +64,26 @@ interface CarriedOver {
   readonly overshootCount: number;
 }
 
+/** Why a renewal is not answered with a lease; null: it is. */
+export function refusalReason(
+  request: RenewalRequest,
+  {
+    known,
+    holderCount,
+    policy,
+  }: {
+    known: HolderRecord | undefined;
+    holderCount: number;
+    policy: { readonly holdersMax: number; readonly flowsPerHolderMax: number };
+  },
+): "stale" | "full" | "unknown" | null {
+  if (known !== undefined && request.sequence < known.sequence) return "stale";
+  if ((known === undefined && holderCount >= policy.holdersMax) || request.flows.length > policy.flowsPerHolderMax) return "full";
+  return isUnknown(known, request) ? "unknown" : null;
+}
+
 /** Whether the holder lives by a lease of nobody's. */
-export function isUnknown(known: HolderRecord | undefined, { appliedSequence }: RenewalRequest): boolean {
+function isUnknown(known: HolderRecord | undefined, { appliedSequence }: RenewalRequest): boolean {
   return known !== undefined && appliedSequence !== 0 && promiseOf(known, appliedSequence) === null;
 }
 

@@ -15,6 +15,7 @@ export class SlotBook {
   readonly totals: FlowTotals;
   readonly lanes = new LaneTotals();
   readonly #waiting = new Map<string, number>();
+  #waitingCount = 0;
   readonly #changed: ChangedKeys;
   #policy: LedgerPolicy;
   #nextChangeMs = Infinity;
@@ -42,12 +43,18 @@ export class SlotBook {
     return Math.max(0, this.#policy.flow(flow).slotsMax - this.totals.slotsOf(flow));
   }
 
+  get waitingCount(): number {
+    return this.#waitingCount;
+  }
+
   hasWaiting(flow: string): boolean {
     return this.#waiting.has(flow);
   }
 
   setWaiting(flow: string, count: number): void {
-    if ((this.#waiting.get(flow) ?? 0) === count) return;
+    const before = this.#waiting.get(flow) ?? 0;
+    if (before === count) return;
+    this.#waitingCount += count - before;
     if (count === 0) this.#waiting.delete(flow);
     else this.#waiting.set(flow, count);
     const waiting = { flow, slots: 0, running: 0, want: count, pinned: 0, tokensWant: 0, tokensOut: 0 };

@@ -128,7 +128,7 @@ async function askPool(input: AdmissionInput, { lease, flow, key }: Asked): Prom
   const { scope, identifier, active, service } = input;
   const { env, isolate, requestId } = scope;
   const askedAtMs = Date.now();
-  const { clockEpoch } = lease.ask(flow, askedAtMs);
+  const { clockEpoch } = lease.ask(flow, requestId, askedAtMs);
   const request: AcquireRequest = {
     slotId: requestId,
     holder: isolate.holder,
@@ -147,15 +147,16 @@ async function askPool(input: AdmissionInput, { lease, flow, key }: Asked): Prom
     const nowMs = Date.now();
     isolate.configuration.expire(answer.configurationVersion);
     if (!answer.ok) {
-      lease.refused(flow, answer.shed, nowMs);
+      lease.refused(flow, { slotId: requestId, shed: answer.shed, nowMs });
       return answer;
     }
     const slot = lease.take(flow, answer.slot, { askedAtMs, clockEpoch, nowMs });
     if (slot !== null) return new Admitted({ scope, lease, slot, key, waitMs: nowMs - scope.startedAtMs });
+    settle(scope, lease, nowMs);
     return refuse("rejected-capacity", "The slot that was granted came too late to be used.", { retryAfterMs: 0 });
   } catch (error) {
     stopWatching();
-    lease.refused(flow, undefined, Date.now());
+    lease.refused(flow, { slotId: requestId, shed: undefined, nowMs: Date.now() });
     scope.ctx.waitUntil(giveUp(scope, identifier.service));
     throw error;
   }

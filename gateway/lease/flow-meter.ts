@@ -1,16 +1,19 @@
 // What one flow did at this isolate since the last renewal, and what it will want until the next one.
 import type { Outcome } from "#shared/errors/outcomes.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
 
 const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
-/** How much an interval's mean concurrency counts in the average. */
-const GAIN = 0.5;
+/** An answer that takes longer was waited for. */
+const CALL_MS_MAX = 50;
+/** How long a mean concurrency, and a peak, are remembered. */
+const MEMORY_MS = 8 * SECOND_MS;
 /** Of a Poisson arrival's concurrency, what lies this many deviations above the mean is seldom needed. */
 const HEADROOM_DEVIATIONS = 3;
 
 export class FlowMeter {
-  /** Asked of the pool and not answered yet: whoever comes now queues behind them. */
-  waiting = 0;
+  /** Asked of the pool and not answered yet, by when; the oldest first. */
+  readonly #asked = new Map<string, number>();
   /** The pool's word: others wait for this flow. */
   isQueued = false;
   /** The pool's word: newcomers of this urgency or a later one are refused until then. */
@@ -19,6 +22,7 @@ export class FlowMeter {
   shedRetryAfterMs = 0;
   running = 0;
   #peak = 0;
+  #peakBefore = 0;
   #arrivals = 0;
   #busyMs = 0;
   #mean = 0;
@@ -28,7 +32,23 @@ export class FlowMeter {
   #isReported = true;
 
   get isIdle(): boolean {
-    return this.running === 0 && this.waiting === 0 && this.#arrivals === 0 && this.#isReported;
+    return this.running === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
+  }
+
+  ask(slotId: string, nowMs: number): void {
+    this.#asked.set(slotId, nowMs);
+  }
+
+  answered(slotId: string): void {
+    this.#asked.delete(slotId);
+  }
+
+  /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes
+   * now queues behind them. */
+  isQueuedAt(nowMs: number): boolean {
+    if (this.isQueued) return true;
+    for (const askedAtMs of this.#asked.values()) return nowMs - askedAtMs > CALL_MS_MAX;
+    return false;
   }
 
   arrive(): void {
@@ -71,11 +91,14 @@ export class FlowMeter {
   demand(elapsedMs: number): number {
     if (this.#arrivals === 0 && this.#peak === 0) {
       this.#mean = 0;
+      this.#peakBefore = 0;
       return 0;
     }
+    const memory = Math.exp(-elapsedMs / MEMORY_MS);
     const mean = this.#busyMs / Math.max(1, elapsedMs);
-    this.#mean = Math.max(mean, this.#mean + GAIN * (mean - this.#mean));
-    return Math.max(this.#peak, Math.ceil(this.#mean + HEADROOM_DEVIATIONS * Math.sqrt(this.#mean))) + 1;
+    this.#mean = Math.max(mean, mean + memory * (this.#mean - mean));
+    this.#peakBefore = Math.max(this.#peak, memory * this.#peakBefore);
+    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(this.#mean + HEADROOM_DEVIATIONS * Math.sqrt(this.#mean))) + 1;
   }
 
   /** What was measured since the last time, handed over; null: nothing. */

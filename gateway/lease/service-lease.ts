@@ -91,7 +91,7 @@ export class ServiceLease {
       });
     }
     // Who waits already goes first.
-    if (meter.waiting > 0 || meter.isQueued || !this.#held.hasRoom(flow, { nowMs })) return null;
+    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs })) return null;
     const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
     const shard = this.#balancer.shards[shardIndex];
     if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs })) return null;
@@ -110,9 +110,8 @@ export class ServiceLease {
   }
 
   /** The request asks the pool. */
-  ask(flow: string, nowMs: number): { readonly clockEpoch: number } {
-    const meter = this.#flows.of(flow);
-    if (meter !== null) meter.waiting += 1;
+  ask(flow: string, slotId: string, nowMs: number): { readonly clockEpoch: number } {
+    this.#flows.of(flow)?.ask(slotId, nowMs);
     return { clockEpoch: this.#held.clockEpoch(nowMs) };
   }
 
@@ -125,19 +124,22 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
-    meter.waiting -= 1;
+    meter.answered(slotId);
     // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    if (waitedMs === 0) meter.isQueued = false;
+    meter.isQueued = waitedMs > 0;
     this.pace.setOff(waitedMs === 0 ? nowMs : nowMs + lifeMs / 2);
-    if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) return null;
+    if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
+      this.#returned.add(slotId);
+      return null;
+    }
     return this.#start(meter, { flow, lane, shardId, shardIndex: this.#balancer.indexOf(shardId), slotId, nowMs });
   }
 
   /** The pool has refused, or could not be asked. */
-  refused(flow: string, shed: Shed | undefined, nowMs: number): void {
+  refused(flow: string, { slotId, shed, nowMs }: { slotId: string; shed: Shed | undefined; nowMs: number }): void {
     const meter = this.#flows.of(flow);
     if (meter === null) return;
-    meter.waiting -= 1;
+    meter.answered(slotId);
     if (shed !== undefined) noteShed(meter, shed, nowMs);
   }
 
@@ -154,7 +156,7 @@ export class ServiceLease {
     if (meter === undefined) return;
     meter.end(outcome, { heldMs: nowMs - slot.startedAtMs, latencyMs });
     // Others wait for this flow: what is free here is theirs.
-    if (!isToldOf && (meter.waiting > 0 || meter.isQueued)) this.pace.setOff(nowMs);
+    if (!isToldOf && meter.isQueuedAt(nowMs)) this.pace.setOff(nowMs);
   }
 
   /** Another endpoint's slot for the same request, or null. */
@@ -200,7 +202,7 @@ export class ServiceLease {
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
       const demand = meter.demand(elapsedMs);
-      const keepsNames = meter.isQueued || meter.waiting > 0;
+      const keepsNames = meter.isQueuedAt(nowMs);
       return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant: 0, keepsNames };
     });
     const wanted = flows.filter(({ want, keepsNames }) => want > 0 || keepsNames);

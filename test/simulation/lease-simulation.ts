@@ -1,5 +1,6 @@
 // Many holders, one ledger, a network that repeats, delays, drops and reorders, machines that die, stall and have their
 // clocks set, an object that is evicted: from one seed, in virtual time, checked after every event.
+import { floatOf } from "#durable/lease/float.ts";
 import { GAP_MS_MAX, type LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
@@ -555,7 +556,7 @@ export class LeaseSimulation {
         this.#nowMs - holder.lastHeardMs < GAP_MS_MAX &&
         FLOWS.some((flow) => holder.lease.slots(flow, this.#clock(holder)) < (holder.wants.get(flow) ?? 0)),
     );
-    if (this.#ledger.slotsFree === 0 || !wanted || !this.#isCalm) this.#idleSinceMs = null;
+    if (this.#ledger.slotsFree <= floatOf(this.#policy) || !wanted || !this.#isCalm) this.#idleSinceMs = null;
     else {
       this.#idleSinceMs ??= this.#nowMs;
       const idleMs = this.#nowMs - this.#idleSinceMs;
@@ -569,9 +570,10 @@ export class LeaseSimulation {
     const { capacity } = this.#policyOfTruth;
     const has = FLOWS.map((flow) => this.#ledger.slotsOfFlow(flow));
     const [aGold = 0, bGold = 0, aBronze = 0, bBronze = 0] = has;
-    require(aGold + bGold + aBronze + bBronze === capacity, `${has.join(" + ")} are out of ${capacity} while all want more`);
+    const out = aGold + bGold + aBronze + bBronze;
+    require(out >= capacity - floatOf({ capacity }) && out <= capacity, `${has.join(" + ")} are out of ${capacity} while all want more`);
     require(Math.abs(aGold - bGold) <= 1 && Math.abs(aBronze - bBronze) <= 1, `equal flows have ${has.join(", ")}`);
-    const reserve = Math.floor(capacity * 0.75);
+    const reserve = Math.floor(capacity * 0.75) - floatOf({ capacity });
     require(aBronze + bBronze >= reserve, `bronze has ${aBronze + bBronze}, its reserve is ${reserve}`);
   }
 }

@@ -87,9 +87,9 @@ describe("a renewal", () => {
   });
 
   it("lasts longer when quiet and shorter under contention", () => {
-    expect([0, 75, 100, 300].map((demand) => leaseLengthMs(demand, 100))).toEqual([LEASE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, LEASE_MS_MIN]);
-    expect(leaseLengthMs(90, 100)).toBeGreaterThan(LEASE_MS_MIN);
-    expect(leaseLengthMs(90, 100)).toBeLessThan(LEASE_MS_MAX);
+    expect([0, 50, 75, 300].map((used) => leaseLengthMs(used, 100))).toEqual([LEASE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, LEASE_MS_MIN]);
+    expect(leaseLengthMs(60, 100)).toBeGreaterThan(LEASE_MS_MIN);
+    expect(leaseLengthMs(60, 100)).toBeLessThan(LEASE_MS_MAX);
   });
 });
 
