@@ -28,7 +28,6 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
   leases: { run: ({ onProgress }) => leases(onProgress) },
   gateway: { run: gateway, roundsDefault: 7 },
-  leases: { run: ({ onProgress }) => leases(onProgress) },
 };
 const ROUNDS_MAX = 1_000;
 

@@ -3,6 +3,7 @@ import { LIMITS } from "#shared/limits.ts";
 import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
+import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
 import { ServiceLease } from "./lease/service-lease.ts";
 
@@ -14,6 +15,8 @@ export class Isolate {
   readonly holder: string;
   readonly configuration = new ConfigurationCache();
   readonly verifiedTokens = new VerifiedTokens();
+  /** Null until the first refusal imported them. */
+  explainKeys: readonly ExplainKey[] | null = null;
   readonly #leases = new Map<string, ServiceLease>();
   #kernels: Kernels | undefined;
   #requestCount = 0;

@@ -1,4 +1,4 @@
-import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { DecisionPlace, Outcome } from "#shared/errors/outcomes.ts";
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import type { GatewayEnv } from "./gateway-env.ts";
 import { thisIsolate, type Isolate } from "./isolate.ts";
@@ -24,11 +24,19 @@ export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionConte
   return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, method, url, env, ctx, isolate };
 }
 
+export interface LogEntry {
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly detail: string;
+  readonly decidedBy?: DecisionPlace;
+  readonly error?: unknown;
+}
+
 /**
  * One line for each refusal and failure; served requests are counted, not logged. No header, no query and no
  * token ever gets here.
  */
-export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; status: number; detail: string; error?: unknown }): void {
+export function logOutcome(scope: RequestScope, entry: LogEntry): void {
   const { identifier, requestId, startedAtMs, method, url } = scope;
   const line = {
     time: new Date(startedAtMs).toISOString(),
@@ -36,6 +44,7 @@ export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; statu
     requestId,
     outcome: entry.outcome,
     status: entry.status,
+    ...(entry.decidedBy === undefined ? {} : { decidedBy: entry.decidedBy }),
     method,
     path: pathOf(url).slice(0, 200),
     ...(identifier === undefined

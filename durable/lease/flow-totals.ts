@@ -39,6 +39,7 @@ interface ClassTotal {
 
 interface SharePolicy {
   readonly capacity: number;
+  readonly areHoldersDurable?: boolean;
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
 }
@@ -76,6 +77,10 @@ export class FlowTotals {
 
   tokensOutOf(flow: string): number {
     return this.#flows.get(flow)?.tokensOut ?? 0;
+  }
+
+  tokensWantOf(flow: string): number {
+    return this.#flows.get(flow)?.tokensWant ?? 0;
   }
 
   partOf(flow: string, source: string): Contribution | undefined {
@@ -141,7 +146,7 @@ export class FlowTotals {
       const { weight = 0, reserve = 0 } = this.#policy.classes.get(className) ?? {};
       return { want, pinned, weight, reserve };
     });
-    const shares = divide(this.#policy.capacity - floatOf(this.#policy.capacity), claims);
+    const shares = divide(this.#policy.capacity - floatOf(this.#policy), claims);
     for (const [index, [, ofClass]] of classes.entries()) {
       const share = shares[index] ?? 0;
       if (share !== ofClass.share) ofClass.shares = null;

@@ -41,6 +41,8 @@ export interface HolderRecord {
 
 export interface HoldPolicy {
   readonly requestDurationMsMax: number;
+  /** Holders are objects, which come back with what they had: a silent one's whole lease is held, not what it named alone. */
+  readonly areHoldersDurable?: boolean;
 }
 
 function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
@@ -64,10 +66,12 @@ export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: nu
 
 /** The most slots the holder may use now: it may live by either answer, and what it named runs on after both. */
 export function slotsOf(record: HolderRecord, of: SlotsRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
+  const isHeld = nowMs < holdsEndAtMs(record, policy);
+  const isWhole = isHeld && policy.areHoldersDurable === true;
   return Math.max(
-    nowMs < record.expiresAtMs ? of.offeredSlots : 0,
-    nowMs < record.appliedExpiresAtMs ? of.appliedSlots : 0,
-    nowMs < holdsEndAtMs(record, policy) ? of.running : 0,
+    isWhole || nowMs < record.expiresAtMs ? of.offeredSlots : 0,
+    isWhole || nowMs < record.appliedExpiresAtMs ? of.appliedSlots : 0,
+    isHeld ? of.running : 0,
   );
 }
 

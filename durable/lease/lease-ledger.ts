@@ -9,14 +9,14 @@
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { floatOf } from "./float.ts";
+import { FlowTokens } from "./flow-tokens.ts";
 import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
-import { RateBudgets } from "./rate-budget.ts";
-import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs } from "./renewal.ts";
+import { answerOf, carryOver, checkRequest, leaseLengthMs, nextRenewalMs, refusalReason } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
@@ -42,7 +42,11 @@ export class LeaseLedger {
   #isGapTrusted = true;
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
-  readonly #rates = new RateBudgets();
+  readonly #tokens = new FlowTokens({
+    rateOf: (flow) => this.#policy.flow(flow).rate,
+    totals: () => this.#book.totals,
+    changed: this.#changed,
+  });
   #reclaimedCount = 0;
   #overshootCount = 0;
 
@@ -60,11 +64,13 @@ export class LeaseLedger {
     let ledgerMs = nowMs + rows.clockOffsetMs;
     for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
     ledger.#clock = { seenMs: nowMs, ledgerMs };
-    for (const { flow, debt, atMs } of rows.budgets) ledger.#rates.restore(flow, { debt, atMs });
+    for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs });
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
     for (const { block } of rows.blocks) ledger.#book.restoreBlock(block);
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);
     ledger.#changed.take(ledger.#state);
+    // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
+    ledger.#book.watch(ledgerMs);
     return ledger;
   }
 
@@ -136,7 +142,7 @@ export class LeaseLedger {
   isOpen(flow: string): boolean {
     const { totals, slotsFree } = this.#book;
     if (slotsFree === 0 || this.#book.roomOf(flow) === 0) return false;
-    return totals.slotsOf(flow) < totals.shareOf(flow) || slotsFree <= floatOf(this.#policy.capacity);
+    return totals.slotsOf(flow) < totals.shareOf(flow) || slotsFree <= floatOf(this.#policy);
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -160,11 +166,12 @@ export class LeaseLedger {
   /** Moves the ledger's time and ends what ended; returns the ledger's time. */
   tick(nowMs: number): number {
     const before = this.#clock;
-    const isGapTrusted = this.#isGapTrusted || this.nextChangeInMs === null;
+    const isGapTrusted = this.#isGapTrusted || this.#policy.areHoldersDurable === true || this.nextChangeInMs === null;
     this.#clock = advanceClock(before, nowMs, { gapMsMax: GAP_MS_MAX, isGapTrusted });
     this.#isGapTrusted = false;
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
     const { ledgerMs } = this.#clock;
+    if (ledgerMs >= this.#book.nextChangeMs) this.#tokens.clipAll(ledgerMs);
     this.#reclaimedCount += this.#book.expire(ledgerMs, (record) => holdsEndAtMs(record, this.#policy));
     return ledgerMs;
   }
@@ -174,14 +181,14 @@ export class LeaseLedger {
     const atMs = this.tick(nowMs);
     const known = this.#book.holders.get(request.holder);
     if (known !== undefined && request.sequence === known.sequence) return answerOf(known);
-    const refusal = this.#refuse(request, known);
-    if (refusal !== null) return refusal;
+    const reason = refusalReason(request, { known, holderCount: this.#book.holders.size, policy: this.#policy });
+    if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
-    const { requestDurationMsMax } = this.#policy;
-    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, requestDurationMsMax });
+    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
     this.#overshootCount += carried.overshootCount;
-    for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
+    for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
+    for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
     const lengthMs = leaseLengthMs(this.#book.totals.running + this.#book.waitingCount, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
@@ -192,7 +199,10 @@ export class LeaseLedger {
       lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
       expiresAtMs: atMs + lengthMs,
       lengthMs: lengthMs - GAP_MS_MAX,
-      renewAfterMs: Math.floor((lengthMs - GAP_MS_MAX) / 2),
+      renewAfterMs: nextRenewalMs(
+        lengthMs - GAP_MS_MAX,
+        flows.some(({ flow }) => this.#tokens.isShort(flow)),
+      ),
     };
     this.#book.putHolder(record, atMs);
     this.#changed.holder(record.holder);
@@ -234,17 +244,18 @@ export class LeaseLedger {
     return gone;
   }
 
-  #refuse(request: RenewalRequest, known: HolderRecord | undefined): Renewal | null {
-    const refuse = (reason: "stale" | "unknown" | "full", sequence: number): Renewal => ({
-      ok: false,
-      reason,
-      sequence,
-      renewAfterMs: GAP_MS_MAX,
-    });
-    if (known !== undefined && request.sequence < known.sequence) return refuse("stale", known.sequence);
-    const isFull = known === undefined && this.#book.holders.size >= this.#policy.holdersMax;
-    if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full", request.sequence);
-    return isUnknown(known, request) ? refuse("unknown", request.sequence) : null;
+  /** A token for one request that is admitted here and not at a holder: 0, or in how many milliseconds there is one. */
+  takeToken(flow: string, nowMs: number): number {
+    return this.#tokens.take(flow, this.tick(nowMs));
+  }
+
+  giveBackToken(flow: string, nowMs: number): void {
+    this.#tokens.pay(flow, -1, this.tick(nowMs));
+  }
+
+  /** Tokens that nobody holds; null: the flow has no rate. */
+  tokensLeft(flow: string, nowMs: number): number | null {
+    return this.#tokens.left(flow, this.tick(nowMs));
   }
 
   #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
@@ -252,30 +263,12 @@ export class LeaseLedger {
     return offerFlows(record, {
       atMs,
       policy: this.#policy,
-      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy.capacity)),
+      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy)),
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),
-      tokensFor: (flow) => this.#lendTokens(source, flow, atMs),
+      tokensFor: (flow) => this.#tokens.lend({ flow, source, atMs }),
     });
-  }
-
-  #lendTokens(source: string, { flow, tokensWant, tokensHeld }: FlowRecord, atMs: number): number {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return 0;
-    const part = this.#book.totals.tokensPart(flow, source, this.#rates.available(flow, rate, atMs));
-    // Never more than one burst lies at holders: that is the overshoot.
-    const room = Math.max(0, rate.burst - this.#book.totals.tokensOutOf(flow));
-    const count = Math.min(Math.max(0, tokensWant - tokensHeld), part, room);
-    if (count > 0) this.#payTokens(flow, count, atMs);
-    return count;
-  }
-
-  #payTokens(flow: string, count: number, atMs: number): void {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return;
-    this.#rates.take(flow, rate, { count, nowMs: atMs });
-    this.#changed.budget(flow);
   }
 
   #reclaim(slotId: string): void {
@@ -296,7 +289,7 @@ export class LeaseLedger {
       clockOffsetMs: this.#clock.ledgerMs - this.#clock.seenMs,
       holders: this.#book.holders,
       slots: this.#book.slots,
-      budgets: this.#rates.all,
+      budgets: this.#tokens.budgets,
     };
   }
 }

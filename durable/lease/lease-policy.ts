@@ -17,6 +17,8 @@ export interface LedgerPolicy {
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
   readonly requestDurationMsMax: number;
+  /** Holders are objects: their whole lease is held after its end, so no jump of the clock ends one early, and each counts in full. */
+  readonly areHoldersDurable?: boolean;
   readonly holdersMax: number;
   readonly flowsPerHolderMax: number;
 }

@@ -47,6 +47,22 @@ export class RateBudgets {
     return availableTokens(this.#of(flow, nowMs), policy, nowMs);
   }
 
+  /** In how long there is a token; 0: now, Infinity: never. */
+  waitMs(flow: string, policy: RatePolicy, nowMs: number): number {
+    if (policy.burst < 1) return Infinity;
+    const over = settle(this.#of(flow, nowMs), policy, nowMs).debt + policy.periodMs - policy.burst * policy.periodMs;
+    return over <= 0 ? 0 : Math.ceil(over / policy.tokens);
+  }
+
+  /** The bucket has no room for what lies at holders: false where it was no fuller anyway. */
+  clip(flow: string, policy: RatePolicy, { tokensOut, nowMs }: { tokensOut: number; nowMs: number }): boolean {
+    const settled = settle(this.#of(flow, nowMs), policy, nowMs);
+    const debt = Math.min(policy.burst, tokensOut) * policy.periodMs;
+    if (settled.debt >= debt) return false;
+    this.#budgets.set(flow, { ...settled, debt });
+    return true;
+  }
+
   take(flow: string, policy: RatePolicy, { count, nowMs }: { count: number; nowMs: number }): void {
     this.#budgets.set(flow, takeTokens(this.#of(flow, nowMs), policy, { count, nowMs }));
   }

@@ -3,7 +3,15 @@
 import { assert } from "#shared/assert.ts";
 import type { AdoptedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { UNITS_MAX } from "./divide.ts";
-import { promiseOf, slotsOf, type FlowRecord, type HolderRecord, type LaneRecord, type SlotsRecord } from "./holder-record.ts";
+import {
+  promiseOf,
+  slotsOf,
+  type FlowRecord,
+  type HolderRecord,
+  type HoldPolicy,
+  type LaneRecord,
+  type SlotsRecord,
+} from "./holder-record.ts";
 
 /** Above it nothing is gained: a holder renews every few seconds for its telemetry's sake. */
 export const LEASE_MS_MAX = 8_000;
@@ -14,6 +22,14 @@ export const LEASE_MS_MIN = 2_000;
 export function leaseLengthMs(used: number, capacity: number): number {
   const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
   return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
+}
+
+/** Of a rate that is short, holders report so often. */
+const SHORT_RATE_MS = 500;
+
+/** At half of the lease, so that one renewal may be lost. */
+export function nextRenewalMs(lengthMs: number, isRateShort: boolean): number {
+  return Math.min(Math.floor(lengthMs / 2), isRateShort ? SHORT_RATE_MS : Infinity);
 }
 
 /** A holder is our own code: a request that breaks this is its bug. */
@@ -37,7 +53,7 @@ interface CarryOverInput {
   readonly slotsFreeIn: (lane: string) => number;
   /** Its slots by name that the ledger has just dropped, to count them here. */
   readonly adopted: readonly AdoptedSlot[];
-  readonly requestDurationMsMax: number;
+  readonly policy: HoldPolicy;
 }
 
 interface CarriedOver {
@@ -48,8 +64,26 @@ interface CarriedOver {
   readonly overshootCount: number;
 }
 
+/** Why a renewal is not answered with a lease; null: it is. */
+export function refusalReason(
+  request: RenewalRequest,
+  {
+    known,
+    holderCount,
+    policy,
+  }: {
+    known: HolderRecord | undefined;
+    holderCount: number;
+    policy: { readonly holdersMax: number; readonly flowsPerHolderMax: number };
+  },
+): "stale" | "full" | "unknown" | null {
+  if (known !== undefined && request.sequence < known.sequence) return "stale";
+  if ((known === undefined && holderCount >= policy.holdersMax) || request.flows.length > policy.flowsPerHolderMax) return "full";
+  return isUnknown(known, request) ? "unknown" : null;
+}
+
 /** Whether the holder lives by a lease of nobody's. */
-export function isUnknown(known: HolderRecord | undefined, { appliedSequence }: RenewalRequest): boolean {
+function isUnknown(known: HolderRecord | undefined, { appliedSequence }: RenewalRequest): boolean {
   return known !== undefined && appliedSequence !== 0 && promiseOf(known, appliedSequence) === null;
 }
 
@@ -107,16 +141,14 @@ interface CarriedInput {
 }
 
 /** The same for a flow and for a lane. */
-function carrySlots(
-  { known, request, nowMs, requestDurationMsMax }: CarryOverInput,
-  { report, old, free, adoptedCount }: CarriedInput,
-): CarriedSlots {
+function carrySlots({ known, request, nowMs, policy }: CarryOverInput, { report, old, free, adoptedCount }: CarriedInput): CarriedSlots {
   const promise = known === undefined ? null : promiseOf(known, request.appliedSequence);
-  const leased = known === undefined || old === undefined ? 0 : slotsOf(known, old, { nowMs, policy: { requestDurationMsMax } });
+  const leased = known === undefined || old === undefined ? 0 : slotsOf(known, old, { nowMs, policy });
   const counted = leased + adoptedCount;
   // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
   const running = Math.min(report.running, counted + free);
-  const isLive = promise !== null && nowMs < promise.expiresAtMs;
+  // A durable holder's own word counts, by its own clock: what it keeps it may still use.
+  const isLive = promise !== null && (nowMs < promise.expiresAtMs || policy.areHoldersDurable === true);
   const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
   return {
     slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },

@@ -75,7 +75,7 @@ export class SlotBook {
       source,
       record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at), running: lane.running })),
     );
-    this.#watch(nextChangeMs(record, this.#policy, nowMs));
+    this.watch(nextChangeMs(record, this.#policy, nowMs));
   }
 
   dropHolder(holder: string): void {
@@ -94,7 +94,7 @@ export class SlotBook {
 
   restoreBlock(block: SlotBlock): void {
     for (const slot of this.slots.restoreBlock(block)) this.#countSlot(slot);
-    this.#watch(block.untilMs);
+    this.watch(block.untilMs);
   }
 
   dropSlot(slotId: string): void {
@@ -124,18 +124,19 @@ export class SlotBook {
         this.dropHolder(record.holder);
       }
     }
-    for (const slot of this.slots.values) this.#watch(slot.expiresAtMs ?? Infinity);
-    for (const { untilMs } of this.slots.blocks.values()) this.#watch(untilMs);
+    for (const slot of this.slots.values) this.watch(slot.expiresAtMs ?? Infinity);
+    for (const { untilMs } of this.slots.blocks.values()) this.watch(untilMs);
     return count;
   }
 
   #countSlot(slot: NamedSlot): void {
     this.totals.replace(slotKey(slot.slotId), [slotContribution(slot)]);
     this.lanes.replace(slotKey(slot.slotId), [{ lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 }]);
-    this.#watch(slot.expiresAtMs ?? Infinity);
+    this.watch(slot.expiresAtMs ?? Infinity);
   }
 
-  #watch(atMs: number): void {
+  /** Something may end then: `expire` looks at everything. */
+  watch(atMs: number): void {
     this.#nextChangeMs = Math.min(this.#nextChangeMs, atMs);
   }
 }

@@ -96,7 +96,8 @@ async function openInShard({ scope, identifier, inbound }: OutboundInput, assign
   return refusal;
 }
 
-function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Response {
+async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {
   admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true });
+  const timing = { upstreamMs: Date.now() - scope.startedAtMs };
+  return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -8,6 +8,7 @@ import { identifierHeaders } from "../identity/identifier-headers.ts";
 import type { Admitted } from "../lease/admission.ts";
 import { answerRefusal } from "../problem.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
+import { formatServerTiming, type Timing } from "../server-timing.ts";
 import { Cutoff } from "./cutoff.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
@@ -66,7 +67,7 @@ async function answer({ scope, identifier, admitted }: ForwardInput, response: R
     const answered = new Response(content, response);
     changeResponseHeaders(answered.headers, dropped, {
       ...identifierHeaders(identifier),
-      serverTiming: `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`,
+      serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
     });
     return answered;
   };
@@ -115,10 +116,14 @@ function explainFailure(error: unknown): Refusal {
   );
 }
 
-function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal): Response {
+function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal): Promise<Response> {
   cutoff.stop();
   admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true });
+  return answerRefusal(scope, refusal, { isCounted: true, timing: timingOf(admitted, Date.now() - scope.startedAtMs) });
+}
+
+function timingOf({ waitMs }: Admitted, elapsedMs: number): Timing {
+  return { queueMs: waitMs, upstreamMs: elapsedMs - waitMs };
 }
 
 /** The endpoint's base path, then what the device asked for below the service. */

@@ -89,6 +89,11 @@ export class HeldLease {
     return this.isLive(nowMs) ? (this.#flows.get(flow)?.slots ?? 0) : 0;
   }
 
+  /** Unspent. */
+  tokens(flow: string, nowMs: number): number {
+    return this.isLive(nowMs) ? (this.#flows.get(flow)?.tokens ?? 0) : 0;
+  }
+
   slotsIn(lane: string, nowMs: number): number {
     return this.isLive(nowMs) ? (this.#lanes.get(lane)?.slots ?? 0) : 0;
   }

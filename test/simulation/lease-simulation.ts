@@ -556,7 +556,7 @@ export class LeaseSimulation {
         this.#nowMs - holder.lastHeardMs < GAP_MS_MAX &&
         FLOWS.some((flow) => holder.lease.slots(flow, this.#clock(holder)) < (holder.wants.get(flow) ?? 0)),
     );
-    if (this.#ledger.slotsFree <= floatOf(this.#policy.capacity) || !wanted || !this.#isCalm) this.#idleSinceMs = null;
+    if (this.#ledger.slotsFree <= floatOf(this.#policy) || !wanted || !this.#isCalm) this.#idleSinceMs = null;
     else {
       this.#idleSinceMs ??= this.#nowMs;
       const idleMs = this.#nowMs - this.#idleSinceMs;
@@ -571,9 +571,9 @@ export class LeaseSimulation {
     const has = FLOWS.map((flow) => this.#ledger.slotsOfFlow(flow));
     const [aGold = 0, bGold = 0, aBronze = 0, bBronze = 0] = has;
     const out = aGold + bGold + aBronze + bBronze;
-    require(out >= capacity - floatOf(capacity) && out <= capacity, `${has.join(" + ")} are out of ${capacity} while all want more`);
+    require(out >= capacity - floatOf({ capacity }) && out <= capacity, `${has.join(" + ")} are out of ${capacity} while all want more`);
     require(Math.abs(aGold - bGold) <= 1 && Math.abs(aBronze - bBronze) <= 1, `equal flows have ${has.join(", ")}`);
-    const reserve = Math.floor(capacity * 0.75) - floatOf(capacity);
+    const reserve = Math.floor(capacity * 0.75) - floatOf({ capacity });
     require(aBronze + bBronze >= reserve, `bronze has ${aBronze + bBronze}, its reserve is ${reserve}`);
   }
 }

@@ -8,7 +8,7 @@ import { validateConfiguration } from "#shared/config/validate.ts";
 import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
 import { EventClock } from "../support/event-clock.ts";
 import { kernels } from "../support/kernels.ts";
-import { seededRandom, type SeededRandom } from "../wasm/seeded-random.ts";
+import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 export interface VirtualLoad {
   readonly flow: string;

@@ -78,6 +78,7 @@ interface AdaptiveLimitExports {
   gradientReset(base: Offset, least: number, most: number, initial: number, tolerance: number, epochMs: number): void;
   gradientObserve(base: Offset, nowMs: number, latencyMs: number, inFlight: number, isDropped: number): number;
   gradientLimit(base: Offset): number;
+  gradientAnswersLeft(base: Offset): number;
   gradientBaseline(base: Offset): number;
   aimdReset(base: Offset, least: number, most: number, initial: number, backoffRatio: number, timeoutMs: number): void;
   aimdObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
