@@ -4,8 +4,9 @@
 // probability p; with one p for all hours, the marginal cost of shortfall is the same in all hours.
 // Multipliers: a constant factor on what is expected or seen, whichever is more: for services whose surprises grow with
 // their size and are not told by recent errors.
+import { assert } from "#shared/assert.ts";
 import type { DemandForecast } from "./demand-forecast.ts";
-import { CEILING, FLOOR_SLACK, HOLD, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
+import { CEILING, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
 
 interface Family {
   readonly first: number;
@@ -61,10 +62,10 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   const horizonMs = startMs + PLAN_STEP_MS;
   const median = stretched(soon, shardSlots, (p) => forecast.quantile(horizonMs, p));
   const medianMost = stretched(most, shardSlots, (p) => forecast.maxQuantile(horizonMs, p));
-  const isShort = startMs < HOLD.shortWindowMs;
-  const hold = isShort ? HOLD.quantileRungsShort : HOLD.quantileRungs;
+  const hold = HOLDS.find(({ belowMs }) => startMs < belowMs);
+  assert(hold !== undefined, "every start-up time has a hold");
   for (let rung = 0; rung < QUANTILE_RUNG_COUNT; rung++) {
-    const kept = Math.min(QUANTILE_RUNG_COUNT - 1, rung + hold);
+    const kept = Math.min(QUANTILE_RUNG_COUNT - 1, Math.max(0, rung + hold.quantileRungs));
     const floor = Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
     const up = Math.max(1, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
     levels.up[rung] = up;
@@ -72,7 +73,7 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   }
   const expected = Math.max(median, need);
   const expectedMost = Math.max(expected, medianMost);
-  const holdFactor = FACTOR_PER_RUNG ** (isShort ? HOLD.multiplierRungsShort : HOLD.multiplierRungs);
+  const holdFactor = FACTOR_PER_RUNG ** hold.multiplierRungs;
   for (let rung = QUANTILE_RUNG_COUNT; rung < RUNG_COUNT; rung++) {
     const up = Math.max(1, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
     levels.up[rung] = up;
