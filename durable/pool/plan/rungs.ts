@@ -48,6 +48,8 @@ export interface LevelInput {
   readonly need: number;
   /** No level is above this many shards. */
   readonly ceiling: number;
+  /** Nor below: 1, or 0 where the service may go to sleep. */
+  readonly least: 0 | 1;
 }
 
 export function newLevels(): Levels {
@@ -58,7 +60,7 @@ const soon = new Float64Array(QUANTILE_RUNG_COUNT);
 const most = new Float64Array(QUANTILE_RUNG_COUNT);
 
 /** Fills `levels`. The horizon is when a shard started now would serve its first whole step. */
-export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, ceiling }: LevelInput): void {
+export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, ceiling, least }: LevelInput): void {
   const horizonMs = startMs + PLAN_STEP_MS;
   const median = stretched(soon, shardSlots, (p) => forecast.quantile(horizonMs, p));
   const medianMost = stretched(most, shardSlots, (p) => forecast.maxQuantile(horizonMs, p));
@@ -67,7 +69,7 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   for (let rung = 0; rung < QUANTILE_RUNG_COUNT; rung++) {
     const kept = Math.min(QUANTILE_RUNG_COUNT - 1, Math.max(0, rung + hold.quantileRungs));
     const floor = Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
-    const up = Math.max(1, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
+    const up = Math.max(least, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(Math.min(ceiling, most[kept]!) + ROUNDINGS[kept]!));
   }
@@ -75,7 +77,7 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   const expectedMost = Math.max(expected, medianMost);
   const holdFactor = FACTOR_PER_RUNG ** hold.multiplierRungs;
   for (let rung = QUANTILE_RUNG_COUNT; rung < RUNG_COUNT; rung++) {
-    const up = Math.max(1, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
+    const up = Math.max(least, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(holdFactor * FACTORS[rung]! * expectedMost + ROUNDINGS[rung]!));
   }
