@@ -71,22 +71,29 @@ export function solveLeastSquares(at: usize, order: u32, precision: f64): void {
   }
 }
 
-// Where an entry of the factor stands, a packed lower triangle.
-function entryAt(row: u32, column: u32): usize {
-  return FACTOR + ((<usize>(((row * (row + 1)) >> 1) + column)) << 3);
+// Where a row of the factor begins, a packed lower triangle.
+function rowAt(row: u32): usize {
+  return FACTOR + ((<usize>(row * (row + 1))) << 2);
+}
+
+// from − Σ one[k] other[k], the first `count` of each.
+function lessProducts(from: f64, one: usize, other: usize, count: u32): f64 {
+  for (let at: usize = 0; at < (<usize>count) << 3; at += 8) from -= load<f64>(one + at) * load<f64>(other + at);
+  return from;
 }
 
 // Moments + prior = L Lᵀ, row by row. False where it is not positive definite, which rounding alone can do.
 function factor(moments: usize, order: u32, precision: f64): bool {
   let cell = moments;
   for (let row: u32 = 0; row < order; row++) {
+    const at = rowAt(row);
     for (let column: u32 = 0; column <= row; column++) {
-      let sum = <f64>load<f32>(cell);
+      const moment = <f64>load<f32>(cell);
       cell += 4;
-      if (column === row) sum += precision;
-      for (let k: u32 = 0; k < column; k++) sum -= load<f64>(entryAt(row, k)) * load<f64>(entryAt(column, k));
-      if (column < row) store<f64>(entryAt(row, column), sum / load<f64>(entryAt(column, column)));
-      else if (sum > 0 && sum < Infinity) store<f64>(entryAt(row, row), sqrt(sum));
+      const entry = at + ((<usize>column) << 3);
+      const sum = lessProducts(column === row ? moment + precision : moment, at, rowAt(column), column);
+      if (column < row) store<f64>(entry, sum / load<f64>(rowAt(column) + ((<usize>column) << 3)));
+      else if (sum > 0 && sum < Infinity) store<f64>(entry, sqrt(sum));
       else return false;
     }
   }
@@ -96,14 +103,16 @@ function factor(moments: usize, order: u32, precision: f64): bool {
 // L Lᵀ x = cross + precision × means.
 function substitute(cross: usize, order: u32, precision: f64): void {
   for (let row: u32 = 0; row < order; row++) {
-    let sum = <f64>load<f32>(cross + ((<usize>row) << 2)) + precision * priorMean(order, row);
-    for (let k: u32 = 0; k < row; k++) sum -= load<f64>(entryAt(row, k)) * load<f64>(SOLUTION + ((<usize>k) << 3));
-    store<f64>(SOLUTION + ((<usize>row) << 3), sum / load<f64>(entryAt(row, row)));
+    const at = rowAt(row);
+    const offset = (<usize>row) << 3;
+    const right = <f64>load<f32>(cross + (offset >> 1)) + precision * priorMean(order, row);
+    store<f64>(SOLUTION + offset, lessProducts(right, at, SOLUTION, row) / load<f64>(at + offset));
   }
   for (let row: u32 = order; row-- > 0;) {
-    let sum = load<f64>(SOLUTION + ((<usize>row) << 3));
-    for (let k: u32 = row + 1; k < order; k++) sum -= load<f64>(entryAt(k, row)) * load<f64>(SOLUTION + ((<usize>k) << 3));
-    store<f64>(SOLUTION + ((<usize>row) << 3), sum / load<f64>(entryAt(row, row)));
+    const offset = (<usize>row) << 3;
+    let sum = load<f64>(SOLUTION + offset);
+    for (let k: u32 = row + 1; k < order; k++) sum -= load<f64>(rowAt(k) + offset) * load<f64>(SOLUTION + ((<usize>k) << 3));
+    store<f64>(SOLUTION + offset, sum / load<f64>(rowAt(row) + offset));
   }
 }
 
