@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { AimdLimit, GradientLimit, VegasLimit } from "#wasm/binding/adaptive-limit.ts";
 import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
-import { seasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { priorFreeModel } from "#shared/forecast/seasonal-model.ts";
 import { CountMin } from "#wasm/binding/count-min.ts";
 import { HyperLogLog } from "#wasm/binding/hyper-log-log.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
@@ -86,7 +86,7 @@ const STRUCTURES = [
   {
     name: "seasonal forecaster",
     make(instance: Kernels) {
-      const forecaster = new SeasonalForecaster(instance, seasonalModel({ day: 6, week: 30 }));
+      const forecaster = new SeasonalForecaster(instance, priorFreeModel({ day: 6, week: 30 }));
       return (random: SeededRandom) => {
         forecaster.observe(random.below(9) === 0 ? NaN : 2 ** (60 * random.next() - 20));
         forecaster.forecast(1 + random.below(168));

@@ -1,5 +1,5 @@
-import { halfWidth } from "#shared/forecast/interval-level.ts";
-import { DAY_AND_WEEK, HORIZON_MAX, seasonalModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { widthRatio } from "#shared/forecast/interval-level.ts";
+import { DAY_AND_WEEK, HORIZON_MAX, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import type { Region } from "../arena.ts";
 import { checkInteger } from "../check-range.ts";
 import type { Kernels } from "../kernels.ts";
@@ -17,6 +17,13 @@ export interface SeasonalForecast {
   readonly scale: Float64Array;
 }
 
+export interface ForecastOptions {
+  /** Of the interval, in percent; 95 if not given. */
+  readonly level?: number;
+  /** By its place in the model; `bestMixture` if not given. */
+  readonly mixture?: number;
+}
+
 /**
  * Forecasts a series with a day and a week, one value per slot (an hour, for a service), from the first observation on:
  * persistence, after a day the day before, after a week smoothers, then a mixture of regressions and smoothers
@@ -28,10 +35,12 @@ export class SeasonalForecaster {
   readonly #scratch: number;
   readonly #region: Region;
   readonly #bytes: number;
+  readonly #mixtureCount: number;
 
   /** Takes the model's state in memory, and once per instance scratch and the model. Throws RangeError where there is no room. */
-  constructor(kernels: Kernels, model: SeasonalModel = seasonalModel(DAY_AND_WEEK)) {
+  constructor(kernels: Kernels, model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)) {
     this.#kernels = kernels;
+    this.#mixtureCount = model.mixtures.length;
     this.#scratch = scratchOf(kernels);
     this.#table = tableOf(kernels, model);
     this.#bytes = kernels.exports.seasonalBytes(this.#table.offset);
@@ -50,18 +59,25 @@ export class SeasonalForecaster {
   }
 
   /**
-   * The coming `horizon` slots, 1 to 168, with intervals of `level` percent, 50 to 99.9; changes nothing. Throws RangeError for others.
-   * 0 ≤ lower ≤ mean ≤ upper < ∞.
+   * The coming `horizon` slots, 1 to 168, by one of the model's mixtures, with intervals of `level` percent, 50 to 99.9; changes
+   * nothing. 0 ≤ lower ≤ mean ≤ upper < ∞. Throws RangeError for other horizons, levels and mixtures.
    */
-  forecast(horizon: number, level: number = LEVEL_DEFAULT): SeasonalForecast {
+  forecast(horizon: number, { level = LEVEL_DEFAULT, mixture = this.bestMixture }: ForecastOptions = {}): SeasonalForecast {
     checkInteger(horizon, { doing: "forecast so many slots", min: 1, max: HORIZON_MAX });
-    this.#kernels.exports.seasonalForecast(this.#table.offset, this.#region.offset, this.#scratch, horizon, halfWidth(level));
+    checkInteger(mixture, { doing: "forecast by this mixture", min: 0, max: this.#mixtureCount - 1 });
+    const [table, state] = [this.#table.offset, this.#region.offset];
+    this.#kernels.exports.seasonalForecast(table, state, this.#scratch, horizon, mixture, widthRatio(level));
     return {
       mean: this.#result(0, horizon),
       lower: this.#result(1, horizon),
       upper: this.#result(2, horizon),
       scale: this.#result(3, horizon),
     };
+  }
+
+  /** The mixture that has lost least over the last twelve matured daily origins; the model's last before there is one. */
+  get bestMixture(): number {
+    return this.#kernels.exports.seasonalBest(this.#table.offset, this.#region.offset);
   }
 
   #result(index: number, horizon: number): Float64Array {
