@@ -35,7 +35,7 @@ export async function variants(onProgress: (what: string) => void): Promise<Benc
   ];
 }
 
-export interface Scored {
+interface Scored {
   readonly variant: Variant;
   /** 1: the last 48 points; 5: the 48 from 240 before the end. */
   readonly origin: number;
@@ -43,7 +43,7 @@ export interface Scored {
 }
 
 /** One pass: a forecast at an origin has seen nothing after it. */
-export function scoreSeries(values: readonly number[], constants: LearnedConstants): Scored[] {
+function scoreSeries(values: readonly number[], constants: LearnedConstants): Scored[] {
   const forecaster = new HourlyForecasterReference(constants);
   const scored: Scored[] = [];
   let seen = 0;

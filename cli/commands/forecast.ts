@@ -7,16 +7,15 @@ import { PERIOD_MAX, seasonGrid, type SeasonGrid } from "#shared/forecast/season
 import { HORIZON_MAX } from "#shared/forecast/seasonal-model.ts";
 import { defineCommand } from "../command.ts";
 import { csvChunks } from "../forecast/forecast-csv.ts";
-import { SeriesForecasters } from "../forecast/forecast-series.ts";
+import { isLearned, SeriesForecasters, VARIANTS, type Variant } from "../forecast/forecast-series.ts";
 import { loadKernels } from "../forecast/load-kernels.ts";
 import { PLOT_SERIES_MAX, plotPage, type PlottedSeries } from "../forecast/plot-page.ts";
 import { readSeriesFile, type Series } from "../forecast/series-file.ts";
 import { badValue, formatDuration, readChoice, readInteger, readNumber } from "../option-values.ts";
-import { CliError, EXIT_OK, EXIT_USAGE, type Output } from "../output.ts";
+import { CliError, EXIT_OK, type Output } from "../output.ts";
 import { isSystemError } from "../system-error.ts";
 
 const STEP_COUNT_MAX = HORIZON_MAX * PERIOD_MAX;
-const VARIANTS = ["auto", "learned", "prior-free"] as const;
 
 export const forecastCommand = defineCommand({
   name: "forecast",
@@ -30,7 +29,8 @@ The result is CSV, series,step,mean,lower,upper, with step from 1; with --json o
 --period names one season or two, in steps, such as 7, or 24,168 for hours; 1 is none. Without it the season that most series of the file
 show is taken for all of them. Longer seasons than 24 and 168 steps are forecast in slots of several steps.
 
---variant prior-free uses no trained weight. learned is not there yet; auto is what is there.`,
+--variant learned has priors learned from hourly series with a day and a week, and is for those; prior-free has no trained weight;
+auto runs both where seasons are a day of 24 and a week of 168 slots and two weeks are there, and takes for each series what has lost less of late.`,
   options: {
     input: { type: "string", required: true, placeholder: "FILE", description: "CSV of series." },
     horizon: { type: "string", required: true, placeholder: "STEPS", description: "How many steps ahead." },
@@ -44,15 +44,11 @@ show is taken for all of them. Longer seasons than 24 and 168 steps are forecast
     const horizon = readInteger(values.horizon, { option: "--horizon", min: 1, max: STEP_COUNT_MAX });
     const level = readNumber(values.level, { option: "--level", min: LEVEL_MIN, max: LEVEL_MAX });
     const variant = readChoice(values.variant, { option: "--variant", choices: VARIANTS });
-    if (variant === "learned")
-      throw new CliError("Cannot use --variant learned: no learned constants are built in, expected auto or prior-free", {
-        exitCode: EXIT_USAGE,
-      });
     const given = values.period === undefined ? undefined : readPeriods(values.period);
     const startedAtMs = performance.now();
     const series = await readSeriesFile(values.input);
     const periods = given ?? commonPeriods(series);
-    const forecasts = forecastAll(series, { kernels: await loadKernels(), periods, horizon, level, output });
+    const forecasts = forecastAll(series, { kernels: await loadKernels(), periods, horizon, level, variant, output });
     if (values.plot !== undefined) await writePlot(values.plot, { forecasts, level, output });
     if (output.json) return writeJson(forecasts, { file: values.output, horizon, level, output });
     if (values.output === undefined) await output.stream(csvChunks(forecasts));
@@ -98,17 +94,22 @@ interface Work {
   readonly periods: readonly number[];
   readonly horizon: number;
   readonly level: number;
+  readonly variant: Variant;
   readonly output: Output;
 }
 
-function forecastAll(series: readonly Series[], { kernels, periods, horizon, level, output }: Work): PlottedSeries[] {
+function forecastAll(series: readonly Series[], { kernels, periods, horizon, level, variant, output }: Work): PlottedSeries[] {
   const grid = gridOf(periods, horizon);
+  if (variant === "learned" && !isLearned(grid)) {
+    const found = periods.length === 0 ? "no season" : `seasons of ${periods.join()} steps`;
+    throw badValue("--variant", variant, `auto or prior-free with ${found}: what was learned is for a day of 24 and a week of 168 slots`);
+  }
   const forecasters = new SeriesForecasters(kernels);
   const progress = output.progress("forecast");
   try {
     return series.map((one, index) => {
       progress.update(index / series.length, `${index} of ${series.length} series`);
-      return { ...one, periods, forecast: forecasters.forecast(one.values, { grid, horizon, level }) };
+      return { ...one, periods, forecast: forecasters.forecast(one.values, { grid, horizon, level, variant }) };
     });
   } finally {
     progress.end();
@@ -140,11 +141,12 @@ async function writeJson(forecasts: readonly PlottedSeries[], { file, horizon, l
   const series = forecasts.map(({ id, periods, forecast }) => ({
     series: id,
     periods,
+    variant: forecast.variant,
     mean: Array.from(forecast.mean),
     lower: Array.from(forecast.lower),
     upper: Array.from(forecast.upper),
   }));
-  const result = { horizon, level, variant: "prior-free", series };
+  const result = { horizon, level, series };
   if (file !== undefined) await writeTo(file, csvChunks(forecasts));
   output.result({ json: result, text: "" });
   return EXIT_OK;

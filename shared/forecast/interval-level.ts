@@ -1,4 +1,4 @@
-// How wide an interval of a given level is, in the forecaster's expected absolute log errors.
+// How wide an interval of a given level is.
 
 /** Levels that can be asked for, in percent. */
 export const LEVEL_MIN = 50;
@@ -25,8 +25,10 @@ const WIDTHS: readonly (readonly [level: number, width: number])[] = [
   [99.9, 10.815],
 ];
 
-/** Half the width of an interval of `level` percent. Linear between the table's levels, so rather too wide there. Throws RangeError outside them. */
-export function halfWidth(level: number): number {
+const WIDTH_AT_95 = 2.2;
+
+/** The width of an interval of `level` percent ÷ that of 95 %, in logs. Linear between the table's levels, so rather too wide there. Throws RangeError outside them. */
+export function widthRatio(level: number): number {
   if (!(level >= LEVEL_MIN && level <= LEVEL_MAX))
     throw new RangeError(`Cannot make an interval of ${level} %: expected a number from ${LEVEL_MIN} to ${LEVEL_MAX}`);
   const above = Math.max(
@@ -34,5 +36,5 @@ export function halfWidth(level: number): number {
     WIDTHS.findIndex(([known]) => level <= known),
   );
   const [[lowLevel, low] = [0, 0], [highLevel, high] = [1, 0]] = WIDTHS.slice(above - 1, above + 1);
-  return level === highLevel ? high : low + ((level - lowLevel) / (highLevel - lowLevel)) * (high - low);
+  return (level === highLevel ? high : low + ((level - lowLevel) / (highLevel - lowLevel)) * (high - low)) / WIDTH_AT_95;
 }

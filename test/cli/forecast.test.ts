@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { kernels } from "../support/kernels.ts";
 import { runCli, temporaryFolder, type CliRun } from "./run-cli.ts";
+import { LEARNED } from "#test/wasm/forecast/forecasters.ts";
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 
 const HEADER = "series,step,mean,lower,upper";
@@ -38,17 +39,20 @@ function rowsOf(csv: string): Row[] {
   });
 }
 
-it("forecasts a wide file: every series, every step, by the kernel that the gateway runs", async () => {
+it.for([
+  { variant: "prior-free", make: () => new SeasonalForecaster(kernels()), mixture: 0 },
+  { variant: "learned", make: () => new SeasonalForecaster(kernels({ memoryBytes: 512 * 1_024 }), LEARNED), mixture: 1 },
+])("forecasts a wide file, $variant: every series, every step, by the kernel that the gateway runs", async ({ variant, make, mixture }) => {
   const [a, b] = [hourly(700), hourly(720, 1_000)];
-  const { exitCode, stdout } = await forecastOf(`H1,${a.join()}\nH2,${b.join()}\n`, ["--period", "24,168"]);
+  const { exitCode, stdout } = await forecastOf(`H1,${a.join()}\nH2,${b.join()}\n`, ["--period", "24,168", "--variant", variant]);
   expect(exitCode).toBe(0);
   const rows = rowsOf(stdout);
   expect(rows.map(({ series, step }) => `${series}:${step}`)).toEqual(
     ["H1", "H2"].flatMap((id) => Array.from({ length: 48 }, (_, index) => `${id}:${index + 1}`)),
   );
-  const forecaster = new SeasonalForecaster(kernels());
+  const forecaster = make();
   for (const value of b) forecaster.observe(value);
-  const { mean, lower, upper } = forecaster.forecast(48);
+  const { mean, lower, upper } = forecaster.forecast(48, { mixture });
   for (const [step, row] of rows.filter(({ series }) => series === "H2").entries()) {
     for (const [got, want] of [
       [row.mean, mean[step]],
@@ -57,6 +61,19 @@ it("forecasts a wide file: every series, every step, by the kernel that the gate
     ])
       expect(got).toBeCloseTo(want ?? NaN, 5);
   }
+});
+
+it("has what was learned where it fits, and says which it took", async () => {
+  const variantOf = async (count: number, argv: readonly string[]): Promise<string | undefined> => {
+    const { stdout } = await forecastOf(`A,${hourly(count).join()}\n`, ["--json", ...argv]);
+    return (JSON.parse(stdout) as { series: { variant: string }[] }).series[0]?.variant;
+  };
+  expect(["learned", "prior-free"]).toContain(await variantOf(700, []));
+  expect(await variantOf(700, ["--variant", "learned"])).toBe("learned");
+  expect(await variantOf(700, ["--variant", "prior-free"])).toBe("prior-free");
+  expect(await variantOf(300, ["--period", "24,168"])).toBe("prior-free");
+  expect(await variantOf(300, ["--period", "24,168", "--variant", "learned"])).toBe("learned");
+  expect(await variantOf(700, ["--period", "7"])).toBe("prior-free");
 });
 
 it("finds the day and the week by itself, and says the same as when told", async () => {
@@ -205,6 +222,10 @@ it.for([
   { argv: ["--level", "49"], says: "a number from 50 to 99.9" },
   { argv: ["--level", "100"], says: "a number from 50 to 99.9" },
   { argv: ["--variant", "best"], says: "expected one of auto, learned, prior-free" },
+  {
+    argv: ["--variant", "learned", "--period", "7"],
+    says: "expected auto or prior-free with seasons of 7 steps: what was learned is for a day of 24",
+  },
   { argv: ["--input", "/nowhere.csv"], says: "Cannot read series /nowhere.csv: ENOENT, expected a file with rows" },
   { argv: ["--output", "/nowhere/out.csv"], says: "Cannot write /nowhere/out.csv: ENOENT" },
   { argv: ["--plot", "/nowhere/out.html"], says: "Cannot write /nowhere/out.html: ENOENT" },

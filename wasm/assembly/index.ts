@@ -51,5 +51,9 @@ export {
 } from "./schedule/fair-queue/fair-queue";
 export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
-export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
+export { seasonalBest, seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
+export { fineBytes, fineHorizon, fineInit, fineObserve, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
+export { fineSetOutlook } from "./forecast/fine/origin";
+export { fineSetEvents, fineSetLocalTime } from "./forecast/fine/calendar";
+export { fineRead, fineWrite } from "./forecast/fine/fine-blob";

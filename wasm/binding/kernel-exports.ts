@@ -131,9 +131,27 @@ interface SeasonalExports {
   seasonalScratchBytes(): number;
   seasonalInit(table: Offset, state: Offset): void;
   seasonalObserve(table: Offset, state: Offset, scratch: Offset, value: number): void;
-  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, width: number]): void;
+  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, mixture: number, ratio: number]): void;
+  seasonalBest(table: Offset, state: Offset): number;
   seasonalWrite(table: Offset, state: Offset, into: Offset, settings: bigint): number;
   seasonalRead(...call: [table: Offset, state: Offset, from: Offset, bytes: number, settings: bigint]): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports, SeasonalExports {}
+/** Horizons are u32 steps, ascending, `count` of them at `steps` (wasm/assembly/forecast/fine/). */
+interface FineExports {
+  fineBytes(stepMs: number, steps: Offset, count: number): number;
+  fineScratchBytes(): number;
+  fineInit(state: Offset, stepMs: number, steps: Offset, count: number): void;
+  fineObserve(state: Offset, scratch: Offset, value: number, timeMs: number): number;
+  fineQuantile(...call: [state: Offset, scratch: Offset, target: number, horizonMs: number, p: number]): number;
+  fineHorizon(state: Offset, index: number): Offset;
+  fineSetOutlook(state: Offset, startMs: number, from: Offset, count: number): void;
+  fineSetEvents(state: Offset, from: Offset, count: number): void;
+  fineSetLocalTime(state: Offset, offsetMs: number, changeAtMs: number, offsetAfterMs: number): void;
+  fineWrite(state: Offset, bytes: number, into: Offset, settings: bigint): number;
+  fineRead(...call: [state: Offset, bytes: number, from: Offset, blobBytes: number, settings: bigint]): number;
+}
+
+type ForecastExports = SeasonalExports & FineExports;
+
+export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports, ForecastExports {}

@@ -1,26 +1,31 @@
 // The kernel and its twin behind one face, and series to tell them.
 import { expect } from "vitest";
-import type { SeasonalModel } from "#shared/forecast/seasonal-model.ts";
-import { SeasonalForecaster, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { learnedModel } from "#shared/forecast/learned-model.ts";
+import { DAY_AND_WEEK, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
+import { SeasonalForecaster, type ForecastOptions, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 import { SeasonalForecasterReference } from "#wasm/reference/forecast/seasonal-forecaster.ts";
 import { kernels } from "../../support/kernels.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 
 export interface Forecaster {
   observe(value: number): void;
-  forecast(horizon: number, level?: number): SeasonalForecast;
+  forecast(horizon: number, options?: ForecastOptions): SeasonalForecast;
 }
+
+/** Both mixtures: by hand-written priors, and by learned ones. */
+export const LEARNED = learnedModel(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64"));
 
 export function kernelForecaster(model?: SeasonalModel): SeasonalForecaster {
   return new SeasonalForecaster(kernels(), model);
 }
 
-export function twinForecaster(model?: SeasonalModel): Forecaster {
+export function twinForecaster(model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)): Forecaster {
   const twin = new SeasonalForecasterReference(model);
   return {
     observe: (value) => twin.observe(value),
-    forecast(horizon, level) {
-      twin.forecast(horizon, level);
+    forecast(horizon, options) {
+      twin.forecast(horizon, options);
       return {
         mean: twin.mean.slice(0, horizon),
         lower: twin.lower.slice(0, horizon),

@@ -1,11 +1,11 @@
 // The kernel repeats the twin's operations: the same bits, where 1e-6 is asked for.
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { seasonalModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
+import { priorFreeModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
 import { readM4Hourly } from "#bench/forecast/m4-hourly.ts";
 import { exponential, exponentialLessOne, logOnePlus } from "#wasm/reference/forecast/elementary.ts";
 import { seededRandom } from "../seeded-random.ts";
-import { expectSame, expectSound, kernelForecaster, randomWalk, seasonalSeries, twinForecaster } from "./forecasters.ts";
+import { expectSame, expectSound, kernelForecaster, LEARNED, randomWalk, seasonalSeries, twinForecaster } from "./forecasters.ts";
 
 const SEASONS: readonly Seasons[] = [
   { day: 24, week: 168 },
@@ -20,12 +20,26 @@ const SEASONS: readonly Seasons[] = [
 it.for(SEASONS)("says what its twin says, with seasons of $day and $week", ({ day, week }) => {
   const random = seededRandom(day * 1_000 + week);
   for (const values of [seasonalSeries(random, 700), randomWalk(random, 300), seasonalSeries(random, 500).map(Math.floor)]) {
-    const [kernel, twin] = [kernelForecaster(seasonalModel({ day, week })), twinForecaster(seasonalModel({ day, week }))];
+    const [kernel, twin] = [kernelForecaster(priorFreeModel({ day, week })), twinForecaster(priorFreeModel({ day, week }))];
     for (const [hour, value] of values.entries()) {
       const told = random.below(20) === 0 ? NaN : value;
       kernel.observe(told);
       twin.observe(told);
-      if (hour % 23 === 0) expectSame(kernel.forecast(1 + (hour % 168), 80), twin.forecast(1 + (hour % 168), 80));
+      if (hour % 23 === 0) expectSame(kernel.forecast(1 + (hour % 168), { level: 80 }), twin.forecast(1 + (hour % 168), { level: 80 }));
+    }
+  }
+});
+
+it("says what its twin says with learned priors, by either mixture", () => {
+  const random = seededRandom(77);
+  for (const values of [seasonalSeries(random, 600), randomWalk(random, 600), seasonalSeries(random, 400).map((value) => value / 1_000)]) {
+    const [kernel, twin] = [kernelForecaster(LEARNED), twinForecaster(LEARNED)];
+    for (const [hour, value] of values.entries()) {
+      const told = random.below(20) === 0 ? NaN : value;
+      kernel.observe(told);
+      twin.observe(told);
+      const asked = { mixture: hour % 2, level: 90 };
+      if (hour % 23 === 0) expectSame(kernel.forecast(1 + (hour % 168), asked), twin.forecast(1 + (hour % 168), asked));
     }
   }
 });
@@ -34,18 +48,19 @@ it("says what its twin says, whatever both were told", () => {
   const hostile = fc.constantFrom(NaN, Infinity, -Infinity, -1, -1e300, 0, -0, 1e-300, 1e300, Number.MAX_VALUE, 5, 1e6);
   const value = fc.oneof(hostile, fc.double(), fc.double({ min: 0, max: 1_000, noNaN: true }));
   const run = fc.record({ value, repeats: fc.integer({ min: 1, max: 120 }) });
-  const seasons = fc.constantFrom(...SEASONS);
+  const models = fc.constantFrom(LEARNED, LEARNED, ...SEASONS.map((seasons) => priorFreeModel(seasons)));
   fc.assert(
-    fc.property(seasons, fc.array(run, { maxLength: 12 }), (chosen, runs) => {
-      const [kernel, twin] = [kernelForecaster(seasonalModel(chosen)), twinForecaster(seasonalModel(chosen))];
+    fc.property(models, fc.array(run, { maxLength: 12 }), (model, runs) => {
+      const [kernel, twin] = [kernelForecaster(model), twinForecaster(model)];
+      const mixture = model.mixtures.length - 1;
       for (const { value: told, repeats } of runs) {
         for (let index = 0; index < repeats; index += 1) {
           kernel.observe(told);
           twin.observe(told);
         }
-        const said = kernel.forecast(168);
+        const said = kernel.forecast(168, { mixture });
         expectSound(said);
-        expectSame(said, twin.forecast(168));
+        expectSame(said, twin.forecast(168, { mixture }));
       }
     }),
     { numRuns: 60, seed: 20_261_121 },
@@ -55,13 +70,16 @@ it("says what its twin says, whatever both were told", () => {
 it("says what its twin says on M4 Hourly, at every validation origin of every fourth series", async ({ skip }) => {
   const series = await readM4Hourly();
   if (series === null) return skip("M4 Hourly is absent");
-  const kernel = kernelForecaster();
+  const kernel = kernelForecaster(LEARNED);
   for (const values of series.filter((_, index) => index % 4 === 0)) {
     kernel.clear();
-    const twin = twinForecaster();
+    const twin = twinForecaster(LEARNED);
     for (const [hour, value] of values.entries()) {
       const left = values.length - hour;
-      if (left % 48 === 0 && left <= 240) expectSame(kernel.forecast(48), twin.forecast(48));
+      for (const mixture of left % 48 === 0 && left <= 240 ? [0, 1] : [])
+        expectSame(kernel.forecast(48, { mixture }), twin.forecast(48, { mixture }));
+      // Whichever has lost least.
+      if (left === 48) expectSame(kernel.forecast(48), twin.forecast(48));
       kernel.observe(value);
       twin.observe(value);
     }

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { MixtureIndex } from "#shared/forecast/learned-model.ts";
 import { seededRandom } from "../seeded-random.ts";
 import {
   expectSame,
   expectSound,
   FORECASTERS,
   kernelForecaster,
+  LEARNED,
   randomWalk,
   seasonalLevel,
   seasonalSeries,
@@ -75,7 +77,7 @@ describe.for(FORECASTERS)("the seasonal forecaster ($name)", ({ make }) => {
   });
 
   it.for([0, 49.9, 99.91, 100, NaN, Infinity])("refuses a level of %s %%", (level) => {
-    expect(() => make().forecast(1, level)).toThrow(RangeError);
+    expect(() => make().forecast(1, { level })).toThrow(RangeError);
   });
 });
 
@@ -89,10 +91,26 @@ it("answers soundly after a million equal values, and with them", () => {
 it("widens its intervals with the level, and not beyond what the level holds", () => {
   const forecaster = observed(kernelForecaster(), (hour) => seasonalLevel(hour) * (1 + 0.1 * Math.sin(hour * hour)), 900);
   const widths = [50, 60, 80, 90, 95, 99, 99.9].map((level) => {
-    const { lower, upper } = forecaster.forecast(HORIZON, level);
+    const { lower, upper } = forecaster.forecast(HORIZON, { level });
     return upper.reduce((sum, value, step) => sum + value - (lower[step] ?? NaN), 0);
   });
   for (const [index, width] of widths.slice(1).entries()) expect(width).toBeGreaterThan(widths[index] ?? NaN);
+});
+
+it("takes the mixture that has lost least: hand-written priors where what was learned misleads, learned ones where they help", () => {
+  const chosen = (values: readonly number[]): number => {
+    const forecaster = kernelForecaster(LEARNED);
+    for (const value of values) forecaster.observe(value);
+    return forecaster.bestMixture;
+  };
+  const series = [seasonalSeries(seededRandom(2), 1_100), ...[3, 4, 5, 6, 7, 8].map((seed) => randomWalk(seededRandom(seed), 1_100))];
+  const choices = series.map(chosen);
+  expect(new Set(choices)).toEqual(new Set([MixtureIndex.priorFree, MixtureIndex.learned]));
+  for (const [index, values] of series.entries()) {
+    const losses = [0, 1].map((mixture) => dailyError(values, mixture));
+    expect(losses[choices[index] ?? NaN]).toBe(Math.min(...losses));
+  }
+  expect(kernelForecaster(LEARNED).bestMixture).toBe(MixtureIndex.learned);
 });
 
 it("learns a planted daily and weekly season: at most a fifth of persistence's error, and near the noise", () => {
@@ -122,6 +140,23 @@ it("holds between 0.90 and 0.99 of the values in its 95 % intervals: neither too
 function observed(forecaster: Forecaster, values: (hour: number) => number, hours: number): Forecaster {
   for (let hour = 0; hour < hours; hour += 1) forecaster.observe(values(hour));
   return forecaster;
+}
+
+/** Mean relative error, 48 hours ahead, of the last twelve daily origins that have matured: told by forecasts from outside. */
+function dailyError(values: readonly number[], mixture: number): number {
+  const forecaster = kernelForecaster(LEARNED);
+  const errors: number[] = [];
+  for (const [hour, value] of values.entries()) {
+    forecaster.observe(value);
+    if ((hour + 1) % 24 !== 0 || hour + 1 + HORIZON > values.length) continue;
+    const { mean } = forecaster.forecast(HORIZON, { mixture });
+    const own = values.slice(hour + 1, hour + 1 + HORIZON).map((actual, step) => {
+      const said = mean[step] ?? NaN;
+      return Math.abs(actual - said) / (actual + said + 2);
+    });
+    errors.push(own.reduce((sum, error) => sum + error, 0) / HORIZON);
+  }
+  return errors.slice(-12).reduce((sum, error) => sum + error, 0);
 }
 
 /** Mean absolute log errors at every third hour's origin from 600 on; `noise` is that of the planted seasons themselves. */

@@ -4,7 +4,7 @@
 export const HORIZON_MAX: u32 = 168;
 const DAY_MAX: u32 = 24;
 const LAG_MAX: u32 = 192;
-export const EXPERT_MAX: u32 = 12;
+const COLUMN_MAX: u32 = 12;
 const ORDER_MAX: u32 = 34;
 const CLUSTER_MAX: u32 = 8;
 const TRIANGLE_MAX: u32 = (ORDER_MAX * (ORDER_MAX + 1)) / 2;
@@ -18,8 +18,8 @@ export let MEAN: usize = 0;
 export let LOWER: usize = 0;
 export let UPPER: usize = 0;
 export let SCALE: usize = 0;
-/** Every expert's steps, in values. */
-export let FORECASTS: usize = 0;
+/** Every column's steps: ln(1 + value). */
+export let COLUMNS: usize = 0;
 /** One expert's steps, in its own scale. */
 export let STEPS: usize = 0;
 export let WEIGHTS: usize = 0;
@@ -43,9 +43,8 @@ export let LOG_WINDOW: usize = 0;
 export let RAW_WINDOW: usize = 0;
 /** What the fast week said of the last day's slots and of a forecast's steps, f32. */
 export let SAID_WEEK: usize = 0;
-/** Daily profiles as a forecast supposes them, f32. */
-export let DAY_SLOW: usize = 0;
-export let DAY_FAST: usize = 0;
+/** The daily profile as a forecast supposes it, f32. */
+export let DAY_PROFILE: usize = 0;
 
 let next: usize = 0;
 
@@ -62,9 +61,9 @@ export function openScratch(base: usize): u32 {
   LOWER = take(STEP_BYTES);
   UPPER = take(STEP_BYTES);
   SCALE = take(STEP_BYTES);
-  FORECASTS = take(STEP_BYTES * EXPERT_MAX);
+  COLUMNS = take(STEP_BYTES * COLUMN_MAX);
   STEPS = take(STEP_BYTES);
-  WEIGHTS = take((<usize>EXPERT_MAX) << 3);
+  WEIGHTS = take((<usize>COLUMN_MAX) << 3);
   FEATURES = take(VECTOR_BYTES);
   COLUMN = take(VECTOR_BYTES);
   SQUARES = take(VECTOR_BYTES);
@@ -82,7 +81,6 @@ export function openScratch(base: usize): u32 {
   LOG_WINDOW = take(WINDOW_BYTES);
   RAW_WINDOW = take(WINDOW_BYTES);
   SAID_WEEK = take((<usize>(DAY_MAX + HORIZON_MAX)) << 2);
-  DAY_SLOW = take((<usize>DAY_MAX) << 2);
-  DAY_FAST = take((<usize>DAY_MAX) << 2);
+  DAY_PROFILE = take((<usize>DAY_MAX) << 2);
   return <u32>(next - base);
 }

@@ -1,5 +1,13 @@
 // A seasonal model as the table that its kernel reads (wasm/assembly/forecast/model.ts says what stands where).
-import { INTERVAL, MIXTURE, REGRESSION, VALUE_MAX, type RegressionSpec, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import {
+  BLOCK_COUNT,
+  DAILY_COUNT,
+  INTERVAL,
+  REGRESSION,
+  VALUE_MAX,
+  type RegressionPrior,
+  type SeasonalModel,
+} from "#shared/forecast/seasonal-model.ts";
 import type { Region } from "../arena.ts";
 import type { Kernels } from "../kernels.ts";
 
@@ -38,31 +46,36 @@ export function tableOf(kernels: Kernels, model: SeasonalModel): ModelTable {
   return table;
 }
 
+const HEADER_WORDS = 28;
+
 function wordsOf(model: SeasonalModel): number[] {
-  const { regressions, smoothers, lags } = model;
-  return [
+  const { priors, smoothers, mixtures, lags } = model;
+  const regressions = [...priors.log, ...priors.raw];
+  const header = [
     [model.day, model.week, model.lagMax, model.issueEvery],
-    [lags.log.length, lags.raw.length, regressions.length, smoothers.length],
+    [lags.log.length, lags.raw.length, priors.log.length, priors.raw.length, smoothers.length, mixtures.length],
     [REGRESSION.forgetting, REGRESSION.interceptFeature, REGRESSION.varianceMin],
     [REGRESSION.roundsFirst, REGRESSION.rounds, REGRESSION.clampRatio],
-    [MIXTURE.eta, MIXTURE.originCount, INTERVAL.longCount, INTERVAL.recentCount],
+    [DAILY_COUNT, INTERVAL.longCount, INTERVAL.recentCount],
     [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
-    [VALUE_MAX, regressions.length],
+    [VALUE_MAX, regressions.reduce((sum, { clusters }) => sum + clusters.length, 0), BLOCK_COUNT],
+  ].flat();
+  return [
+    header,
+    Array.from({ length: HEADER_WORDS - header.length }, () => 0),
     lags.log,
     lags.raw,
-    model.shares,
     smoothers.flatMap(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
+    mixtures.flatMap(({ eta, half, shares }) => [eta, half, ...shares]),
     regressions.flatMap(wordsOfRegression),
   ].flat();
 }
 
-function wordsOfRegression({ scale, terms }: RegressionSpec): number[] {
-  const [clusterCount, isDiagonal, logShare] = [1, 1, 0];
+function wordsOfRegression({ features, kappa, clusters }: RegressionPrior): number[] {
+  const isDiagonal = clusters.every(({ root }) => root.length === features.length);
   return [
-    [scale === "raw" ? 1 : 0, terms.length, REGRESSION.kappa, clusterCount, isDiagonal],
-    terms.map(({ feature }) => feature),
-    [logShare],
-    terms.map(({ mean }) => mean),
-    terms.map(({ deviation }) => 1 / deviation),
+    [features.length, kappa, clusters.length, isDiagonal ? 1 : 0],
+    features,
+    clusters.flatMap(({ logShare, means, root }) => [logShare, ...means, ...root]),
   ].flat();
 }

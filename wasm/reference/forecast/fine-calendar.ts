@@ -1,20 +1,5 @@
 // What is known ahead: the coming events' uplift, and the service's local time.
-import { EVENT_COUNT_MAX } from "./fine-settings.ts";
-
-export interface Uplift {
-  readonly startMs: number;
-  readonly endMs: number;
-  /** ln of demand in it ÷ demand without it. */
-  readonly log: number;
-}
-
-export interface LocalTime {
-  /** Local minus universal time. */
-  readonly offsetMs: number;
-  /** From this moment on the offset is `offsetAfterMs`. */
-  readonly changeAtMs: number;
-  readonly offsetAfterMs: number;
-}
+import { EVENT_COUNT_MAX, type LocalTime, type Uplift } from "#shared/forecast/minute-demand.ts";
 
 export class Calendar {
   #events: readonly Uplift[] = [];

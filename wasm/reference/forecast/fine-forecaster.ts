@@ -1,40 +1,25 @@
 // Demand minutes ahead, online, on a grid of bins of one step: a regression per horizon, what lies between interpolated.
 // Mathematics and figures: docs/design/forecasting-online.md.
-import { exponential, exponentialLessOne, logarithm, logOnePlus } from "./elementary.ts";
-import { Calendar, type LocalTime, type Uplift } from "./fine-calendar.ts";
-import { Horizon, type Origin } from "./fine-horizon.ts";
-import type { Verdict } from "./fine-judge.ts";
-import type { Target } from "./fine-least-squares.ts";
 import {
-  CEILING,
-  DAY_MS,
-  HORIZON_COUNT_MAX,
-  HOUR_MS,
-  LEVELS,
+  FITTED_HORIZON_COUNT_MAX,
   OUTLOOK_COUNT_MAX,
-  REGRESSION,
-  SCALE,
-  TAIL_LEAST,
-  TIME,
-  VALUE_MAX,
-} from "./fine-settings.ts";
+  type DemandRow,
+  type LocalTime,
+  type Observed,
+  type Uplift,
+  type Verdict,
+} from "#shared/forecast/minute-demand.ts";
+import { exponential, exponentialLessOne, logarithm, logOnePlus } from "./elementary.ts";
+import { Calendar } from "./fine-calendar.ts";
+import { Horizon, type Origin } from "./fine-horizon.ts";
+import type { Target } from "./fine-least-squares.ts";
+import { CEILING, DAY_MS, HOUR_MS, LEVELS, REGRESSION, SCALE, TAIL_LEAST, TIME, VALUE_MAX } from "./fine-settings.ts";
 import { Slots } from "./fine-slots.ts";
 
 /** e to this is more than any value that is told. */
 const LEVEL_MAX = 40;
 /** An interval beyond the last horizon is at most so many times as wide as there. */
 const SPREAD_MAX = 4;
-
-export interface ProfileRow {
-  readonly horizonMs: number;
-  /** The median of what is expected: what Σ |error| is least for. */
-  readonly mean: number;
-  /** Of the 95 % interval. */
-  readonly lower: number;
-  readonly upper: number;
-}
-
-export type Observed = "opened" | "merged" | "missing" | "late" | "refused";
 
 export class FineForecasterReference {
   readonly counts = { missing: 0, late: 0, refused: 0, clockSteps: 0 };
@@ -61,8 +46,8 @@ export class FineForecasterReference {
 
   /** A step in milliseconds, and horizons from one step on, ascending. */
   constructor({ stepMs, horizonsMs }: { stepMs: number; horizonsMs: readonly number[] }) {
-    if (horizonsMs.length === 0 || horizonsMs.length > HORIZON_COUNT_MAX)
-      throw new RangeError(`Cannot fit ${horizonsMs.length} horizons: expected 1 to ${HORIZON_COUNT_MAX}`);
+    if (horizonsMs.length === 0 || horizonsMs.length > FITTED_HORIZON_COUNT_MAX)
+      throw new RangeError(`Cannot fit ${horizonsMs.length} horizons: expected 1 to ${FITTED_HORIZON_COUNT_MAX}`);
     this.#stepMs = stepMs;
     this.#horizons = horizonsMs.map((horizonMs) => new Horizon(Math.max(1, Math.floor(horizonMs / stepMs + 0.5)), stepMs));
     this.#slots = new Slots(stepMs);
@@ -231,7 +216,7 @@ export class FineForecasterReference {
     return Math.max(this.#ask(1, windowMs, p), this.#ask(0, windowMs, p));
   }
 
-  profile(horizonsMs: readonly number[]): ProfileRow[] {
+  profile(horizonsMs: readonly number[]): DemandRow[] {
     return horizonsMs.map((horizonMs) => ({
       horizonMs,
       mean: this.#ask(0, horizonMs, 0.5),

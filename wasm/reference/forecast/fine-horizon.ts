@@ -99,12 +99,12 @@ export class Horizon {
     const keepOf = (memoryMs: number, updatesMin: number): number => exponential(-1 / Math.max(memoryMs / updateMs, updatesMin));
     this.#regression = new LeastSquares({
       means: Array.from({ length: FEATURE_COUNT }, () => 0),
-      precision: 1 / REGRESSION.priorDeviation ** 2,
+      precision: 1 / (REGRESSION.priorDeviation * REGRESSION.priorDeviation),
       keep: keepOf(REGRESSION.memoryMs, REGRESSION.memoryUpdatesMin),
     });
     this.#scaleRegression = new LeastSquares({
       means: SCALE.means,
-      precision: SCALE.noise / SCALE.priorDeviation ** 2,
+      precision: SCALE.noise / (SCALE.priorDeviation * SCALE.priorDeviation),
       keep: keepOf(SCALE.memoryMs, SCALE.memoryUpdatesMin),
     });
     const keep = keepOf(RESIDUALS.memoryMs, RESIDUALS.memoryUpdatesMin);

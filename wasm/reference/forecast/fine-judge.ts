@@ -1,24 +1,7 @@
 // What one horizon's forecasts turned out to be worth, beside persistence and seasonal naive from the same origins:
 // running sums over a week, in the values' own unit.
+import { verdictOf, type Verdict } from "#shared/forecast/minute-demand.ts";
 import { JUDGE } from "./fine-settings.ts";
-
-export interface Verdict {
-  /** Σ |error| ÷ Σ value. */
-  readonly wape: number;
-  readonly persistenceWape: number;
-  /** NaN where no day before was known. */
-  readonly seasonalWape: number;
-  /** Of the 95 % interval. */
-  readonly coverageRatio: number;
-  /** Mean width of the 95 % interval ÷ mean value. */
-  readonly widthRatio: number;
-  /** Mean pinball loss of the median and the interval's two ends ÷ mean value. */
-  readonly pinballRatio: number;
-  /** Σ (forecast − value) ÷ Σ value. */
-  readonly biasRatio: number;
-  /** Whether persistence was better over a week, and is what is said now. */
-  readonly yields: boolean;
-}
 
 /** All as values, not logarithms. */
 export interface Judged {
@@ -85,17 +68,7 @@ export class Judge {
   }
 
   verdict(): Verdict {
-    const sums = this.#sums;
-    return {
-      wape: sums.error / sums.value,
-      persistenceWape: sums.persistence / sums.value,
-      seasonalWape: sums.seasonal / sums.seasonalValue,
-      coverageRatio: sums.inside / sums.weight,
-      widthRatio: sums.width / sums.value,
-      pinballRatio: sums.pinball / sums.value,
-      biasRatio: sums.bias / sums.value,
-      yields: this.yields,
-    };
+    return verdictOf(this.#sums, this.yields);
   }
 }
 

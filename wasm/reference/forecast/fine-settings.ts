@@ -8,11 +8,6 @@ export const WEEK_MS = 7 * DAY_MS;
 
 /** An observation above this is held to be this. */
 export const VALUE_MAX = 1e15;
-/** Horizons that one forecaster fits; what lies between is interpolated. */
-export const HORIZON_COUNT_MAX = 5;
-export const EVENT_COUNT_MAX = 8;
-/** Hours of the hourly core's that are kept. */
-export const OUTLOOK_COUNT_MAX = 32;
 /** Nobody is told a quantile further out than this. */
 export const TAIL_LEAST = 1e-6;
 

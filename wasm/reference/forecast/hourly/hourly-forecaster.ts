@@ -1,5 +1,6 @@
 // The seasonal core on an hourly grid: one pool of experts, a mixture of those with hand-written priors, one of those with
 // learned priors that a small net corrects, and the choice between them. Mathematics: docs/design/forecasting.md.
+import { exponentialLessOne, logOnePlus } from "../elementary.ts";
 import type { LearnedConstants } from "./constants.ts";
 import { Experts } from "./experts.ts";
 import { Judged } from "./judged.ts";
@@ -33,7 +34,7 @@ export class HourlyForecasterReference {
     const isKnown = Number.isFinite(value);
     const seen = isKnown ? Math.min(VALUE_MAX, Math.max(0, value)) : this.#imputed();
     // What was not seen judges nobody: imputed, it agrees with the mixture that imputed it.
-    if (isKnown) this.#judged.observe(experts.hour, Math.log1p(seen));
+    if (isKnown) this.#judged.observe(experts.hour, logOnePlus(seen));
     experts.observe(seen);
     if (experts.hour % ISSUE_EVERY !== 0 || experts.hour < DAY) return;
     experts.solve({ isKept: true });
@@ -43,9 +44,7 @@ export class HourlyForecasterReference {
 
   #imputed(): number {
     const expected = this.#judged.expected(this.#chosen().column, this.#experts.hour);
-    if (!Number.isNaN(expected)) return Math.expm1(expected);
-    this.#mix(1);
-    return Math.expm1(this.#columns[Column.priorFree * HORIZON_MAX]!);
+    return exponentialLessOne(Number.isNaN(expected) ? this.#experts.seen(1) : expected);
   }
 
   /** Fills `mean`, `lower` and `upper` (95 %) for the coming `horizon` hours. Throws RangeError beyond HORIZON_MAX. */
@@ -59,9 +58,9 @@ export class HourlyForecasterReference {
     for (let step = 0; step < horizon; step += 1) {
       const log = this.#columns[mixture.column * HORIZON_MAX + step]!;
       const half = Math.min(HALF_MAX, mixture.spec.half * this.#scales[step]!);
-      this.mean[step] = Math.expm1(log);
-      this.lower[step] = Math.max(0, Math.expm1(log - half));
-      this.upper[step] = Math.expm1(log + half);
+      this.mean[step] = exponentialLessOne(log);
+      this.lower[step] = Math.max(0, exponentialLessOne(log - half));
+      this.upper[step] = exponentialLessOne(log + half);
     }
   }
 

@@ -1,12 +1,17 @@
 // The forecasts that wait for their hours, and what the hours that came said about them. A column is a forecast of its
 // own: every expert's, then every mixture's.
-import { BLOCK_COUNT, BLOCK_HOURS, DAILY_COUNT, DAY, HORIZON_MAX, ISSUE_EVERY, JUDGED, LONG_COUNT, PENDING_COUNT } from "./settings.ts";
+import { exponential } from "../elementary.ts";
+import { BLOCK_COUNT, DAILY_COUNT, HORIZON_MAX, HOURS, LONG_COUNT, PENDING_COUNT } from "./settings.ts";
 
 export class Judged {
   readonly columnCount: number;
+  /** The steps on which forecasts are judged, and how many of them are a block. */
+  readonly steps: number;
+  readonly blockSteps: number;
+  readonly #issueEvery: number;
   /** Slot-major, then column, then step. */
   readonly #waiting: Float32Array;
-  readonly #origins = new Float64Array(PENDING_COUNT).fill(-JUDGED);
+  readonly #origins: Float64Array;
   /** Slot-major: sums over the steps seen, of each column's relative and absolute log errors. */
   readonly #losses: Float32Array;
   readonly #errors: Float32Array;
@@ -18,15 +23,20 @@ export class Judged {
   /** Steps seen in every block. */
   readonly #blockCounts = new Uint32Array(BLOCK_COUNT);
   /** By hour of the day: the biased column's signed log error half a day to a day ahead, exponentially weighted. */
-  readonly #phaseBias = new Float32Array(DAY);
+  readonly #phaseBias: Float32Array;
   readonly #biased: number;
   dailyCount = 0;
   maturedCount = 0;
 
-  constructor(columnCount: number, biased: number) {
+  constructor(columnCount: number, biased: number, { day, issueEvery } = HOURS) {
     this.#biased = biased;
     this.columnCount = columnCount;
-    this.#waiting = new Float32Array(PENDING_COUNT * columnCount * JUDGED);
+    this.#issueEvery = issueEvery;
+    this.steps = PENDING_COUNT * issueEvery;
+    this.blockSteps = this.steps / BLOCK_COUNT;
+    this.#origins = new Float64Array(PENDING_COUNT).fill(-this.steps);
+    this.#phaseBias = new Float32Array(day);
+    this.#waiting = new Float32Array(PENDING_COUNT * columnCount * this.steps);
     this.#losses = new Float32Array(PENDING_COUNT * columnCount);
     this.#errors = new Float32Array(PENDING_COUNT * columnCount);
     this.#daily = new Float32Array(DAILY_COUNT * columnCount);
@@ -36,10 +46,10 @@ export class Judged {
 
   /** Keeps a forecast made after `hour` hours: columns of HORIZON_MAX steps each, as log1p. */
   issue(hour: number, columns: Float64Array): void {
-    const slot = (hour / ISSUE_EVERY) % PENDING_COUNT;
+    const slot = (hour / this.#issueEvery) % PENDING_COUNT;
     for (let column = 0; column < this.columnCount; column += 1) {
-      const at = (slot * this.columnCount + column) * JUDGED;
-      for (let step = 0; step < JUDGED; step += 1) this.#waiting[at + step] = columns[column * HORIZON_MAX + step]!;
+      const at = (slot * this.columnCount + column) * this.steps;
+      for (let step = 0; step < this.steps; step += 1) this.#waiting[at + step] = columns[column * HORIZON_MAX + step]!;
       this.#losses[slot * this.columnCount + column] = 0;
       this.#errors[slot * this.columnCount + column] = 0;
     }
@@ -50,34 +60,34 @@ export class Judged {
   observe(hour: number, log: number): void {
     for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
       const step = hour - this.#origins[slot]!;
-      if (step >= JUDGED) continue;
-      const block = Math.floor(step / BLOCK_HOURS);
-      const rate = 1 / Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * BLOCK_HOURS);
-      this.#blockCounts[block] = Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * BLOCK_HOURS);
+      if (step >= this.steps) continue;
+      const block = Math.floor(step / this.blockSteps);
+      const rate = 1 / Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * this.blockSteps);
+      this.#blockCounts[block] = Math.min(this.#blockCounts[block]! + 1, LONG_COUNT * this.blockSteps);
       for (let column = 0; column < this.columnCount; column += 1) {
         const at = slot * this.columnCount + column;
-        const error = Math.abs(log - this.#waiting[at * JUDGED + step]!);
+        const error = Math.abs(log - this.#waiting[at * this.steps + step]!);
         this.#losses[at] = this.#losses[at]! + relativeError(error);
         this.#errors[at] = this.#errors[at]! + error;
         const cell = column * BLOCK_COUNT + block;
         this.blocks[cell] = this.blocks[cell]! + rate * (error - this.blocks[cell]!);
       }
-      if (step >= ISSUE_EVERY && step < 2 * ISSUE_EVERY) {
-        const phase = hour % DAY;
-        const error = log - this.#waiting[(slot * this.columnCount + this.#biased) * JUDGED + step]!;
+      if (step >= this.#issueEvery && step < 2 * this.#issueEvery) {
+        const phase = hour % this.#phaseBias.length;
+        const error = log - this.#waiting[(slot * this.columnCount + this.#biased) * this.steps + step]!;
         this.#phaseBias[phase] = this.#phaseBias[phase]! + 0.2 * (error - this.#phaseBias[phase]!);
       }
-      if (step === JUDGED - 1) this.#mature(slot);
+      if (step === this.steps - 1) this.#mature(slot);
     }
   }
 
   #mature(slot: number): void {
     const { columnCount } = this;
-    const isDaily = this.#origins[slot]! % DAY === 0;
+    const isDaily = this.#origins[slot]! % (2 * this.#issueEvery) === 0;
     for (let column = 0; column < columnCount; column += 1) {
       const from = slot * columnCount + column;
-      this.#matured[(this.maturedCount % LONG_COUNT) * columnCount + column] = this.#errors[from]! / JUDGED;
-      if (isDaily) this.#daily[(this.dailyCount % DAILY_COUNT) * columnCount + column] = this.#losses[from]! / JUDGED;
+      this.#matured[(this.maturedCount % LONG_COUNT) * columnCount + column] = this.#errors[from]! / this.steps;
+      if (isDaily) this.#daily[(this.dailyCount % DAILY_COUNT) * columnCount + column] = this.#losses[from]! / this.steps;
     }
     this.maturedCount += 1;
     if (isDaily) this.dailyCount += 1;
@@ -106,7 +116,7 @@ export class Judged {
     let count = 0;
     for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
       const seen = hour - this.#origins[slot]!;
-      if (seen >= JUDGED) continue;
+      if (seen >= this.steps) continue;
       sum += this.#errors[slot * this.columnCount + column]!;
       count += seen;
     }
@@ -119,15 +129,15 @@ export class Judged {
     let value = NaN;
     for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
       const origin = this.#origins[slot]!;
-      if (origin <= newest || hour - origin >= JUDGED) continue;
+      if (origin <= newest || hour - origin >= this.steps) continue;
       newest = origin;
-      value = this.#waiting[(slot * this.columnCount + column) * JUDGED + hour - origin]!;
+      value = this.#waiting[(slot * this.columnCount + column) * this.steps + hour - origin]!;
     }
     return value;
   }
 
   phaseBias(hour: number): number {
-    return this.#phaseBias[hour % DAY]!;
+    return this.#phaseBias[hour % this.#phaseBias.length]!;
   }
 
   /** Hours since the forecast in a slot was made; infinite where there is none. */
@@ -138,13 +148,13 @@ export class Judged {
 
   /** What a column of the forecast in a slot says about its step. */
   waiting({ slot, column, step }: { slot: number; column: number; step: number }): number {
-    return this.#waiting[(slot * this.columnCount + column) * JUDGED + step]!;
+    return this.#waiting[(slot * this.columnCount + column) * this.steps + step]!;
   }
 }
 
 // One step's share of sMAPE, without its factor of 200, of values one more than they are: |a − b| ÷ (a + b) is
 // tanh(|log a − log b| ÷ 2).
 function relativeError(error: number): number {
-  const ratio = Math.exp(-error);
+  const ratio = exponential(-error);
   return (1 - ratio) / (1 + ratio);
 }

@@ -1,16 +1,7 @@
 // A weighted mean of the pool's experts, in logs, weighed by what each said about the last days; and its own scale of error.
+import { exponential } from "../elementary.ts";
 import type { Judged } from "./judged.ts";
-import {
-  BLOCK_COUNT,
-  BLOCK_HOURS,
-  DAILY_COUNT,
-  HORIZON_MAX,
-  INTERVAL,
-  JUDGED,
-  LONG_COUNT,
-  RECENT_COUNT,
-  type MixtureSpec,
-} from "./settings.ts";
+import { BLOCK_COUNT, DAILY_COUNT, HORIZON_MAX, INTERVAL, LONG_COUNT, RECENT_COUNT, type MixtureSpec } from "./settings.ts";
 
 export class Mixture {
   readonly spec: MixtureSpec;
@@ -37,7 +28,7 @@ export class Mixture {
     for (let expert = 0; expert < weights.length; expert += 1) {
       const loss = weights[expert]!;
       const excess = best > 0 ? loss / best - 1 : loss > 0 ? Infinity : 0;
-      weights[expert] = shares[expert]! > 0 ? shares[expert]! * Math.exp(-eta * excess) : 0;
+      weights[expert] = shares[expert]! > 0 ? shares[expert]! * exponential(-eta * excess) : 0;
       sum += weights[expert]!;
     }
     for (let expert = 0; expert < weights.length; expert += 1) weights[expert] = weights[expert]! / sum;
@@ -65,14 +56,14 @@ export class Mixture {
     const pending = Number.isNaN(waiting) ? long : waiting;
     const base = INTERVAL.long * long + INTERVAL.recent * recent + INTERVAL.pending * pending + INTERVAL.floor;
     for (let step = 0; step < horizon; step += 1) {
-      const shape = long > 0 ? this.#blockError(judged, Math.min(step, JUDGED - 1)) / long : 1;
+      const shape = long > 0 ? this.#blockError(judged, Math.min(step, judged.steps - 1)) / long : 1;
       scales[step] = base * Math.sqrt(0.5 + 0.5 * shape);
     }
   }
 
   // Between the middles of two blocks on a straight line.
-  #blockError({ blocks }: Judged, step: number): number {
-    const place = Math.min(BLOCK_COUNT - 1, Math.max(0, (step + 0.5) / BLOCK_HOURS - 0.5));
+  #blockError({ blocks, blockSteps }: Judged, step: number): number {
+    const place = Math.min(BLOCK_COUNT - 1, Math.max(0, (step + 0.5) / blockSteps - 0.5));
     const first = Math.min(BLOCK_COUNT - 2, Math.floor(place));
     const at = this.column * BLOCK_COUNT + first;
     return blocks[at]! + (place - first) * (blocks[at + 1]! - blocks[at]!);

@@ -1,8 +1,10 @@
 // Every constant of the hourly forecaster that no training gives. Sources and trials: docs/design/forecasting.md.
 
+import { logOnePlus } from "../elementary.ts";
+
 export const DAY = 24;
 export const WEEK = 168;
-export const LAG_MAX = WEEK + DAY;
+const LAG_MAX = WEEK + DAY;
 /** The most steps ahead that can be asked for. */
 export const HORIZON_MAX = 168;
 /** The steps on which the experts are judged. */
@@ -10,11 +12,9 @@ export const JUDGED = 2 * DAY;
 /** Hours between two forecasts that are kept to be judged, and between two solves. */
 export const ISSUE_EVERY = DAY / 2;
 export const PENDING_COUNT = JUDGED / ISSUE_EVERY;
-/** Regressions begin to learn after so many hours: the scale is known after a week, and the longest lag needs a day more. */
-export const LEARN_FROM = WEEK + DAY;
 /** An observation above this is held to be this: its square still fits a double a hundred times over. */
 export const VALUE_MAX = 1e15;
-export const LOG_MAX = Math.log1p(VALUE_MAX);
+export const LOG_MAX = logOnePlus(VALUE_MAX);
 
 export const REGRESSION = {
   forgetting: 0.999,
@@ -44,10 +44,23 @@ export const RAW_LAGS: readonly number[] = [
   ...WEEKS.toSpliced(3, 0, WEEK - 2),
   WEEK + DAY,
 ];
-const PROFILE_FEATURES = 7;
+export const PROFILE_FEATURES = 7;
 export const LOG_ORDER = LOG_LAGS.length + PROFILE_FEATURES + 1;
 export const RAW_ORDER = RAW_LAGS.length + 1;
 export const ORDER_MAX = Math.max(LOG_ORDER, RAW_ORDER);
+
+/** The seasons in slots, and what follows from them. */
+export interface Grid {
+  readonly day: number;
+  readonly week: number;
+  readonly lagMax: number;
+  /** Slots between two forecasts that are kept to be judged over four times as many, and between two solves. */
+  readonly issueEvery: number;
+  readonly logLags: readonly number[];
+  readonly rawLags: readonly number[];
+}
+
+export const HOURS: Grid = { day: DAY, week: WEEK, lagMax: LAG_MAX, issueEvery: ISSUE_EVERY, logLags: LOG_LAGS, rawLags: RAW_LAGS };
 
 /** Daily origins whose loss weighs the experts, and decides between the mixtures. */
 export const DAILY_COUNT = 12;
@@ -55,7 +68,6 @@ export const DAILY_COUNT = 12;
 export const LONG_COUNT = 24;
 export const RECENT_COUNT = 4;
 export const BLOCK_COUNT = 8;
-export const BLOCK_HOURS = JUDGED / BLOCK_COUNT;
 
 export interface MixtureSpec {
   /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert of the pool; share 0: none of its own. */
