@@ -72,12 +72,12 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     const shardLoad = readShardLoad(values["shard-load"], sliceSeries(series, { fromMs: -Infinity, toMs: span.fromMs }));
     const load = loadOf(series, { kind, shardLoad, seed });
     const startMs = series.atMs[0] ?? 0;
-    const policy = { ...SIMULATED_POLICY, shortfallRatio: shortfall };
+    const provisioning = { ...SIMULATED_POLICY, shortfallRatio: shortfall };
     const run = simulationRunner({
       load,
       delayMs,
       window: span.window,
-      tidegate: () => new TidegateScaler(load, { startMs, policy, forecaster: fineForecaster(delayMs) }),
+      tidegate: () => new TidegateScaler(load, { startMs, policy: provisioning, forecaster: fineForecaster(delayMs) }),
     });
     const scores: PolicyScore[] = [];
     const timelines: Timeline[] = [];

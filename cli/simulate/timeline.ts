@@ -11,7 +11,7 @@ export interface Timeline {
 
 const BUCKET_COUNT_MAX = 800;
 
-export function bucketCount({ fromTick, toTick }: Window): number {
+function bucketCount({ fromTick, toTick }: Window): number {
   return Math.min(BUCKET_COUNT_MAX, toTick - fromTick);
 }
 
