@@ -1,12 +1,14 @@
 // The short horizons on the recorded traces, beside the forecasts that cost nothing: every cell, the lost ones too. The
 // first half of a trace chooses the rivals' constants (from a fifth on), the second is reported.
-import { FineForecasterReference } from "#wasm/reference/forecast/fine-forecaster.ts";
+import { kernelsFor } from "../kernels/instance.ts";
 import type { BenchRow } from "../report.ts";
 import { RIVALS, tunedRivals } from "./rivals.ts";
 import { runTrace, type Said } from "./trace-run.ts";
 import { readTrace, TRACES, type Trace } from "./traces.ts";
 
 const COVERAGE = { least: 0.935, most: 0.965 } as const;
+const KERNEL_BYTES = 256 * 1_024;
+const STEP_MICROSECONDS_MAX = 50;
 const WIDTH_RATIO_MAX = 1.5;
 
 export async function traceRows(onProgress: (what: string) => void): Promise<BenchRow[]> {
@@ -19,8 +21,8 @@ export async function traceRows(onProgress: (what: string) => void): Promise<Ben
       rows.push({ name: spec.name, value: 0, unit: "bins", missing: { [spec.name]: `${spec.file} is absent, nothing measured` } });
       continue;
     }
-    const { stepMs, horizonsMs } = trace;
-    const { said, microseconds } = runTrace(trace, new FineForecasterReference({ stepMs, horizonsMs }), 0);
+    const { horizonsMs } = trace;
+    const { said, microseconds } = runTrace(kernelsFor(KERNEL_BYTES), trace);
     for (const [index, horizonMs] of horizonsMs.entries()) {
       const cell = scoreCell(trace, said[index], horizonMs);
       ratios.push(cell.ratio);

@@ -1,17 +1,14 @@
 // One trace through a forecaster as it would live: every bin observed once, the hourly core told of every whole hour, and
 // what it expects told to the minutes.
-import { DAY_AND_WEEK, priorFreeModel } from "#shared/forecast/seasonal-model.ts";
-import { SeasonalForecasterReference } from "#wasm/reference/forecast/seasonal-forecaster.ts";
+import { learnedModel } from "#shared/forecast/learned-model.ts";
+import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
+import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
+import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { Trace } from "./traces.ts";
 
 const HOUR_MS = 3_600_000;
 const OUTLOOK_HOURS = 4;
-
-export interface MinuteForecaster {
-  setOutlook(startMs: number, logs: ArrayLike<number>): void;
-  observe(value: number, timeMs: number): unknown;
-  profile(horizonsMs: readonly number[]): readonly { readonly mean: number; readonly lower: number; readonly upper: number }[];
-}
 
 /** By the bin that was forecast; NaN where nothing was. */
 export interface Said {
@@ -20,12 +17,13 @@ export interface Said {
   readonly upper: Float64Array;
 }
 
-/** Forecasts are asked for from bin `from` on. Also the mean time of an observation with all horizons, without the core's. */
-export function runTrace(trace: Trace, forecaster: MinuteForecaster, from: number): { said: Said[]; microseconds: number } {
+/** Also the mean time of an observation with all horizons, without the core's. */
+export function runTrace(kernels: Kernels, trace: Trace): { said: Said[]; microseconds: number } {
   const { values, stepMs, startMs, horizonsMs } = trace;
+  const forecaster = new FineForecaster(kernels, { stepMs, horizonsMs });
   const empty = (): Float64Array => new Float64Array(values.length).fill(Number.NaN);
   const said = horizonsMs.map(() => ({ mean: empty(), lower: empty(), upper: empty() }));
-  const core = new HourlyCore(Math.floor(startMs / HOUR_MS));
+  const core = new HourlyCore(kernels, Math.floor(startMs / HOUR_MS));
   let elapsedMs = 0;
   let count = 0;
   for (const [bin, value] of values.entries()) {
@@ -36,7 +34,6 @@ export function runTrace(trace: Trace, forecaster: MinuteForecaster, from: numbe
     core.observe(value);
     const beganMs = performance.now();
     forecaster.observe(value, timeMs);
-    if (bin < from) continue;
     const rows = forecaster.profile(horizonsMs);
     elapsedMs += performance.now() - beganMs;
     count += 1;
@@ -54,13 +51,14 @@ export function runTrace(trace: Trace, forecaster: MinuteForecaster, from: numbe
 
 // Hours are complete once a later one begins; a missing hour is NaN.
 class HourlyCore {
-  readonly #core = new SeasonalForecasterReference(priorFreeModel(DAY_AND_WEEK));
+  readonly #core: SeasonalForecaster;
   #hour: number;
   #sum = 0;
   #count = 0;
   #expected = Number.NaN;
 
-  constructor(hour: number) {
+  constructor(kernels: Kernels, hour: number) {
+    this.#core = new SeasonalForecaster(kernels, learnedModel(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64")));
     this.#hour = hour;
   }
 
@@ -73,17 +71,15 @@ class HourlyCore {
   advance(hour: number): { startMs: number; logs: number[] } | null {
     if (hour === this.#hour) return null;
     let before = Number.NaN;
+    let coming: number[] = [];
     for (; this.#hour < hour; this.#hour += 1) {
       this.#core.observe(this.#count > 0 ? this.#sum / this.#count : Number.NaN);
       [this.#sum, this.#count] = [0, 0];
-      this.#core.forecast(OUTLOOK_HOURS);
       before = this.#expected;
-      this.#expected = Math.log1p(this.#core.mean[0] ?? 0);
+      coming = Array.from(this.#core.forecast(OUTLOOK_HOURS).mean, (mean) => Math.log1p(mean));
+      this.#expected = coming[0] ?? Number.NaN;
     }
     if (Number.isNaN(before)) return null;
-    return {
-      startMs: (hour - 1) * HOUR_MS,
-      logs: [before, ...Array.from(this.#core.mean.subarray(0, OUTLOOK_HOURS), (mean) => Math.log1p(mean))],
-    };
+    return { startMs: (hour - 1) * HOUR_MS, logs: [before, ...coming] };
   }
 }

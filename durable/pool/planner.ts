@@ -75,7 +75,9 @@ export function plan(state: PlannerState, input: PlanInput): Plan {
   if (state.scalars[AT.hourMs]! >= CONTROL.periodMs) closeHour(state, policy.shortfallRatio);
   if (learnStartTime(state, input.startsMs, policy.startMsPrior)) recountShadows(state, state.scalars[AT.startMs]!);
   const startMs = state.scalars[AT.startMs]!;
-  setLevels(levels, { forecast, startMs, shardSlots, need, ceiling: ceilingOf(busiestOf(state)) });
+  // Asleep only while nobody wants anything: with no shard at all, one request would wait for ever.
+  const least = policy.countMin === 0 && need === 0 ? 0 : 1;
+  setLevels(levels, { forecast, startMs, shardSlots, need, ceiling: ceilingOf(busiestOf(state)), least });
   const drainSeconds = policy.drainPrice * SECONDS_PER_HOUR;
   moveShadows(state, levels, { seconds, drainSeconds });
   pushShadows(state, startMs);

@@ -19,6 +19,7 @@ export interface Control {
 const MEMORY_COUNT = CONTROL.memoriesMs.length;
 const MEMORY_DECAYS = CONTROL.memoriesMs.map(decayOf);
 const RECORD_DECAY = decayOf(CONTROL.recordMs);
+const SEEN_DECAY = decayOf(CONTROL.seenMs);
 const PAYBACK_DECAY = decayOf(CONTROL.paybackMs);
 
 /** Folds the hour that ends into the memories, and chooses for the next. `shortfallRatio` is what the operator accepts. */
@@ -27,8 +28,8 @@ export function closeHour(state: PlannerState, shortfallRatio: number): void {
   const load = scalars[AT.hourLoad]!;
   judgeCandidates(state, load);
   for (let memory = 0; memory < MEMORY_COUNT; memory++) remember(state, memory, load);
-  scalars[AT.seenShortfall] = scalars[AT.seenShortfall]! * RECORD_DECAY + scalars[AT.hourSeen]!;
-  scalars[AT.seenLoad] = scalars[AT.seenLoad]! * RECORD_DECAY + load;
+  scalars[AT.seenShortfall] = scalars[AT.seenShortfall]! * SEEN_DECAY + scalars[AT.hourSeen]!;
+  scalars[AT.seenLoad] = scalars[AT.seenLoad]! * SEEN_DECAY + load;
   scalars[AT.paybackLoad] = scalars[AT.paybackLoad]! * PAYBACK_DECAY + load;
   state.hourCost.fill(0);
   state.hourShortfall.fill(0);

@@ -4,8 +4,9 @@
 // probability p; with one p for all hours, the marginal cost of shortfall is the same in all hours.
 // Multipliers: a constant factor on what is expected or seen, whichever is more: for services whose surprises grow with
 // their size and are not told by recent errors.
+import { assert } from "#shared/assert.ts";
 import type { DemandForecast } from "./demand-forecast.ts";
-import { CEILING, FLOOR_SLACK, HOLD, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
+import { CEILING, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
 
 interface Family {
   readonly first: number;
@@ -47,6 +48,8 @@ export interface LevelInput {
   readonly need: number;
   /** No level is above this many shards. */
   readonly ceiling: number;
+  /** Nor below: 1, or 0 where the service may go to sleep. */
+  readonly least: 0 | 1;
 }
 
 export function newLevels(): Levels {
@@ -57,24 +60,24 @@ const soon = new Float64Array(QUANTILE_RUNG_COUNT);
 const most = new Float64Array(QUANTILE_RUNG_COUNT);
 
 /** Fills `levels`. The horizon is when a shard started now would serve its first whole step. */
-export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, ceiling }: LevelInput): void {
+export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, ceiling, least }: LevelInput): void {
   const horizonMs = startMs + PLAN_STEP_MS;
   const median = stretched(soon, shardSlots, (p) => forecast.quantile(horizonMs, p));
   const medianMost = stretched(most, shardSlots, (p) => forecast.maxQuantile(horizonMs, p));
-  const isShort = startMs < HOLD.shortWindowMs;
-  const hold = isShort ? HOLD.quantileRungsShort : HOLD.quantileRungs;
+  const hold = HOLDS.find(({ belowMs }) => startMs < belowMs);
+  assert(hold !== undefined, "every start-up time has a hold");
   for (let rung = 0; rung < QUANTILE_RUNG_COUNT; rung++) {
-    const kept = Math.min(QUANTILE_RUNG_COUNT - 1, rung + hold);
+    const kept = Math.min(QUANTILE_RUNG_COUNT - 1, Math.max(0, rung + hold.quantileRungs));
     const floor = Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
-    const up = Math.max(1, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
+    const up = Math.max(least, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(Math.min(ceiling, most[kept]!) + ROUNDINGS[kept]!));
   }
   const expected = Math.max(median, need);
   const expectedMost = Math.max(expected, medianMost);
-  const holdFactor = FACTOR_PER_RUNG ** (isShort ? HOLD.multiplierRungsShort : HOLD.multiplierRungs);
+  const holdFactor = FACTOR_PER_RUNG ** hold.multiplierRungs;
   for (let rung = QUANTILE_RUNG_COUNT; rung < RUNG_COUNT; rung++) {
-    const up = Math.max(1, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
+    const up = Math.max(least, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(holdFactor * FACTORS[rung]! * expectedMost + ROUNDINGS[rung]!));
   }

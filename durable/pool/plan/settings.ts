@@ -19,14 +19,14 @@ export const QUANTILES = {
 
 export const MULTIPLIERS = { count: 26, least: 0.8, most: 4.8 } as const;
 
-export const HOLD = {
-  /** Below this window drains would be many, and the next rise is learned of too late: rarer demand is held for. */
-  shortWindowMs: 5 * MINUTE_MS,
-  quantileRungsShort: 3,
-  quantileRungs: 2,
-  multiplierRungsShort: 1,
-  multiplierRungs: 0,
-} as const;
+/**
+ * How many rungs more careful a shard is kept than it is started, by the time that a new one takes. Where that is short,
+ * drains are many and the next rise is soon; where it is long, the most wanted until then is already more than is wanted for long.
+ */
+export const HOLDS: readonly { readonly belowMs: number; readonly quantileRungs: number; readonly multiplierRungs: number }[] = [
+  { belowMs: 5 * MINUTE_MS, quantileRungs: 3, multiplierRungs: 1 },
+  { belowMs: Infinity, quantileRungs: 0, multiplierRungs: 0 },
+];
 
 export const CEILING = {
   /** No rung provides more than this many times the busiest minute of `hourCount` hours, and one shard. */
@@ -43,12 +43,14 @@ export const CONTROL = {
   periodMs: HOUR_MS,
   /** How long replays are remembered: candidates, chosen by how they would have done. */
   memoriesMs: [3 * DAY_MS, 7 * DAY_MS, 14 * DAY_MS],
-  /** How long the candidates' own record is remembered, and the shortfall actually seen. */
-  recordMs: 14 * DAY_MS,
+  /** How long the candidates' own record is remembered: longer than any of them remembers. */
+  recordMs: 21 * DAY_MS,
+  /** How long the shortfall actually seen is. */
+  seenMs: 14 * DAY_MS,
   /** What was seen is paid back over the load of about this long. */
   paybackMs: 7 * DAY_MS,
   /** Aimed at: this much of the accepted shortfall; what is left is for what the replays could not know. */
-  aim: 0.9,
+  aim: 0.8,
   targetRatioMin: 0.3,
   targetRatioMax: 1.3,
   /** A candidate must be better by this much to take over. */

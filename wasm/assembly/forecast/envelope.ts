@@ -12,7 +12,7 @@ const SUM_BYTES: u32 = 8;
 const TRUNCATED: u32 = 1;
 const UNKNOWN_FORMAT: u32 = 2;
 const OTHER_VERSION: u32 = 3;
-export const OTHER_SETTINGS: u32 = 4;
+const OTHER_SETTINGS: u32 = 4;
 const CORRUPT: u32 = 5;
 
 /** Writes the blob and returns its size: 32 bytes more than the state's. */

@@ -23,8 +23,8 @@ const step = ({ rung }: { rung: number }): number => rung - (FAMILIES.find(({ fi
 
 it("takes the boldest rung whose replay is within the target", () => {
   const state = newPlannerState(0);
-  for (let hours = 0; hours < 24 * 60; hours++) hour(state, { worst: 0.1, decade: 4, seen: 0.9 * ACCEPTED });
-  // .1 × 10^(−j/4) ≤ .9 × .001 first at j = 9.
+  for (let hours = 0; hours < 24 * 60; hours++) hour(state, { worst: 0.1, decade: 4, seen: 0.8 * ACCEPTED });
+  // .1 × 10^(−j/4) ≤ .8 × .001 first at j = 9.
   expect(step(controlOf(state, ACCEPTED))).toBe(9);
   expect(controlOf(state, ACCEPTED).isAttainable).toBe(true);
 });
@@ -90,7 +90,7 @@ it("turns to the family that does better, judged by hours it had not seen", () =
 it("forgets a storm sooner where a shorter memory has done better", () => {
   const state = newPlannerState(0);
   const run = (days: number, worst: number): void => {
-    for (let hours = 0; hours < 24 * days; hours++) hour(state, { worst, decade: 4, seen: 0.9 * ACCEPTED });
+    for (let hours = 0; hours < 24 * days; hours++) hour(state, { worst, decade: 4, seen: 0.8 * ACCEPTED });
   };
   run(3, 10);
   const stormy = step(controlOf(state, ACCEPTED));

@@ -132,7 +132,14 @@ it.for([
   { slots: 20_000, startMs: 900_000 },
 ])("provides more on every rung from bold to careful ($slots slots)", ({ slots, startMs }) => {
   const levels = newLevels();
-  setLevels(levels, { forecast: forecastOf(slots, 0.2), startMs, shardSlots: 50, need: slots / 50, ceiling: (3 * slots) / 50 + 1 });
+  setLevels(levels, {
+    forecast: forecastOf(slots, 0.2),
+    startMs,
+    shardSlots: 50,
+    need: slots / 50,
+    ceiling: (3 * slots) / 50 + 1,
+    least: 1,
+  });
   for (const { first, end } of FAMILIES) {
     for (let rung = first; rung < end; rung++) {
       expect(levels.down[rung]).toBeGreaterThanOrEqual(levels.up[rung] ?? Infinity);
@@ -147,7 +154,7 @@ it("starts shard k + 1 where demand in its slab is likelier than p, exactly so f
   const levels = newLevels();
   const certain = (slots: number): DemandForecast => ({ quantile: () => slots, maxQuantile: () => slots });
   const upAt = (slots: number): number[] => {
-    setLevels(levels, { forecast: certain(slots), startMs: 60_000, shardSlots: 50, need: 0, ceiling: 100 });
+    setLevels(levels, { forecast: certain(slots), startMs: 60_000, shardSlots: 50, need: 0, ceiling: 100, least: 1 });
     return [5, 10, 16].map((rung) => levels.up[rung] ?? 0); // p = .5, .1, .01
   };
   // 4.3 shards: the fifth is used for .3 of it.
@@ -190,6 +197,16 @@ it("counts warm shards in the cost, and gives them up first", () => {
     warmCount: 0,
     reason: "costPerHourMax",
   });
+});
+
+it("lets a service sleep that nobody wants, where it may", () => {
+  const nobody: DemandForecast = { quantile: () => 0, maxQuantile: () => 0 };
+  const asleep = { ...POLICY, countMin: 0 };
+  expect(step(serviceOf(), 0, { forecast: nobody, policy: asleep }).count).toBe(0);
+  expect(step(serviceOf(), 0, { forecast: nobody }).count).toBe(1);
+  // Woken by the first slot that is wanted, or by a forecast.
+  expect(step(serviceOf({ count: 0, readyCount: 0 }), 1, { forecast: nobody, policy: asleep }).count).toBe(1);
+  expect(step(serviceOf({ count: 0, readyCount: 0 }), 0, { forecast: forecastOf(60), policy: asleep }).count).toBeGreaterThanOrEqual(1);
 });
 
 it("learns the start-up time", () => {

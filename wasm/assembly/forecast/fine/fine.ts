@@ -1,6 +1,6 @@
 // Demand minutes ahead, online, on a grid of bins of one step: a regression per horizon, what lies between interpolated.
 //
-// Memory: a state per forecaster (state.ts; fineBytes says how large: 12.6 KiB at 10 s for 1 min, 5 min and 1 h), and a
+// Memory: a state per forecaster (state.ts; fineBytes says how large: 14.5 KiB at 10 s for 1 min, 5 min and 1 h), and a
 // scratch memory that all of an instance share. Both 8-aligned.
 //
 // Promise: whatever was observed, quantiles are finite, ≥ 0 and do not fall with p; the work of a call does not depend on
@@ -157,11 +157,15 @@ function close(state: usize): void {
   store<f64>(state, bin, CLOSED_BIN);
   horizon = state + HORIZONS;
   for (let count = load<u32>(state, HORIZON_COUNT); count > 0; count--) {
-    describe(state, horizon, level);
-    forecastHorizon(horizon);
+    prepare(state, horizon, level);
     issueForecast(horizon);
     horizon += bytesOf(horizon);
   }
+}
+
+function prepare(state: usize, horizon: usize, level: f64): void {
+  describe(state, horizon, level);
+  forecastHorizon(horizon);
 }
 
 /**
@@ -191,8 +195,7 @@ function ask(state: usize, target: u32, horizonMs: f64, p: f64, level: f64): f64
   }
   const there = <f64>load<u32>(next, STEPS);
   const spread = min(SPREAD_MAX, max<f64>(1, sqrt(steps / there)));
-  describe(state, next, level);
-  forecastHorizon(next);
+  prepare(state, next, level);
   let said = horizonQuantile(next, target, p, spread);
   const hereMs = middleMs(state, load<f64>(state, BIN));
   const thereMs = hereMs + steps * stepMs;
@@ -202,8 +205,7 @@ function ask(state: usize, target: u32, horizonMs: f64, p: f64, level: f64): f64
   }
   if (before !== 0 && steps < there) {
     const here = <f64>load<u32>(before, STEPS);
-    describe(state, before, level);
-    forecastHorizon(before);
+    prepare(state, before, level);
     const nearer = horizonQuantile(before, target, p, 1);
     said = nearer + (logarithm(steps / here) / logarithm(there / here)) * (said - nearer);
   }

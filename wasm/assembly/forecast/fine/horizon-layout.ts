@@ -1,9 +1,8 @@
 // Where everything of one horizon stands.
 //
 // Memory picture: steps u32 · bins between two that learn u32 · places for waiting forecasts u32 · next place u32 ·
-//   yields u32 · unused u32 · last bin that waited f64 (NaN: none) · short, long mean of log |residual| f64 · their
-//   rates f64 [2] · kept of the moments, of the scale's, growth of the residuals' weight, kept of the pool's losses, of the
-//   judge's sums f64 [5] · updates f64 · losses f64 [4] · sums f64 [11] · residuals of both targets (residuals.ts) · time-of-day
+//   yields u32 · unused u32 · last bin that waited f64 (NaN: none) · short, long mean of log |residual| f64 · kept
+//   at an update: of these two, the moments, the scale's, the residuals, the pool's losses, the judge's sums f64 [7] · updates f64 · losses f64 [4] · sums f64 [11] · residuals of both targets (residuals.ts) · time-of-day
 //   means of log |residual| f32 [48] · regression, scale's regression (least-squares.ts) · waiting forecasts, 160 bytes each:
 //   origin f64 (NaN: none) · features f32 [14] · scale's f32 [6] · pool's members f32 [4] · level, centre, top, both scales, own,
 //   highest since, slot, median, lower, upper, persistence, seasonal f32
@@ -21,13 +20,16 @@ export const YIELDS: usize = 16;
 export const LAST_BIN: usize = 24;
 export const SHORT: usize = 32;
 export const LONG: usize = 40;
-export const SHORT_RATE: usize = 48;
-export const LONG_RATE: usize = 56;
+/** What is kept at an update, in the order of horizon.ts's MEMORIES. */
+export const KEEPS: usize = 48;
+export const SHORT_KEEP: usize = 48;
+export const LONG_KEEP: usize = 56;
 export const REGRESSION_KEEP: usize = 64;
 export const SCALE_KEEP: usize = 72;
-export const RESIDUAL_GROWTH: usize = 80;
+export const RESIDUAL_KEEP: usize = 80;
 export const POOL_KEEP: usize = 88;
 export const JUDGE_KEEP: usize = 96;
+export const KEEP_COUNT: u32 = 7;
 export const UPDATES: usize = 104;
 export const LOSSES: usize = 112;
 export const SUMS: usize = 144;

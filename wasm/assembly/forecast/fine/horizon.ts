@@ -6,20 +6,20 @@ import {
   DAY_SLOTS,
   EVERY,
   horizonBytes,
-  JUDGE_KEEP,
+  KEEP_COUNT,
+  KEEPS,
   LAST_BIN,
   LONG,
-  LONG_RATE,
+  LONG_KEEP,
   NEXT,
-  POOL_KEEP,
   REGRESSION,
   REGRESSION_KEEP,
-  RESIDUAL_GROWTH,
+  RESIDUAL_KEEP,
   RESIDUALS,
   SCALE_KEEP,
   SCALE_REGRESSION,
   SHORT,
-  SHORT_RATE,
+  SHORT_KEEP,
   STEPS,
   UPDATES,
   WAITING,
@@ -46,7 +46,6 @@ import { judgeForecast, mixPool } from "./judge";
 import { beginLeastSquares, observeNews, predictTarget, setNews, solveLeastSquares } from "./least-squares";
 import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile } from "./residuals";
 import {
-  DAY_MS,
   FEATURE_COUNT,
   FEATURES,
   MEMBERS,
@@ -66,6 +65,8 @@ import {
 } from "./state";
 
 const MINUTE_MS: f64 = 60000;
+/** How long each remembers, minutes, and for how many updates at least. */
+const MEMORIES: usize = memory.data<f64>([30, 10, 1440, 100, 4320, 500, 28800, 500, 14400, 1000, 2880, 100, 10080, 100]);
 const SCALE_INITIAL: f64 = 0.3;
 const PRECISION: f64 = 1 / (0.3 * 0.3);
 /** 1.2 is the variance of log |residual| about its mean. */
@@ -93,13 +94,11 @@ export function beginHorizon(horizon: usize, steps: u32, stepMs: f64): void {
   store<u32>(horizon, every, EVERY);
   store<u32>(horizon, min(WAITING_COUNT_MAX, steps), WAITING_COUNT);
   const updateMs = <f64>every * stepMs;
-  store<f64>(horizon, keepOf(3 * DAY_MS, updateMs, 500), REGRESSION_KEEP);
-  store<f64>(horizon, keepOf(20 * DAY_MS, updateMs, 500), SCALE_KEEP);
-  store<f64>(horizon, 1 / keepOf(10 * DAY_MS, updateMs, 1000), RESIDUAL_GROWTH);
-  store<f64>(horizon, 1 - keepOf(30 * MINUTE_MS, updateMs, 10), SHORT_RATE);
-  store<f64>(horizon, 1 - keepOf(DAY_MS, updateMs, 100), LONG_RATE);
-  store<f64>(horizon, keepOf(2 * DAY_MS, updateMs, 100), POOL_KEEP);
-  store<f64>(horizon, keepOf(7 * DAY_MS, updateMs, 100), JUDGE_KEEP);
+  for (let index: usize = 0; index < KEEP_COUNT; index++) {
+    const memoryMs = load<f64>(MEMORIES + (index << 4)) * MINUTE_MS;
+    const updates = max(memoryMs / updateMs, load<f64>(MEMORIES + (index << 4), 8));
+    store<f64>(horizon + (index << 3), exponential(-1 / updates), KEEPS);
+  }
   store<f64>(horizon, logarithm(SCALE_INITIAL), SHORT);
   store<f64>(horizon, logarithm(SCALE_INITIAL), LONG);
   beginLeastSquares(horizon + REGRESSION, FEATURE_COUNT);
@@ -115,10 +114,6 @@ function clockOf(steps: u32): u32 {
   let every = (steps + WAITING_COUNT_MAX - 1) / WAITING_COUNT_MAX;
   while (every > 1 && (every % 2 === 0 || every % 3 === 0 || every % 5 === 0)) every++;
   return every;
-}
-
-function keepOf(memoryMs: f64, updateMs: f64, updatesMin: f64): f64 {
-  return exponential(-1 / max(memoryMs / updateMs, updatesMin));
 }
 
 /** Forgets the forecasts that wait: the clock was set. */
@@ -142,10 +137,15 @@ export function forecastHorizon(horizon: usize): void {
   store<f32>(SCALE_FEATURES, ofDay === 0 ? <f32>long : ofDay, 12);
   store<f32>(SCALE_FEATURES, <f32>originRestlessness, 16);
   store<f32>(SCALE_FEATURES, <f32>(originLevel / 5), 20);
-  centre = centreOf(horizon, 0);
-  top = centreOf(horizon, 1);
-  scale = scaleOf(horizon, 0, long);
-  topScale = scaleOf(horizon, 1, long);
+  const bound = logarithm(BOUND_RATIO);
+  for (let target: u32 = 0; target < 2; target++) {
+    const said = originLevel + predictTarget(horizon + REGRESSION, FEATURE_COUNT, target, FEATURES);
+    const size = predictTarget(horizon + SCALE_REGRESSION, SCALE_FEATURE_COUNT, target, SCALE_FEATURES);
+    centre = top;
+    scale = topScale;
+    top = max<f64>(0, min(originMost + RANGE_SLACK, max(originLeast - RANGE_SLACK, said)));
+    topScale = exponential(min(long + bound, max(long - bound, size)));
+  }
   store<f32>(MEMBERS, <f32>centre);
   store<f32>(MEMBERS, <f32>originLevel, 4);
   store<f32>(MEMBERS, <f32>(originLevel + <f64>load<f32>(FEATURES, 4)), 8);
@@ -153,17 +153,6 @@ export function forecastHorizon(horizon: usize): void {
   mixed = mixPool(horizon);
   centre = load<u32>(horizon, YIELDS) !== 0 ? originLevel : mixed;
   ceiling = max(originHighest, max(centre, top));
-}
-
-function centreOf(horizon: usize, target: u32): f64 {
-  const said = originLevel + predictTarget(horizon + REGRESSION, FEATURE_COUNT, target, FEATURES);
-  return max<f64>(0, min(originMost + RANGE_SLACK, max(originLeast - RANGE_SLACK, said)));
-}
-
-function scaleOf(horizon: usize, target: u32, long: f64): f64 {
-  const bound = logarithm(BOUND_RATIO);
-  const size = predictTarget(horizon + SCALE_REGRESSION, SCALE_FEATURE_COUNT, target, SCALE_FEATURES);
-  return exponential(min(long + bound, max(long - bound, size)));
 }
 
 /** Of the forecast just made, less the uplift, `spread` times as wide; p within (0, 1). */
@@ -237,7 +226,7 @@ function learn(horizon: usize, waiting: usize, level: f64): void {
   const size = logarithm(abs(error) + SCALE_LEAST);
   setNews(waiting + WAITING_SCALE_FEATURES, 1, size, logarithm(abs(topError) + SCALE_LEAST));
   observeNews(horizon + SCALE_REGRESSION, SCALE_FEATURE_COUNT, load<f64>(horizon, SCALE_KEEP));
-  const growth = load<f64>(horizon, RESIDUAL_GROWTH);
+  const growth = 1 / load<f64>(horizon, RESIDUAL_KEEP);
   observeResidual(horizon + RESIDUALS, error / scaleSaid, growth);
   observeResidual(horizon + RESIDUALS + RESIDUAL_BYTES, topError / topScaleSaid, growth);
   const updates = load<f64>(horizon, UPDATES) + 1;
@@ -245,8 +234,8 @@ function learn(horizon: usize, waiting: usize, level: f64): void {
   const atFirst = 1 / (updates + 1);
   const short = load<f64>(horizon, SHORT);
   const long = load<f64>(horizon, LONG);
-  store<f64>(horizon, short + max(atFirst, load<f64>(horizon, SHORT_RATE)) * (size - short), SHORT);
-  store<f64>(horizon, long + max(atFirst, load<f64>(horizon, LONG_RATE)) * (size - long), LONG);
+  store<f64>(horizon, short + max(atFirst, 1 - load<f64>(horizon, SHORT_KEEP)) * (size - short), SHORT);
+  store<f64>(horizon, long + max(atFirst, 1 - load<f64>(horizon, LONG_KEEP)) * (size - long), LONG);
   const slot = min(DAY_SLOT_COUNT - 1, <u32>load<f32>(waiting, WAITING_SLOT));
   const slotAt = horizon + DAY_SLOTS + ((<usize>slot) << 2);
   const ofDay = <f64>load<f32>(slotAt);

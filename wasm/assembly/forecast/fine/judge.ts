@@ -3,7 +3,7 @@
 // Sums, f64: weight · value · error · own error · persistence's · seasonal's · value where there was a season · inside · width ·
 // pinball · bias.
 import { exponential, exponentialLessOne } from "../elementary";
-import { MEMBERS, POOL_COUNT } from "./state";
+import { FACTOR, MEMBERS, POOL_COUNT } from "./state";
 import {
   JUDGE_KEEP,
   LOSSES,
@@ -20,6 +20,7 @@ import {
   YIELDS,
 } from "./horizon-layout";
 
+const SUMS_BYTES: usize = 88;
 const ETA: f64 = 20;
 const FIRST_SHARE: f64 = 4;
 const TAIL: f64 = 0.025;
@@ -41,11 +42,6 @@ export function mixPool(horizon: usize): f64 {
   return sum / weights;
 }
 
-function add(horizon: usize, index: usize, news: f64): void {
-  const at = horizon + SUMS + (index << 3);
-  store<f64>(at, load<f64>(horizon, JUDGE_KEEP) * load<f64>(at) + news);
-}
-
 function pinball(error: f64, p: f64): f64 {
   return error >= 0 ? p * error : (p - 1) * error;
 }
@@ -64,20 +60,25 @@ export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift
   const median = said(waiting, WAITING_MEDIAN);
   const lower = max<f64>(0, said(waiting, WAITING_LOWER));
   const upper = said(waiting, WAITING_UPPER);
-  add(horizon, 0, 1);
-  add(horizon, 1, value);
-  add(horizon, 2, abs(value - median));
-  add(horizon, 3, abs(value - said(waiting, WAITING_OWN)));
-  add(horizon, 4, abs(value - said(waiting, WAITING_PERSISTENCE)));
-  if (!isNaN(load<f32>(waiting, WAITING_SEASONAL))) {
-    add(horizon, 5, abs(value - said(waiting, WAITING_SEASONAL)));
-    add(horizon, 6, value);
+  const seasonal = said(waiting, WAITING_SEASONAL);
+  const news = FACTOR;
+  store<f64>(news, 1);
+  store<f64>(news, value, 8);
+  store<f64>(news, abs(value - median), 16);
+  store<f64>(news, abs(value - said(waiting, WAITING_OWN)), 24);
+  store<f64>(news, abs(value - said(waiting, WAITING_PERSISTENCE)), 32);
+  store<f64>(news, abs(value - seasonal), 40);
+  store<f64>(news, isNaN(seasonal) ? seasonal : value, 48);
+  store<f64>(news, lower <= value && value <= upper ? 1 : 0, 56);
+  store<f64>(news, upper - lower, 64);
+  store<f64>(news, (pinball(value - median, 0.5) + pinball(value - lower, TAIL) + pinball(value - upper, 1 - TAIL)) / 3, 72);
+  store<f64>(news, median - value, 80);
+  for (let at: usize = 0; at < SUMS_BYTES; at += 8) {
+    const sum = horizon + SUMS + at;
+    const term = load<f64>(news + at);
+    // NaN: there was no season to compare with.
+    if (!isNaN(term)) store<f64>(sum, load<f64>(horizon, JUDGE_KEEP) * load<f64>(sum) + term);
   }
-  add(horizon, 7, lower <= value && value <= upper ? 1 : 0);
-  add(horizon, 8, upper - lower);
-  const loss = pinball(value - median, 0.5) + pinball(value - lower, TAIL) + pinball(value - upper, 1 - TAIL);
-  add(horizon, 9, loss / 3);
-  add(horizon, 10, median - value);
   // Not before a whole memory has been judged.
   if (load<f64>(horizon, UPDATES) < 1 / (1 - load<f64>(horizon, JUDGE_KEEP))) return;
   const share = load<u32>(horizon, YIELDS) !== 0 ? RETURNS_BELOW : YIELDS_ABOVE;
