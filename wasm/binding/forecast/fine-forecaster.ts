@@ -52,7 +52,7 @@ export class FineForecaster {
 
   /**
    * Bins of `stepMs`, 100 ms to a day; up to five fitted horizons, ascending, from one step to a week. Throws RangeError for
-   * others, and where the memory has no room: 12.7 KiB at 10 s for 1 min, 5 min and 1 h.
+   * others, and where the memory has no room: 14.5 KiB at 10 s for 1 min, 5 min and 1 h.
    */
   constructor(kernels: Kernels, { stepMs, horizonsMs }: { stepMs: number; horizonsMs: readonly number[] }) {
     checkInteger(stepMs, { doing: "forecast in bins of so many milliseconds", min: STEP_MS_MIN, max: DAY_MS });

@@ -41,6 +41,8 @@ export class FineForecasterReference {
   #count = 0;
   #closedBin = Number.NaN;
   #lateRun = 0;
+  /** Per horizon: its forecast is made from what is known now. A planner asks for some fifty quantiles of one. */
+  readonly #isSaid: Uint8Array;
 
   /** A step in milliseconds, and horizons from one step on, ascending. */
   constructor({ stepMs, horizonsMs }: { stepMs: number; horizonsMs: readonly number[] }) {
@@ -49,18 +51,22 @@ export class FineForecasterReference {
     this.#stepMs = stepMs;
     this.#horizons = horizonsMs.map((horizonMs) => new Horizon(Math.max(1, Math.floor(horizonMs / stepMs + 0.5)), stepMs));
     this.#slots = new Slots(stepMs);
+    this.#isSaid = new Uint8Array(horizonsMs.length);
   }
 
   setLocalTime(localTime: LocalTime): void {
+    this.#isSaid.fill(0);
     this.calendar.setLocalTime(localTime);
   }
 
   setEvents(events: readonly Uplift[]): void {
+    this.#isSaid.fill(0);
     this.calendar.setEvents(events);
   }
 
   /** What the hourly core says: log1p of the hours from `startMs` on. Those beyond OUTLOOK_COUNT_MAX are left out. */
   setOutlook(startMs: number, logs: ArrayLike<number>): void {
+    this.#isSaid.fill(0);
     this.#outlookMs = startMs;
     this.#outlookCount = Math.min(OUTLOOK_COUNT_MAX, logs.length);
     for (let hour = 0; hour < this.#outlookCount; hour += 1) this.#outlook[hour] = logs[hour]!;
@@ -71,6 +77,7 @@ export class FineForecasterReference {
    * value of a bin before the open one is late: it changes nothing, unless the clock was set back.
    */
   observe(value: number, timeMs: number): Observed {
+    this.#isSaid.fill(0);
     if (!(Math.abs(timeMs) <= TIME.timeMsMax)) return this.#counted("refused");
     if (!Number.isFinite(value)) return this.#counted("missing");
     const held = Math.min(VALUE_MAX, Math.max(0, value));
@@ -226,8 +233,6 @@ export class FineForecasterReference {
   // Between two fitted horizons it goes with the logarithm of the time.
   #ask(target: Target, horizonMs: number, p: number): number {
     if (Number.isNaN(this.#bin)) return 0;
-    const level = this.#levelNow();
-    this.#advance(level);
     const held = Math.min(1 - TAIL_LEAST, Math.max(TAIL_LEAST, p));
     const steps = Math.max(1, horizonMs / this.#stepMs);
     const horizons = this.#horizons;
@@ -235,19 +240,25 @@ export class FineForecasterReference {
     while (next < horizons.length - 1 && horizons[next]!.steps < steps) next += 1;
     const there = horizons[next]!;
     const spread = Math.min(SPREAD_MAX, Math.max(1, Math.sqrt(steps / there.steps)));
-    let said = this.#say(there, { target, p: held, level, spread });
+    let said = this.#say(next, { target, p: held, spread });
     if (steps > there.steps) said += this.#changeBetween(there.steps, steps);
     if (next > 0 && steps < there.steps) {
       const here = horizons[next - 1]!;
       const share = logarithm(steps / here.steps) / logarithm(there.steps / here.steps);
-      const before = this.#say(here, { target, p: held, level, spread: 1 });
+      const before = this.#say(next - 1, { target, p: held, spread: 1 });
       said = before + share * (said - before);
     }
     return this.#valueOf(said, target, steps);
   }
 
-  #say(horizon: Horizon, { target, p, level, spread }: { target: Target; p: number; level: number; spread: number }): number {
-    horizon.forecast(this.#describe(horizon, level));
+  #say(index: number, { target, p, spread }: { target: Target; p: number; spread: number }): number {
+    const horizon = this.#horizons[index]!;
+    if (this.#isSaid[index] === 0) {
+      const level = this.#levelNow();
+      this.#advance(level);
+      horizon.forecast(this.#describe(horizon, level));
+      this.#isSaid[index] = 1;
+    }
     return horizon.quantile(target, p, spread);
   }
 

@@ -1,5 +1,6 @@
 // Weighted least squares with forgetting, under a Gaussian prior, for two targets of the same features: normal equations in
-// single precision, solved in double. Without news the moments fade and the coefficients return to the prior: nothing winds
+// double precision. In single, a moment that forgets a 43,000th at each step stands still within a thousandth of where it
+// should be, each cell elsewhere; after 40 days of a calm service at 10 s that was more than its smallest eigenvalue. Without news the moments fade and the coefficients return to the prior: nothing winds
 // up, and A + prior is positive definite whatever comes.
 
 export type Target = 0 | 1;
@@ -18,8 +19,8 @@ export class LeastSquares {
   readonly #precision: number;
   readonly #means: readonly number[];
   /** Lower triangle, row by row. */
-  readonly #moments: Float32Array;
-  readonly #cross: readonly [Float32Array, Float32Array];
+  readonly #moments: Float64Array;
+  readonly #cross: readonly [Float64Array, Float64Array];
   readonly #coefficients: readonly [Float32Array, Float32Array];
   readonly #root: Float64Array;
   readonly #vector: Float64Array;
@@ -30,8 +31,8 @@ export class LeastSquares {
     this.#keep = keep;
     this.#precision = precision;
     this.#means = means;
-    this.#moments = new Float32Array((order * (order + 1)) / 2);
-    this.#cross = [new Float32Array(order), new Float32Array(order)];
+    this.#moments = new Float64Array((order * (order + 1)) / 2);
+    this.#cross = [new Float64Array(order), new Float64Array(order)];
     this.#coefficients = [Float32Array.from(means), Float32Array.from(means)];
     this.#root = new Float64Array(this.#moments.length);
     this.#vector = new Float64Array(order);

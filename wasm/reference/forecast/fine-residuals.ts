@@ -5,11 +5,15 @@ import { RESIDUALS } from "./fine-settings.ts";
 const { sideCount: SIDE, unit: UNIT, ratio: RATIO, tailRatio: TAIL } = RESIDUALS;
 /** A new residual weighs more and more instead of all the others less; above this all are scaled down. */
 const WEIGHT_MAX = 1e9;
+/** Of the bins, from the lowest; edge(SIDE) is where they end. */
+const EDGES = Float64Array.from({ length: 2 * SIDE + 1 }, (_, bin) => (bin < SIDE ? -edge(SIDE - bin) : edge(bin - SIDE)));
 
 export class Residuals {
   readonly #counts = new Float32Array(2 * SIDE);
   readonly #growth: number;
   #weight = 1;
+  /** NaN: to be counted again. */
+  #total = Number.NaN;
 
   /** `keep`: what is kept of the old counts at every new one. */
   constructor(keep: number) {
@@ -24,6 +28,7 @@ export class Residuals {
 
   observe(z: number): void {
     this.#weight *= this.#growth;
+    this.#total = Number.NaN;
     if (this.#weight > WEIGHT_MAX) {
       for (let bin = 0; bin < 2 * SIDE; bin += 1) this.#counts[bin] = this.#counts[bin]! / this.#weight;
       this.#weight = 1;
@@ -43,14 +48,13 @@ export class Residuals {
   }
 
   #within(p: number): number {
-    let total = 0;
-    for (let bin = 0; bin < 2 * SIDE; bin += 1) total += this.#counts[bin]!;
-    let left = p * total;
+    if (Number.isNaN(this.#total)) this.#total = this.#counts.reduce((sum, count) => sum + count, 0);
+    let left = p * this.#total;
     for (let bin = 0; bin < 2 * SIDE; bin += 1) {
       const count = this.#counts[bin]!;
       if (left <= count && count > 0) {
-        const from = bin < SIDE ? -edge(SIDE - bin) : edge(bin - SIDE);
-        const to = bin < SIDE ? -edge(SIDE - 1 - bin) : edge(bin - SIDE + 1);
+        const from = EDGES[bin]!;
+        const to = EDGES[bin + 1]!;
         return from + (left / count) * (to - from);
       }
       left -= count;

@@ -1,6 +1,6 @@
 // Demand minutes ahead, online, on a grid of bins of one step: a regression per horizon, what lies between interpolated.
 //
-// Memory: a state per forecaster (state.ts; fineBytes says how large: 12.6 KiB at 10 s for 1 min, 5 min and 1 h), and a
+// Memory: a state per forecaster (state.ts; fineBytes says how large: 14.5 KiB at 10 s for 1 min, 5 min and 1 h), and a
 // scratch memory that all of an instance share. Both 8-aligned.
 //
 // Promise: whatever was observed, quantiles are finite, ≥ 0 and do not fall with p; the work of a call does not depend on

@@ -1,15 +1,16 @@
 // Weighted least squares with forgetting, under a Gaussian prior, for two targets of the same features: normal equations in
-// f32, solved in f64. Without news the moments fade and the coefficients return to the prior: nothing winds up, and
+// f64: in f32 a moment that forgets a 43,000th at each step stands still within a thousandth of its place, and after 40 calm days
+// of steps of 10 s that was more than the smallest eigenvalue. Without news the moments fade and the coefficients return to the prior: nothing winds up, and
 // moments + prior is positive definite whatever comes.
-// order (order + 1) × 2 + order × 16 bytes: lower triangle · cross moments [2][order] · coefficients [2][order], all f32.
+// order (order + 1) × 4 + order × 24 bytes: lower triangle · cross moments [2][order], both f64 · coefficients [2][order], f32.
 import { FACTOR, SCALE_FEATURE_COUNT, SOLUTION } from "./state";
 
 function triangleBytes(order: u32): usize {
-  return (<usize>(order * (order + 1))) << 1;
+  return (<usize>(order * (order + 1))) << 2;
 }
 
 export function leastSquaresBytes(order: u32): usize {
-  return triangleBytes(order) + ((<usize>order) << 4);
+  return triangleBytes(order) + <usize>order * 24;
 }
 
 // Prior means: 0, but for log |residual|: .3 the short mean, .3 the long one, .4 the time of day's.
@@ -19,7 +20,7 @@ function priorMean(order: u32, row: u32): f64 {
 }
 
 export function beginLeastSquares(at: usize, order: u32): void {
-  const coefficients = at + triangleBytes(order) + ((<usize>order) << 3);
+  const coefficients = at + triangleBytes(order) + ((<usize>order) << 4);
   for (let row: u32 = 0; row < order; row++) {
     store<f32>(coefficients + ((<usize>row) << 2), <f32>priorMean(order, row));
     store<f32>(coefficients + ((<usize>(order + row)) << 2), <f32>priorMean(order, row));
@@ -27,7 +28,7 @@ export function beginLeastSquares(at: usize, order: u32): void {
 }
 
 function blend(at: usize, keep: f64, news: f64): void {
-  store<f32>(at, <f32>(keep * <f64>load<f32>(at) + news));
+  store<f64>(at, keep * load<f64>(at) + news);
 }
 
 // What is new of a call: where the features are, what they weigh, both targets.
@@ -45,27 +46,27 @@ export function setNews(features: usize, weight: f64, first: f64, second: f64): 
 
 export function observeNews(at: usize, order: u32, keep: f64): void {
   const first = at + triangleBytes(order);
-  const second = first + ((<usize>order) << 2);
+  const second = first + ((<usize>order) << 3);
   let cell = at;
   for (let row: u32 = 0; row < order; row++) {
     const offset = (<usize>row) << 2;
     const weighted = newsWeight * <f64>load<f32>(newsFeatures + offset);
     for (let column: u32 = 0; column <= row; column++) {
       blend(cell, keep, weighted * <f64>load<f32>(newsFeatures + ((<usize>column) << 2)));
-      cell += 4;
+      cell += 8;
     }
-    blend(first + offset, keep, weighted * newsFirst);
-    blend(second + offset, keep, weighted * newsSecond);
+    blend(first + (offset << 1), keep, weighted * newsFirst);
+    blend(second + (offset << 1), keep, weighted * newsSecond);
   }
 }
 
 export function solveLeastSquares(at: usize, order: u32, precision: f64): void {
   if (!factor(at, order, precision)) return;
   const cross = at + triangleBytes(order);
-  const coefficients = cross + ((<usize>order) << 3);
+  const coefficients = cross + ((<usize>order) << 4);
   for (let target: usize = 0; target < 2; target++) {
     const offset = target * ((<usize>order) << 2);
-    substitute(cross + offset, order, precision);
+    substitute(cross + (offset << 1), order, precision);
     for (let row: u32 = 0; row < order; row++)
       store<f32>(coefficients + offset + ((<usize>row) << 2), <f32>load<f64>(SOLUTION + ((<usize>row) << 3)));
   }
@@ -88,8 +89,8 @@ function factor(moments: usize, order: u32, precision: f64): bool {
   for (let row: u32 = 0; row < order; row++) {
     const at = rowAt(row);
     for (let column: u32 = 0; column <= row; column++) {
-      const moment = <f64>load<f32>(cell);
-      cell += 4;
+      const moment = load<f64>(cell);
+      cell += 8;
       const entry = at + ((<usize>column) << 3);
       const sum = lessProducts(column === row ? moment + precision : moment, at, rowAt(column), column);
       if (column < row) store<f64>(entry, sum / load<f64>(rowAt(column) + ((<usize>column) << 3)));
@@ -105,7 +106,7 @@ function substitute(cross: usize, order: u32, precision: f64): void {
   for (let row: u32 = 0; row < order; row++) {
     const at = rowAt(row);
     const offset = (<usize>row) << 3;
-    const right = <f64>load<f32>(cross + (offset >> 1)) + precision * priorMean(order, row);
+    const right = load<f64>(cross + offset) + precision * priorMean(order, row);
     store<f64>(SOLUTION + offset, lessProducts(right, at, SOLUTION, row) / load<f64>(at + offset));
   }
   for (let row: u32 = order; row-- > 0;) {
@@ -118,7 +119,7 @@ function substitute(cross: usize, order: u32, precision: f64): void {
 
 /** What target 0 or 1 of these features would be. */
 export function predictTarget(at: usize, order: u32, target: u32, features: usize): f64 {
-  const coefficients = at + triangleBytes(order) + ((<usize>((2 + target) * order)) << 2);
+  const coefficients = at + triangleBytes(order) + ((<usize>((4 + target) * order)) << 2);
   let sum: f64 = 0;
   for (let row: usize = 0; row < (<usize>order) << 2; row += 4) sum += <f64>load<f32>(coefficients + row) * <f64>load<f32>(features + row);
   return sum;
