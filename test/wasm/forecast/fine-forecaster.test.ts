@@ -309,6 +309,68 @@ it("outlives a million repeats and a thousand gaps of ten years", () => {
   }
 });
 
+describe("judge", () => {
+  const HORIZON_AT = 24 + 544;
+  const [UPDATES_AT, OWN_AT, PERSISTENCE_AT] = [HORIZON_AT + 104, HORIZON_AT + 144 + 24, HORIZON_AT + 144 + 32];
+
+  /** What it has seen of its own errors, made `factor` times persistence's, as after a week of that. */
+  function judged(forecaster: FineForecaster, factor: number): void {
+    const blob = forecaster.toBytes();
+    const view = new DataView(blob.buffer);
+    view.setFloat64(UPDATES_AT, 1e6, true);
+    view.setFloat64(OWN_AT, factor * view.getFloat64(PERSISTENCE_AT, true), true);
+    const instance = kernels();
+    const { offset } = instance.arena.allocate(blob.length, "a blob to sign");
+    new Uint8Array(instance.memory, offset, blob.length).set(blob);
+    view.setBigInt64(blob.length - 8, instance.exports.xxh64(offset, blob.length - 8, 0n), true);
+    expect(forecaster.restore(blob)).toEqual({ ok: true });
+  }
+
+  it("yields to what a week showed to be better, says so, and takes over when it is better again", () => {
+    const forecaster = forecasterOf({ stepMs: 10 * MINUTE_MS, horizonsMs: [HOUR_MS] });
+    let bin = 0;
+    const run = (days: number): void => {
+      for (const end = bin + days * 144; bin < end; bin += 1)
+        forecaster.observe(dailyLevel(START_MS + bin * 600_000), START_MS + bin * 600_000);
+    };
+    const distance = (): { season: number; persistence: number } => {
+      const said = Math.log(forecaster.quantile(HOUR_MS, 0.5));
+      const [now, then] = [START_MS + (bin - 1) * 600_000, START_MS + (bin - 1) * 600_000 + HOUR_MS];
+      return { season: Math.abs(said - Math.log(dailyLevel(then))), persistence: Math.abs(said - Math.log(dailyLevel(now))) };
+    };
+    run(5.9);
+    expect(forecaster.verdicts()[0]?.yields).toBe(false);
+    expect(distance().season).toBeLessThan(distance().persistence);
+    judged(forecaster, 1.2);
+    run(0.1);
+    expect(forecaster.verdicts()[0]?.yields).toBe(true);
+    expect(distance().persistence).toBeLessThan(distance().season);
+    // Its own errors are small all along: they outweigh the week that was made up.
+    run(14);
+    expect(forecaster.verdicts()[0]?.yields).toBe(false);
+    expect(distance().season).toBeLessThan(distance().persistence);
+  });
+
+  it("says what its forecasts were worth, beside persistence and the day before", () => {
+    const forecaster = forecasterOf({ stepMs: MINUTE_MS });
+    const random = seededRandom(12);
+    for (let bin = 0; bin < 20 * 1_440; bin += 1)
+      forecaster.observe(dailyLevel(START_MS + bin * MINUTE_MS) * Math.exp(0.1 * random.normal()), START_MS + bin * MINUTE_MS);
+    const verdict = forecaster.verdicts()[2];
+    // Of a normal error of .1 about a known median: E|e| = .08 of the value; 95 % lie within ± .196.
+    expect(verdict?.wape).toBeGreaterThan(0.07);
+    expect(verdict?.wape).toBeLessThan(0.11);
+    expect(verdict?.persistenceWape).toBeGreaterThan(1.5 * (verdict?.wape ?? 0));
+    expect(verdict?.seasonalWape).toBeLessThan(verdict?.persistenceWape ?? 0);
+    expect(verdict?.coverageRatio).toBeGreaterThan(0.93);
+    expect(verdict?.coverageRatio).toBeLessThan(0.97);
+    expect(verdict?.widthRatio).toBeGreaterThan(0.35);
+    expect(verdict?.widthRatio).toBeLessThan(0.6);
+    expect(Math.abs(verdict?.biasRatio ?? 1)).toBeLessThan(0.02);
+    expect(verdict?.pinballRatio).toBeLessThan(0.03);
+  });
+});
+
 describe("blob", () => {
   it("goes on bit for bit", () => {
     const [one, other] = [forecasterOf(), forecasterOf()];
