@@ -20,7 +20,7 @@ interface Bench {
 const BENCHES: Readonly<Record<string, Bench>> = {
   kernels: { run: ({ onProgress }) => kernels(onProgress) },
   forecast: { run: ({ onProgress }) => forecast(onProgress) },
-  gateway: { run: gateway, roundsDefault: 7 },
+  gateway: { run: gateway, roundsDefault: 15 },
   leases: { run: ({ onProgress }) => leases(onProgress) },
 };
 const ROUNDS_MAX = 1_000;
