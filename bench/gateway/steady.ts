@@ -39,7 +39,7 @@ const WARM_UP_MS = 3_000;
 /** Short, and many of them: what else the machine does then meets all contenders of a round alike. */
 const CLOSED_MS = 500;
 const OPEN_MS = 1_500;
-const OPEN_WARM_UP_MS = 300;
+const OPEN_WARM_UP_MS = 1_000;
 
 export async function measureClosed({ contenders, backend, requests, rounds, onProgress }: SteadyOptions): Promise<Rounds<ClosedFigure>> {
   for (const contender of contenders) await closedRound(contender, { backend, requests, durationMs: WARM_UP_MS });
