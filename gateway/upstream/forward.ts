@@ -46,8 +46,8 @@ export async function forward(input: ForwardInput): Promise<Response> {
       headers: outboundHeaders(input),
       body: body.stream,
       redirect: "manual",
-      // Only a body can be broken off in the middle (docs/decisions/0003-cut-the-fetch-not-the-stream.md).
-      ...(body.stream === null ? {} : { signal: cutoff.signal }),
+      // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
+      signal: cutoff.signal,
       encodeResponseBody: "manual",
     });
     const response = await cutoff.race(sending);
