@@ -63,10 +63,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
-    const { lease, sheds } = this.#pool.renew(message.lease, nowMs);
+    const { lease, sheds, left } = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    return { lease, sheds, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { lease, sheds, left, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
@@ -89,7 +89,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   cancel(slotId: string, holder: string): boolean {
-    const wasWaiting = this.#pool.cancel(slotId, holder);
+    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
     if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
     return wasWaiting;
   }
@@ -181,7 +181,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
   }
 
-  async #wait({ slotId, waitMsMax }: AcquireRequest): Promise<Verdict> {
+  async #wait(request: AcquireRequest): Promise<Verdict> {
+    const { slotId } = request;
+    const waitMsMax = this.#pool.waitMsMaxOf(request);
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
     return promise;
@@ -197,7 +199,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
-    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(), ...this.#pool.decide(nowMs)];
+    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
     this.#observe(nowMs);
@@ -215,7 +217,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #measure({ flows, shards, edge }: Telemetry): void {
-    for (const flow of flows) this.#counters.countFlow(flow);
+    const nowMs = Date.now();
+    for (const flow of flows) {
+      this.#counters.countFlow(flow);
+      this.#pool.observe(flow, nowMs);
+    }
+    this.#counters.countShadow(this.#pool.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
     this.#counters.countEdge(edge);
     this.#touch();

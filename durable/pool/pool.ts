@@ -7,17 +7,22 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import {
   SLOT_GRACE_MS,
   type AcquireRequest,
+  type Dry,
+  type FlowLeft,
   type GrantedSlot,
   type RouteTable,
   type Shed,
   type WaitingPlace,
 } from "#shared/protocol/pool-rpc.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { DrainRate } from "./drain-rate.ts";
 import { layoutShards, type PoolShard } from "./layout.ts";
 import { NO_CONFIGURATION, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
+import { QuotaGate } from "./quota-gate.ts";
+import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
 import { ShardChoice } from "./shard-choice.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
@@ -25,10 +30,8 @@ import { WaitingLine, type Ticket } from "./waiting-line.ts";
 const NAMED_SLOT_MS = 3 * SECOND_MS;
 /** A pool's word to refuse holds until the holder's next renewal, about. */
 const SHED_MS = 500;
-/** Said where nothing was served lately to estimate from. */
-const RETRY_AFTER_MS = SECOND_MS;
 
-export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed };
+export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed; readonly dry?: Dry };
 
 /** What became of one that asked, or waited. */
 export interface Decision {
@@ -44,6 +47,7 @@ export class Pool {
   readonly #line: WaitingLine;
   readonly #choice: ShardChoice;
   readonly #drain = new DrainRate();
+  readonly #gate = new QuotaGate();
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
@@ -134,9 +138,31 @@ export class Pool {
     return { version: this.#tableVersion, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
   }
 
-  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[] } {
+  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[]; left: readonly FlowLeft[] } {
     const lease = this.#ledger.renew(request, nowMs);
-    return { lease, sheds: request.flows.flatMap(({ flow }) => this.#shedOf(flow) ?? []) };
+    const flows = request.flows.map(({ flow }) => flow);
+    return {
+      lease,
+      sheds: flows.flatMap((flow) => this.#shedOf(flow) ?? []),
+      left: this.#gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
+    };
+  }
+
+  /** Takes what a holder measured of a flow. */
+  observe(telemetry: FlowTelemetry, nowMs: number): void {
+    const { flow } = telemetry;
+    const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
+    this.#gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
+  }
+
+  /** `${flow} ${kind}` → what limits in shadow would have refused since the last time. */
+  takeShadow(): Readonly<Record<string, number>> {
+    return this.#gate.takeShadow();
+  }
+
+  /** How long the request may wait: until its deadline, or as long as its tenant lets it. */
+  waitMsMaxOf({ flow, waitMsMax }: AcquireRequest): number {
+    return Math.min(waitMsMax, this.#gate.limitsOf(flow).waitMsMax);
   }
 
   /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
@@ -151,11 +177,22 @@ export class Pool {
     }
     if (this.#line.has(request.slotId)) return null;
     if (this.#choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
-    return this.#enter({ request, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+    const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
+    const standing = { flow: request.flow, waiting: this.#line.lengthOf(request.flow), isOpen: this.#ledger.isOpen(request.flow) };
+    const verdict =
+      this.#gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
+      this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+    if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
+    return verdict;
   }
 
-  cancel(slotId: string, holder: string): boolean {
+  #unpay(slotId: string, nowMs: number): void {
+    this.#gate.refused(slotId, { ledger: this.#ledger, nowMs });
+  }
+
+  cancel(slotId: string, holder: string, nowMs: number): boolean {
     if (this.#line.ticket(slotId)?.request.holder !== holder) return false;
+    this.#unpay(slotId, nowMs);
     this.#countWaiting(this.#line.remove(slotId));
     return true;
   }
@@ -194,12 +231,11 @@ export class Pool {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
     const waitMs = this.#drain.msFor(aheadMax);
-    if (aheadMax > 0 && waitMs !== null && waitMs > waitMsMax) return this.#refuseForWant(ticket, waitMs);
+    if (aheadMax > 0 && waitMs !== null && waitMs > waitMsMax) return this.#refuseForWant(ticket);
     const { className, weight } = policyOfFlow(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
-      const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
-      return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS });
+      return fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0));
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -209,13 +245,11 @@ export class Pool {
   readonly #displaced: Ticket[] = [];
 
   /** Those that a more urgent one has displaced since the last time it was asked. */
-  takeDisplaced(): readonly Decision[] {
-    return this.#displaced.splice(0).map((ticket) => ({
-      slotId: ticket.request.slotId,
-      verdict: refuse("rejected-queue-full", "A more urgent request took the place in the full queue of your tenant and class.", {
-        retryAfterMs: RETRY_AFTER_MS,
-      }),
-    }));
+  takeDisplaced(nowMs: number): readonly Decision[] {
+    return this.#displaced.splice(0).map(({ request: { slotId, flow }, arrivedAtMs }) => {
+      this.#unpay(slotId, nowMs);
+      return { slotId, verdict: displacedRefusal({ position: 0, length: this.#line.lengthOf(flow), waitMs: nowMs - arrivedAtMs }) };
+    });
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
@@ -232,22 +266,28 @@ export class Pool {
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
     this.#drain.served();
+    this.#gate.granted(slotId);
     return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
   }
 
   #expired(ticket: Ticket, nowMs: number): Decision {
     this.#countWaiting(ticket);
-    const { slotId, flow, urgency } = ticket.request;
-    const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
-    const detail = `Your deadline passed after ${nowMs - ticket.arrivedAtMs} ms in the queue.`;
-    return { slotId, verdict: refuse("expired-in-queue", detail, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }) };
+    const { slotId, flow } = ticket.request;
+    this.#unpay(slotId, nowMs);
+    const slots = this.#gate.waitedForQuota(flow, this.#ledger);
+    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
   }
 
-  #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
-    const { service, waitMsMax, flow } = request;
-    const shed = this.#shedOf(flow);
-    const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
-    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...(shed === null ? {} : { shed }) };
+  #refuseForWant(ticket: Ticket): Verdict {
+    const shed = this.#shedOf(ticket.request.flow);
+    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...(shed === null ? {} : { shed }) };
+  }
+
+  /** Where it would stand now. */
+  #endOf({ request: { flow, urgency } }: Ticket, waitMs: number): QueueEnd {
+    const aheadMax = this.#line.aheadMax(flow, urgency) ?? 0;
+    const slotInMs = this.#drain.msFor(aheadMax);
+    return { queue: { position: aheadMax + 1, length: this.#line.lengthOf(flow), waitMs }, slotInMs };
   }
 
   /** From which urgency on a newcomer of the flow would wait longer than the service's deadline; null: none would. */
@@ -272,6 +312,7 @@ export class Pool {
     this.#shards = shards;
     this.#choice.replace(shards);
     this.#line.configure(configuration.classes);
+    this.#gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
   }
 
   #socketsOn(shardId: string): number {

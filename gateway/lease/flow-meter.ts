@@ -1,7 +1,10 @@
 // What one flow did at this isolate since the last renewal, and what it will want until the next one.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { FlowRate } from "./flow-rate.ts";
+import type { RateLimitLine } from "./rate-limit-line.ts";
 
 const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
 /** An answer that takes longer was waited for. */
@@ -21,10 +24,17 @@ export class FlowMeter {
   shedUrgencyFrom = 0;
   shedRetryAfterMs = 0;
   running = 0;
+  /** Where the flow has a rate. */
+  readonly rate = new FlowRate();
+  /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
+  left: FlowLeft | undefined;
+  line: RateLimitLine | undefined;
   #peak = 0;
   #peakBefore = 0;
   #arrivals = 0;
   #busyMs = 0;
+  /** Of reports that did not arrive: it counts for the cost, no longer for the demand. */
+  #busyMsLost = 0;
   #mean = 0;
   #buckets = new Uint32Array(BUCKET_COUNT);
   #sumMs = 0;
@@ -104,21 +114,23 @@ export class FlowMeter {
   /** What was measured since the last time, handed over; null: nothing. */
   take(flow: string): FlowTelemetry | null {
     const arrivals = this.#arrivals;
-    const [outcomes, buckets, sumMs] = [this.#outcomes, this.#buckets, this.#sumMs];
+    const [outcomes, buckets, sumMs, busyMs] = [this.#outcomes, this.#buckets, this.#sumMs, this.#busyMs + this.#busyMsLost];
     this.#peak = this.running;
     this.#arrivals = 0;
     this.#busyMs = 0;
     if (this.#isReported) return null;
     this.#isReported = true;
+    this.#busyMsLost = 0;
     this.#outcomes = {};
     this.#buckets = new Uint32Array(BUCKET_COUNT);
     this.#sumMs = 0;
-    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs };
+    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs };
   }
 
   /** Puts back what did not arrive. */
-  restore({ outcomes, buckets, sumMs }: FlowTelemetry): void {
+  restore({ outcomes, buckets, sumMs, busyMs }: FlowTelemetry): void {
     this.#isReported = false;
+    this.#busyMsLost += busyMs;
     for (const [outcome, count] of Object.entries(outcomes)) this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) this.#buckets[index] = (this.#buckets[index] ?? 0) + count;
     this.#sumMs += sumMs;

@@ -1,16 +1,19 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
-import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { rateState } from "#shared/config/quota-policies.ts";
+import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
-import type { GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { Partition } from "#shared/protocol/rate-limit.ts";
+import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { FlowMeters } from "./flow-meters.ts";
+import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { ShardMeters } from "./shard-meters.ts";
@@ -41,8 +44,13 @@ export interface LocalRequest {
   readonly urgency: number;
   /** Requests with the same key meet the same shard. */
   readonly key: string;
+  /** Undefined: the flow has none. */
+  readonly quota: QuotaConfig | undefined;
   readonly nowMs: number;
 }
+
+/** Renewals that a rate sets off are at least so far apart. */
+const RATE_SPACING_MS = 250;
 
 export class ServiceLease {
   readonly service: string;
@@ -79,7 +87,7 @@ export class ServiceLease {
   }
 
   /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */
-  admit({ flow, urgency, key, nowMs }: LocalRequest): HeldSlot | Refusal | null {
+  admit({ flow, urgency, key, quota, nowMs }: LocalRequest): HeldSlot | Refusal | null {
     const meter = this.#flows.of(flow);
     if (meter === null)
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
@@ -88,13 +96,18 @@ export class ServiceLease {
       meter.refuse("rejected-capacity");
       return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
         retryAfterMs: meter.shedRetryAfterMs,
+        decidedBy: "lease",
+        lease: this.#factsOf(flow, nowMs),
       });
     }
+    const tokens = isRated(quota) ? 1 : 0;
+    if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
     // Who waits already goes first.
-    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs })) return null;
+    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs, tokens })) return null;
     const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
     const shard = this.#balancer.shards[shardIndex];
-    if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs })) return null;
+    if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs, tokens })) return null;
+    if (tokens > 0 && meter.rate.spent(this.#held.tokens(flow, nowMs))) this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
     return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
   }
 
@@ -136,11 +149,12 @@ export class ServiceLease {
   }
 
   /** The pool has refused, or could not be asked. */
-  refused(flow: string, { slotId, shed, nowMs }: { slotId: string; shed: Shed | undefined; nowMs: number }): void {
+  refused(flow: string, { slotId, shed, dry, nowMs }: { slotId: string; shed?: Shed; dry?: Dry; nowMs: number }): void {
     const meter = this.#flows.of(flow);
     if (meter === null) return;
     meter.answered(slotId);
     if (shed !== undefined) noteShed(meter, shed, nowMs);
+    if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
   /** Ends a request. */
@@ -203,9 +217,10 @@ export class ServiceLease {
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
       const demand = meter.demand(elapsedMs);
       const keepsNames = meter.isQueuedAt(nowMs);
-      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant: 0, keepsNames };
+      const tokensWant = meter.rate.want(elapsedMs);
+      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
     });
-    const wanted = flows.filter(({ want, keepsNames }) => want > 0 || keepsNames);
+    const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
     return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry: this.takeTelemetry({}) };
@@ -222,20 +237,53 @@ export class ServiceLease {
     this.#shardMeters.restore(telemetry.shards);
   }
 
-  apply({ lease, table, sheds }: RenewAnswer, nowMs: number): void {
+  apply({ lease, table, sheds, left }: RenewAnswer, nowMs: number): void {
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
     for (const { flow, isQueued } of lease.flows) {
       const meter = this.#flows.known(flow);
-      if (meter !== undefined) meter.isQueued = isQueued;
+      if (meter === undefined) continue;
+      meter.isQueued = isQueued;
+      meter.left = left.find((one) => one.flow === flow);
+      meter.rate.granted(this.#held.tokens(flow, nowMs));
     }
     for (const shed of sheds) {
       const meter = this.#flows.known(shed.flow);
       if (meter !== undefined) noteShed(meter, shed, nowMs);
     }
     for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
+  }
+
+  /** RateLimit as it stands; null: the flow has no limits, or nothing is known of them yet. */
+  rateLimitOf(flow: string, quota: QuotaConfig | undefined, { partition, nowMs }: { partition: Partition; nowMs: number }): string | null {
+    const meter = quota === undefined ? undefined : this.#flows.known(flow);
+    if (quota === undefined || meter?.left === undefined) return null;
+    if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
+    const slotsIdle = Math.max(0, this.#held.slots(flow, nowMs) - this.#held.running(flow));
+    return meter.line.fill(meter.left, { tokens: this.#held.tokens(flow, nowMs), slotsIdle });
+  }
+
+  /** A refusal where the pool has said that there is none for a while; null: ask it. */
+  #withoutToken(meter: FlowMeter, { flow, quota, nowMs }: Pick<LocalRequest, "flow" | "quota" | "nowMs">): Refusal | null {
+    this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
+    const retryAfterMs = meter.rate.lacked(nowMs);
+    if (retryAfterMs === null) return null;
+    meter.refuse("rejected-quota");
+    const state = rateState(quota, retryAfterMs);
+    const detail = `Your tenant and class have used up their rate of ${quota?.ratePerSecond ?? 0} requests a second.`;
+    const violated = state === null ? [] : [state];
+    return refuse("rejected-quota", detail, { retryAfterMs, violated, decidedBy: "lease", lease: this.#factsOf(flow, nowMs) });
+  }
+
+  #factsOf(flow: string, nowMs: number): LeaseFacts {
+    return {
+      slots: this.#held.slots(flow, nowMs),
+      running: this.#held.running(flow),
+      tokens: this.#held.tokens(flow, nowMs),
+      expiresInMs: Math.max(0, Math.min(this.#held.expiresAtMs - nowMs, Number.MAX_SAFE_INTEGER)),
+    };
   }
 
   #start(meter: FlowMeter, started: Omit<HeldSlot, "tableVersion" | "startedAtMs"> & { nowMs: number }): HeldSlot {
@@ -264,6 +312,10 @@ export class ServiceLease {
     this.#tableVersion = table.version;
     this.#balancer.replace(table.shards);
   }
+}
+
+function isRated(quota: QuotaConfig | undefined): boolean {
+  return quota?.ratePerSecond !== undefined && quota.mode === "enforce";
 }
 
 function noteShed(meter: FlowMeter, { urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {

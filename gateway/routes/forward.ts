@@ -41,7 +41,8 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   scope.ctx.waitUntil(forwarding);
   const response = await forwarding;
   if (response instanceof Response) return response;
-  const timing = { queueMs: admitted.waitMs, upstreamMs: Date.now() - scope.startedAtMs - admitted.waitMs };
+  const { outcome, waitMs } = admitted;
+  const timing = { ...(outcome === "admitted-queued" ? { queueMs: waitMs } : {}), upstreamMs: Date.now() - scope.startedAtMs - waitMs };
   return answerRefusal(scope, response, { isCounted: true, timing });
 }
 

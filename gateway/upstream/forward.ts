@@ -67,8 +67,11 @@ function answer({ scope, identifier, admitted }: ForwardInput, response: Respons
   for (const name of [...DROPPED_FROM_RESPONSE, ...splitList(headers.get("connection"))]) headers.delete(name);
   headers.set("connection-identifier", formatConnectionIdentifier(identifier));
   headers.set("priority", formatPriority(identifier));
-  const timing = { queueMs: admitted.waitMs, upstreamMs: latencyMs - admitted.waitMs };
+  const { waitMs, rateLimit } = admitted;
+  // What was decided here crossed no I/O.
+  const timing = { upstreamMs: latencyMs - waitMs, ...(admitted.outcome === "admitted-queued" ? { queueMs: waitMs } : {}) };
   headers.append("server-timing", formatServerTiming(timing, identifier.className));
+  if (rateLimit !== null) headers.set("ratelimit", rateLimit);
   const init: ResponseInit = { status: response.status, statusText: response.statusText, headers, encodeBody: "manual" };
   if (response.body === null || scope.request.method === "HEAD" || BODYLESS.has(response.status)) {
     cutoff.stop();

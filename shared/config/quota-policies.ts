@@ -1,5 +1,5 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
-import type { QuotaPolicy } from "../protocol/quota-state.ts";
+import type { QuotaPolicy, QuotaState } from "../protocol/quota-state.ts";
 import { SECOND_MS } from "../units.ts";
 import type { Configuration, QuotaConfig } from "./schema.ts";
 
@@ -35,4 +35,10 @@ export function policiesOf(quota: QuotaConfig): readonly QuotaPolicy[] {
   if (quota.bandwidthBytesPerSecond !== undefined)
     policies.push({ kind: "bandwidth", quota: quota.bandwidthBytesPerSecond, windowMs: SECOND_MS });
   return policies;
+}
+
+/** A rate as it is advertised, used up; null: there is none. */
+export function rateState(quota: QuotaConfig | undefined, resetAfterMs: number | undefined): QuotaState | null {
+  const policy = quota === undefined ? undefined : policiesOf(quota).find(({ kind }) => kind === "rate");
+  return policy === undefined ? null : { ...policy, remaining: 0, ...(resetAfterMs === undefined ? {} : { resetAfterMs }) };
 }
