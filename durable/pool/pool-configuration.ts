@@ -1,4 +1,5 @@
 // What of the configuration concerns one pool, and what its ledger makes of it. Pure.
+import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -24,6 +25,14 @@ export interface PoolConfiguration {
   readonly tenantWeights: Readonly<Record<string, number>>;
   /** By flow; those that limit nothing are left out. */
   readonly quotas: Readonly<Record<string, QuotaConfig>>;
+}
+
+/** A pool as it was written down. */
+export interface StoredPool {
+  readonly configuration: PoolConfiguration;
+  readonly shards: readonly PoolShard[];
+  readonly rows: LedgerRows;
+  readonly tableVersion: number;
 }
 
 export const NO_CONFIGURATION: PoolConfiguration = { version: 0, name: "", service: null, classes: [], tenantWeights: {}, quotas: {} };
@@ -87,4 +96,9 @@ export function policyOf({ service, classes, tenantWeights, quotas }: PoolConfig
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };
+}
+
+export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
+  const [tenant = "", className = ""] = flow.split("/");
+  return { className, weight: tenantWeights[tenant] ?? 1 };
 }

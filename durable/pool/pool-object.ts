@@ -20,10 +20,11 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
-import { Pool, type Decision, type Verdict } from "./pool.ts";
+import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Decision, Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
@@ -63,10 +64,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
-    const { lease, sheds, left } = this.#pool.renew(message.lease, nowMs);
+    const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    return { lease, sheds, left, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {

@@ -11,7 +11,8 @@ import type { RequestScope } from "../request-scope.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
 import { callPool, warnOf } from "./pool-call.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
-import type { HeldSlot, ServiceLease } from "./service-lease.ts";
+import type { HeldSlot } from "./held-slot.ts";
+import type { ServiceLease } from "./service-lease.ts";
 
 export interface AdmissionInput {
   readonly scope: RequestScope;
@@ -29,6 +30,7 @@ export class Admitted {
   readonly #lease: ServiceLease;
   readonly #key: string;
   readonly #quota: QuotaConfig | undefined;
+  #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
 
@@ -88,11 +90,12 @@ export class Admitted {
     return this.#lease.lookAgainInMs(this.#slot, nowMs);
   }
 
-  /** Takes a slot at an endpoint that is not one of these instead; false: there is none here. */
-  moveTo(avoid: ReadonlySet<string>): boolean {
-    const moved = this.#hasEnded ? null : this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid });
-    if (moved !== null) this.#slot = moved;
-    return moved !== null;
+  /** The endpoint failed before it answered: whether the request may be sent again, to another one where there is a slot. */
+  beginRetry(): boolean {
+    if (this.#hasEnded || !this.#lease.retries.take()) return false;
+    this.#failed = (this.#failed ?? new Set()).add(this.#slot.lane);
+    this.#slot = this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid: this.#failed }) ?? this.#slot;
+    return true;
   }
 }
 
@@ -101,6 +104,7 @@ export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admit
   const { scope, identifier, service } = input;
   const lease = scope.isolate.leaseOf(identifier.service);
   lease.use(service);
+  lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
   const quota = quotaOf(input.active.snapshot.configuration, identifier);

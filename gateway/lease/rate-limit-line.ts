@@ -1,13 +1,8 @@
 import { policiesOf } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
+import type { LeaseFacts } from "#shared/errors/refusal.ts";
 import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import { RATE_LIMIT, type Partition, type RateLimitTemplate } from "#shared/protocol/rate-limit.ts";
-
-/** What an isolate has of a flow by itself. */
-export interface FlowHolding {
-  readonly tokens: number;
-  readonly slotsIdle: number;
-}
 
 /**
  * RateLimit of the answers of one flow: what the pool had left at the last renewal, and what is held here. What other isolates hold
@@ -23,9 +18,11 @@ export class RateLimitLine {
     this.#template = RATE_LIMIT.template(kinds, partition);
   }
 
-  fill({ slots, tokens }: FlowLeft, held: FlowHolding): string | null {
+  fill({ slots, tokens }: FlowLeft, held: LeaseFacts): string | null {
     const template = this.#template;
     if (template === null) return null;
-    return template.fill(template.kinds.map((kind) => (kind === "rate" ? (tokens ?? 0) + held.tokens : (slots ?? 0) + held.slotsIdle)));
+    return template.fill(
+      template.kinds.map((kind) => (kind === "rate" ? (tokens ?? 0) + held.tokens : (slots ?? 0) + Math.max(0, held.slots - held.running))),
+    );
   }
 }

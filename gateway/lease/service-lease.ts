@@ -1,7 +1,6 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
-import { rateState } from "#shared/config/quota-policies.ts";
-import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
@@ -10,44 +9,16 @@ import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } fr
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
+import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
+import { isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { FlowMeters } from "./flow-meters.ts";
+import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { ShardMeters } from "./shard-meters.ts";
-
-/** A slot that runs a request. */
-export interface HeldSlot {
-  readonly flow: string;
-  readonly lane: string;
-  readonly shardId: string;
-  readonly shardIndex: number;
-  readonly tableVersion: number;
-  /** Granted by the pool under this name; undefined: of the lease. */
-  readonly slotId: string | undefined;
-  readonly startedAtMs: number;
-}
-
-export interface SlotEnd {
-  readonly outcome: Outcome;
-  /** Arrival to response headers; undefined where none came. */
-  readonly latencyMs: number | undefined;
-  /** The endpoint's part of it. */
-  readonly upstreamMs: number | undefined;
-  readonly nowMs: number;
-}
-
-export interface LocalRequest {
-  readonly flow: string;
-  readonly urgency: number;
-  /** Requests with the same key meet the same shard. */
-  readonly key: string;
-  /** Undefined: the flow has none. */
-  readonly quota: QuotaConfig | undefined;
-  readonly nowMs: number;
-}
 
 /** Renewals that a rate sets off are at least so far apart. */
 const RATE_SPACING_MS = 250;
@@ -61,8 +32,10 @@ export class ServiceLease {
   readonly #returned = new ReturnedNames();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
+  readonly retries = new RetryBudget();
   #tableVersion = 0;
   #slots = 0;
+  #isContended = false;
   #running = 0;
   #reportedAtMs: number | null = null;
   #endedAtMs = -Infinity;
@@ -97,7 +70,7 @@ export class ServiceLease {
       return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
         retryAfterMs: meter.shedRetryAfterMs,
         decidedBy: "lease",
-        lease: this.#factsOf(flow, nowMs),
+        lease: leaseFactsOf(this.#held, flow, nowMs),
       });
     }
     const tokens = isRated(quota) ? 1 : 0;
@@ -137,10 +110,9 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
-    meter.answered(slotId);
+    meter.granted(slotId, waitedMs);
     // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    meter.isQueued = waitedMs > 0;
-    this.pace.setOff(waitedMs === 0 ? nowMs : nowMs + lifeMs / 2);
+    this.pace.setOff(waitedMs === 0 && !this.#isContended ? nowMs : nowMs + lifeMs / 2);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
       return null;
@@ -215,7 +187,7 @@ export class ServiceLease {
     this.pace.sent(nowMs);
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
-      const demand = meter.demand(elapsedMs);
+      const demand = meter.demand(elapsedMs, this.#isContended);
       const keepsNames = meter.isQueuedAt(nowMs);
       const tokensWant = meter.rate.want(elapsedMs);
       return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
@@ -237,7 +209,8 @@ export class ServiceLease {
     this.#shardMeters.restore(telemetry.shards);
   }
 
-  apply({ lease, table, sheds, left }: RenewAnswer, nowMs: number): void {
+  apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
+    this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
@@ -261,8 +234,7 @@ export class ServiceLease {
     const meter = quota === undefined ? undefined : this.#flows.known(flow);
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
-    const slotsIdle = Math.max(0, this.#held.slots(flow, nowMs) - this.#held.running(flow));
-    return meter.line.fill(meter.left, { tokens: this.#held.tokens(flow, nowMs), slotsIdle });
+    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs));
   }
 
   /** A refusal where the pool has said that there is none for a while; null: ask it. */
@@ -271,19 +243,7 @@ export class ServiceLease {
     const retryAfterMs = meter.rate.lacked(nowMs);
     if (retryAfterMs === null) return null;
     meter.refuse("rejected-quota");
-    const state = rateState(quota, retryAfterMs);
-    const detail = `Your tenant and class have used up their rate of ${quota?.ratePerSecond ?? 0} requests a second.`;
-    const violated = state === null ? [] : [state];
-    return refuse("rejected-quota", detail, { retryAfterMs, violated, decidedBy: "lease", lease: this.#factsOf(flow, nowMs) });
-  }
-
-  #factsOf(flow: string, nowMs: number): LeaseFacts {
-    return {
-      slots: this.#held.slots(flow, nowMs),
-      running: this.#held.running(flow),
-      tokens: this.#held.tokens(flow, nowMs),
-      expiresInMs: Math.max(0, Math.min(this.#held.expiresAtMs - nowMs, Number.MAX_SAFE_INTEGER)),
-    };
+    return rateRefusal(quota, { retryAfterMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
   }
 
   #start(meter: FlowMeter, started: Omit<HeldSlot, "tableVersion" | "startedAtMs"> & { nowMs: number }): HeldSlot {
@@ -312,10 +272,6 @@ export class ServiceLease {
     this.#tableVersion = table.version;
     this.#balancer.replace(table.shards);
   }
-}
-
-function isRated(quota: QuotaConfig | undefined): boolean {
-  return quota?.ratePerSecond !== undefined && quota.mode === "enforce";
 }
 
 function noteShed(meter: FlowMeter, { urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {

@@ -9,7 +9,8 @@ import { logOutcome, type RequestScope } from "../request-scope.ts";
 import { formatServerTiming } from "../server-timing.ts";
 import { splitList, type InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
-import { openRequestBody } from "./request-body.ts";
+import { openRequestBody, type RequestBody } from "./request-body.ts";
+import { isRepeatable } from "./retry.ts";
 
 export interface ForwardInput {
   readonly scope: RequestScope;
@@ -46,19 +47,26 @@ export async function forward(input: ForwardInput): Promise<Response | Refusal> 
     onFault: cutoff.cut,
   });
   if (!body.ok) return end(admitted, cutoff, body);
-  try {
-    const response = await fetch(joinUrl(admitted.endpointUrl, input.target), {
-      method: scope.request.method,
-      headers: outboundHeaders(input),
-      body: body.stream,
-      redirect: "manual",
-      signal: cutoff.signal,
-      encodeResponseBody: "manual",
-    });
-    return answer(input, response, cutoff);
-  } catch (error) {
-    return end(admitted, cutoff, cutoff.reason ?? explainFailure(error));
+  const init: RequestInit = {
+    method: scope.request.method,
+    headers: outboundHeaders(input),
+    body: body.stream,
+    redirect: "manual",
+    signal: cutoff.signal,
+    encodeResponseBody: "manual",
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return answer(input, await fetch(joinUrl(admitted.endpointUrl, input.target), init), cutoff);
+    } catch (error) {
+      const mayRepeat = cutoff.reason === null && attempt < service.retry.attemptsMax && isRepeatable(repeatOf(input, body));
+      if (!mayRepeat || !admitted.beginRetry()) return end(admitted, cutoff, cutoff.reason ?? explainFailure(error));
+    }
   }
+}
+
+function repeatOf({ scope: { request } }: ForwardInput, { stream }: RequestBody) {
+  return { method: request.method, hasBody: stream !== null, hasIdempotencyKey: request.headers.has("idempotency-key") };
 }
 
 function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Response {

@@ -61,6 +61,8 @@ export interface RenewAnswer {
   readonly sheds: readonly Shed[];
   /** Of the flows in the renewal that have limits. */
   readonly left: readonly FlowLeft[];
+  /** Somebody waits: an isolate asks for little more than it uses. */
+  readonly isContended: boolean;
   /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
 }

@@ -1,15 +1,17 @@
 // One service in virtual time: a pool and many isolates, the parts themselves, with calls that take time and endpoints that
 // serve. It stands in for the network, the clock and the request's context alone; what renewal.ts and admission.ts do with
 // them is repeated here.
-import { ServiceLease, type HeldSlot } from "#gateway/lease/service-lease.ts";
-import { Pool, type Verdict } from "#durable/pool/pool.ts";
+import type { HeldSlot } from "#gateway/lease/held-slot.ts";
+import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import { Pool } from "#durable/pool/pool.ts";
+import type { Verdict } from "#durable/pool/verdict.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
 import { quotaOf } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig } from "#shared/config/schema.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
-import { EventClock } from "../support/event-clock.ts";
-import { kernels } from "../support/kernels.ts";
+import { EventClock } from "#test/support/event-clock.ts";
+import { kernels } from "#test/support/kernels.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 export interface VirtualLoad {
