@@ -1,7 +1,7 @@
 // Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
 // given back where the request is refused after all.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
-import { rateState } from "#shared/config/quota-policies.ts";
+import { costState, rateState } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Dry, FlowLeft } from "#shared/protocol/pool-rpc.ts";
@@ -45,12 +45,8 @@ export class QuotaGate {
     const { flow } = standing;
     const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
     if (blockedMs > 0) {
-      const violated = [this.#quotas.costState(flow, nowMs)];
-      const detail = "Your tenant and class have used up their service time.";
-      return {
-        ...refuse("rejected-quota", detail, { retryAfterMs: blockedMs, violated }),
-        dry: { retryAfterMs: blockedMs, forMs: blockedMs },
-      };
+      const violated = [costState(this.#configured[flow], blockedMs)];
+      return refuse("rejected-quota", "Your tenant and class have used up their service time.", { retryAfterMs: blockedMs, violated });
     }
     const full = this.#checkQueue(standing, ledger);
     if (full !== null) return full;
@@ -94,9 +90,10 @@ export class QuotaGate {
   leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
     return flows.flatMap((flow) => {
       const { slotsMax, rate } = this.#quotas.limitsOf(flow);
-      if (slotsMax === Infinity && rate === null) return [];
+      const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
+      if (slotsMax === Infinity && rate === null && blockedMs === 0) return [];
       const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
-      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs) }];
+      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), blockedMs }];
     });
   }
 

@@ -29,6 +29,8 @@ export class FlowMeter {
   /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
   left: FlowLeft | undefined;
   line: RateLimitLine | undefined;
+  /** Until then the flow's service time is used up. */
+  blockedUntilMs = -Infinity;
   #peak = 0;
   #peakBefore = 0;
   #arrivals = 0;

@@ -1,5 +1,5 @@
 // A flow's quota as an isolate applies it, and tells it.
-import { rateState } from "#shared/config/quota-policies.ts";
+import { costState, rateState } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
 import type { HeldLease } from "#shared/lease/held-lease.ts";
@@ -16,6 +16,16 @@ export function leaseFactsOf(held: HeldLease, flow: string, nowMs: number): Leas
     tokens: held.tokens(flow, nowMs),
     expiresInMs: Math.max(0, held.expiresAtMs - nowMs),
   };
+}
+
+export function costRefusal(quota: QuotaConfig | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {
+  const violated = [costState(quota, retryAfterMs)];
+  return refuse("rejected-quota", "Your tenant and class have used up their service time.", {
+    retryAfterMs,
+    violated,
+    decidedBy: "lease",
+    lease,
+  });
 }
 
 export function rateRefusal(quota: QuotaConfig | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {

@@ -12,7 +12,7 @@ import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
@@ -72,6 +72,10 @@ export class ServiceLease {
         decidedBy: "lease",
         lease: leaseFactsOf(this.#held, flow, nowMs),
       });
+    }
+    if (nowMs < meter.blockedUntilMs) {
+      meter.refuse("rejected-quota");
+      return costRefusal(quota, { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
     }
     const tokens = isRated(quota) ? 1 : 0;
     if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
@@ -220,6 +224,7 @@ export class ServiceLease {
       if (meter === undefined) continue;
       meter.isQueued = isQueued;
       meter.left = left.find((one) => one.flow === flow);
+      meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
       meter.rate.granted(this.#held.tokens(flow, nowMs));
     }
     for (const shed of sheds) {

@@ -42,3 +42,9 @@ export function rateState(quota: QuotaConfig | undefined, resetAfterMs: number |
   const policy = quota === undefined ? undefined : policiesOf(quota).find(({ kind }) => kind === "rate");
   return policy === undefined ? null : { ...policy, remaining: 0, ...(resetAfterMs === undefined ? {} : { resetAfterMs }) };
 }
+
+/** Service time as it is configured, used up. */
+export function costState(quota: QuotaConfig | undefined, resetAfterMs: number): QuotaState {
+  const costMs = Math.floor((quota?.cpuSecondsPerSecond ?? 0) * SECOND_MS);
+  return { kind: "cpu", quota: costMs, windowMs: SECOND_MS, remaining: 0, resetAfterMs };
+}

@@ -42,6 +42,8 @@ export interface FlowLeft {
   /** Null: not limited. */
   readonly slots: number | null;
   readonly tokens: number | null;
+  /** For so long its service time is used up; 0: it is not. */
+  readonly blockedMs: number;
 }
 
 export interface RenewMessage {
