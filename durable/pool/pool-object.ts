@@ -20,10 +20,11 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
-import { Pool, type Decision, type Verdict } from "./pool.ts";
+import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Decision, Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
@@ -63,10 +64,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
-    const { lease, sheds } = this.#pool.renew(message.lease, nowMs);
+    const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    return { lease, sheds, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
@@ -89,7 +90,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   cancel(slotId: string, holder: string): boolean {
-    const wasWaiting = this.#pool.cancel(slotId, holder);
+    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
     if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
     return wasWaiting;
   }
@@ -181,7 +182,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
   }
 
-  async #wait({ slotId, waitMsMax }: AcquireRequest): Promise<Verdict> {
+  async #wait(request: AcquireRequest): Promise<Verdict> {
+    const { slotId } = request;
+    const waitMsMax = this.#pool.waitMsMaxOf(request);
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
     return promise;
@@ -197,7 +200,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
-    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(), ...this.#pool.decide(nowMs)];
+    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
     this.#observe(nowMs);
@@ -215,7 +218,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #measure({ flows, shards, edge }: Telemetry): void {
-    for (const flow of flows) this.#counters.countFlow(flow);
+    const nowMs = Date.now();
+    for (const flow of flows) {
+      this.#counters.countFlow(flow);
+      this.#pool.observe(flow, nowMs);
+    }
+    this.#counters.countShadow(this.#pool.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
     this.#counters.countEdge(edge);
     this.#touch();

@@ -68,7 +68,7 @@ describe("a lease of the pool", () => {
 
   it("brings what was measured, and keeps it over an eviction", async () => {
     const { stub, version, stats } = await poolOf({ service: "measured", capacity: 10 });
-    const flow = { flow: FLOW, arrivals: 2, outcomes: { "admitted-local": 2 }, buckets: [2], sumMs: 7 };
+    const flow = { flow: FLOW, arrivals: 2, outcomes: { "admitted-local": 2 }, buckets: [2], sumMs: 7, busyMs: 9 };
     await stub.stats("measured", version, { flows: [flow], shards: [], edge: { unauthorized: 1 } });
     // The clock is the pool's own: it is told that its counters wait long enough.
     await expect.poll(() => runDurableObjectAlarm(stub), { timeout: 10_000 }).toBe(true);
