@@ -2,9 +2,8 @@
 // storage. A shell calls, writes `takeChanges()` down, then answers; it ticks at least every GAP_MS_MAX while
 // `nextChangeInMs` says that something is out.
 //
-// Promises (test/simulation/lease.test.ts checks them after every event; proofs in docs/design/leases.md):
-// - Σ (leased + held + named) ≤ capacity at every moment, and per lane ≤ the lane's; only a smaller capacity can break
-//   it, and then nothing grows;
+// Promises (checked after every event by test/simulation/lease.test.ts; proofs in docs/design/leases.md):
+// - Σ (leased + held + named) ≤ capacity, and per lane ≤ the lane's; only a smaller capacity breaks it, and then nothing grows;
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
@@ -105,6 +104,10 @@ export class LeaseLedger {
     return this.#book.slots.get(slotId);
   }
 
+  hasRoom(flow: string): boolean {
+    return this.#book.roomOf(flow) > 0;
+  }
+
   slotsOfFlow(flow: string): number {
     return this.#book.totals.slotsOf(flow);
   }
@@ -131,12 +134,9 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Whether a slot of the flow may be given to one that waits: one is free, and the flow has not had its share, or
-   * what is free is nobody's share. */
-  isOpen(flow: string): boolean {
-    const { totals, slotsFree } = this.#book;
-    if (slotsFree === 0 || this.#book.roomOf(flow) === 0) return false;
-    return totals.slotsOf(flow) < totals.shareOf(flow) || slotsFree <= floatOf(this.#policy.capacity);
+  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
+  isBelowShare(flow: string): boolean {
+    return this.#book.isBelowShare(flow);
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -235,12 +235,8 @@ export class LeaseLedger {
   }
 
   #refuse(request: RenewalRequest, known: HolderRecord | undefined): Renewal | null {
-    const refuse = (reason: "stale" | "unknown" | "full", sequence: number): Renewal => ({
-      ok: false,
-      reason,
-      sequence,
-      renewAfterMs: GAP_MS_MAX,
-    });
+    type Reason = "stale" | "unknown" | "full";
+    const refuse = (reason: Reason, sequence: number): Renewal => ({ ok: false, reason, sequence, renewAfterMs: GAP_MS_MAX });
     if (known !== undefined && request.sequence < known.sequence) return refuse("stale", known.sequence);
     const isFull = known === undefined && this.#book.holders.size >= this.#policy.holdersMax;
     if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full", request.sequence);

@@ -53,7 +53,7 @@ export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, 
   const lanes = [...policy.lanes].map(([lane, capacity]) => {
     const of = known.get(lane) ?? { lane, want: 0, running: 0, appliedSlots: 0, offeredSlots: 0 };
     const has = slotsOf(record, of, { nowMs: atMs, policy });
-    return { of, claim: { want: of.want, has, free: slotsFreeIn(lane), capacity } };
+    return { of, claim: { want: of.want, running: of.running, has, free: slotsFreeIn(lane), capacity } };
   });
   const granted = grantLanes(
     slots,

@@ -43,6 +43,10 @@ export class SlotBook {
     return Math.max(0, this.#policy.flow(flow).slotsMax - this.totals.slotsOf(flow));
   }
 
+  isBelowShare(flow: string): boolean {
+    return this.totals.slotsOf(flow) < this.totals.shareOf(flow) && this.roomOf(flow) > 0;
+  }
+
   get waitingCount(): number {
     return this.#waitingCount;
   }

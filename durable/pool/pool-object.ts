@@ -63,10 +63,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
-    const { lease, sheds } = this.#pool.renew(message.lease, nowMs);
+    const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    return { lease, sheds, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {

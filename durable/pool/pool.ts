@@ -15,18 +15,14 @@ import {
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { DrainRate } from "./drain-rate.ts";
 import { layoutShards, type PoolShard } from "./layout.ts";
 import { NO_CONFIGURATION, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
 import { ShardChoice } from "./shard-choice.ts";
+import { RETRY_AFTER_MS, WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
 /** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
 const NAMED_SLOT_MS = 3 * SECOND_MS;
-/** A pool's word to refuse holds until the holder's next renewal, about. */
-const SHED_MS = 500;
-/** Said where nothing was served lately to estimate from. */
-const RETRY_AFTER_MS = SECOND_MS;
 
 export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed };
 
@@ -43,10 +39,11 @@ export class Pool {
   #configuration = NO_CONFIGURATION;
   readonly #line: WaitingLine;
   readonly #choice: ShardChoice;
-  readonly #drain = new DrainRate();
+  readonly #estimate: WaitEstimate;
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
+    this.#estimate = new WaitEstimate(this.#line);
     this.#choice = new ShardChoice(kernels);
     this.#ledger = new LeaseLedger(policyOf(NO_CONFIGURATION, []), nowMs);
   }
@@ -134,9 +131,13 @@ export class Pool {
     return { version: this.#tableVersion, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
   }
 
-  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[] } {
+  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[]; isContended: boolean } {
     const lease = this.#ledger.renew(request, nowMs);
-    return { lease, sheds: request.flows.flatMap(({ flow }) => this.#shedOf(flow) ?? []) };
+    return {
+      lease,
+      sheds: request.flows.flatMap(({ flow }) => this.#estimate.shedOf(flow, this.#deadlineMs) ?? []),
+      isContended: this.#line.length > 0,
+    };
   }
 
   /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
@@ -165,27 +166,35 @@ export class Pool {
     if (ticket === undefined) return null;
     const { flow, urgency } = ticket.request;
     const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
-    return { aheadMax, waitMs: this.#drain.msFor(aheadMax) };
+    return { aheadMax, waitMs: this.#estimate.msFor(aheadMax) };
   }
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
   decide(nowMs: number): readonly Decision[] {
     this.#ledger.tick(nowMs);
-    this.#drain.tick(nowMs, this.#line.length > 0);
+    this.#estimate.tick(nowMs);
     if (this.#line.length === 0) return [];
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     if (this.#ledger.slotsFree === 0) return decisions;
-    for (const flow of this.#line.flows) this.#line.hold(flow, !this.#ledger.isOpen(flow));
-    for (let ticket = this.#nextOpen(nowMs); ticket !== undefined; ticket = this.#nextOpen(nowMs)) {
-      this.#countWaiting(ticket);
-      const verdict = this.#grant(ticket, nowMs);
-      decisions.push({ slotId: ticket.request.slotId, verdict });
-      this.#line.hold(ticket.request.flow, !this.#ledger.isOpen(ticket.request.flow));
-    }
+    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
+    this.#grantTo((flow) => this.#ledger.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.hasRoom(flow), { decisions, nowMs });
     return decisions;
   }
 
-  #nextOpen(nowMs: number): Ticket | undefined {
+  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
+    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
+    const isHeld = (flow: string): boolean => !isOpen(flow);
+    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
+    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
+      const { slotId, flow } = ticket.request;
+      this.#countWaiting(ticket);
+      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
+      this.#line.hold(flow, isHeld(flow));
+    }
+  }
+
+  #next(nowMs: number): Ticket | undefined {
     if (this.#ledger.slotsFree === 0) return undefined;
     return this.#choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
   }
@@ -193,13 +202,13 @@ export class Pool {
   #enter(ticket: Ticket): Verdict | null {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
-    const waitMs = this.#drain.msFor(aheadMax);
-    if (aheadMax > 0 && waitMs !== null && waitMs > waitMsMax) return this.#refuseForWant(ticket, waitMs);
+    const waitMs = this.#estimate.msFor(aheadMax);
+    if (aheadMax > 0 && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket, waitMs);
     const { className, weight } = policyOfFlow(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
       const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
-      return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS });
+      return { ...refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }), ...this.#withShed(flow) };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -222,7 +231,7 @@ export class Pool {
     const { slotId, holder, flow, kind, affinityKey } = request;
     const shard = this.#choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
-    const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
+    const lifeMs = isSocket ? this.#deadlineMs + SLOT_GRACE_MS : NAMED_SLOT_MS;
     const slot =
       shard === undefined
         ? null
@@ -231,34 +240,31 @@ export class Pool {
             nowMs,
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
-    this.#drain.served();
+    this.#estimate.served();
     return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
   }
 
   #expired(ticket: Ticket, nowMs: number): Decision {
     this.#countWaiting(ticket);
     const { slotId, flow, urgency } = ticket.request;
-    const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
+    const waitMs = this.#estimate.ofNewcomer(flow, urgency);
     const detail = `Your deadline passed after ${nowMs - ticket.arrivedAtMs} ms in the queue.`;
     return { slotId, verdict: refuse("expired-in-queue", detail, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }) };
   }
 
   #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
     const { service, waitMsMax, flow } = request;
-    const shed = this.#shedOf(flow);
     const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
-    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...(shed === null ? {} : { shed }) };
+    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...this.#withShed(flow) };
   }
 
-  /** From which urgency on a newcomer of the flow would wait longer than the service's deadline; null: none would. */
-  #shedOf(flow: string): Shed | null {
-    const deadlineMs = this.#configuration.service?.deadlineMs ?? 0;
-    if (this.#line.lengthOf(flow) === 0) return null;
-    for (let urgency = 0; urgency <= 7; urgency += 1) {
-      const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
-      if (waitMs !== null && waitMs > deadlineMs) return { flow, urgencyFrom: urgency, forMs: SHED_MS, retryAfterMs: Math.ceil(waitMs) };
-    }
-    return null;
+  #withShed(flow: string): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, this.#deadlineMs);
+    return shed === null ? {} : { shed };
+  }
+
+  get #deadlineMs(): number {
+    return this.#configuration.service?.deadlineMs ?? 0;
   }
 
   #countWaiting(ticket: Ticket | undefined): void {

@@ -27,6 +27,7 @@ export class Admitted {
   readonly #scope: RequestScope;
   readonly #lease: ServiceLease;
   readonly #key: string;
+  #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
 
@@ -76,11 +77,12 @@ export class Admitted {
     return this.#lease.lookAgainInMs(this.#slot, nowMs);
   }
 
-  /** Takes a slot at an endpoint that is not one of these instead; false: there is none here. */
-  moveTo(avoid: ReadonlySet<string>): boolean {
-    const moved = this.#hasEnded ? null : this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid });
-    if (moved !== null) this.#slot = moved;
-    return moved !== null;
+  /** The endpoint failed before it answered: whether the request may be sent again, to another one where there is a slot. */
+  beginRetry(): boolean {
+    if (this.#hasEnded || !this.#lease.retries.take()) return false;
+    this.#failed = (this.#failed ?? new Set()).add(this.#slot.lane);
+    this.#slot = this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid: this.#failed }) ?? this.#slot;
+    return true;
   }
 }
 
@@ -89,6 +91,7 @@ export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admit
   const { scope, identifier, service } = input;
   const lease = scope.isolate.leaseOf(identifier.service);
   lease.use(service);
+  lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.

@@ -43,6 +43,11 @@ export class FlowMeter {
     this.#asked.delete(slotId);
   }
 
+  granted(slotId: string, waitedMs: number): void {
+    this.#asked.delete(slotId);
+    this.isQueued = waitedMs > CALL_MS_MAX;
+  }
+
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes
    * now queues behind them. */
   isQueuedAt(nowMs: number): boolean {
@@ -88,7 +93,7 @@ export class FlowMeter {
    * Slots that the flow will use until the next renewal, from the last `elapsedMs`: by Little's law rate × latency, and as
    * much above that as chance needs; never less than the most it used at once. Nothing for a flow that asked for nothing.
    */
-  demand(elapsedMs: number): number {
+  demand(elapsedMs: number, isContended: boolean): number {
     if (this.#arrivals === 0 && this.#peak === 0) {
       this.#mean = 0;
       this.#peakBefore = 0;
@@ -96,9 +101,12 @@ export class FlowMeter {
     }
     const memory = Math.exp(-elapsedMs / MEMORY_MS);
     const mean = this.#busyMs / Math.max(1, elapsedMs);
-    this.#mean = Math.max(mean, mean + memory * (this.#mean - mean));
+    this.#mean = mean + memory * (this.#mean - mean);
     this.#peakBefore = Math.max(this.#peak, memory * this.#peakBefore);
-    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(this.#mean + HEADROOM_DEVIATIONS * Math.sqrt(this.#mean))) + 1;
+    // Where others wait, chance is served by the pool: what lies here unused is theirs.
+    if (isContended) return Math.max(1, Math.round(this.#mean));
+    const high = Math.max(mean, this.#mean);
+    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
   }
 
   /** What was measured since the last time, handed over; null: nothing. */

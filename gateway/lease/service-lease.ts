@@ -8,6 +8,7 @@ import type { GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
+import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { FlowMeters } from "./flow-meters.ts";
@@ -53,8 +54,10 @@ export class ServiceLease {
   readonly #returned = new ReturnedNames();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
+  readonly retries = new RetryBudget();
   #tableVersion = 0;
   #slots = 0;
+  #isContended = false;
   #running = 0;
   #reportedAtMs: number | null = null;
   #endedAtMs = -Infinity;
@@ -124,10 +127,9 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
-    meter.answered(slotId);
+    meter.granted(slotId, waitedMs);
     // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    meter.isQueued = waitedMs > 0;
-    this.pace.setOff(waitedMs === 0 ? nowMs : nowMs + lifeMs / 2);
+    this.pace.setOff(waitedMs === 0 && !this.#isContended ? nowMs : nowMs + lifeMs / 2);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
       return null;
@@ -201,7 +203,7 @@ export class ServiceLease {
     this.pace.sent(nowMs);
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
-      const demand = meter.demand(elapsedMs);
+      const demand = meter.demand(elapsedMs, this.#isContended);
       const keepsNames = meter.isQueuedAt(nowMs);
       return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant: 0, keepsNames };
     });
@@ -222,7 +224,8 @@ export class ServiceLease {
     this.#shardMeters.restore(telemetry.shards);
   }
 
-  apply({ lease, table, sheds }: RenewAnswer, nowMs: number): void {
+  apply({ lease, table, sheds, isContended }: RenewAnswer, nowMs: number): void {
+    this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;

@@ -44,6 +44,8 @@ export interface RenewAnswer {
   /** Null: the holder's is current. */
   readonly table: RouteTable | null;
   readonly sheds: readonly Shed[];
+  /** Somebody waits: an isolate asks for little more than it uses. */
+  readonly isContended: boolean;
   /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
 }

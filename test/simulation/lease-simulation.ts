@@ -322,10 +322,12 @@ export class LeaseSimulation {
 
   /** As the pool does after every event: whoever may have a slot gets one, in order of arrival. */
   #dispatch(): void {
+    const isOpen = (flow: string): boolean =>
+      this.#ledger.isBelowShare(flow) || !this.#waiters.some((waiter) => this.#ledger.isBelowShare(waiter.flow));
     for (const waiter of this.#waiters) {
       const { holder, slotId, flow, sentAtMs, arrivedAtMs } = waiter;
       const lane = LANES.find((name) => this.#ledger.slotsFreeIn(name) > 0);
-      if (lane === undefined || !this.#ledger.isOpen(flow)) continue;
+      if (lane === undefined || this.#ledger.slotsFree === 0 || !isOpen(flow)) continue;
       const input = { slotId, owner: holder.lease.holder, flow, lane, shardId: "", lifeMs: NAMED_MS, isDurable: false };
       const slot = this.#commit(() => this.#ledger.acquire(input, this.#poolNow));
       this.#waiters = this.#waiters.filter((other) => other !== waiter);

@@ -6,9 +6,9 @@ import { Pool, type Verdict } from "#durable/pool/pool.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
-import { EventClock } from "../support/event-clock.ts";
-import { kernels } from "../support/kernels.ts";
-import { seededRandom, type SeededRandom } from "../wasm/seeded-random.ts";
+import { EventClock } from "#test/support/event-clock.ts";
+import { kernels } from "#test/support/kernels.ts";
+import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 export interface VirtualLoad {
   readonly flow: string;
