@@ -1,31 +1,42 @@
-// npm run bench -- NAME [--json] [--save]: measures, prints, and says whether the budgets hold.
+// npm run bench -- NAME [--json] [--save] [--rounds N]: measures, prints, and says whether the budgets hold.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
+import type { BenchOptions } from "./bench.ts";
 import { forecast } from "./forecast/forecast.ts";
 import { traceRows } from "./forecast/trace-rows.ts";
 import { variants } from "./forecast/variants.ts";
+import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { leases } from "./leases/leases.ts";
 import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
-/** Each prints its progress on stderr while it runs. */
-const BENCHES: Readonly<Record<string, (onProgress: (what: string) => void) => Promise<BenchRow[]>>> = {
-  kernels,
-  forecast,
-  "forecast-traces": traceRows,
-  "forecast-variants": variants,
-  provisioning,
+interface Bench {
+  readonly run: (options: BenchOptions) => Promise<BenchRow[]>;
+  /** Where the caller may choose how often it measures: this often otherwise. */
+  readonly roundsDefault?: number;
+}
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  kernels: { run: ({ onProgress }) => kernels(onProgress) },
+  forecast: { run: ({ onProgress }) => forecast(onProgress) },
+  "forecast-traces": { run: ({ onProgress }) => traceRows(onProgress) },
+  "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
+  provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
+  leases: { run: ({ onProgress }) => leases(onProgress) },
+  gateway: { run: gateway, roundsDefault: 7 },
 };
+const ROUNDS_MAX = 1_000;
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
-    options: { json: { type: "boolean", default: false }, save: { type: "boolean", default: false } },
+    options: { json: { type: "boolean", default: false }, save: { type: "boolean", default: false }, rounds: { type: "string" } },
     allowPositionals: true,
   });
   const [name = "", ...rest] = positionals;
@@ -34,8 +45,19 @@ async function main(argv: readonly string[]): Promise<number> {
     console.error(`Cannot run bench ${JSON.stringify(positionals.join(" "))}: expected one of ${Object.keys(BENCHES).join(", ")}`);
     return 2;
   }
+  const rounds = Number(values.rounds ?? bench.roundsDefault ?? 1);
+  if (
+    !Number.isInteger(rounds) ||
+    rounds < 1 ||
+    rounds > ROUNDS_MAX ||
+    (values.rounds !== undefined && bench.roundsDefault === undefined)
+  ) {
+    const expected = bench.roundsDefault === undefined ? `none with ${name}` : `an integer from 1 to ${ROUNDS_MAX}`;
+    console.error(`Cannot run bench ${name}: --rounds is ${JSON.stringify(values.rounds)}, expected ${expected}`);
+    return 2;
+  }
   await build();
-  const rows = await bench((what) => console.error(`${name}: ${what}`));
+  const rows = await bench.run({ rounds, onProgress: (what) => console.error(`${name}: ${what}`) });
   const report = reportOf(name, rows);
   console.log(values.json ? JSON.stringify(report) : formatReport(report));
   if (values.save) {

@@ -7,14 +7,17 @@ export interface BenchRow {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The most that `value` may be. */
+  /** The most that `value` may be, or the least. */
   readonly budget?: number;
+  readonly isLeast?: boolean;
   /** Whether every budget of the row holds. */
   readonly ok?: boolean;
   /** Peer → this ÷ the peer's own figure in the same run: below 1, this one is the faster. */
   readonly versus?: Readonly<Record<string, number>>;
   /** A peer that could not be measured, and why: never a silent pass. */
   readonly missing?: Readonly<Record<string, string>>;
+  /** Under which conditions. */
+  readonly note?: string;
 }
 
 export interface BenchReport {
@@ -29,14 +32,15 @@ export function reportOf(bench: string, rows: readonly BenchRow[]): BenchReport 
 }
 
 export function formatReport({ bench, commit, machine, rows }: BenchReport): string {
-  const lines = rows.map(({ name, value, unit, budget, ok, versus = {}, missing = {} }) => {
+  const lines = rows.map(({ name, value, unit, budget, isLeast = false, ok, versus = {}, missing = {}, note }) => {
     const verdict = ok === undefined ? "" : ok ? "ok  " : "OVER";
-    const limit = budget === undefined ? "" : ` (≤ ${budget})`;
+    const limit = budget === undefined ? "" : ` (${isLeast ? "≥" : "≤"} ${budget})`;
     const peers = [
       ...Object.entries(versus).map(([peer, ratio]) => `${ratio.toFixed(2)} × ${peer}`),
       ...Object.entries(missing).map(([peer, why]) => `${peer}: ${why}`),
     ];
-    return `${verdict.padEnd(5)}${name.padEnd(52)} ${`${figure(value)} ${unit}${limit}`.padEnd(22)} ${peers.join(" · ")}`;
+    const line = `${verdict.padEnd(5)}${name.padEnd(52)} ${`${figure(value)} ${unit}${limit}`.padEnd(22)} ${peers.join(" · ")}`.trimEnd();
+    return note === undefined ? line : `${line}\n       ${note}`;
   });
   return [`${bench} · ${commit} · ${machine}`, ...lines].join("\n");
 }

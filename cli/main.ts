@@ -6,6 +6,7 @@ import { CliError, EXIT_OK, EXIT_USAGE, Output } from "./output.ts";
 /** Loaded only when asked for: one command does not pay for another's libraries. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   apply: async () => (await import("./commands/apply.ts")).applyCommand,
+  explain: async () => (await import("./commands/explain.ts")).explainCommand,
   status: async () => (await import("./commands/status.ts")).statusCommand,
   token: async () => (await import("./commands/token.ts")).tokenCommand,
   socket: async () => (await import("./commands/socket.ts")).socketCommand,

@@ -29,12 +29,17 @@ export async function buildWasm(): Promise<void> {
   });
 }
 
-/** One ES module beside the .wasm it imports; what workerd itself provides stays outside. */
+/** The gateway's bundle. */
 export async function buildBundle(): Promise<void> {
+  await bundleWorker("gateway/worker.ts", BUNDLE_FILE);
+}
+
+/** One ES module beside the .wasm it imports; what workerd itself provides stays outside. */
+export async function bundleWorker(entryPoint: string, outFile: string): Promise<void> {
   await bundle({
     absWorkingDir: ROOT,
-    entryPoints: ["gateway/worker.ts"],
-    outfile: BUNDLE_FILE,
+    entryPoints: [entryPoint],
+    outfile: outFile,
     bundle: true,
     format: "esm",
     platform: "neutral",

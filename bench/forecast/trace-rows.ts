@@ -2,6 +2,8 @@
 // first half of a trace chooses the rivals' constants (from a fifth on), the second is reported.
 import { kernelsFor } from "../kernels/instance.ts";
 import type { BenchRow } from "../report.ts";
+import { peerRows } from "./peer-rows.ts";
+import { loadPeers } from "./peers.ts";
 import { RIVALS, tunedRivals } from "./rivals.ts";
 import { runTrace, type Said } from "./trace-run.ts";
 import { readTrace, TRACES, type Trace } from "./traces.ts";
@@ -14,6 +16,9 @@ const WIDTH_RATIO_MAX = 1.5;
 export async function traceRows(onProgress: (what: string) => void): Promise<BenchRow[]> {
   const rows: BenchRow[] = [];
   const ratios: number[] = [];
+  const { peers, missing } = await loadPeers();
+  for (const [name, why] of Object.entries(missing))
+    rows.push({ name: `traces beside ${name}`, value: 0, unit: "fits", missing: { [name]: why } });
   for (const spec of TRACES) {
     onProgress(spec.name);
     const trace = await readTrace(spec);
@@ -28,10 +33,13 @@ export async function traceRows(onProgress: (what: string) => void): Promise<Ben
       ratios.push(cell.ratio);
       rows.push(...cellRows(`${trace.name}, ${horizonMs / 60_000} min`, cell));
     }
+    rows.push(...peerRows(trace, said, peers));
     rows.push({
-      name: `${trace.name}: a step with ${horizonsMs.length} horizons (twin)`,
+      name: `${trace.name}: a step with ${horizonsMs.length} horizons, mean`,
       value: microseconds,
       unit: "µs",
+      budget: STEP_MICROSECONDS_MAX,
+      ok: microseconds <= STEP_MICROSECONDS_MAX,
     });
   }
   if (ratios.length > 0) {

@@ -1,15 +1,18 @@
 // Types of peers that bring none.
 declare module "hashring" {
   export default class HashRing {
-    constructor(servers: Readonly<Record<string, { weight: number }>>);
+    constructor(servers: Readonly<Record<string, { weight: number }>>, algorithm?: string, options?: Readonly<Record<string, number>>);
     get(key: string): string;
+    remove(server: string): this;
   }
 }
 
 declare module "consistent-hash" {
   export default class ConsistentHash {
-    add(node: string, weight: number): void;
+    constructor(options?: { readonly range?: number });
+    add(node: string, weight: number, points?: readonly number[]): this;
     get(key: string): string;
+    remove(node: string): this;
   }
 }
 

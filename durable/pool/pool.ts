@@ -1,124 +1,289 @@
-// One service's pool: the ledger, the shard table over it, and the decision who gets a slot where. Pure but
-// for the Wasm memory it owns; pool-object.ts gives it time, storage and a network.
-import { SlotLedger, type Slot } from "#durable/lease/ledger.ts";
+// One service's pool: the ledger, the queue before it, the table of its shards. Pure but for the Wasm memory it owns;
+// pool-object.ts gives it time, storage and a network, and carries its decisions to those who wait.
+import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerRows } from "#durable/lease/lease-rows.ts";
+import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { SLOT_EXTENSION_MS, SLOT_GRACE_MS, type AcquireRequest } from "#shared/protocol/pool-rpc.ts";
+import {
+  SLOT_GRACE_MS,
+  type AcquireRequest,
+  type GrantedSlot,
+  type RouteTable,
+  type Shed,
+  type WaitingPlace,
+} from "#shared/protocol/pool-rpc.ts";
+import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { ShardTable } from "#wasm/binding/shard-table.ts";
-import { layoutShards } from "./layout.ts";
-import type { PoolConfiguration } from "./store.ts";
+import { DrainRate } from "./drain-rate.ts";
+import { layoutShards, type PoolShard } from "./layout.ts";
+import { NO_CONFIGURATION, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
+import { ShardChoice } from "./shard-choice.ts";
+import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
-/** Without a queue there is no better forecast of when a slot is free than soon. */
+/** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
+const NAMED_SLOT_MS = 3 * SECOND_MS;
+/** A pool's word to refuse holds until the holder's next renewal, about. */
+const SHED_MS = 500;
+/** Said where nothing was served lately to estimate from. */
 const RETRY_AFTER_MS = SECOND_MS;
 
-export type Acquired = { readonly ok: true; readonly slot: Slot; readonly endpointUrl: string; readonly isNew: boolean } | Refusal;
+export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed };
+
+/** What became of one that asked, or waited. */
+export interface Decision {
+  readonly slotId: string;
+  readonly verdict: Verdict;
+}
 
 export class Pool {
-  readonly ledger: SlotLedger;
-  readonly #table: ShardTable;
-  #configuration: PoolConfiguration = { version: 0, name: "", service: null };
-  #indexOf = new Map<string, number>();
+  #ledger: LeaseLedger;
+  #shards: readonly PoolShard[] = [];
+  #tableVersion = 0;
+  #configuration = NO_CONFIGURATION;
+  readonly #line: WaitingLine;
+  readonly #choice: ShardChoice;
+  readonly #drain = new DrainRate();
 
-  constructor(kernels: Kernels, ledger = new SlotLedger()) {
-    this.ledger = ledger;
-    this.#table = new ShardTable(kernels);
+  constructor(kernels: Kernels, nowMs: number) {
+    this.#line = new WaitingLine(kernels);
+    this.#choice = new ShardChoice(kernels);
+    this.#ledger = new LeaseLedger(policyOf(NO_CONFIGURATION, []), nowMs);
   }
 
   get configuration(): PoolConfiguration {
     return this.#configuration;
   }
 
+  get ledger(): LeaseLedger {
+    return this.#ledger;
+  }
+
+  get shards(): readonly PoolShard[] {
+    return this.#shards;
+  }
+
+  get queueLength(): number {
+    return this.#line.length;
+  }
+
+  get hasSockets(): boolean {
+    return this.#ledger.counts.durable > 0;
+  }
+
+  /** For those who watch. */
+  view(nowMs: number) {
+    const { lanes } = policyOf(this.#configuration, this.#shards);
+    const longestWaitMsNow = this.#line.longestWaitMs(nowMs);
+    return { ledger: this.#ledger, shards: this.#shards, lanes, queueLength: this.#line.length, longestWaitMsNow };
+  }
+
+  /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
+  get isIdleWhileWaiting(): boolean {
+    if (this.#line.length === 0) return false;
+    for (const flow of this.#line.flows) {
+      if (this.#line.lengthOf(flow) > 0 && (this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0)) return true;
+    }
+    return false;
+  }
+
+  /** As it was written down. */
+  load(
+    {
+      configuration,
+      shards,
+      rows,
+      tableVersion,
+    }: { configuration: PoolConfiguration; shards: readonly PoolShard[]; rows: LedgerRows; tableVersion: number },
+    nowMs: number,
+  ): void {
+    this.#ledger = LeaseLedger.fromRows(policyOf(configuration, shards), rows, nowMs);
+    this.#tableVersion = tableVersion;
+    this.#follow(configuration, shards);
+  }
+
   /** Follows a new configuration; returns the number of the next new shard. */
-  configure(configuration: PoolConfiguration, nextNumber: number): number {
-    const endpoints = configuration.service?.endpoints ?? [];
+  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
     const service = configuration.service ?? {
       service: configuration.name,
-      endpoints,
+      endpoints: [],
       shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 },
     };
-    const layout = layoutShards({ service, current: this.ledger.shards, inUse: (shardId) => this.ledger.inUse(shardId), nextNumber });
-    this.ledger.configure(layout.shards, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
-    this.follow(configuration);
+    const layout = layoutShards({ service, current: this.#shards, inUse: (shardId) => this.#socketsOn(shardId), nextNumber });
+    this.#ledger.configure(policyOf(configuration, layout.shards), nowMs);
+    this.#tableVersion += 1;
+    this.#follow(configuration, layout.shards);
     return layout.nextNumber;
   }
 
-  /** Takes over a configuration whose shards the ledger has already, as after a restart. */
-  follow(configuration: PoolConfiguration): void {
-    this.#configuration = configuration;
-    const { shards } = this.ledger;
-    this.#indexOf = new Map(shards.map(({ shardId }, index) => [shardId, index]));
-    this.#table.replace(shards.map(({ shardId, size }) => ({ shardId, weight: this.ledger.hasRoom(shardId) ? size : 0 })));
-  }
-
-  acquire(request: AcquireRequest, nowMs: number): Acquired {
-    const { service } = this.#configuration;
-    if (service === null) return refuse("unknown-service", `There is no service ${request.service} here.`);
-    const repeated = this.ledger.slot(request.slotId);
-    if (repeated !== undefined) {
-      if (repeated.holder !== request.holder) return refuse("internal", "The slot's id belongs to another holder.");
-      return { ok: true, slot: repeated, endpointUrl: this.#endpointOf(repeated.shardId), isNew: false };
-    }
-    const { shards } = this.ledger;
-    if (!shards.some(({ state }) => state === "active"))
-      return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
-    const shard = shards[this.#table.choose(request.affinityKey ?? request.slotId)];
-    if (shard === undefined) {
-      return refuse("rejected-capacity", `All slots of service ${request.service} are in use.`, {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    const { slotId, holder, flow, kind } = request;
-    const slot = this.ledger.acquire({
-      slotId,
-      shardId: shard.shardId,
-      holder,
-      flow,
-      kind,
-      nowMs,
-      expiresAtMs: nowMs + service.deadlineMs + SLOT_GRACE_MS,
-    });
-    this.#weigh(slot.shardId);
-    return { ok: true, slot, endpointUrl: shard.endpointUrl, isNew: true };
-  }
-
-  release(slotId: string, holder: string): Slot | undefined {
-    const slot = this.ledger.release(slotId, holder);
-    if (slot !== undefined) this.#weigh(slot.shardId);
-    return slot;
-  }
-
-  extend(slotId: string, holder: string, nowMs: number): Slot | undefined {
-    return this.ledger.extend(slotId, holder, nowMs + SLOT_EXTENSION_MS);
-  }
-
-  /** Ends the draining shards whose last slot is back; says whether there were any. */
+  /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    const { endpoints = [] } = this.#configuration.service ?? {};
-    const left = this.ledger.shards.filter(({ shardId, state }) => state === "active" || this.ledger.inUse(shardId) > 0);
-    if (left.length === this.ledger.shards.length) return false;
-    this.ledger.configure(left, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
-    this.follow(this.#configuration);
+    const left = this.#shards.filter(({ shardId, state }) => state === "active" || this.#socketsOn(shardId) > 0);
+    if (left.length === this.#shards.length) return false;
+    this.#shards = left;
     return true;
   }
 
-  expire(nowMs: number): readonly Slot[] {
-    const expired = this.ledger.expire(nowMs);
-    for (const { shardId } of expired) this.#weigh(shardId);
-    return expired;
+  get tableVersion(): number {
+    return this.#tableVersion;
   }
 
-  /** An endpoint's last slot may close or open all of its shards, so all of them are weighed again. */
-  #weigh(shardId: string): void {
-    const endpointUrl = this.#endpointOf(shardId);
-    for (const shard of this.ledger.shards) {
-      const index = this.#indexOf.get(shard.shardId);
-      if (shard.endpointUrl !== endpointUrl || index === undefined) continue;
-      this.#table.setWeight(index, this.ledger.hasRoom(shard.shardId) ? shard.size : 0);
+  tableFor(version: number): RouteTable | null {
+    if (version === this.#tableVersion) return null;
+    const shards = this.#shards.filter(({ state }) => state === "active");
+    return { version: this.#tableVersion, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
+  }
+
+  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[] } {
+    const lease = this.#ledger.renew(request, nowMs);
+    return { lease, sheds: request.flows.flatMap(({ flow }) => this.#shedOf(flow) ?? []) };
+  }
+
+  /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
+  acquire(request: AcquireRequest, nowMs: number): Verdict | null {
+    const { service } = this.#configuration;
+    if (service === null) return refuse("unknown-service", `There is no service ${request.service} here.`);
+    const arrivedAtLedgerMs = this.#ledger.tick(nowMs);
+    const repeated = this.#ledger.slot(request.slotId);
+    if (repeated !== undefined) {
+      if (repeated.owner !== request.holder) return refuse("internal", "The slot's id belongs to another holder.");
+      return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
+    if (this.#line.has(request.slotId)) return null;
+    if (this.#choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    return this.#enter({ request, arrivedAtMs: nowMs, arrivedAtLedgerMs });
   }
 
-  #endpointOf(shardId: string): string {
-    return this.ledger.shards.find((shard) => shard.shardId === shardId)?.endpointUrl ?? "";
+  cancel(slotId: string, holder: string): boolean {
+    if (this.#line.ticket(slotId)?.request.holder !== holder) return false;
+    this.#countWaiting(this.#line.remove(slotId));
+    return true;
   }
+
+  place(slotId: string): WaitingPlace | null {
+    const ticket = this.#line.ticket(slotId);
+    if (ticket === undefined) return null;
+    const { flow, urgency } = ticket.request;
+    const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
+    return { aheadMax, waitMs: this.#drain.msFor(aheadMax) };
+  }
+
+  /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
+  decide(nowMs: number): readonly Decision[] {
+    this.#ledger.tick(nowMs);
+    this.#drain.tick(nowMs, this.#line.length > 0);
+    if (this.#line.length === 0) return [];
+    const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
+    if (this.#ledger.slotsFree === 0) return decisions;
+    for (const flow of this.#line.flows) this.#line.hold(flow, !this.#ledger.isOpen(flow));
+    for (let ticket = this.#nextOpen(nowMs); ticket !== undefined; ticket = this.#nextOpen(nowMs)) {
+      this.#countWaiting(ticket);
+      const verdict = this.#grant(ticket, nowMs);
+      decisions.push({ slotId: ticket.request.slotId, verdict });
+      this.#line.hold(ticket.request.flow, !this.#ledger.isOpen(ticket.request.flow));
+    }
+    return decisions;
+  }
+
+  #nextOpen(nowMs: number): Ticket | undefined {
+    if (this.#ledger.slotsFree === 0) return undefined;
+    return this.#choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+  }
+
+  #enter(ticket: Ticket): Verdict | null {
+    const { flow, urgency, waitMsMax } = ticket.request;
+    const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
+    const waitMs = this.#drain.msFor(aheadMax);
+    if (aheadMax > 0 && waitMs !== null && waitMs > waitMsMax) return this.#refuseForWant(ticket, waitMs);
+    const { className, weight } = policyOfFlow(this.#configuration, flow);
+    const pushed = this.#line.push(ticket, { className, weight });
+    if (pushed !== null && "refused" in pushed) {
+      const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
+      return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS });
+    }
+    this.#countWaiting(ticket);
+    if (pushed !== null) this.#displaced.push(pushed.displaced);
+    return null;
+  }
+
+  readonly #displaced: Ticket[] = [];
+
+  /** Those that a more urgent one has displaced since the last time it was asked. */
+  takeDisplaced(): readonly Decision[] {
+    return this.#displaced.splice(0).map((ticket) => ({
+      slotId: ticket.request.slotId,
+      verdict: refuse("rejected-queue-full", "A more urgent request took the place in the full queue of your tenant and class.", {
+        retryAfterMs: RETRY_AFTER_MS,
+      }),
+    }));
+  }
+
+  #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
+    const { slotId, holder, flow, kind, affinityKey } = request;
+    const shard = this.#choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const isSocket = kind === "socket";
+    const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
+    const slot =
+      shard === undefined
+        ? null
+        : this.#ledger.acquire(
+            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket },
+            nowMs,
+          );
+    if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
+    this.#drain.served();
+    return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
+  }
+
+  #expired(ticket: Ticket, nowMs: number): Decision {
+    this.#countWaiting(ticket);
+    const { slotId, flow, urgency } = ticket.request;
+    const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
+    const detail = `Your deadline passed after ${nowMs - ticket.arrivedAtMs} ms in the queue.`;
+    return { slotId, verdict: refuse("expired-in-queue", detail, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }) };
+  }
+
+  #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
+    const { service, waitMsMax, flow } = request;
+    const shed = this.#shedOf(flow);
+    const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
+    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...(shed === null ? {} : { shed }) };
+  }
+
+  /** From which urgency on a newcomer of the flow would wait longer than the service's deadline; null: none would. */
+  #shedOf(flow: string): Shed | null {
+    const deadlineMs = this.#configuration.service?.deadlineMs ?? 0;
+    if (this.#line.lengthOf(flow) === 0) return null;
+    for (let urgency = 0; urgency <= 7; urgency += 1) {
+      const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
+      if (waitMs !== null && waitMs > deadlineMs) return { flow, urgencyFrom: urgency, forMs: SHED_MS, retryAfterMs: Math.ceil(waitMs) };
+    }
+    return null;
+  }
+
+  #countWaiting(ticket: Ticket | undefined): void {
+    if (ticket === undefined) return;
+    const { flow } = ticket.request;
+    this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
+  }
+
+  #follow(configuration: PoolConfiguration, shards: readonly PoolShard[]): void {
+    this.#configuration = configuration;
+    this.#shards = shards;
+    this.#choice.replace(shards);
+    this.#line.configure(configuration.classes);
+  }
+
+  #socketsOn(shardId: string): number {
+    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
+  }
+}
+
+function grantOf({ slotId, shardId, lane }: NamedSlot, { waitedMs, lifeMs }: { waitedMs: number; lifeMs: number }): GrantedSlot {
+  return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX) };
+}
+
+function policyOfFlow({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
+  const [tenant = "", className = ""] = flow.split("/");
+  return { className, weight: tenantWeights[tenant] ?? 1 };
 }

@@ -5,7 +5,7 @@ import { formatConnectionIdentifier } from "#shared/identifier/connection-identi
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, SOCKET_REFUSAL_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import { identify } from "../identity/identify.ts";
-import { admit, type Admitted } from "../lease/admission.ts";
+import { admitSocket, type AdmittedSocket } from "../lease/socket-admission.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { joinUrl } from "../upstream/forward.ts";
@@ -35,7 +35,9 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;
   scope.identifier = identifier;
-  const admitted = await admit({ scope, identifier, active, kind: "socket" });
+  const service = active.snapshot.configuration.services[identifier.service];
+  if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
+  const admitted = await admitSocket({ scope, identifier, active, service });
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
   if (scope.request.method === "POST") {
     admitted.end("admitted-queued");
@@ -44,7 +46,6 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
-  const deadlineMs = active.snapshot.configuration.services[identifier.service]?.deadlineMs ?? 0;
   const { slot } = admitted;
   const response = await openInShard(
     { scope, identifier, inbound },
@@ -55,7 +56,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       flow: flowOf(identifier),
       shardId: slot.shardId,
       upstreamUrl: joinUrl(slot.endpointUrl, path.target),
-      deadlineMs,
+      deadlineMs: service.deadlineMs,
       startedAtMs: scope.startedAtMs,
     },
   );
@@ -70,7 +71,7 @@ function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwar
   if (!isUpgrade)
     return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
   // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
-  if (protocolToken !== null && !forwarded.has("sec-websocket-protocol")) {
+  if (protocolToken !== null && forwarded["sec-websocket-protocol"] === undefined) {
     return refuse(
       "bad-identifier",
       "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.",
@@ -83,8 +84,8 @@ function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwar
 async function openInShard({ scope, identifier, inbound }: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
   const { env } = scope;
   const headers = outboundHeaders({ scope, identifier, inbound });
-  headers.set("upgrade", "websocket");
-  headers.set(SOCKET_ASSIGNMENT_HEADER, JSON.stringify(assignment));
+  headers["upgrade"] = "websocket";
+  headers[SOCKET_ASSIGNMENT_HEADER] = JSON.stringify(assignment);
   const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(assignment.service, assignment.shardId)));
   const response = await stub.fetch("https://shard/", { headers });
   if (response.status === 101) return response;
@@ -95,7 +96,8 @@ async function openInShard({ scope, identifier, inbound }: OutboundInput, assign
   return refusal;
 }
 
-function endRefused(scope: RequestScope, admitted: Admitted, refusal: Refusal): Response {
+async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {
   admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true });
+  const timing = { upstreamMs: Date.now() - scope.startedAtMs };
+  return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -1,7 +1,8 @@
-// The gateway as a workerd of this machine: the bundle, three namespaces of objects on disk, one socket.
+// The gateway as a workerd of this machine: the bundle, four namespaces of objects on disk, one socket.
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { ROOT } from "../root.ts";
+import { SOCKET_NAME } from "./workerd-process.ts";
 
 export interface WorkerdConfigInput {
   /** Where the text will be: workerd finds embedded files relative to it. */
@@ -12,13 +13,12 @@ export interface WorkerdConfigInput {
   readonly host: string;
   readonly port: number;
   readonly operatorKeySha256: string;
+  readonly explainKeys?: string | undefined;
 }
-
-/** The socket whose port workerd reports once it listens. */
-export const SOCKET_NAME = "http";
 
 const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
+  { binding: "QUOTA", className: "TenantQuota" },
   { binding: "SHARD", className: "Shard" },
   { binding: "REGISTRY", className: "Registry" },
 ] as const;
@@ -50,6 +50,7 @@ const gateway :Workerd.Worker = (
     (name = "GATEWAY_NAME", text = ${text(gatewayName)}),
     (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
     (name = "IS_LOOPBACK", text = "true"),
+${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [
@@ -60,8 +61,12 @@ ${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", unique
 `;
 }
 
+function optionalBinding(name: string, value: string | undefined): string {
+  return value === undefined ? "" : `    (name = ${text(name)}, text = ${text(value)}),`;
+}
+
 /** Date and flags are said in wrangler.toml alone. */
-async function readWranglerFacts(): Promise<{ compatibilityDate: string; compatibilityFlags: string[]; gatewayName: string }> {
+export async function readWranglerFacts(): Promise<{ compatibilityDate: string; compatibilityFlags: string[]; gatewayName: string }> {
   const toml = await readFile(join(ROOT, "wrangler.toml"), "utf8");
   const find = (pattern: RegExp): string => {
     const found = pattern.exec(toml)?.[1];

@@ -3,6 +3,8 @@
 /** Horizons that one forecaster fits; what lies between is interpolated. */
 export const FITTED_HORIZON_COUNT_MAX = 5;
 export const EVENT_COUNT_MAX = 8;
+/** ln 1,000: no event does more, either way. */
+export const UPLIFT_LOG_MAX = Math.log(1_000);
 /** Hours of the hourly core's that are kept. */
 export const OUTLOOK_COUNT_MAX = 32;
 

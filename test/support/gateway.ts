@@ -53,7 +53,13 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
   const operatorKey = randomBytes(32).toString("base64url");
   const backend = await startDemoBackend({ service: "echo", host: "127.0.0.1", port: 0, capacity, delayMs: 0 });
   const logs: LogLine[] = [];
-  const gateway = await startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: (text) => logs.push(parseLog(text)) });
+  const gateway = await startGatewayProcess({
+    stateFolder: folder,
+    port: 0,
+    operatorKey,
+    explainKeys: await state.ensureExplainKeys(),
+    onLog: (text) => logs.push(parseLog(text)),
+  });
   const apply = async (documents: readonly ConfigurationDocument[]) =>
     applyConfiguration({ url: gateway.url, operatorKey, documents: await resolveStateKeys(documents, state) });
   const applied = await apply(documentsOf({ url: backend.url, capacity, echo, more }));

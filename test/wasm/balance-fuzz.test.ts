@@ -15,29 +15,9 @@ import {
 import { rendezvousBoundedReference, rendezvousReference, rendezvousTopKReference } from "#wasm/reference/rendezvous.ts";
 import { xxh3Reference } from "#wasm/reference/xxh3.ts";
 import { kernels } from "../support/kernels.ts";
+import { HOSTILE, guarded, isAccepted } from "./hostile.ts";
 
 const SEED = 20261121;
-const HOSTILE = [
-  0,
-  -0,
-  1,
-  -1,
-  0.5,
-  1e-300,
-  1e300,
-  -1e300,
-  5e-324,
-  2 ** 20,
-  2 ** 31,
-  2 ** 32 - 1,
-  2 ** 32,
-  2 ** 53,
-  Infinity,
-  -Infinity,
-  Number.NaN,
-];
-const GUARD_BYTES = 64;
-
 /** Mulberry32. */
 function randomWords(seed: number): () => number {
   let state = seed >>> 0;
@@ -55,31 +35,8 @@ const hostile = (): number => HOSTILE[below(HOSTILE.length)] ?? 0;
 /** Half the time a value that serves, so that states are reached at all. */
 const number = (useful: number): number => (below(2) === 0 ? useful : hostile());
 
-/** Runs it; a RangeError is the binding's refusal, anything else a failure. Returns whether it was accepted. */
-function isAccepted(call: () => void): boolean {
-  try {
-    call();
-    return true;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}
-
-/** A table between two guards that must keep their bytes. */
-function guarded<T>(make: (subject: ReturnType<typeof kernels>) => T): {
-  table: T;
-  subject: ReturnType<typeof kernels>;
-  areGuardsWhole: () => boolean;
-} {
-  const subject = kernels();
-  const guard = (): Uint8Array =>
-    new Uint8Array(subject.memory, subject.arena.allocate(GUARD_BYTES, "a guard").offset, GUARD_BYTES).fill(0xa5);
-  const before = guard();
-  const table = make(subject);
-  const after = guard();
-  return { table, subject, areGuardsWhole: () => [...before, ...after].every((byte) => byte === 0xa5) };
-}
+/** Counted where they happen. */
+let ran = 0;
 
 describe(`with hostile arguments, seed ${SEED}`, () => {
   it("a shard table neither traps nor leaves its place, and chooses as its twin: 20,000 runs", () => {
@@ -87,6 +44,7 @@ describe(`with hostile arguments, seed ${SEED}`, () => {
     const shards = Array.from({ length: 9 }, (_, index) => ({ seed: xxh64(subject, `shard-${index}`), weight: 1, load: 0 }));
     table.replace(shards.map(({ weight }, index) => ({ shardId: `shard-${index}`, weight })));
     for (let run = 0; run < 20_000; run += 1) {
+      ran += 1;
       const shard = shards[below(9)] ?? expect.unreachable();
       const index = shards.indexOf(shard);
       const [weight, load] = [number(below(50)), number(below(20))];
@@ -111,6 +69,7 @@ describe(`with hostile arguments, seed ${SEED}`, () => {
     table.reset(5);
     let time = 0;
     for (let run = 0; run < 40_000; run += 1) {
+      ran += 1;
       time += below(500);
       // Times of 1e300 would make everything after them the past.
       const nowMs = run % 16 === 0 ? -Math.abs(hostile()) : time;
@@ -139,6 +98,7 @@ describe(`with hostile arguments, seed ${SEED}`, () => {
     least.replace(shards.map(({ weight }) => weight));
     turns.replace(rounds.map(({ weight }) => weight));
     for (let run = 0; run < 40_000; run += 1) {
+      ran += 1;
       const index = number(below(7));
       const [weight, active, start] = [number(below(9)), number(below(9)), number(next())];
       const [shard, round] = [shards[index], rounds[index]];
@@ -156,9 +116,14 @@ describe(`with hostile arguments, seed ${SEED}`, () => {
     const subject = kernels();
     const encoder = new TextEncoder();
     for (let run = 0; run < 5_000; run += 1) {
+      ran += 1;
       const text = String.fromCharCode(...Array.from({ length: below(run % 50 === 0 ? 900 : 60) }, () => below(0x1_0000)));
       const seed = (BigInt(next()) << 40n) - BigInt(next());
       expect(xxh3(subject, text, seed)).toBe(xxh3Reference(encoder.encode(text), BigInt.asUintN(64, seed)));
     }
+  });
+
+  it("has been through 100,000 runs at least", () => {
+    expect(ran).toBeGreaterThanOrEqual(100_000);
   });
 });

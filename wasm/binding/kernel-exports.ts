@@ -78,6 +78,7 @@ interface AdaptiveLimitExports {
   gradientReset(base: Offset, least: number, most: number, initial: number, tolerance: number, epochMs: number): void;
   gradientObserve(base: Offset, nowMs: number, latencyMs: number, inFlight: number, isDropped: number): number;
   gradientLimit(base: Offset): number;
+  gradientAnswersLeft(base: Offset): number;
   gradientBaseline(base: Offset): number;
   aimdReset(base: Offset, least: number, most: number, initial: number, backoffRatio: number, timeoutMs: number): void;
   aimdObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
@@ -97,7 +98,9 @@ interface MaglevExports {
 
 interface BalanceExports {
   leastConnectionsChoose(base: Offset, capacity: number, count: number, start: number): number;
-  peakEwmaChoose(...table: [base: Offset, capacity: number, count: number, words: bigint, nowMs: number, decayMs: number]): number;
+  peakEwmaChoose(
+    ...table: [base: Offset, capacity: number, count: number, wordA: number, wordB: number, nowMs: number, decayMs: number]
+  ): number;
   peakEwmaEnd(...table: [base: Offset, capacity: number, index: number, latencyMs: number, nowMs: number, decayMs: number]): void;
   peakEwmaLoad(...table: [base: Offset, capacity: number, index: number, nowMs: number, decayMs: number]): number;
   peakEwmaStart(base: Offset, capacity: number, index: number): void;
@@ -111,6 +114,7 @@ export interface FairQueueExports {
   fairQueueSetClass(base: Offset, classIndex: number, weight: number): number;
   fairQueueOpenFlow(base: Offset, classIndex: number, weight: number, lengthMax: number): number;
   fairQueueSetFlowWeight(base: Offset, flowIndex: number, weight: number): number;
+  fairQueueHold(base: Offset, flowIndex: number, isHeld: number): number;
   fairQueueCloseFlow(base: Offset, flowIndex: number): number;
   fairQueuePush(base: Offset, flowIndex: number, urgency: number, cost: number, arrivalMs: number, deadlineMs: number): number;
   fairQueuePop(base: Offset, nowMs: number): number;

@@ -5,7 +5,7 @@ import type { WeightedShard } from "./shard-table.ts";
 const SHARD_COUNT_MAX = 4_096;
 const TABLE_SIZE = 65_537;
 const WEIGHT_MAX = 2 ** 20;
-/** Target: 8 bytes; position, skip, weight, shard: 4 each. */
+/** Next round, turns, position, skip, weight, shard: 4 each. */
 const SHARD_BYTES = 24;
 const ENTRY_BYTES = 2;
 const EMPTY = 0xffff;

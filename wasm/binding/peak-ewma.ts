@@ -1,3 +1,4 @@
+import type { Region } from "./arena.ts";
 import { checkCapacity, checkIndex, checkInteger } from "./balance-range.ts";
 import type { Kernels } from "./kernels.ts";
 
@@ -13,6 +14,7 @@ const DECAY_MS = 10_000;
 export class PeakEwma {
   readonly #kernels: Kernels;
   readonly #base: number;
+  readonly #place: Region;
   readonly #capacity: number;
   readonly #decayMs: number;
   readonly #open: Uint32Array;
@@ -26,7 +28,8 @@ export class PeakEwma {
     this.#kernels = kernels;
     this.#decayMs = decayMs;
     this.#capacity = Math.ceil(capacity / 4) * 4;
-    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of latencies");
+    this.#place = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of latencies");
+    const { offset } = this.#place;
     this.#base = offset;
     this.#region = new Uint8Array(kernels.memory, offset, SHARD_BYTES * this.#capacity);
     this.#open = new Uint32Array(kernels.memory, offset + 20 * this.#capacity, this.#capacity);
@@ -48,10 +51,10 @@ export class PeakEwma {
 
   /** Index of the chosen shard, or -1 where none is open. `words` are two random integers of 32 bits. */
   choose(words: readonly [number, number], nowMs: number): number {
-    for (const word of words) checkInteger("draw two shards", word, [0, WORD_MAX]);
+    checkInteger("draw two shards", words[0], [0, WORD_MAX]);
+    checkInteger("draw two shards", words[1], [0, WORD_MAX]);
     checkMs("choose a shard", nowMs);
-    const both = BigInt(words[0]) | (BigInt(words[1]) << 32n);
-    return this.#kernels.exports.peakEwmaChoose(this.#base, this.#capacity, this.#count, both, nowMs, this.#decayMs);
+    return this.#kernels.exports.peakEwmaChoose(this.#base, this.#capacity, this.#count, words[0], words[1], nowMs, this.#decayMs);
   }
 
   /** A request begins at the shard. */
@@ -74,6 +77,11 @@ export class PeakEwma {
     checkIndex(index, this.#count);
     checkMs("read a load", nowMs);
     return this.#kernels.exports.peakEwmaLoad(this.#base, this.#capacity, index, nowMs, this.#decayMs);
+  }
+
+  /** Gives the memory back. The table must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#place);
   }
 }
 

@@ -46,13 +46,19 @@ export function peakEwmaChooseReference(endpoints: readonly ReferenceEndpoint[],
   return best;
 }
 
+/** 1 ÷ 13! to 1 ÷ 0!. */
+const TAYLOR = [
+  1.6059043836821613e-10, 2.08767569878681e-9, 2.505210838544172e-8, 2.755731922398589e-7, 2.7557319223985893e-6, 2.48015873015873e-5,
+  0.0001984126984126984, 0.001388888888888889, 0.008333333333333333, 0.041666666666666664, 0.16666666666666666, 0.5, 1, 1,
+];
+
 /** e^-x for x ≥ 0, by the kernel's own steps. */
 export function exponentialReference(x: number): number {
   if (!(x <= 700)) return 0;
   const k = Math.floor(x * Math.LOG2E + 0.5);
   const r = k * LN2_HIGH - x + k * LN2_LOW;
-  let sum = 1;
-  for (let term = 13; term > 0; term -= 1) sum = 1 + (r * sum) / term;
+  let sum = 0;
+  for (const coefficient of TAYLOR) sum = sum * r + coefficient;
   return sum * 2 ** -k;
 }
 

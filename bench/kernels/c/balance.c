@@ -18,8 +18,9 @@ static uint32_t in_flight[CONNECTIONS_IN_FLIGHT], tick;
 static double exponential(double x) {
   if (!(x <= 700)) return 0;
   const double k = floor(x * 1.4426950408889634 + 0.5), r = k * 0.6931471803691238 - x + k * 1.9082149292705877e-10;
-  double sum = 1;
-  for (int term = 13; term > 0; term--) sum = 1 + (r * sum) / term;
+  static const double taylor[] = {1.6059043836821613e-10, 2.08767569878681e-09, 2.505210838544172e-08, 2.755731922398589e-07, 2.7557319223985893e-06, 2.48015873015873e-05, 0.0001984126984126984, 0.001388888888888889, 0.008333333333333333, 0.041666666666666664, 0.16666666666666666, 0.5, 1, 1};
+  double sum = 0;
+  for (unsigned term = 0; term < sizeof taylor / sizeof *taylor; term++) sum = sum * r + taylor[term];
   const uint64_t bits = (uint64_t)(1023 - (int64_t)k) << 52;
   double scale;
   memcpy(&scale, &bits, 8);

@@ -83,6 +83,12 @@ static int roll_epoch(double now_ms) {
   return 1;
 }
 
+static void breathe(double limit, double mean) {
+  const double needed = (0.8 * g.last_lowest + 1) / (fmax(mean, g.last_lowest) + 1);
+  g.breath = fmax(g.least, limit * fmax(0.5, fmin(1, needed)));
+  g.phase = DRAINING;
+}
+
 static void close_window(double now_ms) {
   const double served = g.served, dropped = g.dropped, mean = served > 0 ? g.latency_sum / served : -1;
   const int is_pressed = g.in_flight_max * 2.0 >= g.limit;
@@ -94,14 +100,16 @@ static void close_window(double now_ms) {
   if (mean >= 0) g.lowest = fmin(g.lowest, mean);
   if (g.windows < 20) g.windows++;
   if (g.phase != STEADY) {
-    g.phase = g.phase == DRAINING ? MEASURING : STEADY;
+    const int is_measured = g.phase == MEASURING;
+    g.phase = is_measured ? STEADY : MEASURING;
+    if (is_measured && mean >= 0 && mean < 0.9 * g.last_lowest) {
+      g.last_lowest = mean;
+      breathe(g.breath, mean);
+    }
     return;
   }
   update(mean, dropped / (served + dropped), is_pressed);
-  if (!roll_epoch(now_ms) || !is_pressed || mean < 0) return;
-  const double needed = (0.8 * g.last_lowest + 1) / (fmax(mean, g.last_lowest) + 1);
-  g.breath = fmax(g.least, g.limit * fmax(0.5, fmin(1, needed)));
-  g.phase = DRAINING;
+  if (roll_epoch(now_ms) && is_pressed && mean >= 0) breathe(g.limit, mean);
 }
 
 static uint32_t observe(double now_ms, double latency_ms, uint32_t in_flight, int is_dropped) {

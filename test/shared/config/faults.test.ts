@@ -57,13 +57,13 @@ describe("an unknown key is told with the keys that there are", () => {
       name: "of a tenant",
       of: tenantFile({ key: {} }),
       path: ["key"],
-      says: "is not a known key, expected one of tenant, weight, keys, services",
+      says: "is not a known key, expected one of tenant, weight, keys, total, services",
     },
     {
       name: "of a quota",
       of: tenantFile({ services: { echo: { gold: { slot: 1 } } } }),
       path: ["services", "echo", "gold", "slot"],
-      says: /^is not a known key, expected one of slots, ratePerSecond, /,
+      says: /^is not a known key, expected one of weight, slots, ratePerSecond, /,
     },
     {
       name: "beside state: true",

@@ -4,6 +4,7 @@ import {
   FITTED_HORIZON_COUNT_MAX,
   OBSERVED,
   OUTLOOK_COUNT_MAX,
+  UPLIFT_LOG_MAX,
   verdictOf,
   type DemandRow,
   type LocalTime,
@@ -151,9 +152,11 @@ export class FineForecaster {
     this.#kernels.exports.fineSetOutlook(this.#region.offset, startMs, this.#placeNumbers(held), held.length);
   }
 
-  /** The events that are known, instead of those before. Throws RangeError for more than eight. */
+  /** The events that are known, instead of those before. Throws RangeError for more than eight, and for a factor above 1,000. */
   setEvents(events: readonly Uplift[]): void {
     checkInteger(events.length, { doing: "expect so many events", min: 0, max: EVENT_COUNT_MAX });
+    for (const { log } of events)
+      checkNumber(log, { doing: "expect an event's uplift, in logs", min: -UPLIFT_LOG_MAX, max: UPLIFT_LOG_MAX });
     const numbers = events.flatMap(({ startMs, endMs, log }) => [startMs, endMs, log]);
     this.#kernels.exports.fineSetEvents(this.#region.offset, this.#placeNumbers(numbers), events.length);
   }

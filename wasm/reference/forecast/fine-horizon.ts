@@ -224,8 +224,8 @@ export class Horizon {
       weight: 1,
       targets: [size, logarithm(Math.abs(topError) + SCALE.least)],
     });
-    this.#residuals[0].observe(error / scale);
-    this.#residuals[1].observe(topError / topScale);
+    this.#residuals[0].observe(error / scale, this.#updates);
+    this.#residuals[1].observe(topError / topScale, this.#updates);
     this.#updates += 1;
     const atFirst = 1 / (this.#updates + 1);
     this.#short += Math.max(atFirst, this.#shortRate) * (size - this.#short);

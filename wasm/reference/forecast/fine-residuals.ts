@@ -26,8 +26,9 @@ export class Residuals {
     }
   }
 
-  observe(z: number): void {
-    this.#weight *= this.#growth;
+  /** `updates`: how many there were before. */
+  observe(z: number, updates: number): void {
+    this.#weight *= Math.max(this.#growth, 1 + 1 / (RESIDUALS.memoryUpdatesFirst + updates / 2));
     this.#total = Number.NaN;
     if (this.#weight > WEIGHT_MAX) {
       for (let bin = 0; bin < 2 * SIDE; bin += 1) this.#counts[bin] = this.#counts[bin]! / this.#weight;

@@ -78,8 +78,10 @@ export const RESIDUALS = {
   /** Bin i of a side begins at z = unit (e^(ratio i) − 1). */
   unit: 0.25,
   ratio: 0.16,
-  memoryMs: 10 * DAY_MS,
+  memoryMs: 20 * DAY_MS,
   memoryUpdatesMin: 1_000,
+  /** At first it remembers less, lest what was said before anything was learned stay: so many updates and half of those so far. */
+  memoryUpdatesFirst: 100,
   /** Before any residual: a double exponential of this mean size, as if so many had been seen. */
   priorSize: 1.5,
   priorCount: 8,

@@ -66,7 +66,8 @@ import {
 
 const MINUTE_MS: f64 = 60000;
 /** How long each remembers, minutes, and for how many updates at least. */
-const MEMORIES: usize = memory.data<f64>([30, 10, 1440, 100, 4320, 500, 28800, 500, 14400, 1000, 2880, 100, 10080, 100]);
+const MEMORIES: usize = memory.data<f64>([30, 10, 1440, 100, 4320, 500, 28800, 500, 28800, 1000, 2880, 100, 10080, 100]);
+const RESIDUALS_FIRST: f64 = 100;
 const SCALE_INITIAL: f64 = 0.3;
 const PRECISION: f64 = 1 / (0.3 * 0.3);
 /** 1.2 is the variance of log |residual| about its mean. */
@@ -226,10 +227,12 @@ function learn(horizon: usize, waiting: usize, level: f64): void {
   const size = logarithm(abs(error) + SCALE_LEAST);
   setNews(waiting + WAITING_SCALE_FEATURES, 1, size, logarithm(abs(topError) + SCALE_LEAST));
   observeNews(horizon + SCALE_REGRESSION, SCALE_FEATURE_COUNT, load<f64>(horizon, SCALE_KEEP));
-  const growth = 1 / load<f64>(horizon, RESIDUAL_KEEP);
+  const seen = load<f64>(horizon, UPDATES);
+  // At first it remembers less, lest what was said before anything was learned stay.
+  const growth = max(1 / load<f64>(horizon, RESIDUAL_KEEP), 1 + 1 / (RESIDUALS_FIRST + seen / 2));
   observeResidual(horizon + RESIDUALS, error / scaleSaid, growth);
   observeResidual(horizon + RESIDUALS + RESIDUAL_BYTES, topError / topScaleSaid, growth);
-  const updates = load<f64>(horizon, UPDATES) + 1;
+  const updates = seen + 1;
   store<f64>(horizon, updates, UPDATES);
   const atFirst = 1 / (updates + 1);
   const short = load<f64>(horizon, SHORT);

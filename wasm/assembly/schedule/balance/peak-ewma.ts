@@ -19,13 +19,13 @@ const SHARD_COUNT_MAX: u32 = 1024;
 const LN2_HIGH: f64 = 0.6931471803691238;
 const LN2_LOW: f64 = 1.9082149292705877e-10;
 
-/** The cheaper of two distinct shards that the random words draw; of all open ones where both are closed; or -1. */
-export function peakEwmaChoose(base: usize, capacity: u32, count: u32, words: u64, nowMs: f64, decayMs: f64): i32 {
+/** The cheaper of two distinct shards that two random words draw; of all open ones where both are closed; or -1. */
+export function peakEwmaChoose(base: usize, capacity: u32, count: u32, wordA: u32, wordB: u32, nowMs: f64, decayMs: f64): i32 {
   check(base, capacity, count);
   if (count === 0) return -1;
-  const first = <u32>(((words & 0xffffffff) * <u64>count) >> 32);
+  const first = <u32>((<u64>wordA * <u64>count) >> 32);
   if (count === 1) return isOpen(base, capacity, first) ? <i32>first : -1;
-  let second = <u32>(((words >> 32) * <u64>(count - 1)) >> 32);
+  let second = <u32>((<u64>wordB * <u64>(count - 1)) >> 32);
   if (second >= first) second += 1;
   if (!isOpen(base, capacity, first) && !isOpen(base, capacity, second)) return cheapestOpen(base, capacity, count, nowMs, decayMs);
   if (!isOpen(base, capacity, second)) return <i32>first;
@@ -102,7 +102,20 @@ function exponential(x: f64): f64 {
   if (!(x <= 700)) return 0;
   const k = floor(x * Math.LOG2E + 0.5);
   const r = k * LN2_HIGH - x + k * LN2_LOW;
-  let sum: f64 = 1;
-  for (let term = 13; term > 0; term--) sum = 1 + (r * sum) / <f64>term;
+  // 1 ÷ 13! to 1 ÷ 2!, rounded: thirteen divisions in a row took half the time of a choice.
+  let sum: f64 = 1.6059043836821613e-10;
+  sum = sum * r + 2.08767569878681e-9;
+  sum = sum * r + 2.505210838544172e-8;
+  sum = sum * r + 2.755731922398589e-7;
+  sum = sum * r + 2.7557319223985893e-6;
+  sum = sum * r + 2.48015873015873e-5;
+  sum = sum * r + 0.0001984126984126984;
+  sum = sum * r + 0.001388888888888889;
+  sum = sum * r + 0.008333333333333333;
+  sum = sum * r + 0.041666666666666664;
+  sum = sum * r + 0.16666666666666666;
+  sum = sum * r + 0.5;
+  sum = sum * r + 1;
+  sum = sum * r + 1;
   return sum * reinterpret<f64>((1023 - <i64>k) << 52);
 }
