@@ -51,5 +51,5 @@ export {
 } from "./schedule/fair-queue/fair-queue";
 export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
-export { seasonalBest, seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
+export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";

@@ -9,12 +9,18 @@
 // IEEE 754 in the order that is written here. A forecast changes nothing.
 // Mathematics, sources and figures: docs/design/forecasting.md.
 import { exponentialLessOne, logOnePlus } from "./elementary";
-import { beginJudged, dailyLoss, expected, issue, judge } from "./judged";
-import { halfWidth, mixColumn, writeScales } from "./mixture";
+import { correct } from "./correction";
+import { beginJudged, expected, issue, judge } from "./judged";
+import { writeErrorScales } from "./error-scales";
+import { lossOf, mixColumn, weighByLoss } from "./mixture";
 import {
+  baseColumn,
+  choiceCount,
+  choiceEta,
+  choices,
+  columnCount,
+  correctFrom,
   countAt,
-  dailyCountOf,
-  dailyRows,
   day,
   expertCount,
   extremesAt,
@@ -38,12 +44,32 @@ import {
   week,
 } from "./model";
 import { beginRegressions, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
-import { COLUMNS, HORIZON_MAX, LOG_WINDOW, LOWER, MEAN, openScratch, SCALE, STEP_BYTES, STEPS, UPPER } from "./scratch";
+import {
+  BASE_SCALES,
+  CLUSTER_MAX,
+  CLUSTER_WEIGHTS,
+  COLUMNS,
+  CORRECTED_LOWER,
+  CORRECTED_UPPER,
+  FIRST_WEIGHTS,
+  HORIZON_MAX,
+  LOG_WINDOW,
+  LOWER,
+  MEAN,
+  openScratch,
+  SCALE,
+  STEP_BYTES,
+  STEPS,
+  UPPER,
+  WEIGHTS,
+} from "./scratch";
 import { beginDescription, describe, observeSignals, seen } from "./signal";
 import { beginSmoother, forecastSmoother, observeSmoother, openSmoother } from "./smoother";
 
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
 const HALF_MAX: f64 = 30;
+/** Column, share, half a width. */
+const CHOICE_BYTES: usize = 24;
 
 /** Bytes of a state under this model. */
 export function seasonalBytes(table: usize): u32 {
@@ -81,7 +107,7 @@ export function seasonalObserve(table: usize, state: usize, scratch: usize, valu
 }
 
 function imputed(): f64 {
-  const said = expected(expertCount + mixtureCount - 1, hourOf());
+  const said = expected(columnCount - 1, hourOf());
   return exponentialLessOne(said === said ? said : seen(1));
 }
 
@@ -130,36 +156,71 @@ function begin(): void {
 }
 
 /**
- * Writes mean, lower, upper and scale of the coming steps, by one of the model's mixtures, to the beginning of `scratch`; the
- * interval is `ratio` times as wide in logs as that of 95 %.
+ * Writes mean, lower, upper and scale of the coming steps to the beginning of `scratch`, by one of the model's choices; by all,
+ * weighed by what each has lost of late, where `choice` is no place among them. The interval is `ratio` times as wide in logs as that of
+ * 95 %. Before the results it writes nothing there; after them the choices' weights.
  */
-export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, mixture: u32, ratio: f64): void {
+export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, choice: u32, ratio: f64): void {
   assert(horizon >= 1 && horizon <= HORIZON_MAX && ratio >= 0);
   open(table, state);
   openScratch(scratch);
-  assert(mixture < mixtureCount);
   forecastColumns(horizon, false);
-  writeScales(mixture, horizon);
-  const column = COLUMNS + <usize>(expertCount + mixture) * STEP_BYTES;
-  const width = ratio * halfWidth(mixture);
-  for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
-    const log = load<f64>(column + at);
-    const half = min(HALF_MAX, width * load<f64>(SCALE + at));
-    const mean = exponentialLessOne(log);
+  weighChoices(choice);
+  const bytes = (<usize>horizon) << 3;
+  memory.fill(MEAN, 0, bytes);
+  memory.fill(LOWER, 0, bytes);
+  memory.fill(UPPER, 0, bytes);
+  memory.fill(SCALE, 0, bytes);
+  for (let index: u32 = 0; index < choiceCount; index++) {
+    const weight = load<f64>(WEIGHTS + ((<usize>index) << 3));
+    if (weight > 0) addChoice(choices + <usize>index * CHOICE_BYTES, weight, horizon, ratio);
+  }
+  for (let at: usize = 0; at < bytes; at += 8) {
+    const mean = max<f64>(0, exponentialLessOne(load<f64>(MEAN + at)));
     store<f64>(MEAN + at, mean);
-    store<f64>(LOWER + at, max<f64>(0, min(mean, exponentialLessOne(log - half))));
-    store<f64>(UPPER + at, max(mean, exponentialLessOne(log + half)));
+    store<f64>(LOWER + at, min(mean, max<f64>(0, exponentialLessOne(load<f64>(LOWER + at)))));
+    store<f64>(UPPER + at, max(mean, exponentialLessOne(load<f64>(UPPER + at))));
   }
 }
 
-/** The mixture that has lost least over the last matured daily origins; the last of the model before there is one, or where they are equal. */
-export function seasonalBest(table: usize, state: usize): u32 {
-  open(table, state);
-  let best = mixtureCount - 1;
-  if (dailyCountOf() === 0) return best;
-  for (let mixture: u32 = 0; mixture < mixtureCount; mixture++)
-    if (dailyLoss(expertCount + mixture, dailyRows) <= dailyLoss(expertCount + best, dailyRows)) best = mixture;
-  return best;
+function weighChoices(choice: u32): void {
+  if (choice < choiceCount) {
+    for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === choice ? 1 : 0);
+    return;
+  }
+  for (let index: u32 = 0; index < choiceCount; index++)
+    store<f64>(WEIGHTS + ((<usize>index) << 3), lossOf(<u32>load<f64>(choices + <usize>index * CHOICE_BYTES)));
+  weighByLoss(choiceCount, choices + 8, CHOICE_BYTES, choiceEta());
+}
+
+// Its mean and its interval's ends, in logs.
+function addChoice(choice: usize, weight: f64, horizon: u32, ratio: f64): void {
+  const column = <u32>load<f64>(choice);
+  const half = ratio * load<f64>(choice, 16);
+  const says = COLUMNS + <usize>column * STEP_BYTES;
+  const isCorrected = isCorrecting() && column === columnCount - 1;
+  writeErrorScales(column, horizon, STEPS);
+  for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
+    const log = load<f64>(says + at);
+    const scale = load<f64>(STEPS + at);
+    const margin = min(HALF_MAX, half * scale);
+    addTo(MEAN + at, weight * log);
+    addTo(SCALE + at, weight * scale);
+    addTo(LOWER + at, weight * (isCorrected ? stretched(log, load<f64>(CORRECTED_LOWER + at), ratio) : log - margin));
+    addTo(UPPER + at, weight * (isCorrected ? stretched(log, load<f64>(CORRECTED_UPPER + at), ratio) : log + margin));
+  }
+}
+
+function addTo(at: usize, amount: f64): void {
+  store<f64>(at, load<f64>(at) + amount);
+}
+
+function stretched(log: f64, end: f64, ratio: f64): f64 {
+  return ratio === 1 ? end : log + ratio * (end - log);
+}
+
+function isCorrecting(): bool {
+  return correctFrom > 0 && hourOf() >= correctFrom;
 }
 
 // Every expert's steps, then every mixture's.
@@ -183,6 +244,13 @@ function forecastColumns(horizon: u32, isKept: bool): void {
     writeColumn(into, horizon, false, yesterday);
   }
   for (let mixture: u32 = 0; mixture < mixtureCount; mixture++) mixColumn(mixture, horizon);
+  if (correctFrom === 0) return;
+  writeErrorScales(baseColumn(), horizon, BASE_SCALES);
+  if (isCorrecting()) correct(horizon);
+  else {
+    const base = COLUMNS + <usize>baseColumn() * STEP_BYTES;
+    memory.copy(base + STEP_BYTES, base, (<usize>horizon) << 3);
+  }
 }
 
 function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void {
@@ -198,6 +266,7 @@ function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void
     const isRaw = regression >= logRegressionCount;
     at = openRegression(at, isRaw);
     solveRegression(isKept);
+    if (regression === 0) memory.copy(FIRST_WEIGHTS, CLUSTER_WEIGHTS, (<usize>CLUSTER_MAX) << 3);
     forecastRegression(horizon);
     writeColumn(into, horizon, isRaw, yesterday);
   }
