@@ -1,12 +1,15 @@
-// node scripts/learn-forecast-constants.ts --m4 FILE [--holdout HOURS] [--output FILE]: learns the forecaster's constants from
-// M4 Hourly's training series and writes them as a module. The same file and options give the same bytes.
+// node scripts/learn-forecast-constants.ts --m4 FILE [--holdout HOURS] [--output FILE] [--split-half]: learns the forecaster's constants from
+// M4 Hourly's training series and writes them as a module. The same file and options give the same bytes. With --split-half it
+// then learns from each half of the series alone and prints what that costs on the other.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { encodeConstants } from "#bench/forecast/learn/encode-constants.ts";
-import { learn } from "#bench/forecast/learn/learn.ts";
+import { FULL_EFFORT, learn, type LearnOptions } from "#bench/forecast/learn/learn.ts";
+import { splitHalf, type TransferRow } from "#bench/forecast/learn/split-half.ts";
 import { parseM4Hourly } from "#bench/forecast/m4-hourly.ts";
+import type { Scores } from "#bench/forecast/measures.ts";
 import { ROOT } from "./root.ts";
 
 /** The five validation origins lie in what is kept back. */
@@ -18,6 +21,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       m4: { type: "string" },
+      "split-half": { type: "boolean", default: false },
       holdout: { type: "string", default: `${HOLDOUT_HOURS}` },
       output: { type: "string", default: join(ROOT, OUTPUT) },
     },
@@ -29,12 +33,13 @@ async function main(): Promise<void> {
   const text = await readFile(values.m4, "utf8");
   const series = parseM4Hourly(text);
   const startedMs = performance.now();
-  const constants = learn({
+  const options: LearnOptions = {
     series,
     holdoutHours,
+    effort: FULL_EFFORT,
     onProgress: (what) => console.error(`${((performance.now() - startedMs) / 1_000).toFixed(0)} s: ${what}`),
-  });
-  const bytes = encodeConstants(constants);
+  };
+  const bytes = encodeConstants(learn(options));
   const source = {
     name: basename(values.m4),
     sha256: createHash("sha256").update(text).digest("hex"),
@@ -44,6 +49,14 @@ async function main(): Promise<void> {
   await mkdir(dirname(values.output), { recursive: true });
   await writeFile(values.output, moduleOf(bytes, source));
   console.error(`${values.output}: ${bytes.length} bytes`);
+  if (values["split-half"]) printTransfer(splitHalf(options, bytes));
+}
+
+function printTransfer(rows: readonly TransferRow[]): void {
+  const show = ({ smape, mase, msis, coverageRatio }: Scores): string =>
+    [smape.toFixed(3), mase.toFixed(4), msis.toFixed(3), coverageRatio.toFixed(3)].join(" / ");
+  console.log("sMAPE / MASE / MSIS / coverage, mean of five origins: learned from the other half of the series; from all of them");
+  for (const { variant, transferred, own } of rows) console.log(`${variant.padEnd(12)} ${show(transferred)}; ${show(own)}`);
 }
 
 interface Source {

@@ -21,6 +21,7 @@ import {
   columnCount,
   correctFrom,
   countAt,
+  dailyCountOf,
   day,
   expertCount,
   extremesAt,
@@ -184,8 +185,10 @@ export function seasonalForecast(table: usize, state: usize, scratch: usize, hor
 }
 
 function weighChoices(choice: u32): void {
-  if (choice < choiceCount) {
-    for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === choice ? 1 : 0);
+  // Until something has matured, the first is all there is to say.
+  const only = choice < choiceCount ? choice : 0;
+  if (choice < choiceCount || dailyCountOf() === 0) {
+    for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === only ? 1 : 0);
     return;
   }
   for (let index: u32 = 0; index < choiceCount; index++)

@@ -1,10 +1,12 @@
 // A seasonal model as the table that its kernel reads (wasm/assembly/forecast/model.ts says what stands where).
 import {
   BLOCK_COUNT,
+  CHOICE_ETA,
   DAILY_COUNT,
   INTERVAL,
   REGRESSION,
   VALUE_MAX,
+  type Nets,
   type RegressionPrior,
   type SeasonalModel,
 } from "#shared/forecast/seasonal-model.ts";
@@ -46,11 +48,19 @@ export function tableOf(kernels: Kernels, model: SeasonalModel): ModelTable {
   return table;
 }
 
-const HEADER_WORDS = 28;
+const HEADER_WORDS = 30;
 
 function wordsOf(model: SeasonalModel): number[] {
-  const { priors, smoothers, mixtures, lags } = model;
+  const { priors, smoothers, mixtures, choices, lags, nets } = model;
   const regressions = [...priors.log, ...priors.raw];
+  const parts = [
+    lags.log,
+    lags.raw,
+    smoothers.flatMap(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
+    mixtures.flatMap(({ eta, shares }) => [eta, ...shares]),
+    choices.flatMap(({ column, share, half }) => [column, share, half]),
+    regressions.flatMap(wordsOfRegression),
+  ].flat();
   const header = [
     [model.day, model.week, model.lagMax, model.issueEvery],
     [lags.log.length, lags.raw.length, priors.log.length, priors.raw.length, smoothers.length, mixtures.length],
@@ -59,15 +69,18 @@ function wordsOf(model: SeasonalModel): number[] {
     [DAILY_COUNT, INTERVAL.longCount, INTERVAL.recentCount],
     [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
     [VALUE_MAX, regressions.reduce((sum, { clusters }) => sum + clusters.length, 0), BLOCK_COUNT],
+    [nets?.correctFrom ?? 0, HEADER_WORDS + parts.length, choices.length, CHOICE_ETA],
   ].flat();
+  return [header, parts, nets === null ? [] : wordsOfNets(nets)].flat();
+}
+
+function wordsOfNets({ originInputCount, quantileCount, gated, means, deviations, members }: Nets): number[] {
   return [
-    header,
-    Array.from({ length: HEADER_WORDS - header.length }, () => 0),
-    lags.log,
-    lags.raw,
-    smoothers.flatMap(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
-    mixtures.flatMap(({ eta, half, shares }) => [eta, half, ...shares]),
-    regressions.flatMap(wordsOfRegression),
+    [means.length, originInputCount, quantileCount, gated.length, members.length],
+    means,
+    deviations,
+    gated,
+    members.flat().flatMap(({ inputs, outputs, weights, biases }) => [inputs, outputs, ...weights, ...biases]),
   ].flat();
 }
 

@@ -36,7 +36,7 @@ export const HAND_RAW: Prior = independentPrior(
   KAPPA,
 );
 
-export const SMOOTHERS: readonly SmootherRates[] = [{ level: 0, daily: 0.1, weekly: 0.3, residual: 0 }];
+export const SMOOTHERS: readonly SmootherRates[] = [{ level: 0, daily: 0.1, weekly: 0.45, residual: 0 }];
 
 /** What is forecast and judged side by side: the experts, in the order of Experts.forecasts, then the mixtures. */
 export const Column = {
@@ -48,12 +48,29 @@ export const Column = {
   yesterday: 5,
   last: 6,
   priorFree: 7,
+  /** The learned mixture, which the nets correct. */
   learned: 8,
-  count: 9,
+  corrected: 9,
+  count: 10,
 } as const;
 
-export const PRIOR_FREE: MixtureSpec = { shares: [0, 1, 0, 1, 3, 1, 0], eta: 4, half: 2.2 };
-export const LEARNED: MixtureSpec = { shares: [1, 0, 1, 0, 1, 0, 0], eta: 7, half: 2.3 };
+export const PRIOR_FREE: MixtureSpec = { shares: [0, 1, 0, 1, 3, 1, 0], eta: 4 };
+export const LEARNED: MixtureSpec = { shares: [1, 0, 1, 0, 1, 0, 0], eta: 7 };
+
+export interface Choice {
+  readonly column: number;
+  readonly share: number;
+  /** Half the width of the 95 % interval, in mean absolute log errors; the corrected column has its own interval. */
+  readonly half: number;
+}
+
+/** What "auto" weighs by measured loss; the learned variant until something has matured, and where nothing is better. */
+export const CHOICES: readonly Choice[] = [
+  { column: Column.corrected, share: 1, half: 2.3 },
+  { column: Column.priorFree, share: 0.2, half: 2.2 },
+  { column: Column.last, share: 0.1, half: 2.4 },
+  { column: Column.yesterday, share: 0.1, half: 2.4 },
+];
 
 function lagTerm(feature: number, lag: number, { seasonal, other }: { seasonal: number; other: number }): PriorTerm {
   return { feature, mean: LAG_MEANS.get(lag) ?? 0, deviation: SEASONAL_LAGS.includes(lag) ? seasonal : other };
