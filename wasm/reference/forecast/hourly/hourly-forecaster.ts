@@ -65,11 +65,13 @@ export class HourlyForecasterReference {
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
     this.#weighChoices(variant);
-    this.mean.fill(0, 0, horizon);
-    this.lower.fill(0, 0, horizon);
-    this.upper.fill(0, 0, horizon);
-    for (let choice = 0; choice < CHOICES.length; choice += 1)
-      if (this.choiceWeights[choice]! > 0) this.#addChoice(CHOICES[choice]!, { weight: this.choiceWeights[choice]!, horizon });
+    for (let step = 0; step < horizon; step += 1) {
+      let sum = 0;
+      for (let choice = 0; choice < CHOICES.length; choice += 1)
+        sum += this.choiceWeights[choice]! * this.#columns[CHOICES[choice]!.column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
+    }
+    this.#addMargins(horizon);
     for (let step = 0; step < horizon; step += 1) {
       this.mean[step] = Math.max(0, Math.expm1(this.mean[step]!));
       this.lower[step] = Math.min(this.mean[step]!, Math.max(0, Math.expm1(this.lower[step]!)));
@@ -92,16 +94,19 @@ export class HourlyForecasterReference {
     );
   }
 
-  /** Adds a column's mean and its interval's ends, in logs. */
-  #addChoice({ column, half }: { column: number; half: number }, { weight, horizon }: { weight: number; horizon: number }): void {
+  /** The interval of the heaviest choice, in logs, moved to the mean of all: averaged, the worse ones would widen the better. */
+  #addMargins(horizon: number): void {
+    let heaviest = 0;
+    for (let choice = 1; choice < CHOICES.length; choice += 1)
+      if (this.choiceWeights[choice]! > this.choiceWeights[heaviest]!) heaviest = choice;
+    const { column, half } = CHOICES[heaviest]!;
     const isCorrected = column === Column.corrected && this.#isCorrecting();
     if (!isCorrected) errorScales(this.#choiceScales, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
     for (let step = 0; step < horizon; step += 1) {
       const log = this.#columns[column * HORIZON_MAX + step]!;
       const margin = Math.min(HALF_MAX, half * this.#choiceScales[step]!);
-      this.mean[step] = this.mean[step]! + weight * log;
-      this.lower[step] = this.lower[step]! + weight * (isCorrected ? this.#correction!.lower[step]! : log - margin);
-      this.upper[step] = this.upper[step]! + weight * (isCorrected ? this.#correction!.upper[step]! : log + margin);
+      this.lower[step] = this.mean[step]! - (isCorrected ? log - this.#correction!.lower[step]! : margin);
+      this.upper[step] = this.mean[step]! + (isCorrected ? this.#correction!.upper[step]! - log : margin);
     }
   }
 
