@@ -1,10 +1,11 @@
 // The model with priors learned from many series, beside the hand-written ones: an hour's day and week only.
 import {
   DAY_AND_WEEK,
-  NAIVE,
+  LAST,
   PRIOR_FREE_HALF,
   priorFreeModel,
   PROFILE_COUNT,
+  YESTERDAY,
   type NetLayer,
   type Nets,
   type RegressionPrior,
@@ -18,7 +19,8 @@ const CONSTANTS_FORMAT = 2;
 const LOG_LAGS = [1, 2, 3, 4, 12, 23, 24, 25, 47, 48, 49, 71, 72, 73, 96, 120, 143, 144, 145, 167, 168, 169, 170];
 /** Shares in the order of the experts: on logs learned and by hand, raw learned and by hand, smoother, yesterday, last. */
 const PRIOR_FREE_SHARES = [0, 1, 0, 1, 3, 1, 0];
-const LEARNED = { shares: [1, 0, 1, 0, 1, 0, 0], eta: 7 };
+/** Then of the mixture that was not learned. */
+const LEARNED = { shares: [1, 0, 1, 0, 1, 0, 0, 1], eta: 7 };
 const Column = {
   learnedLog: 0,
   handLog: 1,
@@ -31,8 +33,8 @@ const Column = {
   corrected: 9,
 } as const;
 /** Inputs of the nets: of an origin, of a step (wasm/assembly/forecast/net-inputs.ts). */
-const ORIGIN_INPUT_COUNT = 28;
-const INPUT_COUNT = 53;
+const ORIGIN_INPUT_COUNT = 32;
+const INPUT_COUNT = 59;
 const QUANTILE_COUNT = 11;
 const LAYER_COUNT = 3;
 const HIDDEN_MAX = 32;
@@ -62,9 +64,9 @@ export function learnedModel(constants: Uint8Array): SeasonalModel {
     mixtures: [...byHand.mixtures.map((mixture) => ({ ...mixture, shares: PRIOR_FREE_SHARES })), LEARNED],
     choices: [
       { column: Column.corrected, share: 1, half: 2.3 },
-      { column: Column.priorFree, share: 0.2, half: PRIOR_FREE_HALF },
-      { column: Column.last, ...NAIVE },
-      { column: Column.yesterday, ...NAIVE },
+      { column: Column.priorFree, share: 0.4, half: PRIOR_FREE_HALF },
+      { column: Column.last, ...LAST },
+      { column: Column.yesterday, ...YESTERDAY },
     ],
     nets,
   };
@@ -107,7 +109,10 @@ function readNets(reader: Reader): Nets {
   const memberCount = reader.uint8();
   if (memberCount === 0) throw new RangeError("Cannot decode constants: there are no nets, expected at least one");
   const inputs = Array.from({ length: INPUT_COUNT }, () => ({ mean: reader.float16(), deviation: reader.float16() }));
-  const gated = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw, Column.smoother, Column.yesterday];
+  const gated = [
+    ...[Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw],
+    ...[Column.smoother, Column.yesterday, Column.priorFree],
+  ];
   return {
     correctFrom: CORRECT_FROM,
     originInputCount: ORIGIN_INPUT_COUNT,

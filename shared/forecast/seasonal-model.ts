@@ -63,7 +63,7 @@ export interface PriorCluster {
 }
 
 export interface MixtureSpec {
-  /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert; share 0: not in it. */
+  /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert, then of each mixture before it; share 0: not in it. */
   readonly shares: readonly number[];
   readonly eta: number;
 }
@@ -131,9 +131,10 @@ const SMOOTHERS: readonly SmootherRates[] = [{ level: 0, daily: 0.1, weekly: 0.4
 const KAPPA = 0.2;
 const ETA = 4;
 /** Of the choices; the naive ones: the same slot yesterday, the last value. */
-export const CHOICE_ETA = 20;
+export const CHOICE_ETA = 12;
 export const PRIOR_FREE_HALF = 2.2;
-export const NAIVE = { share: 0.1, half: 2.4 };
+export const LAST = { share: 0.1, half: 2.4 };
+export const YESTERDAY = { share: 0.05, half: 2.4 };
 
 export const DAY_AND_WEEK: Seasons = { day: 24, week: 168 };
 
@@ -162,8 +163,8 @@ export function priorFreeModel(
     mixtures: [{ shares: [1, 1, 3, 1, 0], eta: ETA }],
     choices: [
       { column: 5, share: 1, half: PRIOR_FREE_HALF },
-      { column: 4, ...NAIVE },
-      { column: 3, ...NAIVE },
+      { column: 4, ...LAST },
+      { column: 3, ...YESTERDAY },
     ],
     nets: null,
   };

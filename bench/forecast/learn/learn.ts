@@ -1,6 +1,7 @@
 // What the forecaster learns from many series before it meets its own: deterministic, from the part of each before `holdoutHours`.
 import { Experts } from "#wasm/reference/forecast/hourly/experts.ts";
 import type { Net } from "#wasm/reference/forecast/hourly/net.ts";
+import { withHandCluster } from "#wasm/reference/forecast/hourly/pool.ts";
 import { LOG_ORDER, RAW_ORDER } from "#wasm/reference/forecast/hourly/settings.ts";
 import { collectSamples, type Priors } from "./collect-samples.ts";
 import type { TrainedConstants } from "./encode-constants.ts";
@@ -74,9 +75,11 @@ function fitPriors(experts: readonly Experts[], { effort, name, onProgress }: Fi
     };
   const [logRounds, rawRounds] = [effort.logRounds, effort.rawRounds];
   return {
-    log: fitPrior(
-      experts.map(({ logMoments }) => logMoments),
-      { ...LOG_PRIOR, rounds: logRounds, onRound: report("log", logRounds) },
+    log: withHandCluster(
+      fitPrior(
+        experts.map(({ logMoments }) => logMoments),
+        { ...LOG_PRIOR, rounds: logRounds, onRound: report("log", logRounds) },
+      ),
     ),
     raw: fitPrior(
       experts.map(({ rawMoments }) => rawMoments),

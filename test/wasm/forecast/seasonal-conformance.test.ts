@@ -48,9 +48,12 @@ it("says what its twin says, whatever both were told", () => {
   const hostile = fc.constantFrom(NaN, Infinity, -Infinity, -1, -1e300, 0, -0, 1e-300, 1e300, Number.MAX_VALUE, 5, 1e6);
   const value = fc.oneof(hostile, fc.double(), fc.double({ min: 0, max: 1_000, noNaN: true }));
   const run = fc.record({ value, repeats: fc.integer({ min: 1, max: 120 }) });
-  const models = fc.constantFrom(LEARNED, LEARNED, ...SEASONS.map((seasons) => priorFreeModel(seasons)));
+  const models = [LEARNED, LEARNED, ...SEASONS.map((seasons) => priorFreeModel(seasons))];
+  // By its place: a counterexample would print the whole model.
+  const place = fc.nat({ max: models.length - 1 });
   fc.assert(
-    fc.property(models, fc.array(run, { maxLength: 12 }), (model, runs) => {
+    fc.property(place, fc.array(run, { maxLength: 12 }), (chosen, runs) => {
+      const model = models[chosen] ?? LEARNED;
       const [kernel, twin] = [kernelForecaster(model), twinForecaster(model)];
       for (const { value: told, repeats } of runs) {
         for (let index = 0; index < repeats; index += 1) {

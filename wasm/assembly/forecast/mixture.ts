@@ -1,19 +1,20 @@
-// A weighted mean of the experts, in logs, weighed by what each said about the last days.
+// A weighted mean of the experts and of the mixtures before it, in logs, weighed by what each said about the last days.
 import { exponential } from "./elementary";
 import { dailyLoss } from "./judged";
-import { dailyCountOf, dailyRows, expertCount, mixtures } from "./model";
+import { dailyCountOf, dailyRows, expertCount, mixtures, mixtureWords } from "./model";
 import { COLUMNS, STEP_BYTES, WEIGHTS } from "./scratch";
 
 /** Writes the mixture's steps into its own column. */
 export function mixColumn(mixture: u32, horizon: u32): void {
-  const spec = mixtures + ((<usize>(mixture * (expertCount + 1))) << 3);
-  for (let expert: u32 = 0; expert < expertCount; expert++) store<f64>(WEIGHTS + ((<usize>expert) << 3), lossOf(expert));
-  weighByLoss(expertCount, spec + 8, 8, load<f64>(spec));
-  const into = COLUMNS + <usize>(expertCount + mixture) * STEP_BYTES;
+  const columns = expertCount + mixture;
+  const spec = mixtures + ((<usize>mixtureWords(mixture)) << 3);
+  for (let column: u32 = 0; column < columns; column++) store<f64>(WEIGHTS + ((<usize>column) << 3), lossOf(column));
+  weighByLoss(columns, spec + 8, 8, load<f64>(spec));
+  const into = COLUMNS + <usize>columns * STEP_BYTES;
   for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
     let sum: f64 = 0;
-    for (let expert: u32 = 0; expert < expertCount; expert++)
-      sum += load<f64>(WEIGHTS + ((<usize>expert) << 3)) * load<f64>(COLUMNS + <usize>expert * STEP_BYTES + at);
+    for (let column: u32 = 0; column < columns; column++)
+      sum += load<f64>(WEIGHTS + ((<usize>column) << 3)) * load<f64>(COLUMNS + <usize>column * STEP_BYTES + at);
     store<f64>(into + at, sum);
   }
 }

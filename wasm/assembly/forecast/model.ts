@@ -2,7 +2,7 @@
 // (wasm/binding/forecast/model-table.ts writes it), and where a forecaster's state has what.
 //
 // Table: the header's words in the order below · log lags · raw lags · level, daily, weekly and residual rate per smoother · per mixture: eta ·
-// a share per expert · per choice: column · share · half a width · per regression, those on logs first: order · kappa · cluster count · is diagonal · a feature per
+// a share per expert and per mixture before it · per choice: column · share · half a width · per regression, those on logs first: order · kappa · cluster count · is diagonal · a feature per
 // term · per cluster: log of its share · a mean per term · the root R of its precision R Rᵀ, a lower triangle or its diagonal.
 //
 // Then, where the header says so, the nets that correct the last mixture (net.ts).
@@ -207,8 +207,13 @@ function readHeader(): void {
   rawLags = logLags + ((<usize>logLagCount) << 3);
   smootherRates = rawLags + ((<usize>rawLagCount) << 3);
   mixtures = smootherRates + ((<usize>smootherCount) << 5);
-  choices = mixtures + ((<usize>(mixtureCount * (expertCount + 1))) << 3);
+  choices = mixtures + ((<usize>mixtureWords(mixtureCount)) << 3);
   regressions = choices + ((<usize>(3 * choiceCount)) << 3);
+}
+
+/** Words of the mixtures before `mixture`. */
+export function mixtureWords(mixture: u32): u32 {
+  return mixture * (expertCount + 1) + ((mixture * (mixture - 1)) >> 1);
 }
 
 /** The last mixture's own column, which the nets correct. */

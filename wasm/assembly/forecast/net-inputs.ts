@@ -9,8 +9,12 @@ import { BASE_SCALES, COLUMNS, DEVIATIONS, FIRST_WEIGHTS, INPUTS, LOG_WINDOW, ST
 /** Keeps logs of errors finite. */
 const FLOOR: f64 = 0.002;
 const DEVIATION_MAX: f64 = 8;
-/** Of the gated columns, all regressions come first; the smoother stands before yesterday. */
+/** Gated are the four regressions, the smoother, yesterday, the mixture that was not learned. */
 const REGRESSIONS: u32 = 4;
+const YESTERDAY: u32 = 5;
+const PRIOR_FREE: u32 = 6;
+/** How many have their errors told: over long without yesterday. */
+const TOLD: u32 = 6;
 
 let next: usize = 0;
 
@@ -24,9 +28,9 @@ function tellUnits(difference: f64, scale: f64): void {
   tell(min(DEVIATION_MAX, max(-DEVIATION_MAX, difference / scale)));
 }
 
-/** The column that is told of `index`-th: the regressions, then yesterday. */
+/** The column that is told of `index`-th: the regressions, then the mixture that was not learned, then yesterday. */
 function toldColumn(index: u32): u32 {
-  return gatedColumn(index < REGRESSIONS ? index : gatedCount - 1);
+  return gatedColumn(index < REGRESSIONS ? index : index === REGRESSIONS ? PRIOR_FREE : YESTERDAY);
 }
 
 function seenBack(back: u32): f64 {
@@ -59,8 +63,8 @@ export function describeOrigin(): void {
   tellUnits(signedError(issueEvery / 2, issueEvery / 2), scale);
   tellUnits(signedError(day, day), scale);
   tellUnits(signedError(day, 1), scale);
-  for (let index: u32 = 0; index < REGRESSIONS; index++) tell(logarithm((maturedError(toldColumn(index), longCount) + FLOOR) / long));
-  for (let index: u32 = 0; index <= REGRESSIONS; index++) {
+  for (let index: u32 = 0; index < TOLD - 1; index++) tell(logarithm((maturedError(toldColumn(index), longCount) + FLOOR) / long));
+  for (let index: u32 = 0; index < TOLD; index++) {
     tell(logarithm((maturedError(toldColumn(index), recentCount) + FLOOR) / recent));
     tell(logarithm((pendingError(toldColumn(index), hour) + FLOOR) / pending));
   }
@@ -100,7 +104,7 @@ export function describeStep(step: u32): void {
   }
   const block = blockOf(step);
   const error = blockError(base, block) + FLOOR;
-  for (let index: u32 = 0; index <= REGRESSIONS; index++) tell(logarithm((blockError(toldColumn(index), block) + FLOOR) / error));
+  for (let index: u32 = 0; index < TOLD; index++) tell(logarithm((blockError(toldColumn(index), block) + FLOOR) / error));
 }
 
 function meanOfLast(hours: u32): f64 {

@@ -158,8 +158,8 @@ function begin(): void {
 
 /**
  * Writes mean, lower, upper and scale of the coming steps to the beginning of `scratch`, by one of the model's choices; by all,
- * weighed by what each has lost of late, where `choice` is no place among them. The interval is `ratio` times as wide in logs as that of
- * 95 %. Before the results it writes nothing there; after them the choices' weights.
+ * weighed by what each has lost of late, where `choice` is no place among them. The interval is that of the heaviest choice, in logs,
+ * moved to the mean of all (averaged, the worse ones would widen the better) and `ratio` times as wide as of 95 %.
  */
 export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, choice: u32, ratio: f64): void {
   assert(horizon >= 1 && horizon <= HORIZON_MAX && ratio >= 0);
@@ -167,21 +167,39 @@ export function seasonalForecast(table: usize, state: usize, scratch: usize, hor
   openScratch(scratch);
   forecastColumns(horizon, false);
   weighChoices(choice);
-  const bytes = (<usize>horizon) << 3;
-  memory.fill(MEAN, 0, bytes);
-  memory.fill(LOWER, 0, bytes);
-  memory.fill(UPPER, 0, bytes);
-  memory.fill(SCALE, 0, bytes);
-  for (let index: u32 = 0; index < choiceCount; index++) {
-    const weight = load<f64>(WEIGHTS + ((<usize>index) << 3));
-    if (weight > 0) addChoice(choices + <usize>index * CHOICE_BYTES, weight, horizon, ratio);
-  }
-  for (let at: usize = 0; at < bytes; at += 8) {
-    const mean = max<f64>(0, exponentialLessOne(load<f64>(MEAN + at)));
+  const heaviest = choices + <usize>heaviestChoice() * CHOICE_BYTES;
+  const column = <u32>load<f64>(heaviest);
+  const half = load<f64>(heaviest, 16);
+  const says = COLUMNS + <usize>column * STEP_BYTES;
+  const isCorrected = isCorrecting() && column === columnCount - 1;
+  writeErrorScales(column, horizon, SCALE);
+  for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
+    const log = chosenAt(at);
+    const margin = min(HALF_MAX, half * load<f64>(SCALE + at));
+    const below = isCorrected ? load<f64>(says + at) - load<f64>(CORRECTED_LOWER + at) : margin;
+    const above = isCorrected ? load<f64>(CORRECTED_UPPER + at) - load<f64>(says + at) : margin;
+    const mean = max<f64>(0, exponentialLessOne(log));
     store<f64>(MEAN + at, mean);
-    store<f64>(LOWER + at, min(mean, max<f64>(0, exponentialLessOne(load<f64>(LOWER + at)))));
-    store<f64>(UPPER + at, max(mean, exponentialLessOne(load<f64>(UPPER + at))));
+    store<f64>(LOWER + at, min(mean, max<f64>(0, exponentialLessOne(log - ratio * below))));
+    store<f64>(UPPER + at, max(mean, exponentialLessOne(log + ratio * above)));
   }
+}
+
+function heaviestChoice(): u32 {
+  let heaviest: u32 = 0;
+  for (let index: u32 = 1; index < choiceCount; index++)
+    if (load<f64>(WEIGHTS + ((<usize>index) << 3)) > load<f64>(WEIGHTS + ((<usize>heaviest) << 3))) heaviest = index;
+  return heaviest;
+}
+
+/** What all choices say of a step, in logs. */
+function chosenAt(at: usize): f64 {
+  let sum: f64 = 0;
+  for (let index: u32 = 0; index < choiceCount; index++) {
+    const column = <u32>load<f64>(choices + <usize>index * CHOICE_BYTES);
+    sum += load<f64>(WEIGHTS + ((<usize>index) << 3)) * load<f64>(COLUMNS + <usize>column * STEP_BYTES + at);
+  }
+  return sum;
 }
 
 function weighChoices(choice: u32): void {
@@ -194,32 +212,6 @@ function weighChoices(choice: u32): void {
   for (let index: u32 = 0; index < choiceCount; index++)
     store<f64>(WEIGHTS + ((<usize>index) << 3), lossOf(<u32>load<f64>(choices + <usize>index * CHOICE_BYTES)));
   weighByLoss(choiceCount, choices + 8, CHOICE_BYTES, choiceEta());
-}
-
-// Its mean and its interval's ends, in logs.
-function addChoice(choice: usize, weight: f64, horizon: u32, ratio: f64): void {
-  const column = <u32>load<f64>(choice);
-  const half = ratio * load<f64>(choice, 16);
-  const says = COLUMNS + <usize>column * STEP_BYTES;
-  const isCorrected = isCorrecting() && column === columnCount - 1;
-  writeErrorScales(column, horizon, STEPS);
-  for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
-    const log = load<f64>(says + at);
-    const scale = load<f64>(STEPS + at);
-    const margin = min(HALF_MAX, half * scale);
-    addTo(MEAN + at, weight * log);
-    addTo(SCALE + at, weight * scale);
-    addTo(LOWER + at, weight * (isCorrected ? stretched(log, load<f64>(CORRECTED_LOWER + at), ratio) : log - margin));
-    addTo(UPPER + at, weight * (isCorrected ? stretched(log, load<f64>(CORRECTED_UPPER + at), ratio) : log + margin));
-  }
-}
-
-function addTo(at: usize, amount: f64): void {
-  store<f64>(at, load<f64>(at) + amount);
-}
-
-function stretched(log: f64, end: f64, ratio: f64): f64 {
-  return ratio === 1 ? end : log + ratio * (end - log);
 }
 
 function isCorrecting(): bool {

@@ -1,7 +1,7 @@
 // The twin of the seasonal kernel where nothing was learned, for seasons of any length: a pool of experts, run once, a mixture of
 // them, and what has lost least of late. With what was learned, of hours: hourly/hourly-forecaster.ts.
 import { widthRatio } from "#shared/forecast/interval-level.ts";
-import type { Choice, RegressionPrior, SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import type { RegressionPrior, SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import { exponentialLessOne, logOnePlus } from "./elementary.ts";
 import { errorScales } from "./hourly/error-scales.ts";
 import { Experts } from "./hourly/experts.ts";
@@ -32,7 +32,6 @@ export class SeasonalForecasterReference {
   /** Column-major, HORIZON_MAX steps each: the experts', then the mixtures', as log1p. */
   readonly #columns: Float64Array;
   readonly #weights: Float64Array;
-  readonly #scales = new Float64Array(HORIZON_MAX);
 
   constructor(model: SeasonalModel) {
     const { priors, smoothers, lags, mixtures, choices } = model;
@@ -74,10 +73,18 @@ export class SeasonalForecasterReference {
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
     this.#weighChoices(choice);
-    for (const part of [this.mean, this.lower, this.upper, this.scale]) part.fill(0, 0, horizon);
-    for (const [index, one] of this.#model.choices.entries()) {
-      const weight = this.#weights[index]!;
-      if (weight > 0) this.#addChoice(one, { weight, horizon, ratio });
+    const { choices } = this.#model;
+    for (let step = 0; step < horizon; step += 1) {
+      let sum = 0;
+      for (const [index, { column }] of choices.entries()) sum += this.#weights[index]! * this.#columns[column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
+    }
+    const { column, half } = choices[this.#weights.indexOf(Math.max(...this.#weights))]!;
+    errorScales(this.scale, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
+    for (let step = 0; step < horizon; step += 1) {
+      const margin = ratio * Math.min(HALF_MAX, half * this.scale[step]!);
+      this.lower[step] = this.mean[step]! - margin;
+      this.upper[step] = this.mean[step]! + margin;
     }
     for (let step = 0; step < horizon; step += 1) {
       this.mean[step] = Math.max(0, exponentialLessOne(this.mean[step]!));
@@ -100,19 +107,6 @@ export class SeasonalForecasterReference {
       choices.map(({ share }) => share),
       CHOICE_ETA,
     );
-  }
-
-  #addChoice({ column, half }: Choice, { weight, horizon, ratio }: { weight: number; horizon: number; ratio: number }): void {
-    errorScales(this.#scales, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
-    for (let step = 0; step < horizon; step += 1) {
-      const log = this.#columns[column * HORIZON_MAX + step]!;
-      const scale = this.#scales[step]!;
-      const margin = Math.min(HALF_MAX, ratio * half * scale);
-      this.mean[step] = this.mean[step]! + weight * log;
-      this.scale[step] = this.scale[step]! + weight * scale;
-      this.lower[step] = this.lower[step]! + weight * (log - margin);
-      this.upper[step] = this.upper[step]! + weight * (log + margin);
-    }
   }
 
   #mix(horizon: number): void {

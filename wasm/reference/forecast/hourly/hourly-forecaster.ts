@@ -8,7 +8,7 @@ import { Experts } from "./experts.ts";
 import { Judged } from "./judged.ts";
 import { Mixture, weighByLoss } from "./mixture.ts";
 import type { Situation } from "./net-inputs.ts";
-import { CHOICES, Column, HAND_LOG, HAND_RAW, LEARNED, PRIOR_FREE, SMOOTHERS, type Choice } from "./pool.ts";
+import { CHOICES, Column, HAND_LOG, HAND_RAW, LEARNED, PRIOR_FREE, SMOOTHERS } from "./pool.ts";
 import { CHOICE_ETA, CORRECT_FROM, DAILY_COUNT, DAY, HALF_MAX, HORIZON_MAX, ISSUE_EVERY, JUDGED, VALUE_MAX } from "./settings.ts";
 
 /** "auto": all of CHOICES, weighed by what each has lost of late. */
@@ -33,7 +33,6 @@ export class HourlyForecasterReference {
   /** Column-major, HORIZON_MAX steps each: the experts', then the mixtures', as log1p. */
   readonly #columns = new Float64Array(Column.count * HORIZON_MAX);
   readonly #scales = new Float64Array(HORIZON_MAX);
-  readonly #choiceScales = new Float64Array(HORIZON_MAX);
 
   constructor({ log, raw, net }: LearnedConstants) {
     this.#correction = net === null ? null : new Correction(net);
@@ -69,12 +68,13 @@ export class HourlyForecasterReference {
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
     this.#weighChoices(variant);
-    this.mean.fill(0, 0, horizon);
-    this.lower.fill(0, 0, horizon);
-    this.upper.fill(0, 0, horizon);
-    this.scale.fill(0, 0, horizon);
-    for (let choice = 0; choice < CHOICES.length; choice += 1)
-      if (this.choiceWeights[choice]! > 0) this.#addChoice(CHOICES[choice]!, { weight: this.choiceWeights[choice]!, horizon, ratio });
+    for (let step = 0; step < horizon; step += 1) {
+      let sum = 0;
+      for (let choice = 0; choice < CHOICES.length; choice += 1)
+        sum += this.choiceWeights[choice]! * this.#columns[CHOICES[choice]!.column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
+    }
+    this.#addMargins(horizon, ratio);
     for (let step = 0; step < horizon; step += 1) {
       this.mean[step] = Math.max(0, exponentialLessOne(this.mean[step]!));
       this.lower[step] = Math.min(this.mean[step]!, Math.max(0, exponentialLessOne(this.lower[step]!)));
@@ -98,19 +98,19 @@ export class HourlyForecasterReference {
     );
   }
 
-  /** Adds a column's mean and its interval's ends, in logs. */
-  #addChoice({ column, half }: Choice, { weight, horizon, ratio }: { weight: number; horizon: number; ratio: number }): void {
+  /** The interval of the heaviest choice, in logs, moved to the mean of all: averaged, the worse ones would widen the better. */
+  #addMargins(horizon: number, ratio: number): void {
+    let heaviest = 0;
+    for (let choice = 1; choice < CHOICES.length; choice += 1)
+      if (this.choiceWeights[choice]! > this.choiceWeights[heaviest]!) heaviest = choice;
+    const { column, half } = CHOICES[heaviest]!;
     const correction = column === Column.corrected && this.#isCorrecting() ? this.#correction : null;
-    errorScales(this.#choiceScales, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
+    errorScales(this.scale, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
     for (let step = 0; step < horizon; step += 1) {
       const log = this.#columns[column * HORIZON_MAX + step]!;
-      const scale = this.#choiceScales[step]!;
-      const margin = Math.min(HALF_MAX, ratio * half * scale);
-      const [lower, upper] = correction === null ? [log - margin, log + margin] : [correction.lower[step]!, correction.upper[step]!];
-      this.mean[step] = this.mean[step]! + weight * log;
-      this.scale[step] = this.scale[step]! + weight * scale;
-      this.lower[step] = this.lower[step]! + weight * (correction === null ? lower : stretched(log, lower, ratio));
-      this.upper[step] = this.upper[step]! + weight * (correction === null ? upper : stretched(log, upper, ratio));
+      const margin = Math.min(HALF_MAX, half * this.scale[step]!);
+      this.lower[step] = this.mean[step]! - ratio * (correction === null ? margin : log - correction.lower[step]!);
+      this.upper[step] = this.mean[step]! + ratio * (correction === null ? margin : correction.upper[step]! - log);
     }
   }
 
@@ -134,8 +134,4 @@ export class HourlyForecasterReference {
   situation(): Situation {
     return { experts: this.#experts, judged: this.#judged, columns: this.#columns, scales: this.#scales };
   }
-}
-
-function stretched(log: number, end: number, ratio: number): number {
-  return ratio === 1 ? end : log + ratio * (end - log);
 }

@@ -18,10 +18,18 @@ export interface Situation {
 /** Keeps logs of errors finite. */
 const FLOOR = 0.002;
 const BASE = Column.learned;
-const LONG_JUDGED = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw] as const;
+const LONG_JUDGED = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw, Column.priorFree] as const;
 const RECENT_JUDGED = [...LONG_JUDGED, Column.yesterday] as const;
 const BLOCK_JUDGED = RECENT_JUDGED;
-export const GATED = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw, Column.smoother, Column.yesterday] as const;
+export const GATED = [
+  Column.learnedLog,
+  Column.handLog,
+  Column.learnedRaw,
+  Column.handRaw,
+  Column.smoother,
+  Column.yesterday,
+  Column.priorFree,
+] as const;
 
 /** Inputs that are the same for every step, from 0 on; returns how many. */
 export function describeOrigin({ experts, judged, scales }: Situation, into: Float64Array): number {

@@ -2,8 +2,12 @@
 import { independentPrior, type Prior, type PriorTerm } from "./prior.ts";
 import { LOG_LAGS, LOG_ORDER, RAW_LAGS, RAW_ORDER, DAY, WEEK, type MixtureSpec } from "./settings.ts";
 import type { SmootherRates } from "./smoother.ts";
+import { triangleSize } from "./triangle.ts";
 
 const KAPPA = 0.2;
+/** The hand-written cluster's share, and the deviation of what it does not speak of. */
+const HAND_SHARE = 0.05;
+const OTHER_DEVIATION = 0.03;
 /** A random walk with a little of its seasons: v(t) − P(t) ≈ .7 (v(t−1) − P(t−1)) + … */
 const LAG_MEANS: ReadonlyMap<number, number> = new Map([
   [1, 0.7],
@@ -26,6 +30,25 @@ export const HAND_LOG: Prior = independentPrior(
   ],
   KAPPA,
 );
+
+/** What a learned mixture prior knows nothing of: the hand-written prior, all other coefficients near 0, as one more cluster. */
+export function withHandCluster(prior: Prior): Prior {
+  const { order, clusterCount } = prior;
+  const size = triangleSize(order);
+  const means = new Float64Array((clusterCount + 1) * order);
+  const roots = new Float64Array((clusterCount + 1) * size);
+  means.set(prior.means);
+  roots.set(prior.roots);
+  for (let row = 0; row < order; row += 1) {
+    const hand = HAND_LOG.features.indexOf(row);
+    means[clusterCount * order + row] = hand < 0 ? 0 : HAND_LOG.means[hand]!;
+    const diagonal = triangleSize(row + 1) - 1;
+    roots[clusterCount * size + diagonal] = hand < 0 ? 1 / OTHER_DEVIATION : HAND_LOG.roots[triangleSize(hand + 1) - 1]!;
+  }
+  const logShares = new Float64Array(clusterCount + 1).fill(Math.log(HAND_SHARE));
+  for (let cluster = 0; cluster < clusterCount; cluster += 1) logShares[cluster] = prior.logShares[cluster]! + Math.log(1 - HAND_SHARE);
+  return { ...prior, clusterCount: clusterCount + 1, logShares, means, roots };
+}
 
 /** Without profiles and with a wide prior: chiefly for MASE. */
 export const HAND_RAW: Prior = independentPrior(
@@ -55,7 +78,8 @@ export const Column = {
 } as const;
 
 export const PRIOR_FREE: MixtureSpec = { shares: [0, 1, 0, 1, 3, 1, 0], eta: 4 };
-export const LEARNED: MixtureSpec = { shares: [1, 0, 1, 0, 1, 0, 0], eta: 7 };
+/** Over the experts and the prior-free mixture. */
+export const LEARNED: MixtureSpec = { shares: [1, 0, 1, 0, 1, 0, 0, 1], eta: 7 };
 
 export interface Choice {
   readonly column: number;
@@ -67,9 +91,9 @@ export interface Choice {
 /** What "auto" weighs by measured loss; the learned variant until something has matured, and where nothing is better. */
 export const CHOICES: readonly Choice[] = [
   { column: Column.corrected, share: 1, half: 2.3 },
-  { column: Column.priorFree, share: 0.2, half: 2.2 },
+  { column: Column.priorFree, share: 0.4, half: 2.2 },
   { column: Column.last, share: 0.1, half: 2.4 },
-  { column: Column.yesterday, share: 0.1, half: 2.4 },
+  { column: Column.yesterday, share: 0.05, half: 2.4 },
 ];
 
 function lagTerm(feature: number, lag: number, { seasonal, other }: { seasonal: number; other: number }): PriorTerm {

@@ -77,7 +77,7 @@ export interface MixtureSpec {
 }
 
 /** The same among the mixtures and naive forecasts that "auto" weighs. */
-export const CHOICE_ETA = 20;
+export const CHOICE_ETA = 12;
 
 /** The expected error: shares of the long, the recent and the not yet matured, and what is always added. */
 export const INTERVAL = { long: 0.5, recent: 0.3, pending: 0.2, floor: 0.002 } as const;
@@ -87,13 +87,13 @@ export const HALF_MAX = 30;
 /** The levels of the nets' quantiles: the 95 % interval's ends, and the median in the middle. */
 export const QUANTILES: readonly number[] = [0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975];
 /** The nets' inputs: of an origin, of a step (net-inputs.ts). */
-export const ORIGIN_INPUT_COUNT = 28;
-export const STEP_INPUT_COUNT = 25;
+export const ORIGIN_INPUT_COUNT = 32;
+export const STEP_INPUT_COUNT = 27;
 export const INPUT_COUNT = ORIGIN_INPUT_COUNT + STEP_INPUT_COUNT;
 /** A standardised input further out is held to be this. */
 export const INPUT_MAX = 4;
 /** Experts whose weight the nets set; an expert's difference from the base, in units of the scale, ends at DEVIATION_MAX. */
-export const GATED_COUNT = 6;
+export const GATED_COUNT = 7;
 export const DEVIATION_MAX = 8;
 export const CORRECTION = {
   /** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
