@@ -109,10 +109,8 @@ function readNets(reader: Reader): Nets {
   const memberCount = reader.uint8();
   if (memberCount === 0) throw new RangeError("Cannot decode constants: there are no nets, expected at least one");
   const inputs = Array.from({ length: INPUT_COUNT }, () => ({ mean: reader.float16(), deviation: reader.float16() }));
-  const gated = [
-    ...[Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw],
-    ...[Column.smoother, Column.yesterday, Column.priorFree],
-  ];
+  const { learnedLog, handLog, learnedRaw, handRaw, smoother, yesterday, priorFree } = Column;
+  const gated = [learnedLog, handLog, learnedRaw, handRaw, smoother, yesterday, priorFree];
   return {
     correctFrom: CORRECT_FROM,
     originInputCount: ORIGIN_INPUT_COUNT,

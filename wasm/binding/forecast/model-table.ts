@@ -22,7 +22,14 @@ export interface ModelTable {
 const WORD_BYTES = 8;
 /** One piece of scratch memory, and one table of a model, for all forecasters of an instance. */
 const scratches = new WeakMap<Kernels, Region>();
-const tables = new WeakMap<Kernels, Map<string, ModelTable>>();
+const tables = new WeakMap<Kernels, Tables>();
+
+interface Tables {
+  /** By the model that was given; a learned one has ten thousand words to look through otherwise. */
+  readonly known: WeakMap<SeasonalModel, ModelTable>;
+  /** By what is in it: equal models have one table. */
+  readonly written: Map<string, ModelTable>;
+}
 
 /** Throws RangeError where the memory has no room. */
 export function scratchOf(kernels: Kernels): number {
@@ -35,17 +42,25 @@ export function scratchOf(kernels: Kernels): number {
 
 /** The model's table in this instance, written at its first use. Throws RangeError where the memory has no room. */
 export function tableOf(kernels: Kernels, model: SeasonalModel): ModelTable {
+  const { known, written } = tables.get(kernels) ?? {
+    known: new WeakMap<SeasonalModel, ModelTable>(),
+    written: new Map<string, ModelTable>(),
+  };
+  tables.set(kernels, { known, written });
+  const before = known.get(model);
+  if (before !== undefined) return before;
   const words = Float64Array.from(wordsOf(model));
-  const known = tables.get(kernels) ?? new Map<string, ModelTable>();
-  tables.set(kernels, known);
   const key = words.join();
-  const found = known.get(key);
-  if (found !== undefined) return found;
+  const table = written.get(key) ?? write(kernels, words);
+  written.set(key, table);
+  known.set(model, table);
+  return table;
+}
+
+function write(kernels: Kernels, words: Float64Array): ModelTable {
   const { offset, bytes } = kernels.arena.allocate(words.length * WORD_BYTES, "a seasonal model");
   new Float64Array(kernels.memory, offset, words.length).set(words);
-  const table = { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
-  known.set(key, table);
-  return table;
+  return { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
 }
 
 const HEADER_WORDS = 30;
