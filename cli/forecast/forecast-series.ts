@@ -1,4 +1,4 @@
-import { learnedModel, MixtureIndex } from "#shared/forecast/learned-model.ts";
+import { learnedModel, LearnedChoice } from "#shared/forecast/learned-model.ts";
 import { widthRatio } from "#shared/forecast/interval-level.ts";
 import type { SeasonGrid } from "#shared/forecast/season-grid.ts";
 import { DAY_AND_WEEK, ISSUE_EVERY_MAX, priorFreeModel, type SeasonalModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
@@ -11,7 +11,6 @@ export interface SeriesForecast {
   readonly mean: ArrayLike<number>;
   readonly lower: ArrayLike<number>;
   readonly upper: ArrayLike<number>;
-  readonly variant: Exclude<Variant, "auto">;
 }
 
 export const VARIANTS = ["auto", "learned", "prior-free"] as const;
@@ -34,6 +33,8 @@ const DAY_SLOTS_MIN = 12;
 const ISSUE_EVERY_MIN = 3;
 /** Of what is beside the slots' line, in its mean absolute log errors: as the forecaster's own. */
 const WIDTH_AT_95 = 2.2;
+/** Of a model without what was learned. */
+const PRIOR_FREE_CHOICE = 0;
 /** In logs, as the forecaster's own. */
 const HALF_MAX = 30;
 
@@ -53,22 +54,21 @@ export class SeriesForecasters {
   }
 
   /**
-   * "learned" is for grids of which isLearned is true. "auto" has both variants run there, if the series has two weeks, and
-   * takes the one that has lost less of late.
+   * "learned" is for grids of which isLearned is true. "auto" weighs it there by what it has lost of late, beside what was not
+   * learned and the naive forecasts, if the series has two weeks; elsewhere it does so without what was learned.
    */
   forecast(values: Float64Array, { grid, horizon, level, variant }: ForecastRequest): SeriesForecast {
     const { stepsPerSlot } = grid;
     const slots = stepsPerSlot === 1 ? values : slotsOf(values, stepsPerSlot);
     const slotHorizon = Math.ceil(horizon / stepsPerSlot);
     const seen = seenSeasons(grid.seasons, slots.length);
-    const hasBoth = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
-    const forecaster = hasBoth ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
+    const hasLearned = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
+    const forecaster = hasLearned ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
     for (const value of slots) forecaster.observe(value);
-    const mixture = variant === "learned" ? MixtureIndex.learned : forecaster.bestMixture;
-    const used = mixture === MixtureIndex.learned ? "learned" : "prior-free";
-    const coarse = forecaster.forecast(slotHorizon, { level, mixture });
-    if (stepsPerSlot === 1) return { mean: coarse.mean.slice(), lower: coarse.lower.slice(), upper: coarse.upper.slice(), variant: used };
-    return { ...refined(coarse, { values, slots }, { grid, horizon, level }), variant: used };
+    const choice = { auto: {}, learned: { choice: LearnedChoice.learned }, "prior-free": { choice: PRIOR_FREE_CHOICE } }[variant];
+    const coarse = forecaster.forecast(slotHorizon, { level, ...choice });
+    if (stepsPerSlot === 1) return { mean: coarse.mean.slice(), lower: coarse.lower.slice(), upper: coarse.upper.slice() };
+    return refined(coarse, { values, slots }, { grid, horizon, level });
   }
 
   #priorFree(seasons: Seasons, horizon: number): SeasonalForecaster {
@@ -101,7 +101,7 @@ function refined(
   coarse: SeasonalForecast,
   { values, slots }: { readonly values: Float64Array; readonly slots: Float64Array },
   { grid, horizon, level }: Pick<ForecastRequest, "grid" | "horizon" | "level">,
-): Omit<SeriesForecast, "variant"> {
+): SeriesForecast {
   const { stepsPerSlot, seasons } = grid;
   const shape = fineShape(values, stepsPerSlot, stepsPerSlot * (seasons.day > 1 ? seasons.day : seasons.week));
   const width = WIDTH_AT_95 * widthRatio(level) * shape.scale;
