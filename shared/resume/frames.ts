@@ -79,6 +79,7 @@ export interface FrameFault {
   readonly detail: string;
 }
 
+export const SUBPROTOCOL = "tidegate.v1";
 /** The exact texts that a hibernating object's auto-response exchanges. */
 const PING = "ping";
 const PONG = "pong";

@@ -131,10 +131,14 @@ export function stepGateway(state: GatewaySession, input: GatewayInput, nowMs: n
   }
 }
 
-/** When a `tick` has something to do; null: never, an attached session needs no timer. */
-export function expiresAtMs({ detachedAtMs, isConfirmed, end }: GatewaySession): number | null {
-  if (end !== null || detachedAtMs === null) return null;
-  return detachedAtMs + (isConfirmed ? RESUME.detachedMsMax : RESUME.unconfirmedMsMax);
+/**
+ * When a `tick` has something to do; null: never, an attached session needs no timer. One whose device does not confirm its
+ * first token is over soon, with a connection or without: nobody may be there.
+ */
+export function expiresAtMs({ detachedAtMs, isConfirmed, rotatedAtMs, end }: GatewaySession): number | null {
+  if (end !== null) return null;
+  if (!isConfirmed) return rotatedAtMs + RESUME.unconfirmedMsMax;
+  return detachedAtMs === null ? null : detachedAtMs + RESUME.detachedMsMax;
 }
 
 /** Whether a message of so many bytes may be pushed. Otherwise the endpoint waits, or the session fails with `overflow`. */
@@ -228,8 +232,8 @@ function onRotated(state: GatewaySession, secret: string | undefined): GatewaySt
 
 /** A token lives an hour of use; replacing it is an answer, so an idle session is not woken for it. */
 function rotateIfOld({ state, effects }: GatewayStep, { random, nowMs }: { random: string; nowMs: number }): GatewayStep {
-  const { shardId, sessionId, tokens, rotatedAtMs, detachedAtMs, end } = state;
-  if (nowMs - rotatedAtMs < RESUME.tokenMsMax || detachedAtMs !== null || end !== null) return { state, effects };
+  const { shardId, sessionId, tokens, rotatedAtMs, detachedAtMs, isConfirmed, end } = state;
+  if (!isConfirmed || nowMs - rotatedAtMs < RESUME.tokenMsMax || detachedAtMs !== null || end !== null) return { state, effects };
   const secret = tokens.next ?? random;
   const next = { ...state, rotatedAtMs: nowMs, tokens: { ...tokens, next: secret } };
   return step(next, [...effects, transmit(next, { type: "rotate", token: formatResumeToken({ shardId, sessionId, secret }) })]);

@@ -16,7 +16,7 @@ export const EMPTY_OUTBOUND: Outbound = { sent: 0, acknowledged: 0, kept: [], ke
 
 /** Whether one more message of so many bytes may be kept. */
 export function hasRoom({ kept, keptBytes }: Outbound, bytes: number): boolean {
-  return kept.length < RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
+  return bytes <= RESUME.messageBytesMax && kept.length < RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
 }
 
 /** Numbers a message. The caller asked `hasRoom`. */

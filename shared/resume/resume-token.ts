@@ -13,7 +13,9 @@ export interface TokenPair {
   readonly next: string | null;
 }
 
-/** Every character may stand in a subprotocol (RFC 9110 §5.6.2), which is how a token is presented. */
+/** How it is presented at an upgrade, beside `tidegate.v1`. */
+export const RESUME_PROTOCOL_PREFIX = "tidegate.resume.";
+/** Every character may stand in a subprotocol (RFC 9110 §5.6.2). */
 const PATTERN = /^([a-z][a-z0-9-]{0,62}-[1-9]\d{0,8})\.([\w-]{16,64})\.([\w-]{22,64})$/;
 
 export function formatResumeToken({ shardId, sessionId, secret }: ResumeToken): string {

@@ -605,7 +605,7 @@ export class ResumeSimulation {
   /** As if the token were an hour old: it is replaced in band. */
   #age(session: string | undefined): void {
     const live = session === undefined ? undefined : this.#load(session);
-    if (live !== undefined) live.state = { ...live.state, rotatedAtMs: -RESUME.tokenMsMax };
+    if (live?.state.isConfirmed === true) live.state = { ...live.state, rotatedAtMs: -RESUME.tokenMsMax };
   }
 
   // The oracle

@@ -95,14 +95,13 @@ describe("the gateway's side", () => {
   });
 
   it("expires without a connection, sooner before the first token was confirmed, and never with one", () => {
-    expect(expiresAtMs(opened())).toBeNull();
+    expect(expiresAtMs(opened())).toBe(RESUME.unconfirmedMsMax);
     const dropped = stepAll(opened(), [{ kind: "dropped", attempt: 1, isFinal: false }], 1_000).state;
-    expect(expiresAtMs(dropped)).toBe(1_000 + RESUME.unconfirmedMsMax);
+    expect(expiresAtMs(dropped)).toBe(RESUME.unconfirmedMsMax);
     const token = formatResumeToken({ shardId: "echo-1", sessionId: SESSION_ID, secret: secret("first") });
-    const confirmed = stepAll(opened(), [
-      { kind: "frame", attempt: 1, frame: { type: "rotated", token }, random: "" },
-      { kind: "dropped", attempt: 1, isFinal: false },
-    ]).state;
+    const attached = stepAll(opened(), [{ kind: "frame", attempt: 1, frame: { type: "rotated", token }, random: "" }]).state;
+    expect(expiresAtMs(attached)).toBeNull();
+    const confirmed = stepAll(attached, [{ kind: "dropped", attempt: 1, isFinal: false }]).state;
     expect(expiresAtMs(confirmed)).toBe(RESUME.detachedMsMax);
     expect(stepGateway(confirmed, { kind: "tick" }, RESUME.detachedMsMax - 1).effects).toEqual([]);
     expect(stepGateway(confirmed, { kind: "tick" }, RESUME.detachedMsMax).state.end).toMatchObject({
@@ -124,7 +123,7 @@ describe("the gateway's side", () => {
   });
 
   it("replaces an hour-old token with the next frame, and takes the old one until the new one is confirmed", () => {
-    const { state, effects } = stepAll(opened(), [message(1)], RESUME.tokenMsMax);
+    const { state, effects } = stepAll({ ...opened(), isConfirmed: true }, [message(1)], RESUME.tokenMsMax);
     const rotate = effects.at(-1);
     expect(rotate).toMatchObject({ kind: "transmit", frame: { type: "rotate" } });
     expect(state.tokens).toEqual({ current: secret("first"), next: secret("r") });
