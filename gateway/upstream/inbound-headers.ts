@@ -1,6 +1,8 @@
 // One pass over a device's headers: their size, what the gateway itself reads, and what the endpoint may see.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
 
 export interface InboundHeaders {
   readonly ok: true;
@@ -9,6 +11,10 @@ export interface InboundHeaders {
   readonly authorization: string | null;
   /** The token of `tidegate.bearer.<token>` among the offered subprotocols. */
   readonly protocolToken: string | null;
+  /** `tidegate.v1` is offered: the socket is a session that can be resumed. */
+  readonly isResumable: boolean;
+  /** The token of `tidegate.resume.<token>` among the offered subprotocols. */
+  readonly resumeToken: string | null;
   readonly connectionIdentifier: string | null;
   readonly priority: string | null;
   readonly contentLength: number | null;
@@ -16,6 +22,7 @@ export interface InboundHeaders {
 }
 
 const BEARER_PROTOCOL = "tidegate.bearer.";
+const OWN_PROTOCOL = /^tidegate\.(?:v1$|bearer\.|resume\.)/;
 /** `name: value\r\n` */
 const SEPARATOR_BYTES = 4;
 /** Version 00 ends there; a later one may say more (W3C Trace Context §3.2). ff is no version. */
@@ -63,19 +70,25 @@ export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
     forwarded.delete("tracestate");
   }
   const offered = splitList(headers.get("sec-websocket-protocol"));
-  const own = offered.filter((protocol) => !protocol.startsWith(BEARER_PROTOCOL));
-  if (own.length > 0) forwarded.set("sec-websocket-protocol", own.join(", "));
+  const theirs = offered.filter((protocol) => !OWN_PROTOCOL.test(protocol));
+  if (theirs.length > 0) forwarded.set("sec-websocket-protocol", theirs.join(", "));
   const contentLength = headers.get("content-length");
   return {
     ok: true,
     forwarded,
     authorization: headers.get("authorization"),
-    protocolToken: offered.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length) ?? null,
+    protocolToken: tokenOf(offered, BEARER_PROTOCOL),
+    isResumable: offered.includes(SUBPROTOCOL),
+    resumeToken: tokenOf(offered, RESUME_PROTOCOL_PREFIX),
     connectionIdentifier: headers.get("connection-identifier"),
     priority: headers.get("priority"),
     contentLength: contentLength === null ? null : Number(contentLength),
     isUpgrade: headers.get("upgrade")?.toLowerCase() === "websocket",
   };
+}
+
+function tokenOf(offered: readonly string[], prefix: string): string | null {
+  return offered.find((protocol) => protocol.startsWith(prefix))?.slice(prefix.length) ?? null;
 }
 
 /** Headers that the Connection header declares hop-by-hop. */

@@ -26,6 +26,6 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
     warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
   // The default says nothing; whoever wrote it wants it.
   const { mode } = (asWritten as { sockets?: { mode?: unknown } }).sockets ?? {};
-  if (mode === "http") warnings.push("sockets.mode: http does not act yet; each socket has one of its own to the endpoint");
+  if (mode === "http") warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
 }

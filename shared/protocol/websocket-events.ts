@@ -9,6 +9,8 @@ export type SocketEvent =
   /** `code` null: a close without a status. */
   | { readonly type: "CLOSE"; readonly code: number | null; readonly reason: string };
 
+export const EVENTS_CONTENT_TYPE = "application/websocket-events";
+
 /** What is, and what was expected. After one, nothing more can be read. */
 export interface EventFault {
   readonly ok: false;

@@ -81,8 +81,8 @@ export interface FrameFault {
 
 export const SUBPROTOCOL = "tidegate.v1";
 /** The exact texts that a hibernating object's auto-response exchanges. */
-const PING = "ping";
-const PONG = "pong";
+export const PING = "ping";
+export const PONG = "pong";
 const SEQUENCE_BYTES = 8;
 
 export function encodeFrame(frame: DeviceFrame | GatewayFrame): string | Uint8Array<ArrayBuffer> {

@@ -75,28 +75,25 @@ const PROTOCOL_ERROR = 1002;
 const POLICY = 1008;
 const NORMAL = 1000;
 
-/** A session begins with the first hello of a device that has none to resume. `random`: the first secret. */
+/** A session that waits for its device's first hello, which comes with `random`: the first secret. */
 export function openSession(
-  input: { readonly sessionId: string; readonly shardId: string; readonly attempt: number; readonly random: string },
+  { sessionId, shardId, random }: { readonly sessionId: string; readonly shardId: string; readonly random: string },
   nowMs: number,
-): GatewayStep {
-  const { sessionId, shardId, attempt, random } = input;
-  const state: GatewaySession = {
+): GatewaySession {
+  return {
     sessionId,
     shardId,
     tokens: { current: random, next: null },
     rotatedAtMs: nowMs,
     isConfirmed: false,
-    attempt,
-    detachedAtMs: null,
+    attempt: 0,
+    detachedAtMs: nowMs,
     received: 0,
     pending: [],
     outbound: EMPTY_OUTBOUND,
     closing: null,
     end: null,
   };
-  const token = formatResumeToken({ shardId, sessionId, secret: random });
-  return step(state, [{ kind: "transmit", attempt, frame: { type: "welcome", session: sessionId, token } }]);
 }
 
 /** One input. Never throws, whatever the device sends. */
@@ -155,23 +152,21 @@ function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" },
   if (hello.attempt <= state.attempt) return step(state, [{ kind: "reject", frame: null, code: POLICY, reason: "superseded" }]);
   const outbound = hello.received < state.outbound.acknowledged ? null : acknowledge(state.outbound, hello.received);
   if (outbound === null) return reject(state, UNKNOWN_END);
-  const tokens = { ...used, next: used.next ?? random };
+  const isFirst = state.attempt === 0;
   const attached: GatewaySession = {
     ...state,
-    tokens,
-    rotatedAtMs: nowMs,
-    isConfirmed: true,
+    ...(isFirst ? {} : { tokens: { ...used, next: used.next ?? random }, rotatedAtMs: nowMs, isConfirmed: true }),
     attempt: hello.attempt,
     detachedAtMs: null,
     outbound,
   };
-  const { shardId, sessionId, received } = attached;
-  const token = formatResumeToken({ shardId, sessionId, secret: tokens.next });
+  const { shardId, sessionId, received, tokens } = attached;
+  const token = formatResumeToken({ shardId, sessionId, secret: tokens.next ?? tokens.current });
   const replaced: GatewayEffect[] =
     state.detachedAtMs === null ? [{ kind: "disconnect", attempt: state.attempt, code: POLICY, reason: "superseded" }] : [];
   return finishClosing(attached, [
     ...replaced,
-    transmit(attached, { type: "resumed", received, token }),
+    transmit(attached, isFirst ? { type: "welcome", session: sessionId, token } : { type: "resumed", received, token }),
     ...outbound.kept.map((message) => transmit(attached, message)),
   ]);
 }

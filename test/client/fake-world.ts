@@ -139,10 +139,9 @@ export class FakeWorld {
     const parsed = token === undefined ? null : parseResumeToken(token.slice(RESUME_PROTOCOL_PREFIX.length));
     if (parsed === null) {
       socket.sessionId = `session-${String(this.sessions.size + 1).padStart(12, "0")}`;
-      this.#apply(
-        openSession({ sessionId: socket.sessionId, shardId: "echo-1", attempt: frame.attempt, random: this.#secret() }, this.nowMs),
-        socket,
-      );
+      const secret = this.#secret();
+      this.sessions.set(socket.sessionId, openSession({ sessionId: socket.sessionId, shardId: "echo-1", random: secret }, this.nowMs));
+      this.step(socket.sessionId, { kind: "hello", secret, hello: frame, random: this.#secret() }, socket);
     } else if (this.sessions.has(parsed.sessionId)) {
       socket.sessionId = parsed.sessionId;
       this.step(parsed.sessionId, { kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret() }, socket);

@@ -14,7 +14,7 @@ import {
   type DeviceSession,
   type SessionEnd,
 } from "#shared/resume/device-session.ts";
-import { decodeDeviceFrame, decodeGatewayFrame, encodeFrame, type Message, type Payload } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, decodeGatewayFrame, encodeFrame, type Hello, type Message, type Payload } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -343,7 +343,7 @@ export class ResumeSimulation {
     }
     if (frame.type !== "hello") throw new Error(`the device began with ${frame.type}`);
     connection.isGreeted = true;
-    if (token === null) return this.#open(connection);
+    if (token === null) return this.#open(connection, frame);
     const parsed = parseResumeToken(token);
     const live = parsed === null ? undefined : this.#load(parsed.sessionId);
     if (parsed === null || live === undefined)
@@ -352,7 +352,7 @@ export class ResumeSimulation {
     this.#stepSession(parsed.sessionId, [{ kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret() }], connection);
   }
 
-  #open(connection: Connection): void {
+  #open(connection: Connection, hello: Hello): void {
     this.#totals.sessions += 1;
     const sessionId = `session-${String(this.#totals.sessions).padStart(12, "0")}`;
     connection.sessionId = sessionId;
@@ -365,10 +365,10 @@ export class ResumeSimulation {
       upstream: newUpstream(),
       end: null,
     });
-    const opened = openSession({ sessionId, shardId: "echo-1", attempt: connection.attempt, random: this.#secret() }, this.#nowMs);
-    const live: Live = { state: opened.state, saved: null, queue: [], inFlight: 0 };
-    this.#live.set(sessionId, live);
-    this.#commit(live, opened.effects, connection);
+    const secret = this.#secret();
+    const state = openSession({ sessionId, shardId: "echo-1", random: secret }, this.#nowMs);
+    this.#live.set(sessionId, { state, saved: null, queue: [], inFlight: 0 });
+    this.#stepSession(sessionId, [{ kind: "hello", secret, hello, random: this.#secret() }], connection);
   }
 
   #load(sessionId: string): Live | undefined {

@@ -17,8 +17,11 @@ import { formatResumeToken, parseResumeToken, useToken } from "#shared/resume/re
 
 const secret = (name: string): string => name.padEnd(22, "-");
 const SESSION_ID = "s".repeat(16);
-const opened = (): GatewaySession =>
-  openSession({ sessionId: SESSION_ID, shardId: "echo-1", attempt: 1, random: secret("first") }, 0).state;
+const opened = (): GatewaySession => {
+  const waiting = openSession({ sessionId: SESSION_ID, shardId: "echo-1", random: secret("first") }, 0);
+  const hello = { type: "hello", attempt: 1, received: 0 } as const;
+  return stepGateway(waiting, { kind: "hello", secret: secret("first"), hello, random: "" }, 0).state;
+};
 
 function stepAll(state: GatewaySession, inputs: readonly GatewayInput[], nowMs = 0): { state: GatewaySession; effects: GatewayEffect[] } {
   const effects: GatewayEffect[] = [];
