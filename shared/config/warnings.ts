@@ -26,6 +26,7 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
   if (service.provisioning.mode === "act")
     warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
-  if (sockets?.mode === "http") warnings.push("sockets.mode: http does not act yet; each socket has one of its own to the endpoint");
+  if (sockets?.mode === "http")
+    warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
 }
