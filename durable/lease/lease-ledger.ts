@@ -114,6 +114,11 @@ export class LeaseLedger {
     return this.#book.roomOf(flow) > 0;
   }
 
+  /** With those who wait. */
+  wantOfFlow(flow: string): number {
+    return this.#book.totals.wantOf(flow);
+  }
+
   slotsOfFlow(flow: string): number {
     return this.#book.totals.slotsOf(flow);
   }
