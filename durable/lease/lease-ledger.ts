@@ -7,21 +7,17 @@
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
-import { floatOf } from "./float.ts";
-import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
+import { holdsEndAtMs, slotsOf, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
+import { GAP_MS_MAX, leaseLengthMs, renewAfterMs } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { RateBudgets } from "./rate-budget.ts";
-import { answerOf, carryOver, checkRequest, isUnknown, leaseLengthMs } from "./renewal.ts";
+import { answerOf, carryOver, checkRequest, isUnknown } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
-
-/** The longest jump of the clock that counts in full, and how much longer than its holder the ledger believes in a
- * lease: so one step of the clock within a lease, however long, ends none early. */
-export const GAP_MS_MAX = 1_000;
 
 export interface AcquireInput {
   readonly slotId: string;
@@ -104,10 +100,6 @@ export class LeaseLedger {
     return this.#book.slots.get(slotId);
   }
 
-  hasRoom(flow: string): boolean {
-    return this.#book.roomOf(flow) > 0;
-  }
-
   slotsOfFlow(flow: string): number {
     return this.#book.totals.slotsOf(flow);
   }
@@ -129,14 +121,13 @@ export class LeaseLedger {
     return this.#book.slotsFreeIn(lane);
   }
 
-  /** How many of the holder's slots the ledger counts in a flow: leased, or held after its lease. */
   slotsOfHolder(holder: string, flow: string): number {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
-  isBelowShare(flow: string): boolean {
-    return this.#book.isBelowShare(flow);
+  /** Which flows may have more, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowShare" | "roomOf"> {
+    return this.#book;
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -183,16 +174,16 @@ export class LeaseLedger {
     this.#overshootCount += carried.overshootCount;
     for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
-    const lengthMs = leaseLengthMs(this.#book.totals.running + this.#book.waitingCount, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
+    const pace = this.#paceOf(carried.record, flows, atMs);
     const record: HolderRecord = {
       ...carried.record,
       flows,
       lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
-      expiresAtMs: atMs + lengthMs,
-      lengthMs: lengthMs - GAP_MS_MAX,
-      renewAfterMs: Math.floor((lengthMs - GAP_MS_MAX) / 2),
+      expiresAtMs: atMs + pace.lengthMs,
+      lengthMs: pace.lengthMs - GAP_MS_MAX,
+      renewAfterMs: pace.renewAfterMs,
     };
     this.#book.putHolder(record, atMs);
     this.#changed.holder(record.holder);
@@ -248,12 +239,22 @@ export class LeaseLedger {
     return offerFlows(record, {
       atMs,
       policy: this.#policy,
-      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy.capacity)),
+      slotsFree: this.slotsFree,
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),
       tokensFor: (flow) => this.#lendTokens(source, flow, atMs),
     });
+  }
+
+  #paceOf(carried: HolderRecord, flows: readonly FlowRecord[], atMs: number): { lengthMs: number; renewAfterMs: number } {
+    const { capacity } = this.#policy;
+    const at = { nowMs: atMs, policy: this.#policy };
+    const grown = flows.reduce((sum, flow) => sum + Math.max(0, flow.offeredSlots - slotsOf(carried, { ...flow, offeredSlots: 0 }, at)), 0);
+    const free = this.slotsFree - grown;
+    const lengthMs = leaseLengthMs({ used: this.#book.totals.running + this.#book.waitingCount, free, capacity });
+    const isShort = flows.some(({ want, offeredSlots, isQueued }) => offeredSlots < want && !isQueued);
+    return { lengthMs, renewAfterMs: renewAfterMs(lengthMs, { isShort, free, capacity }) };
   }
 
   #lendTokens(source: string, { flow, tokensWant, tokensHeld }: FlowRecord, atMs: number): number {

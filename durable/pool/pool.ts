@@ -1,6 +1,7 @@
 // One service's pool: the ledger, the queue before it, the table of its shards. Pure but for the Wasm memory it owns;
 // pool-object.ts gives it time, storage and a network, and carries its decisions to those who wait.
-import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
@@ -177,8 +178,8 @@ export class Pool {
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     if (this.#ledger.slotsFree === 0) return decisions;
     // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.hasRoom(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
     return decisions;
   }
 

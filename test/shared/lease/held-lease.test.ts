@@ -96,8 +96,11 @@ describe("a holder", () => {
 });
 
 describe("a slot that the pool granted by name", () => {
-  const taken = (lease: HeldLease, slotId: string, { nowMs = 100, endsAtMs = nowMs + 2_000 } = {}): boolean =>
-    lease.take(slotId, { flow: FLOW, lane: LANE, endsAtMs, clockEpoch: lease.clockEpoch(nowMs) }, nowMs);
+  const taken = (
+    lease: HeldLease,
+    slotId: string,
+    { nowMs = 100, endsAtMs = nowMs + 2_000 }: { nowMs?: number; endsAtMs?: number } = {},
+  ): boolean => lease.take(slotId, { flow: FLOW, lane: LANE, endsAtMs, clockEpoch: lease.clockEpoch(nowMs) }, nowMs);
 
   it("is of no use once its end is past, nor when it was asked for before the clock went back", () => {
     const lease = leaseOf(0, 0);

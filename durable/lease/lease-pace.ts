@@ -1,0 +1,41 @@
+// How long a lease is, and when its holder comes back. Pure, and by the present use alone, so that it survives a restart.
+import { floatOf } from "./float.ts";
+
+/** How much longer than its holder the ledger believes in a lease, and the longest jump of the clock that counts in full: so
+ * one step of the clock within a lease, however long, ends none early. */
+export const GAP_MS_MAX = 1_000;
+/** Above it nothing is gained: a holder renews every few seconds for its telemetry's sake. */
+export const LEASE_MS_MAX = 8_000;
+/** Below it the renewals cost more than the fairness is worth. */
+export const LEASE_MS_MIN = 2_000;
+/** Where hardly a slot is free: whoever comes next finds none until a lease ends, or is renewed. */
+const LEASE_MS_SCARCE = 4_000;
+/** A holder that could not have all it wants though something is free comes back so soon. */
+const RENEW_SHORT_MS = 250;
+
+export interface Occupancy {
+  /** Slots that are used, as last heard, and waited for. */
+  readonly used: number;
+  readonly free: number;
+  readonly capacity: number;
+}
+
+/**
+ * Longest while half of the capacity is used, or waited for, shortest from three quarters on, straight between; and not
+ * long where no more is free than the float.
+ */
+export function leaseLengthMs({ used, free, capacity }: Occupancy): number {
+  const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
+  const lengthMs = LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
+  return free <= floatOf(capacity) ? Math.min(lengthMs, LEASE_MS_SCARCE) : lengthMs;
+}
+
+/** `isShort`: it wants more than it got. */
+export function renewAfterMs(
+  lengthMs: number,
+  { isShort, free, capacity }: { isShort: boolean } & Pick<Occupancy, "free" | "capacity">,
+): number {
+  const half = Math.floor((lengthMs - GAP_MS_MAX) / 2);
+  // It had to leave something to others: what they leave is its own, soon.
+  return isShort && free > floatOf(capacity) ? Math.min(half, RENEW_SHORT_MS) : half;
+}
