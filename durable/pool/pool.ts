@@ -184,8 +184,8 @@ export class Pool {
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     if (this.#ledger.slotsFree === 0) return decisions;
     // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.hasRoom(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
     return decisions;
   }
 

@@ -2,7 +2,7 @@
 // service's pool's to keep, whose ledger every region hangs on; here is what one pool cannot know: the sum.
 import { UNITS_MAX } from "#durable/lease/divide.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
-import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { ClassesFile, Configuration, QuotaConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";

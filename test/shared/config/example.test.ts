@@ -151,8 +151,8 @@ it.for([
 });
 
 it("warns of everything at once, by file", () => {
-  const one = serviceFile({ endpoints: [], affinity: "session" }, "a");
-  const validated = validateConfiguration(whole(one, serviceFile({ balance: "twoChoices" }, "b")));
+  const one = serviceFile({ endpoints: [], provisioning: { mode: "act" } }, "a");
+  const validated = validateConfiguration(whole(one, serviceFile({ balance: "twoChoices", affinity: "session" }, "b")));
   expect(validated.ok ? validated.warnings.map(({ file }) => file) : validated.errors).toEqual([
     "services/a.yaml",
     "services/a.yaml",
