@@ -20,8 +20,10 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
+import { CreditRenewals } from "./credit-renewals.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
+import { poolStatsOf } from "./pool-stats.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision, Verdict } from "./verdict.ts";
@@ -45,6 +47,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
+  readonly #credits = new CreditRenewals(this.#pool, {
+    env: this.env,
+    life: () => this.#store.nextLife(),
+    onChanged: (nowMs) => this.#settle(nowMs),
+  });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   /** When counters that are not on disk yet began to change. */
@@ -61,6 +68,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
     await this.#followVersion(message.service, message.configurationVersion);
+    await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
@@ -72,6 +80,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
+    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     const verdict = this.#pool.acquire(request, nowMs);
@@ -127,22 +136,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry);
     const nowMs = Date.now();
     this.#settle(nowMs);
-    const { ledger, shards, lanes, queueLength, longestWaitMsNow } = this.#pool.view(nowMs);
-    return {
-      service,
-      endpoints: [...lanes].map(([endpointUrl, capacity]) => ({
-        endpointUrl,
-        capacity,
-        slotsOut: ledger.slotsOfLane(endpointUrl),
-        slotsInUse: ledger.inUseOfLane(endpointUrl),
-        latencyMs: this.#meters.latencyOf(endpointUrl),
-      })),
-      shards: shards.map((shard) => ({ ...shard, ...this.#meters.countsOf(shard.shardId) })),
-      holderCount: ledger.counts.holders,
-      queueLength,
-      longestWaitMsNow,
-      counters: this.#counters.snapshot(),
-    };
+    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, nowMs });
   }
 
   override async alarm(): Promise<void> {
@@ -160,12 +154,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   #load(): void {
     const rows = this.#store.loadLedger();
-    const [configuration, shards, tableVersion] = [
-      this.#store.loadConfiguration(),
-      this.#store.loadShards(),
-      this.#store.loadTableVersion(),
-    ];
-    this.#pool.load({ configuration, shards, rows, tableVersion }, Date.now());
+    const configuration = this.#store.loadConfiguration();
+    const shards = this.#store.loadShards();
+    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
     this.#schedule();
   }
@@ -200,6 +191,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
+    this.#credits.renewDue(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
@@ -223,7 +215,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
       this.#counters.countFlow(flow);
       this.#pool.observe(flow, nowMs);
     }
-    this.#counters.countShadow(this.#pool.takeShadow());
+    this.#counters.countShadow(this.#pool.gate.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
     this.#counters.countEdge(edge);
     this.#touch();
@@ -256,7 +248,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
   #suspect(nowMs: number): void {
     if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (!this.#pool.hasSockets) return;
+    if (!this.#hasSockets) return;
     this.#reconciledAtMs = 0;
     this.#setAlarm(nowMs);
   }
@@ -281,10 +273,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
-    const isUnsure = this.#pool.hasSockets && this.#reconciledAtMs === 0;
+    const isUnsure = this.#hasSockets && this.#reconciledAtMs === 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
     else if (this.#dirtySinceMs !== null || isUnsure) this.#setAlarm(nowMs + SAVE_MS);
-    else if (this.#pool.hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+    else if (this.#hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+  }
+
+  get #hasSockets(): boolean {
+    return this.#pool.ledger.counts.durable > 0;
   }
 
   #setAlarm(atMs: number): void {

@@ -10,7 +10,7 @@ const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
 /** An answer that takes longer was waited for. */
 const CALL_MS_MAX = 50;
 /** How long a mean concurrency, and a peak, are remembered. */
-const MEMORY_MS = 8 * SECOND_MS;
+const MEMORY_MS = 4 * SECOND_MS;
 /** Of a Poisson arrival's concurrency, what lies this many deviations above the mean is seldom needed. */
 const HEADROOM_DEVIATIONS = 3;
 

@@ -22,6 +22,8 @@ import { ShardMeters } from "./shard-meters.ts";
 
 /** Renewals that a rate sets off are at least so far apart. */
 const RATE_SPACING_MS = 250;
+/** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
+const CONTENDED_SPACING_MS = 250;
 
 export class ServiceLease {
   readonly service: string;
@@ -115,8 +117,10 @@ export class ServiceLease {
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
     meter.granted(slotId, waitedMs);
-    // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    this.pace.setOff(waitedMs === 0 && !this.#isContended ? nowMs : nowMs + lifeMs / 2);
+    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in
+    // time, and not before.
+    if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
+    else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
       return null;

@@ -58,7 +58,7 @@ export interface VirtualResult {
 
 const START_MS = 1_700_000_000_000;
 const CALL_MS = 2;
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 const HOLD_LOOK_MS = 100;
 
 interface Isolate {
