@@ -11,6 +11,7 @@ import { health } from "./routes/health.ts";
 import { metrics } from "./routes/metrics.ts";
 import { operator } from "./routes/operator.ts";
 import { problems } from "./routes/problems.ts";
+import { push } from "./routes/push.ts";
 
 const DEVICE_ROUTES = [
   { prefix: FORWARD_PREFIX, handle: handleForward },
@@ -26,6 +27,7 @@ const router = new Hono<AppEnv>()
   .route("/", metrics)
   .route("/", operator)
   .route("/", problems)
+  .route("/", push)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
   .onError((error, c) => answerError(c.var.scope, error));
 
@@ -35,6 +37,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   "/readyz": ["GET", "HEAD"],
   "/metrics": ["GET", "HEAD"],
   "/v1/config": ["GET", "HEAD", "POST"],
+  "/v1/push": ["POST"],
 };
 
 export const app = {
@@ -63,6 +66,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/push, /metrics, /livez or /readyz.",
   );
 }

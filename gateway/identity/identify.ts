@@ -19,30 +19,47 @@ export interface IdentifyInput {
   readonly nowMs: number;
 }
 
+export type Verified = { readonly ok: true; readonly entitlement: Entitlement } | Refusal;
+
+/** Who asks, whatever for. */
+export async function verifyCredential(input: Omit<IdentifyInput, "service">): Promise<Verified> {
+  const token = tokenOf(input.inbound);
+  if (typeof token !== "string") return token;
+  const known = input.isolate.verifiedTokens.find(token, input.active.snapshot.version, input.nowMs);
+  return known === undefined ? verify(token, input) : { ok: true, entitlement: known };
+}
+
 export type Identified = { readonly ok: true; readonly identifier: AppliedIdentifier } | Refusal;
 
 /** Synchronous for a token that this isolate has verified before: the hot path takes no turn of the event loop. */
 export function identify(input: IdentifyInput): Identified | Promise<Identified> {
   const { inbound, active, isolate, nowMs } = input;
-  const token = inbound.authorization === null ? inbound.protocolToken : (BEARER.exec(inbound.authorization)?.[1] ?? null);
-  if (token === null) {
-    return refuse(
-      "unauthorized",
-      inbound.authorization === null
-        ? "There is no credential: expected Authorization: Bearer <token>."
-        : "The Authorization header is not Bearer <token>.",
-    );
-  }
+  const token = tokenOf(inbound);
+  if (typeof token !== "string") return token;
   const known = isolate.verifiedTokens.find(token, active.snapshot.version, nowMs);
   return known === undefined ? verifyAndApply(token, input) : apply(known, input);
 }
 
+function tokenOf({ authorization, protocolToken }: InboundHeaders): string | Refusal {
+  const token = authorization === null ? protocolToken : (BEARER.exec(authorization)?.[1] ?? null);
+  if (token !== null) return token;
+  return refuse(
+    "unauthorized",
+    authorization === null
+      ? "There is no credential: expected Authorization: Bearer <token>."
+      : "The Authorization header is not Bearer <token>.",
+  );
+}
+
 async function verifyAndApply(token: string, input: IdentifyInput): Promise<Identified> {
-  const { active, audience, isolate, nowMs } = input;
+  const verified = await verify(token, input);
+  return verified.ok ? apply(verified.entitlement, input) : verified;
+}
+
+async function verify(token: string, { active, audience, isolate, nowMs }: Omit<IdentifyInput, "service">): Promise<Verified> {
   const verified = await verifyToken(token, { findKey: active.keyring.find, audience, nowMs });
-  if (!verified.ok) return verified;
-  isolate.verifiedTokens.remember(token, verified.entitlement, active.snapshot.version);
-  return apply(verified.entitlement, input);
+  if (verified.ok) isolate.verifiedTokens.remember(token, verified.entitlement, active.snapshot.version);
+  return verified;
 }
 
 function apply(entitlement: Entitlement, { inbound, service, active }: IdentifyInput): Identified {
