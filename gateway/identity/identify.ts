@@ -50,7 +50,6 @@ async function verifyAndApply(credential: string | null, input: IdentifyInput): 
   return verified.ok ? apply(verified.known, input) : verified;
 }
 
-
 async function verify(
   credential: string | null,
   { inbound, active, audience, isolate, nowMs }: Omit<IdentifyInput, "service">,
