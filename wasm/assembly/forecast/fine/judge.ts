@@ -3,6 +3,7 @@
 // Sums, f64: weight · value · error · own error · persistence's · seasonal's · value where there was a season · inside · width ·
 // pinball · bias.
 import { exponential, exponentialLessOne } from "../elementary";
+import { INTERVAL_LEVEL } from "./interval";
 import { FACTOR, MEMBERS, POOL_COUNT } from "./state";
 import {
   JUDGE_KEEP,
@@ -16,6 +17,7 @@ import {
   WAITING_OWN,
   WAITING_PERSISTENCE,
   WAITING_SEASONAL,
+  WAITING_SHARE,
   WAITING_UPPER,
   YIELDS,
 } from "./horizon-layout";
@@ -23,7 +25,6 @@ import {
 const SUMS_BYTES: usize = 88;
 const ETA: f64 = 20;
 const FIRST_SHARE: f64 = 4;
-const TAIL: f64 = 0.025;
 const YIELDS_ABOVE: f64 = 1.01;
 const RETURNS_BELOW: f64 = 0.99;
 
@@ -59,7 +60,8 @@ export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift
   }
   const median = said(waiting, WAITING_MEDIAN);
   const lower = max<f64>(0, said(waiting, WAITING_LOWER));
-  const upper = said(waiting, WAITING_UPPER);
+  const upper = max<f64>(0, said(waiting, WAITING_UPPER));
+  const below = <f64>load<f32>(waiting, WAITING_SHARE);
   const seasonal = said(waiting, WAITING_SEASONAL);
   const news = FACTOR;
   store<f64>(news, 1);
@@ -71,7 +73,7 @@ export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift
   store<f64>(news, isNaN(seasonal) ? seasonal : value, 48);
   store<f64>(news, lower <= value && value <= upper ? 1 : 0, 56);
   store<f64>(news, upper - lower, 64);
-  store<f64>(news, (pinball(value - median, 0.5) + pinball(value - lower, TAIL) + pinball(value - upper, 1 - TAIL)) / 3, 72);
+  store<f64>(news, (pinball(value - median, 0.5) + pinball(value - lower, below) + pinball(value - upper, below + INTERVAL_LEVEL)) / 3, 72);
   store<f64>(news, median - value, 80);
   for (let at: usize = 0; at < SUMS_BYTES; at += 8) {
     const sum = horizon + SUMS + at;
