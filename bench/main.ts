@@ -27,7 +27,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
   provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
   leases: { run: ({ onProgress }) => leases(onProgress) },
-  gateway: { run: gateway, roundsDefault: 7 },
+  gateway: { run: gateway, roundsDefault: 15 },
 };
 const ROUNDS_MAX = 1_000;
 

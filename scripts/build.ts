@@ -1,4 +1,4 @@
-// Builds what runs: the Wasm (wasm/build) and the Worker's bundle for workerd (dist).
+// Builds what runs: the Wasm (wasm/build), the Worker's bundle for workerd and the device SDK's (dist).
 import { execFile } from "node:child_process";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,13 +7,16 @@ import { build as bundle } from "esbuild";
 import { ROOT } from "./root.ts";
 
 export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
+/** asc resolves what its configuration names as a package's, so it is named on the command line. */
+export const ASC_TRANSFORM = join(ROOT, "scripts/asc-forecast-calls.mjs");
 export const BUNDLE_FOLDER = join(ROOT, "dist");
 export const BUNDLE_FILE = join(BUNDLE_FOLDER, "worker.js");
 
-/** Builds Wasm and bundle. */
+/** Builds Wasm and bundles. */
 export async function build(): Promise<void> {
   await buildWasm();
   await buildBundle();
+  await buildClient();
 }
 
 /** Compiles the kernels, unless the result is newer than every source. */
@@ -21,17 +24,36 @@ export async function buildWasm(): Promise<void> {
   const sources = (await readdir(join(ROOT, "wasm/assembly"), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const newest = Math.max(...(await Promise.all([...sources, join(ROOT, "asconfig.json")].map(changedAtMs))));
+  const settings = [join(ROOT, "asconfig.json"), ASC_TRANSFORM];
+  const newest = Math.max(...(await Promise.all([...sources, ...settings].map(changedAtMs))));
   if ((await changedAtMs(WASM_FILE)) > newest) return;
   await mkdir(join(ROOT, "wasm/build"), { recursive: true });
-  await promisify(execFile)(process.execPath, [join(ROOT, "node_modules/assemblyscript/bin/asc.js"), "--config", "asconfig.json"], {
-    cwd: ROOT,
-  });
+  await promisify(execFile)(
+    process.execPath,
+    [join(ROOT, "node_modules/assemblyscript/bin/asc.js"), "--config", "asconfig.json", "--transform", ASC_TRANSFORM],
+    { cwd: ROOT },
+  );
 }
 
 /** The gateway's bundle. */
 export async function buildBundle(): Promise<void> {
   await bundleWorker("gateway/worker.ts", BUNDLE_FILE);
+}
+
+/** The device SDK as one ES module, for browsers that take no packages. */
+async function buildClient(): Promise<void> {
+  await bundle({
+    absWorkingDir: ROOT,
+    entryPoints: ["client/index.ts"],
+    outfile: join(BUNDLE_FOLDER, "client.js"),
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2024",
+    minify: true,
+    sourcemap: "linked",
+    logLevel: "warning",
+  });
 }
 
 /** One ES module beside the .wasm it imports; what workerd itself provides stays outside. */

@@ -18,6 +18,7 @@ const STEPS: readonly Step[] = [
     commands: [
       ["tsc", "-p", "tsconfig.worker.json"],
       ["tsc", "-p", "tsconfig.node.json"],
+      ["tsc", "-p", "tsconfig.client.json"],
     ],
   },
   { name: "build", commands: [["node", "scripts/build.ts"]] },

@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ASC_TRANSFORM } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { runCommand } from "#scripts/run-command.ts";
 
@@ -15,7 +16,7 @@ export async function forecasterCodeBytes(): Promise<number> {
     const [config, outFile] = [join(folder, "asconfig.json"), join(folder, "forecast.wasm")];
     const { textFile: _text, bindings: _bindings, ...same } = options;
     await writeFile(config, JSON.stringify({ entries: ENTRIES, options: { ...same, outFile } }));
-    const { exitCode, output } = await runCommand(["asc", "--config", config]);
+    const { exitCode, output } = await runCommand(["asc", "--config", config, "--transform", ASC_TRANSFORM]);
     if (exitCode !== 0) throw new Error(`Cannot compile the forecaster alone: ${output}`);
     return (await stat(outFile)).size;
   } finally {

@@ -1,17 +1,23 @@
-import { learnedModel, MixtureIndex } from "#shared/forecast/learned-model.ts";
+import { learnedModel, LearnedChoice } from "#shared/forecast/learned-model.ts";
 import { widthRatio } from "#shared/forecast/interval-level.ts";
 import type { SeasonGrid } from "#shared/forecast/season-grid.ts";
-import { DAY_AND_WEEK, ISSUE_EVERY_MAX, priorFreeModel, type SeasonalModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
+import {
+  DAY_AND_WEEK,
+  HORIZON_MAX,
+  ISSUE_EVERY_MAX,
+  priorFreeModel,
+  type SeasonalModel,
+  type Seasons,
+} from "#shared/forecast/seasonal-model.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
-import { SeasonalForecaster, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { SeasonalForecaster, type ForecastOptions, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 import { fineShape, slotLine, slotsOf } from "./fine-shape.ts";
 
 export interface SeriesForecast {
   readonly mean: ArrayLike<number>;
   readonly lower: ArrayLike<number>;
   readonly upper: ArrayLike<number>;
-  readonly variant: Exclude<Variant, "auto">;
 }
 
 export const VARIANTS = ["auto", "learned", "prior-free"] as const;
@@ -34,6 +40,8 @@ const DAY_SLOTS_MIN = 12;
 const ISSUE_EVERY_MIN = 3;
 /** Of what is beside the slots' line, in its mean absolute log errors: as the forecaster's own. */
 const WIDTH_AT_95 = 2.2;
+/** Of a model without what was learned. */
+const PRIOR_FREE_CHOICE = 0;
 /** In logs, as the forecaster's own. */
 const HALF_MAX = 30;
 
@@ -53,22 +61,21 @@ export class SeriesForecasters {
   }
 
   /**
-   * "learned" is for grids of which isLearned is true. "auto" has both variants run there, if the series has two weeks, and
-   * takes the one that has lost less of late.
+   * "learned" is for grids of which isLearned is true. "auto" weighs it there by what it has lost of late, beside what was not
+   * learned and the naive forecasts, if the series has two weeks; elsewhere it does so without what was learned.
    */
   forecast(values: Float64Array, { grid, horizon, level, variant }: ForecastRequest): SeriesForecast {
     const { stepsPerSlot } = grid;
     const slots = stepsPerSlot === 1 ? values : slotsOf(values, stepsPerSlot);
     const slotHorizon = Math.ceil(horizon / stepsPerSlot);
     const seen = seenSeasons(grid.seasons, slots.length);
-    const hasBoth = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
-    const forecaster = hasBoth ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
+    const hasLearned = variant === "learned" || (variant === "auto" && isLearned({ seasons: seen, stepsPerSlot }));
+    const forecaster = hasLearned ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
     for (const value of slots) forecaster.observe(value);
-    const mixture = variant === "learned" ? MixtureIndex.learned : forecaster.bestMixture;
-    const used = mixture === MixtureIndex.learned ? "learned" : "prior-free";
-    const coarse = forecaster.forecast(slotHorizon, { level, mixture });
-    if (stepsPerSlot === 1) return { mean: coarse.mean.slice(), lower: coarse.lower.slice(), upper: coarse.upper.slice(), variant: used };
-    return { ...refined(coarse, { values, slots }, { grid, horizon, level }), variant: used };
+    const choice = { auto: {}, learned: { choice: LearnedChoice.learned }, "prior-free": { choice: PRIOR_FREE_CHOICE } }[variant];
+    const coarse = inParts(forecaster, slotHorizon, { level, ...choice });
+    if (stepsPerSlot === 1) return coarse;
+    return refined(coarse, { values, slots }, { grid, horizon, level });
   }
 
   #priorFree(seasons: Seasons, horizon: number): SeasonalForecaster {
@@ -92,6 +99,23 @@ export class SeriesForecasters {
   }
 }
 
+/** Beyond what a forecaster looks ahead at once it goes on from its own forecast, as it does where values are missing. */
+function inParts(forecaster: SeasonalForecaster, horizon: number, options: ForecastOptions): SeasonalForecast {
+  const whole = {
+    mean: new Float64Array(horizon),
+    lower: new Float64Array(horizon),
+    upper: new Float64Array(horizon),
+    scale: new Float64Array(horizon),
+  };
+  for (let from = 0; from < horizon; from += HORIZON_MAX) {
+    const count = Math.min(HORIZON_MAX, horizon - from);
+    const part = forecaster.forecast(count, options);
+    for (const name of ["mean", "lower", "upper", "scale"] as const) whole[name].set(part[name], from);
+    if (from + count < horizon) for (let step = 0; step < count; step += 1) forecaster.observe(NaN);
+  }
+  return whole;
+}
+
 function seenSeasons({ day, week }: Seasons, count: number): Seasons {
   if (count >= SEASONS_SEEN_MIN * week) return { day, week };
   return count >= SEASONS_SEEN_MIN * day ? { day, week: day } : { day: 1, week: 1 };
@@ -101,7 +125,7 @@ function refined(
   coarse: SeasonalForecast,
   { values, slots }: { readonly values: Float64Array; readonly slots: Float64Array },
   { grid, horizon, level }: Pick<ForecastRequest, "grid" | "horizon" | "level">,
-): Omit<SeriesForecast, "variant"> {
+): SeriesForecast {
   const { stepsPerSlot, seasons } = grid;
   const shape = fineShape(values, stepsPerSlot, stepsPerSlot * (seasons.day > 1 ? seasons.day : seasons.week));
   const width = WIDTH_AT_95 * widthRatio(level) * shape.scale;

@@ -79,6 +79,10 @@ export class FlowTotals {
     return this.#flows.get(flow)?.tokensOut ?? 0;
   }
 
+  wantOf(flow: string): number {
+    return this.#flows.get(flow)?.want ?? 0;
+  }
+
   tokensWantOf(flow: string): number {
     return this.#flows.get(flow)?.tokensWant ?? 0;
   }

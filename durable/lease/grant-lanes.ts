@@ -7,6 +7,7 @@ import { divide } from "./divide.ts";
 export interface LaneClaim {
   /** What the holder expects to use in this lane; a floor as far as it fits. */
   readonly want: number;
+  readonly running: number;
   /** What the ledger counts for the holder already. */
   readonly has: number;
   /** What nobody has. */
@@ -19,12 +20,15 @@ const SURPLUS_DIVISOR = 4;
 
 /** Slots per lane, in the claims' order, for a holder with `slots` in its flows. */
 export function grantLanes(slots: number, claims: readonly LaneClaim[]): number[] {
-  // While it has enough, it stays where it is: for as long as a renewal may be lost both places count.
+  // While it has enough it stays where it is: a slot that moves counts in both places until the next renewal.
   const isEnough = claims.reduce((total, { has }) => total + has, 0) >= slots;
-  const rooms = claims.map(({ has, free }) => Math.min(isEnough ? has : has + free, slots));
   const base = divide(
     slots,
-    claims.map(({ want, capacity }, index) => ({ want: rooms[index] ?? 0, weight: Math.max(1, capacity), reserve: want })),
+    claims.map(({ want, running, has, free, capacity }) =>
+      isEnough
+        ? { want: Math.min(has, slots), weight: Math.max(1, has), reserve: running }
+        : { want: Math.min(has + free, slots), weight: Math.max(1, capacity), reserve: want },
+    ),
   );
   return base.map((of, index) => {
     const { has = 0, free = 0 } = claims[index] ?? {};

@@ -1,5 +1,6 @@
 // What a renewal's answer offers: slots per flow and per lane. Pure.
 import { divide } from "./divide.ts";
+import { floatOf } from "./float.ts";
 import { grantLanes } from "./grant-lanes.ts";
 import { slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
@@ -24,9 +25,11 @@ export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[]
     want === 0 ? 0 : Math.min(want, isQueued(flow) ? running : offer.partOf(flow)),
   );
   const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy }));
-  // What it may have beyond what it has comes out of what is free; where that is short, by weight again.
+  // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
+  // one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
+  const open = Math.max(0, slotsFree - floatOf(policy));
   const more = divide(
-    slotsFree,
+    policy.areHoldersDurable === true ? open : Math.ceil(open / 2),
     record.flows.map(({ flow }, index) => ({
       want: Math.min(Math.max(0, (targets[index] ?? 0) - (has[index] ?? 0)), roomOf(flow)),
       weight: Math.max(1, policy.flow(flow).weight),
@@ -53,7 +56,7 @@ export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, 
   const lanes = [...policy.lanes].map(([lane, capacity]) => {
     const of = known.get(lane) ?? { lane, want: 0, running: 0, appliedSlots: 0, offeredSlots: 0 };
     const has = slotsOf(record, of, { nowMs: atMs, policy });
-    return { of, claim: { want: of.want, has, free: slotsFreeIn(lane), capacity } };
+    return { of, claim: { want: of.want, running: of.running, has, free: slotsFreeIn(lane), capacity } };
   });
   const granted = grantLanes(
     slots,

@@ -9,8 +9,9 @@ export interface FlowCounters {
   sumMs: number;
 }
 
-export type GlobalCounters = { -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "edgeOutcomes">]: number } & {
+export type GlobalCounters = { -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "edgeOutcomes" | "shadow">]: number } & {
   edgeOutcomes: Record<string, number>;
+  shadow: Record<string, number>;
 };
 
 function emptyFlow(): FlowCounters {
@@ -20,6 +21,7 @@ function emptyFlow(): FlowCounters {
 export function emptyGlobal(): GlobalCounters {
   return {
     edgeOutcomes: {},
+    shadow: {},
     slotsReclaimed: 0,
     slotsOvershot: 0,
     staleReleases: 0,
@@ -58,6 +60,10 @@ export class Counters {
   countEdge(counts: Readonly<Record<string, number>>): void {
     for (const [outcome, count] of Object.entries(counts))
       this.global.edgeOutcomes[outcome] = (this.global.edgeOutcomes[outcome] ?? 0) + count;
+  }
+
+  countShadow(counts: Readonly<Record<string, number>>): void {
+    for (const [key, count] of Object.entries(counts)) this.global.shadow[key] = (this.global.shadow[key] ?? 0) + count;
   }
 
   countWait(waitedMs: number): void {

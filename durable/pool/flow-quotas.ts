@@ -3,7 +3,7 @@
 // shadow would have done.
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
-import type { QuotaKind, QuotaState } from "#shared/protocol/quota-state.ts";
+import type { QuotaKind } from "#shared/protocol/quota-state.ts";
 import { KIB_BYTES, SECOND_MS } from "#shared/units.ts";
 
 /** What a request that waits keeps in the gateway, at the most: its headers, and its entry in the queue. */
@@ -93,18 +93,6 @@ export class FlowQuotas {
     const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
     const rate = quota?.cpuSecondsPerSecond;
     return rate === undefined || quota?.mode === "shadow" ? 0 : blockedForMs(this.#costs.get(flow), rate, nowMs);
-  }
-
-  /** Its service time as a caller is told it. */
-  costState(flow: string, nowMs: number): QuotaState {
-    const rate = this.#quotas[flow]?.cpuSecondsPerSecond ?? 0;
-    return {
-      kind: "cpu",
-      quota: Math.floor(rate * SECOND_MS),
-      windowMs: SECOND_MS,
-      remaining: 0,
-      resetAfterMs: this.blockedForMs(flow, nowMs),
-    };
   }
 
   /** `${flow} ${kind}` → what would have been refused or held back since the last time, handed over. */

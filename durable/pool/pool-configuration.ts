@@ -1,13 +1,17 @@
 // What of the configuration concerns one pool, and what its ledger makes of it. Pure.
+import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
-import type { Configuration, ServiceConfig } from "#shared/config/schema.ts";
+import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import { flowLimitsOf } from "./flow-quotas.ts";
 import type { PoolShard } from "./layout.ts";
+import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
 const HOLDERS_MAX = 4_096;
 const FLOWS_PER_HOLDER_MAX = 4_096;
-/** A tenant's own limits are not the pool's business yet. */
+/** Of a flow without a limit of its own. */
 const FLOW_SLOTS_MAX = LIMITS.capacityMax * LIMITS.endpointCountMax;
 
 /** What the pool knows of its service, with the version of the configuration that said so. */
@@ -21,9 +25,29 @@ export interface PoolConfiguration {
   readonly classes: readonly { readonly className: string; readonly weight: number; readonly reserveRatio: number }[];
   /** Of tenants whose weight is not 1. */
   readonly tenantWeights: Readonly<Record<string, number>>;
+  /** By flow; those that limit nothing are left out. */
+  readonly quotas: Readonly<Record<string, QuotaConfig>>;
+  /** Tenants that are limited over all their services. */
+  readonly tenantsWithTotal: readonly string[];
 }
 
-export const NO_CONFIGURATION: PoolConfiguration = { version: 0, name: "", service: null, classes: [], tenantWeights: {} };
+/** A pool as it was written down. */
+export interface StoredPool {
+  readonly configuration: PoolConfiguration;
+  readonly shards: readonly PoolShard[];
+  readonly rows: LedgerRows;
+  readonly tableVersion: number;
+}
+
+export const NO_CONFIGURATION: PoolConfiguration = {
+  version: 0,
+  name: "",
+  service: null,
+  classes: [],
+  tenantWeights: {},
+  quotas: {},
+  tenantsWithTotal: [],
+};
 
 export function configurationOf(name: string, version: number, { services, classes, tenants }: Configuration): PoolConfiguration {
   const service = services[name] ?? null;
@@ -38,11 +62,32 @@ export function configurationOf(name: string, version: number, { services, class
       reserveRatio: service?.classes[className]?.reserve ?? reserve,
     })),
     tenantWeights: Object.fromEntries(weighted.map(([tenant, { weight }]) => [tenant, weight])),
+    quotas: quotasOf(name, tenants),
+    tenantsWithTotal: Object.values(tenants)
+      .filter(({ total, services: of }) => total?.mode === "enforce" && Object.hasOwn(of, name))
+      .map(({ tenant }) => tenant),
   };
 }
 
+function quotasOf(service: string, tenants: Configuration["tenants"]): PoolConfiguration["quotas"] {
+  const quotas = Object.values(tenants).flatMap(({ tenant, services }) =>
+    Object.entries(Object.hasOwn(services, service) ? (services[service] ?? {}) : {})
+      .filter(([, quota]) => isLimit(quota))
+      .map(([className, quota]) => [`${tenant}/${className}`, quota] as const),
+  );
+  return Object.fromEntries(quotas);
+}
+
+function isLimit({ weight: _weight, mode: _mode, ...limits }: QuotaConfig): boolean {
+  return Object.keys(limits).length > 0;
+}
+
 /** An endpoint takes what its shards have, and never more than its capacity. */
-export function policyOf({ service, classes, tenantWeights }: PoolConfiguration, shards: readonly PoolShard[]): LedgerPolicy {
+export function policyOf(
+  { name, service, classes, tenantWeights, quotas }: PoolConfiguration,
+  shards: readonly PoolShard[],
+  credits: Pick<TenantCredits, "slotsMaxOf">,
+): LedgerPolicy {
   const lanes = new Map<string, number>();
   for (const { url, capacity } of service?.endpoints ?? []) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
@@ -63,10 +108,21 @@ export function policyOf({ service, classes, tenantWeights }: PoolConfiguration,
     ),
     flow: (flow): FlowPolicy => {
       const [tenant = "", className = ""] = flow.split("/");
-      return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: FLOW_SLOTS_MAX, rate: null };
+      const { slotsMax, rate } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+      return {
+        className,
+        weight: tenantWeights[tenant] ?? 1,
+        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(name, className))),
+        rate,
+      };
     },
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };
+}
+
+export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
+  const [tenant = "", className = ""] = flow.split("/");
+  return { className, weight: tenantWeights[tenant] ?? 1 };
 }

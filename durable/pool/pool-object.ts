@@ -20,10 +20,13 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
-import { Pool, type Decision, type Verdict } from "./pool.ts";
+import { CreditRenewals } from "./credit-renewals.ts";
+import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
+import { poolStatsOf } from "./pool-stats.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Decision, Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
@@ -44,6 +47,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
+  readonly #credits = new CreditRenewals(this.#pool, {
+    env: this.env,
+    life: () => this.#store.nextLife(),
+    onChanged: (nowMs) => this.#settle(nowMs),
+  });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   /** When counters that are not on disk yet began to change. */
@@ -60,17 +68,19 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
     await this.#followVersion(message.service, message.configurationVersion);
+    await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
-    const { lease, sheds } = this.#pool.renew(message.lease, nowMs);
+    const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    return { lease, sheds, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
+    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     const verdict = this.#pool.acquire(request, nowMs);
@@ -89,7 +99,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   cancel(slotId: string, holder: string): boolean {
-    const wasWaiting = this.#pool.cancel(slotId, holder);
+    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
     if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
     return wasWaiting;
   }
@@ -126,22 +136,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry);
     const nowMs = Date.now();
     this.#settle(nowMs);
-    const { ledger, shards, lanes, queueLength, longestWaitMsNow } = this.#pool.view(nowMs);
-    return {
-      service,
-      endpoints: [...lanes].map(([endpointUrl, capacity]) => ({
-        endpointUrl,
-        capacity,
-        slotsOut: ledger.slotsOfLane(endpointUrl),
-        slotsInUse: ledger.inUseOfLane(endpointUrl),
-        latencyMs: this.#meters.latencyOf(endpointUrl),
-      })),
-      shards: shards.map((shard) => ({ ...shard, ...this.#meters.countsOf(shard.shardId) })),
-      holderCount: ledger.counts.holders,
-      queueLength,
-      longestWaitMsNow,
-      counters: this.#counters.snapshot(),
-    };
+    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, nowMs });
   }
 
   override async alarm(): Promise<void> {
@@ -159,12 +154,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   #load(): void {
     const rows = this.#store.loadLedger();
-    const [configuration, shards, tableVersion] = [
-      this.#store.loadConfiguration(),
-      this.#store.loadShards(),
-      this.#store.loadTableVersion(),
-    ];
-    this.#pool.load({ configuration, shards, rows, tableVersion }, Date.now());
+    const configuration = this.#store.loadConfiguration();
+    const shards = this.#store.loadShards();
+    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
     this.#schedule();
   }
@@ -181,7 +173,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
   }
 
-  async #wait({ slotId, waitMsMax }: AcquireRequest): Promise<Verdict> {
+  async #wait(request: AcquireRequest): Promise<Verdict> {
+    const { slotId } = request;
+    const waitMsMax = this.#pool.waitMsMaxOf(request);
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
     return promise;
@@ -197,7 +191,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
-    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(), ...this.#pool.decide(nowMs)];
+    this.#credits.renewDue(nowMs);
+    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
     this.#observe(nowMs);
@@ -215,7 +210,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #measure({ flows, shards, edge }: Telemetry): void {
-    for (const flow of flows) this.#counters.countFlow(flow);
+    const nowMs = Date.now();
+    for (const flow of flows) {
+      this.#counters.countFlow(flow);
+      this.#pool.observe(flow, nowMs);
+    }
+    this.#counters.countShadow(this.#pool.gate.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
     this.#counters.countEdge(edge);
     this.#touch();
@@ -248,7 +248,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
   #suspect(nowMs: number): void {
     if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (!this.#pool.hasSockets) return;
+    if (!this.#hasSockets) return;
     this.#reconciledAtMs = 0;
     this.#setAlarm(nowMs);
   }
@@ -273,10 +273,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
-    const isUnsure = this.#pool.hasSockets && this.#reconciledAtMs === 0;
+    const isUnsure = this.#hasSockets && this.#reconciledAtMs === 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
     else if (this.#dirtySinceMs !== null || isUnsure) this.#setAlarm(nowMs + SAVE_MS);
-    else if (this.#pool.hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+    else if (this.#hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+  }
+
+  get #hasSockets(): boolean {
+    return this.#pool.ledger.counts.durable > 0;
   }
 
   #setAlarm(atMs: number): void {

@@ -1,54 +1,47 @@
 // One service's pool: the ledger, the queue before it, the table of its shards. Pure but for the Wasm memory it owns;
 // pool-object.ts gives it time, storage and a network, and carries its decisions to those who wait.
-import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
-import type { LedgerRows } from "#durable/lease/lease-rows.ts";
-import type { NamedSlot } from "#durable/lease/named-slots.ts";
-import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { refuse } from "#shared/errors/refusal.ts";
 import {
   SLOT_GRACE_MS,
   type AcquireRequest,
-  type GrantedSlot,
+  type FlowLeft,
   type RouteTable,
   type Shed,
   type WaitingPlace,
 } from "#shared/protocol/pool-rpc.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { DrainRate } from "./drain-rate.ts";
-import { layoutShards, type PoolShard } from "./layout.ts";
-import { NO_CONFIGURATION, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
-import { ShardChoice } from "./shard-choice.ts";
+import type { PoolShard } from "./layout.ts";
+import { flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
+import { QuotaGate } from "./quota-gate.ts";
+import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
+import { Routes } from "./routes.ts";
+import { grantOf, type Decision, type Verdict } from "./verdict.ts";
+import { TenantCredits } from "./tenant-credits.ts";
+import { WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
 /** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
 const NAMED_SLOT_MS = 3 * SECOND_MS;
-/** A pool's word to refuse holds until the holder's next renewal, about. */
-const SHED_MS = 500;
-/** Said where nothing was served lately to estimate from. */
-const RETRY_AFTER_MS = SECOND_MS;
-
-export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed };
-
-/** What became of one that asked, or waited. */
-export interface Decision {
-  readonly slotId: string;
-  readonly verdict: Verdict;
-}
 
 export class Pool {
+  readonly credits = new TenantCredits();
+  readonly gate = new QuotaGate();
   #ledger: LeaseLedger;
-  #shards: readonly PoolShard[] = [];
-  #tableVersion = 0;
   #configuration = NO_CONFIGURATION;
   readonly #line: WaitingLine;
-  readonly #choice: ShardChoice;
-  readonly #drain = new DrainRate();
+  readonly #routes: Routes;
+  readonly #estimate: WaitEstimate;
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
-    this.#choice = new ShardChoice(kernels);
-    this.#ledger = new LeaseLedger(policyOf(NO_CONFIGURATION, []), nowMs);
+    this.#estimate = new WaitEstimate(this.#line);
+    this.#routes = new Routes(kernels);
+    this.#ledger = new LeaseLedger(this.#policy, nowMs);
   }
 
   get configuration(): PoolConfiguration {
@@ -60,83 +53,83 @@ export class Pool {
   }
 
   get shards(): readonly PoolShard[] {
-    return this.#shards;
+    return this.#routes.shards;
   }
 
   get queueLength(): number {
     return this.#line.length;
   }
 
-  get hasSockets(): boolean {
-    return this.#ledger.counts.durable > 0;
-  }
-
   /** For those who watch. */
   view(nowMs: number) {
-    const { lanes } = policyOf(this.#configuration, this.#shards);
-    const longestWaitMsNow = this.#line.longestWaitMs(nowMs);
-    return { ledger: this.#ledger, shards: this.#shards, lanes, queueLength: this.#line.length, longestWaitMsNow };
+    const { lanes } = this.#policy;
+    return { lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
   }
 
   /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
   get isIdleWhileWaiting(): boolean {
     if (this.#line.length === 0) return false;
-    for (const flow of this.#line.flows) {
-      if (this.#line.lengthOf(flow) > 0 && (this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0)) return true;
-    }
-    return false;
+    const isIdle = (flow: string): boolean => this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0;
+    return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
+  }
+
+  /** Other credits than before: shares are divided anew. */
+  creditsChanged(nowMs: number): void {
+    this.#ledger.configure(this.#policy, nowMs);
   }
 
   /** As it was written down. */
-  load(
-    {
-      configuration,
-      shards,
-      rows,
-      tableVersion,
-    }: { configuration: PoolConfiguration; shards: readonly PoolShard[]; rows: LedgerRows; tableVersion: number },
-    nowMs: number,
-  ): void {
-    this.#ledger = LeaseLedger.fromRows(policyOf(configuration, shards), rows, nowMs);
-    this.#tableVersion = tableVersion;
-    this.#follow(configuration, shards);
+  load({ configuration, shards, rows, tableVersion }: StoredPool, nowMs: number): void {
+    this.#routes.load(shards, tableVersion);
+    this.#follow(configuration);
+    this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
   }
 
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const service = configuration.service ?? {
-      service: configuration.name,
-      endpoints: [],
-      shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 },
-    };
-    const layout = layoutShards({ service, current: this.#shards, inUse: (shardId) => this.#socketsOn(shardId), nextNumber });
-    this.#ledger.configure(policyOf(configuration, layout.shards), nowMs);
-    this.#tableVersion += 1;
-    this.#follow(configuration, layout.shards);
-    return layout.nextNumber;
+    const next = this.#routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+    this.#follow(configuration);
+    this.#ledger.configure(this.#policy, nowMs);
+    return next;
   }
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    const left = this.#shards.filter(({ shardId, state }) => state === "active" || this.#socketsOn(shardId) > 0);
-    if (left.length === this.#shards.length) return false;
-    this.#shards = left;
-    return true;
+    return this.#routes.dropDrained((shardId) => this.#socketsOn(shardId));
   }
 
   get tableVersion(): number {
-    return this.#tableVersion;
+    return this.#routes.version;
   }
 
   tableFor(version: number): RouteTable | null {
-    if (version === this.#tableVersion) return null;
-    const shards = this.#shards.filter(({ state }) => state === "active");
-    return { version: this.#tableVersion, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
+    return this.#routes.tableFor(version);
   }
 
-  renew(request: RenewalRequest, nowMs: number): { lease: Renewal; sheds: readonly Shed[] } {
+  renew(
+    request: RenewalRequest,
+    nowMs: number,
+  ): { lease: Renewal; sheds: readonly Shed[]; left: readonly FlowLeft[]; isContended: boolean } {
     const lease = this.#ledger.renew(request, nowMs);
-    return { lease, sheds: request.flows.flatMap(({ flow }) => this.#shedOf(flow) ?? []) };
+    const flows = request.flows.map(({ flow }) => flow);
+    return {
+      lease,
+      sheds: flows.flatMap((flow) => this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
+      left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
+      isContended: this.#line.length > 0,
+    };
+  }
+
+  /** Takes what a holder measured of a flow. */
+  observe(telemetry: FlowTelemetry, nowMs: number): void {
+    const { flow } = telemetry;
+    const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
+    this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
+  }
+
+  /** How long the request may wait: until its deadline, or as long as its tenant lets it. */
+  waitMsMaxOf({ flow, waitMsMax }: AcquireRequest): number {
+    return Math.min(waitMsMax, this.gate.limitsOf(flow).waitMsMax);
   }
 
   /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
@@ -150,12 +143,27 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
-    if (this.#choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
-    return this.#enter({ request, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+    if (this.#routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
+    const standing = {
+      flow: request.flow,
+      waiting: this.#line.lengthOf(request.flow),
+      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.hasRoom(request.flow),
+    };
+    const verdict =
+      this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
+      this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+    if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
+    return verdict;
   }
 
-  cancel(slotId: string, holder: string): boolean {
+  #unpay(slotId: string, nowMs: number): void {
+    this.gate.refused(slotId, { ledger: this.#ledger, nowMs });
+  }
+
+  cancel(slotId: string, holder: string, nowMs: number): boolean {
     if (this.#line.ticket(slotId)?.request.holder !== holder) return false;
+    this.#unpay(slotId, nowMs);
     this.#countWaiting(this.#line.remove(slotId));
     return true;
   }
@@ -165,41 +173,48 @@ export class Pool {
     if (ticket === undefined) return null;
     const { flow, urgency } = ticket.request;
     const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
-    return { aheadMax, waitMs: this.#drain.msFor(aheadMax) };
+    return { aheadMax, waitMs: this.#estimate.msFor(aheadMax) };
   }
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
   decide(nowMs: number): readonly Decision[] {
     this.#ledger.tick(nowMs);
-    this.#drain.tick(nowMs, this.#line.length > 0);
+    this.#estimate.tick(nowMs);
     if (this.#line.length === 0) return [];
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     if (this.#ledger.slotsFree === 0) return decisions;
-    for (const flow of this.#line.flows) this.#line.hold(flow, !this.#ledger.isOpen(flow));
-    for (let ticket = this.#nextOpen(nowMs); ticket !== undefined; ticket = this.#nextOpen(nowMs)) {
-      this.#countWaiting(ticket);
-      const verdict = this.#grant(ticket, nowMs);
-      decisions.push({ slotId: ticket.request.slotId, verdict });
-      this.#line.hold(ticket.request.flow, !this.#ledger.isOpen(ticket.request.flow));
-    }
+    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
+    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
     return decisions;
   }
 
-  #nextOpen(nowMs: number): Ticket | undefined {
+  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
+    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
+    const isHeld = (flow: string): boolean => !isOpen(flow);
+    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
+    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
+      const { slotId, flow } = ticket.request;
+      this.#countWaiting(ticket);
+      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
+      this.#line.hold(flow, isHeld(flow));
+    }
+  }
+
+  #next(nowMs: number): Ticket | undefined {
     if (this.#ledger.slotsFree === 0) return undefined;
-    return this.#choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+    return this.#routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
   }
 
   #enter(ticket: Ticket): Verdict | null {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
-    const waitMs = this.#drain.msFor(aheadMax);
-    if (aheadMax > 0 && waitMs !== null && waitMs > waitMsMax) return this.#refuseForWant(ticket, waitMs);
-    const { className, weight } = policyOfFlow(this.#configuration, flow);
+    const waitMs = this.#estimate.msFor(aheadMax);
+    if (aheadMax > 0 && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket);
+    const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
-      const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
-      return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS });
+      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(flow) };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -209,18 +224,16 @@ export class Pool {
   readonly #displaced: Ticket[] = [];
 
   /** Those that a more urgent one has displaced since the last time it was asked. */
-  takeDisplaced(): readonly Decision[] {
-    return this.#displaced.splice(0).map((ticket) => ({
-      slotId: ticket.request.slotId,
-      verdict: refuse("rejected-queue-full", "A more urgent request took the place in the full queue of your tenant and class.", {
-        retryAfterMs: RETRY_AFTER_MS,
-      }),
-    }));
+  takeDisplaced(nowMs: number): readonly Decision[] {
+    return this.#displaced.splice(0).map(({ request: { slotId, flow }, arrivedAtMs }) => {
+      this.#unpay(slotId, nowMs);
+      return { slotId, verdict: displacedRefusal({ position: 0, length: this.#line.lengthOf(flow), waitMs: nowMs - arrivedAtMs }) };
+    });
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
     const { slotId, holder, flow, kind, affinityKey } = request;
-    const shard = this.#choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const shard = this.#routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
     const slot =
@@ -231,34 +244,37 @@ export class Pool {
             nowMs,
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
-    this.#drain.served();
+    this.#estimate.served();
+    this.gate.granted(slotId);
     return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
   }
 
   #expired(ticket: Ticket, nowMs: number): Decision {
     this.#countWaiting(ticket);
-    const { slotId, flow, urgency } = ticket.request;
-    const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
-    const detail = `Your deadline passed after ${nowMs - ticket.arrivedAtMs} ms in the queue.`;
-    return { slotId, verdict: refuse("expired-in-queue", detail, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }) };
+    const { slotId, flow } = ticket.request;
+    this.#unpay(slotId, nowMs);
+    const slots = this.gate.waitedForQuota(flow, this.#ledger);
+    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
   }
 
-  #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
-    const { service, waitMsMax, flow } = request;
-    const shed = this.#shedOf(flow);
-    const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
-    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...(shed === null ? {} : { shed }) };
+  #refuseForWant(ticket: Ticket): Verdict {
+    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request.flow) };
   }
 
-  /** From which urgency on a newcomer of the flow would wait longer than the service's deadline; null: none would. */
-  #shedOf(flow: string): Shed | null {
-    const deadlineMs = this.#configuration.service?.deadlineMs ?? 0;
-    if (this.#line.lengthOf(flow) === 0) return null;
-    for (let urgency = 0; urgency <= 7; urgency += 1) {
-      const waitMs = this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
-      if (waitMs !== null && waitMs > deadlineMs) return { flow, urgencyFrom: urgency, forMs: SHED_MS, retryAfterMs: Math.ceil(waitMs) };
-    }
-    return null;
+  /** Where it would stand now. */
+  #endOf({ request: { flow, urgency } }: Ticket, waitMs: number): QueueEnd {
+    const queue = { position: (this.#line.aheadMax(flow, urgency) ?? 0) + 1, length: this.#line.lengthOf(flow), waitMs };
+    return { queue, slotInMs: this.#estimate.ofNewcomer(flow, urgency) };
+  }
+
+  #withShed(flow: string): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow));
+    return shed === null ? {} : { shed };
+  }
+
+  /** As long as anybody of the flow may wait. */
+  #waitMsMaxOf(flow: string): number {
+    return Math.min(this.#configuration.service?.deadlineMs ?? 0, this.gate.limitsOf(flow).waitMsMax);
   }
 
   #countWaiting(ticket: Ticket | undefined): void {
@@ -267,23 +283,18 @@ export class Pool {
     this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
   }
 
-  #follow(configuration: PoolConfiguration, shards: readonly PoolShard[]): void {
+  get #policy(): LedgerPolicy {
+    return policyOf(this.#configuration, this.#routes.shards, this.credits);
+  }
+
+  #follow(configuration: PoolConfiguration): void {
     this.#configuration = configuration;
-    this.#shards = shards;
-    this.#choice.replace(shards);
     this.#line.configure(configuration.classes);
+    this.credits.configure(configuration.tenantsWithTotal);
+    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
   }
 
   #socketsOn(shardId: string): number {
     return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
-}
-
-function grantOf({ slotId, shardId, lane }: NamedSlot, { waitedMs, lifeMs }: { waitedMs: number; lifeMs: number }): GrantedSlot {
-  return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX) };
-}
-
-function policyOfFlow({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
-  const [tenant = "", className = ""] = flow.split("/");
-  return { className, weight: tenantWeights[tenant] ?? 1 };
 }

@@ -1,7 +1,7 @@
 // Who waits in a pool for a slot, in which order: tickets over the fair queue's handles. A flow whose share is used up is
 // held back in the queue, so the order among those that may go is the queue's alone.
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
-import { LIMITS, URGENCY_LAST } from "#shared/limits.ts";
+import { LIMITS, URGENCY_FIRST, URGENCY_LAST } from "#shared/limits.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { FairQueue, QUEUE_REFUSAL } from "#wasm/binding/fair-queue.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
@@ -134,6 +134,15 @@ export class WaitingLine {
   next(nowMs: number): Ticket | undefined {
     const handle = this.#queue.pop(nowMs);
     return handle < 0 ? undefined : this.#left(handle);
+  }
+
+  /** From which urgency on a newcomer finds no place: it is not more urgent than anybody in a full queue. Beyond the last: none. */
+  refusedFrom(flow: string): number {
+    const waiting = this.#flows.get(flow);
+    if (waiting === undefined || waiting.count < FLOW_QUEUE_LENGTH_MAX) return URGENCY_LAST + 1;
+    let last = URGENCY_LAST;
+    while (last > URGENCY_FIRST && waiting.byUrgency[last] === 0) last -= 1;
+    return last;
   }
 
   /** At most so many are served before a newcomer of this urgency, if nobody else comes; null: nobody waits in its flow. */

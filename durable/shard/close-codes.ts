@@ -18,7 +18,7 @@ const BAD_UPSTREAM = 1014;
 /** The close to send to the other leg when `from` closed with `code`. */
 export function translateClose(from: Leg, { code, reason }: { code: number; reason: string }): Close {
   if (code === NO_STATUS) return { reason: "" };
-  if (isSendable(code)) return { code, reason: truncate(reason) };
+  if (isSendable(code)) return { code, reason: truncateReason(reason) };
   // The leg broke. The endpoint hears that its peer is gone; the device, that the fault is behind the gateway.
   return from === "device" ? { code: GOING_AWAY, reason: "device went away" } : { code: BAD_UPSTREAM, reason: "endpoint went away" };
 }
@@ -31,7 +31,8 @@ function isSendable(code: number): boolean {
   return code >= 1000 && code <= 4999 && code !== 1004 && code !== NO_STATUS && code !== ABNORMAL && code !== 1015;
 }
 
-function truncate(reason: string): string {
+/** At most 123 bytes (RFC 6455 §5.5). */
+export function truncateReason(reason: string): string {
   const bytes = new TextEncoder().encode(reason);
   if (bytes.length <= REASON_BYTES_MAX) return reason;
   // `stream` leaves a character that is cut in two out.

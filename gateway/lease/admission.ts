@@ -1,16 +1,18 @@
 // Admission as the routes see it: a verdict, and a slot that ends exactly once. Cheapest first: a slot that this isolate
 // holds; a refusal that the pool has told it; a call to the pool, which grants one or lets the request wait there.
 import type { Outcome } from "#shared/errors/outcomes.ts";
+import { quotaOf } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
-import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
 import { callPool, warnOf } from "./pool-call.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
-import type { HeldSlot, ServiceLease } from "./service-lease.ts";
+import type { HeldSlot } from "./held-slot.ts";
+import type { ServiceLease } from "./service-lease.ts";
 
 export interface AdmissionInput {
   readonly scope: RequestScope;
@@ -27,6 +29,8 @@ export class Admitted {
   readonly #scope: RequestScope;
   readonly #lease: ServiceLease;
   readonly #key: string;
+  readonly #quota: QuotaConfig | undefined;
+  #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
 
@@ -35,18 +39,21 @@ export class Admitted {
     lease,
     slot,
     key,
+    quota,
     waitMs,
   }: {
     scope: RequestScope;
     lease: ServiceLease;
     slot: HeldSlot;
     key: string;
+    quota: QuotaConfig | undefined;
     waitMs: number;
   }) {
     this.#scope = scope;
     this.#lease = lease;
     this.#slot = slot;
     this.#key = key;
+    this.#quota = quota;
     this.waitMs = waitMs;
     this.outcome = slot.slotId === undefined ? "admitted-local" : "admitted-queued";
   }
@@ -57,6 +64,13 @@ export class Admitted {
 
   get shardId(): string {
     return this.#slot.shardId;
+  }
+
+  /** RateLimit of the answer; null: nothing is limited, or known. */
+  get rateLimit(): string | null {
+    const { identifier } = this.#scope;
+    if (this.#quota === undefined || identifier === undefined) return null;
+    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
   }
 
   /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
@@ -76,11 +90,12 @@ export class Admitted {
     return this.#lease.lookAgainInMs(this.#slot, nowMs);
   }
 
-  /** Takes a slot at an endpoint that is not one of these instead; false: there is none here. */
-  moveTo(avoid: ReadonlySet<string>): boolean {
-    const moved = this.#hasEnded ? null : this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid });
-    if (moved !== null) this.#slot = moved;
-    return moved !== null;
+  /** The endpoint failed before it answered: whether the request may be sent again, to another one where there is a slot. */
+  beginRetry(): boolean {
+    if (this.#hasEnded || !this.#lease.retries.take()) return false;
+    this.#failed = (this.#failed ?? new Set()).add(this.#slot.lane);
+    this.#slot = this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid: this.#failed }) ?? this.#slot;
+    return true;
   }
 }
 
@@ -89,30 +104,33 @@ export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admit
   const { scope, identifier, service } = input;
   const lease = scope.isolate.leaseOf(identifier.service);
   lease.use(service);
+  lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
+  const quota = quotaOf(input.active.snapshot.configuration, identifier);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
   const nowMs = Date.now();
-  if (!lease.holdsLease(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key });
-  const admitted = admitHere(input, { lease, flow, key, nowMs });
+  if (!lease.holdsLease(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key, quota });
+  const admitted = admitHere(input, { lease, flow, key, quota, nowMs });
   renewIfDue(scope, lease, nowMs);
-  return admitted ?? askPool(input, { lease, flow, key });
+  return admitted ?? askPool(input, { lease, flow, key, quota });
 }
 
 interface Asked {
   readonly lease: ServiceLease;
   readonly flow: string;
   readonly key: string;
+  readonly quota: QuotaConfig | undefined;
 }
 
 /** Null: not here. */
 function admitHere(
   { scope, identifier: { urgency } }: AdmissionInput,
-  { lease, flow, key, nowMs }: Asked & { nowMs: number },
+  { lease, flow, key, quota, nowMs }: Asked & { nowMs: number },
 ): Admitted | Refusal | null {
-  const slot = lease.admit({ flow, urgency, key, nowMs });
+  const slot = lease.admit({ flow, urgency, key, quota, nowMs });
   if (slot === null || "ok" in slot) return slot;
-  return new Admitted({ scope, lease, slot, key, waitMs: nowMs - scope.startedAtMs });
+  return new Admitted({ scope, lease, slot, key, quota, waitMs: nowMs - scope.startedAtMs });
 }
 
 /** The first request of an isolate, or the first for a while. */
@@ -124,7 +142,7 @@ async function admitAfterRenewal(input: AdmissionInput, asked: Asked): Promise<A
   return admitted ?? askPool(input, asked);
 }
 
-async function askPool(input: AdmissionInput, { lease, flow, key }: Asked): Promise<Admitted | Refusal> {
+async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked): Promise<Admitted | Refusal> {
   const { scope, identifier, active, service } = input;
   const { env, isolate, requestId } = scope;
   const askedAtMs = Date.now();
@@ -147,16 +165,17 @@ async function askPool(input: AdmissionInput, { lease, flow, key }: Asked): Prom
     const nowMs = Date.now();
     isolate.configuration.expire(answer.configurationVersion);
     if (!answer.ok) {
-      lease.refused(flow, { slotId: requestId, shed: answer.shed, nowMs });
+      const { shed, dry } = answer;
+      lease.refused(flow, { slotId: requestId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
       return answer;
     }
     const slot = lease.take(flow, answer.slot, { askedAtMs, clockEpoch, nowMs });
-    if (slot !== null) return new Admitted({ scope, lease, slot, key, waitMs: nowMs - scope.startedAtMs });
+    if (slot !== null) return new Admitted({ scope, lease, slot, key, quota, waitMs: nowMs - scope.startedAtMs });
     settle(scope, lease, nowMs);
     return refuse("rejected-capacity", "The slot that was granted came too late to be used.", { retryAfterMs: 0 });
   } catch (error) {
     stopWatching();
-    lease.refused(flow, { slotId: requestId, shed: undefined, nowMs: Date.now() });
+    lease.refused(flow, { slotId: requestId, nowMs: Date.now() });
     scope.ctx.waitUntil(giveUp(scope, identifier.service));
     throw error;
   }

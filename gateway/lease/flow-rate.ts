@@ -1,14 +1,7 @@
 // A flow's rate at this isolate: tokens are spent here while there are some; then the pool is asked, and once it has said that
 // there are none, nobody is asked until there may be.
+import type { Dry } from "#shared/protocol/pool-rpc.ts";
 import { TokenMeter } from "#shared/lease/token-meter.ts";
-
-/** The pool's word that a rate is used up. */
-export interface Dry {
-  /** In so long there is a token again, if nobody else takes it. */
-  readonly retryAfterMs: number;
-  /** Before that asking is of no use. */
-  readonly forMs: number;
-}
 
 /** With less than this part of the last grant left, the next is asked for. */
 const LOW_RATIO = 0.25;

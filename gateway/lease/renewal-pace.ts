@@ -15,6 +15,10 @@ export class RenewalPace {
   #seenToUntilMs = -Infinity;
   #lingersUntilMs = -Infinity;
 
+  get sentAtMs(): number {
+    return this.#sentAtMs;
+  }
+
   get renewAtMs(): number {
     return this.#renewAtMs;
   }

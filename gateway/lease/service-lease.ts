@@ -2,47 +2,28 @@
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
-import type { GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { Partition } from "#shared/protocol/rate-limit.ts";
+import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
+import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
+import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { FlowMeters } from "./flow-meters.ts";
+import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
+import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { ShardMeters } from "./shard-meters.ts";
 
-/** A slot that runs a request. */
-export interface HeldSlot {
-  readonly flow: string;
-  readonly lane: string;
-  readonly shardId: string;
-  readonly shardIndex: number;
-  readonly tableVersion: number;
-  /** Granted by the pool under this name; undefined: of the lease. */
-  readonly slotId: string | undefined;
-  readonly startedAtMs: number;
-}
-
-export interface SlotEnd {
-  readonly outcome: Outcome;
-  /** Arrival to response headers; undefined where none came. */
-  readonly latencyMs: number | undefined;
-  /** The endpoint's part of it. */
-  readonly upstreamMs: number | undefined;
-  readonly nowMs: number;
-}
-
-export interface LocalRequest {
-  readonly flow: string;
-  readonly urgency: number;
-  /** Requests with the same key meet the same shard. */
-  readonly key: string;
-  readonly nowMs: number;
-}
+/** Renewals that a rate sets off are at least so far apart. */
+const RATE_SPACING_MS = 250;
+/** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
+const CONTENDED_SPACING_MS = 250;
 
 export class ServiceLease {
   readonly service: string;
@@ -53,8 +34,10 @@ export class ServiceLease {
   readonly #returned = new ReturnedNames();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
+  readonly retries = new RetryBudget();
   #tableVersion = 0;
   #slots = 0;
+  #isContended = false;
   #running = 0;
   #reportedAtMs: number | null = null;
   #endedAtMs = -Infinity;
@@ -79,7 +62,7 @@ export class ServiceLease {
   }
 
   /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */
-  admit({ flow, urgency, key, nowMs }: LocalRequest): HeldSlot | Refusal | null {
+  admit({ flow, urgency, key, quota, nowMs }: LocalRequest): HeldSlot | Refusal | null {
     const meter = this.#flows.of(flow);
     if (meter === null)
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
@@ -88,13 +71,22 @@ export class ServiceLease {
       meter.refuse("rejected-capacity");
       return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
         retryAfterMs: meter.shedRetryAfterMs,
+        decidedBy: "lease",
+        lease: leaseFactsOf(this.#held, flow, nowMs),
       });
     }
+    if (nowMs < meter.blockedUntilMs) {
+      meter.refuse("rejected-quota");
+      return costRefusal(quota, { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
+    }
+    const tokens = isRated(quota) ? 1 : 0;
+    if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
     // Who waits already goes first.
-    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs })) return null;
+    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs, tokens })) return null;
     const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
     const shard = this.#balancer.shards[shardIndex];
-    if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs })) return null;
+    if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs, tokens })) return null;
+    if (tokens > 0 && meter.rate.spent(this.#held.tokens(flow, nowMs))) this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
     return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
   }
 
@@ -124,10 +116,11 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
-    meter.answered(slotId);
-    // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    meter.isQueued = waitedMs > 0;
-    this.pace.setOff(waitedMs === 0 ? nowMs : nowMs + lifeMs / 2);
+    meter.granted(slotId, waitedMs);
+    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in
+    // time, and not before.
+    if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
+    else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
       return null;
@@ -136,11 +129,12 @@ export class ServiceLease {
   }
 
   /** The pool has refused, or could not be asked. */
-  refused(flow: string, { slotId, shed, nowMs }: { slotId: string; shed: Shed | undefined; nowMs: number }): void {
+  refused(flow: string, { slotId, shed, dry, nowMs }: { slotId: string; shed?: Shed; dry?: Dry; nowMs: number }): void {
     const meter = this.#flows.of(flow);
     if (meter === null) return;
     meter.answered(slotId);
     if (shed !== undefined) noteShed(meter, shed, nowMs);
+    if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
   /** Ends a request. */
@@ -201,11 +195,12 @@ export class ServiceLease {
     this.pace.sent(nowMs);
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
-      const demand = meter.demand(elapsedMs);
+      const demand = meter.demand(elapsedMs, this.#isContended);
       const keepsNames = meter.isQueuedAt(nowMs);
-      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant: 0, keepsNames };
+      const tokensWant = meter.rate.want(elapsedMs);
+      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
     });
-    const wanted = flows.filter(({ want, keepsNames }) => want > 0 || keepsNames);
+    const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
     return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry: this.takeTelemetry({}) };
@@ -222,20 +217,42 @@ export class ServiceLease {
     this.#shardMeters.restore(telemetry.shards);
   }
 
-  apply({ lease, table, sheds }: RenewAnswer, nowMs: number): void {
+  apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
+    this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
     for (const { flow, isQueued } of lease.flows) {
       const meter = this.#flows.known(flow);
-      if (meter !== undefined) meter.isQueued = isQueued;
+      if (meter === undefined) continue;
+      meter.isQueued = isQueued;
+      meter.left = left.find((one) => one.flow === flow);
+      meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
+      meter.rate.granted(this.#held.tokens(flow, nowMs));
     }
     for (const shed of sheds) {
       const meter = this.#flows.known(shed.flow);
       if (meter !== undefined) noteShed(meter, shed, nowMs);
     }
     for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
+  }
+
+  /** RateLimit as it stands; null: the flow has no limits, or nothing is known of them yet. */
+  rateLimitOf(flow: string, quota: QuotaConfig | undefined, { partition, nowMs }: { partition: Partition; nowMs: number }): string | null {
+    const meter = quota === undefined ? undefined : this.#flows.known(flow);
+    if (quota === undefined || meter?.left === undefined) return null;
+    if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
+    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs));
+  }
+
+  /** A refusal where the pool has said that there is none for a while; null: ask it. */
+  #withoutToken(meter: FlowMeter, { flow, quota, nowMs }: Pick<LocalRequest, "flow" | "quota" | "nowMs">): Refusal | null {
+    this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
+    const retryAfterMs = meter.rate.lacked(nowMs);
+    if (retryAfterMs === null) return null;
+    meter.refuse("rejected-quota");
+    return rateRefusal(quota, { retryAfterMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
   }
 
   #start(meter: FlowMeter, started: Omit<HeldSlot, "tableVersion" | "startedAtMs"> & { nowMs: number }): HeldSlot {

@@ -31,6 +31,17 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
       samples: Object.entries(sumEdge(pools)).map(([outcome, value]) => ({ labels: { outcome }, value })),
     },
     {
+      name: "tidegate_quota_shadow_total",
+      type: "counter",
+      help: "What tenants' limits in shadow would have refused or held back: requests, slots or waiting requests, by limit.",
+      samples: pools.flatMap(({ service, counters }) =>
+        Object.entries(counters.shadow).map(([key, value]) => {
+          const { outcome: limit = "", ...labels } = flowLabels(key);
+          return { labels: { service, ...labels, limit }, value };
+        }),
+      ),
+    },
+    {
       name: "tidegate_request_duration_seconds",
       type: "histogram",
       help: "From a request's arrival to its endpoint's response headers.",

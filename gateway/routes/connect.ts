@@ -1,8 +1,7 @@
-import { isRefusalOutcome } from "#shared/errors/outcomes.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf } from "#shared/identifier/entitlement.ts";
 import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
-import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, SOCKET_REFUSAL_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import { identify } from "../identity/identify.ts";
 import { admitSocket, type AdmittedSocket } from "../lease/socket-admission.ts";
@@ -12,6 +11,7 @@ import { joinUrl } from "../upstream/forward.ts";
 import { outboundHeaders, type OutboundInput } from "../upstream/outbound-headers.ts";
 import { readInboundHeaders, type InboundHeaders } from "../upstream/inbound-headers.ts";
 import type { ServicePath } from "./forward.ts";
+import { resumeSocket, upgradeInShard } from "./resume.ts";
 
 export const CONNECT_PREFIX = "/connect/";
 
@@ -35,6 +35,8 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;
   scope.identifier = identifier;
+  if (inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET")
+    return resumeSocket({ scope, identifier, inbound }, inbound.resumeToken);
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
   const admitted = await admitSocket({ scope, identifier, active, service });
@@ -51,6 +53,10 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
     { scope, identifier, inbound },
     {
       service: identifier.service,
+      tenant: identifier.tenant,
+      device: identifier.device,
+      isResumable: inbound.isResumable,
+      mode: service.sockets.mode,
       slotId: slot.slotId,
       holder: scope.isolate.holder,
       flow: flowOf(identifier),
@@ -65,13 +71,13 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   return response;
 }
 
-function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwarded }: InboundHeaders): Refusal | null {
+function checkForm({ request }: RequestScope, { isUpgrade, isResumable, protocolToken, forwarded }: InboundHeaders): Refusal | null {
   if (request.method === "POST") return null;
   if (request.method !== "GET") return refuse("wrong-method", `Method ${request.method} opens no socket.`, { allow: ["GET", "POST"] });
   if (!isUpgrade)
     return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
   // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
-  if (protocolToken !== null && forwarded["sec-websocket-protocol"] === undefined) {
+  if (protocolToken !== null && !isResumable && forwarded["sec-websocket-protocol"] === undefined) {
     return refuse(
       "bad-identifier",
       "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.",
@@ -81,19 +87,10 @@ function checkForm({ request }: RequestScope, { isUpgrade, protocolToken, forwar
 }
 
 /** The Shard object has the slot from the moment it answers 101; before that it is ours to end. */
-async function openInShard({ scope, identifier, inbound }: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
-  const { env } = scope;
-  const headers = outboundHeaders({ scope, identifier, inbound });
-  headers["upgrade"] = "websocket";
+async function openInShard(input: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
+  const headers = outboundHeaders(input);
   headers[SOCKET_ASSIGNMENT_HEADER] = JSON.stringify(assignment);
-  const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(assignment.service, assignment.shardId)));
-  const response = await stub.fetch("https://shard/", { headers });
-  if (response.status === 101) return response;
-  const refusal = JSON.parse(response.headers.get(SOCKET_REFUSAL_HEADER) ?? "null") as Refusal | null;
-  await response.body?.cancel();
-  if (refusal === null || !isRefusalOutcome(refusal.outcome))
-    return refuse("internal", "The Shard object did not say what became of the socket.");
-  return refusal;
+  return upgradeInShard(input.scope, shardObjectName(assignment.service, assignment.shardId), headers);
 }
 
 async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {

@@ -41,6 +41,11 @@ export class Cutoff {
     return this.#reason;
   }
 
+  /** No headers have come, and nothing has been cut: another endpoint may be tried. */
+  get isUnanswered(): boolean {
+    return !this.#isAnswered && this.#reason === null;
+  }
+
   readonly cut = (why: Refusal): void => {
     this.#reason ??= why;
     this.#aborter?.abort();

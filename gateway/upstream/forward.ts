@@ -12,8 +12,9 @@ import { formatServerTiming, type Timing } from "../server-timing.ts";
 import { Cutoff } from "./cutoff.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
-import { openRequestBody } from "./request-body.ts";
+import { openRequestBody, type RequestBody } from "./request-body.ts";
 import { changeResponseHeaders, readResponseHeaders } from "./response-headers.ts";
+import { isRepeatable } from "./retry.ts";
 
 export interface ForwardInput {
   readonly scope: RequestScope;
@@ -40,22 +41,29 @@ export async function forward(input: ForwardInput): Promise<Response> {
     onFault: cutoff.cut,
   });
   if (!body.ok) return end(input, cutoff, body);
-  try {
-    const sending = fetch(joinUrl(admitted.endpointUrl, input.target), {
-      method: scope.method,
-      headers: outboundHeaders(input),
-      body: body.stream,
-      redirect: "manual",
-      // Only a body can be broken off in the middle (docs/decisions/0003-cut-the-fetch-not-the-stream.md).
-      ...(body.stream === null ? {} : { signal: cutoff.signal }),
-      encodeResponseBody: "manual",
-    });
-    const response = await cutoff.race(sending);
-    // Awaited here: a small body that breaks off is a failure of the endpoint, as its headers would have been.
-    return await answer(input, response, cutoff);
-  } catch (error) {
-    return end(input, cutoff, cutoff.reason ?? explainFailure(error));
+  const init: RequestInit = {
+    method: scope.method,
+    headers: outboundHeaders(input),
+    body: body.stream,
+    redirect: "manual",
+    // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
+    signal: cutoff.signal,
+    encodeResponseBody: "manual",
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await cutoff.race(fetch(joinUrl(admitted.endpointUrl, input.target), init));
+      // Awaited here: a small body that breaks off is a failure of the endpoint, as its headers would have been.
+      return await answer(input, response, cutoff);
+    } catch (error) {
+      const mayRepeat = cutoff.isUnanswered && attempt < service.retry.attemptsMax && isRepeatable(repeatOf(input, body));
+      if (!mayRepeat || !admitted.beginRetry()) return end(input, cutoff, cutoff.reason ?? explainFailure(error));
+    }
   }
+}
+
+function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
+  return { method: scope.method, hasBody: body.stream !== null, hasIdempotencyKey: "idempotency-key" in inbound.forwarded };
 }
 
 async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
@@ -68,6 +76,7 @@ async function answer({ scope, identifier, admitted }: ForwardInput, response: R
     changeResponseHeaders(answered.headers, dropped, {
       ...identifierHeaders(identifier),
       serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
+      rateLimit: admitted.rateLimit,
     });
     return answered;
   };
@@ -78,9 +87,10 @@ async function answer({ scope, identifier, admitted }: ForwardInput, response: R
   if (hasBody && !isSmall && response.body !== null)
     return respond(stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength));
   const whole = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
+  const answered = respond(whole);
   cutoff.stop();
   admitted.end(admitted.outcome, latencyMs);
-  return respond(whole);
+  return answered;
 }
 
 interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
@@ -122,8 +132,9 @@ function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal
   return answerRefusal(scope, refusal, { isCounted: true, timing: timingOf(admitted, Date.now() - scope.startedAtMs) });
 }
 
-function timingOf({ waitMs }: Admitted, elapsedMs: number): Timing {
-  return { queueMs: waitMs, upstreamMs: elapsedMs - waitMs };
+/** What was decided here crossed no I/O. */
+function timingOf({ outcome, waitMs }: Admitted, elapsedMs: number): Timing {
+  return { upstreamMs: elapsedMs - waitMs, ...(outcome === "admitted-queued" ? { queueMs: waitMs } : {}) };
 }
 
 /** The endpoint's base path, then what the device asked for below the service. */

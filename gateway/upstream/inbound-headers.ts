@@ -3,6 +3,8 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { splitList } from "./header-lists.ts";
 import { emptyHeaders, type HeaderRecord } from "./header-record.ts";
+import { SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
 
 export interface InboundHeaders {
   readonly ok: true;
@@ -11,6 +13,10 @@ export interface InboundHeaders {
   readonly authorization: string | null;
   /** The token of `tidegate.bearer.<token>` among the offered subprotocols. */
   readonly protocolToken: string | null;
+  /** `tidegate.v1` is offered: the socket is a session that can be resumed. */
+  readonly isResumable: boolean;
+  /** The token of `tidegate.resume.<token>` among the offered subprotocols. */
+  readonly resumeToken: string | null;
   readonly connectionIdentifier: string | null;
   readonly priority: string | null;
   readonly contentLength: number | null;
@@ -20,6 +26,7 @@ export interface InboundHeaders {
 }
 
 const BEARER_PROTOCOL = "tidegate.bearer.";
+const OWN_PROTOCOL = /^tidegate\.(?:v1$|bearer\.|resume\.)/;
 /** `name: value\r\n` */
 const SEPARATOR_BYTES = 4;
 /** Version 00 ends there; a later one may say more (W3C Trace Context §3.2). ff is no version. */
@@ -75,17 +82,23 @@ export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
   }
   if (connection !== undefined) for (const name of splitList(connection)) delete forwarded[name.toLowerCase()];
   const offered = protocols === undefined ? [] : splitList(protocols);
-  const own = offered.filter((protocol) => !protocol.startsWith(BEARER_PROTOCOL));
-  if (own.length > 0) forwarded["sec-websocket-protocol"] = own.join(", ");
+  const theirs = offered.filter((protocol) => !OWN_PROTOCOL.test(protocol));
+  if (theirs.length > 0) forwarded["sec-websocket-protocol"] = theirs.join(", ");
   return {
     ok: true,
     forwarded,
     authorization: read["authorization"] ?? null,
-    protocolToken: offered.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length) ?? null,
+    protocolToken: tokenOf(offered, BEARER_PROTOCOL),
+    isResumable: offered.includes(SUBPROTOCOL),
+    resumeToken: tokenOf(offered, RESUME_PROTOCOL_PREFIX),
     connectionIdentifier: read["connection-identifier"] ?? null,
     priority: read["priority"] ?? null,
     contentLength: length === undefined ? null : Number(length),
     isUpgrade: read["upgrade"]?.toLowerCase() === "websocket",
     connectingAddress: read["cf-connecting-ip"] ?? null,
   };
+}
+
+function tokenOf(offered: readonly string[], prefix: string): string | null {
+  return offered.find((protocol) => protocol.startsWith(prefix))?.slice(prefix.length) ?? null;
 }

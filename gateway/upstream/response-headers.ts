@@ -40,6 +40,8 @@ export interface OwnHeaders {
   readonly priority: string;
   /** Follows the endpoint's own, where it sends one. */
   readonly serverTiming: string;
+  /** Null: the flow has no limit. */
+  readonly rateLimit: string | null;
 }
 
 export function changeResponseHeaders(headers: Headers, dropped: readonly string[], own: OwnHeaders): void {
@@ -47,4 +49,5 @@ export function changeResponseHeaders(headers: Headers, dropped: readonly string
   headers.set("connection-identifier", own.connectionIdentifier);
   headers.set("priority", own.priority);
   headers.append("server-timing", own.serverTiming);
+  if (own.rateLimit !== null) headers.set("ratelimit", own.rateLimit);
 }

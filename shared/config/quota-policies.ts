@@ -1,5 +1,5 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
-import type { QuotaPolicy } from "../protocol/quota-state.ts";
+import type { QuotaPolicy, QuotaState } from "../protocol/quota-state.ts";
 import { SECOND_MS } from "../units.ts";
 import type { Configuration, QuotaConfig } from "./schema.ts";
 
@@ -35,4 +35,16 @@ export function policiesOf(quota: QuotaConfig): readonly QuotaPolicy[] {
   if (quota.bandwidthBytesPerSecond !== undefined)
     policies.push({ kind: "bandwidth", quota: quota.bandwidthBytesPerSecond, windowMs: SECOND_MS });
   return policies;
+}
+
+/** A rate as it is advertised, used up; null: there is none. */
+export function rateState(quota: QuotaConfig | undefined, resetAfterMs: number | undefined): QuotaState | null {
+  const policy = quota === undefined ? undefined : policiesOf(quota).find(({ kind }) => kind === "rate");
+  return policy === undefined ? null : { ...policy, remaining: 0, ...(resetAfterMs === undefined ? {} : { resetAfterMs }) };
+}
+
+/** Service time as it is configured, used up. */
+export function costState(quota: QuotaConfig | undefined, resetAfterMs: number): QuotaState {
+  const costMs = Math.floor((quota?.cpuSecondsPerSecond ?? 0) * SECOND_MS);
+  return { kind: "cpu", quota: costMs, windowMs: SECOND_MS, remaining: 0, resetAfterMs };
 }

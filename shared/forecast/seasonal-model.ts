@@ -28,7 +28,7 @@ export const INTERVAL = {
 } as const;
 
 export const REGRESSION = {
-  forgetting: 0.999,
+  forgetting: 0.9995,
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
@@ -63,10 +63,17 @@ export interface PriorCluster {
 }
 
 export interface MixtureSpec {
-  /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert; share 0: not in it. */
+  /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert, then of each mixture before it; share 0: not in it. */
   readonly shares: readonly number[];
   readonly eta: number;
-  /** Half the width of the 95 % interval, in mean absolute log errors. */
+}
+
+/** What is said in the end: one of these, or all of them weighed by what each has lost of late. */
+export interface Choice {
+  /** The experts', then the mixtures', then the last mixture as the nets correct it. */
+  readonly column: number;
+  readonly share: number;
+  /** Half the width of the 95 % interval, in mean absolute log errors; what the nets correct has an interval of its own. */
   readonly half: number;
 }
 
@@ -89,13 +96,45 @@ export interface SeasonalModel extends Seasons {
   readonly priors: Readonly<Record<Scale, readonly RegressionPrior[]>>;
   readonly smoothers: readonly SmootherRates[];
   readonly mixtures: readonly MixtureSpec[];
+  /** What stands first is a forecaster's word until something has matured. */
+  readonly choices: readonly Choice[];
+  readonly nets: Nets | null;
 }
 
-/** The exploration's ES0. */
-const SMOOTHERS: readonly SmootherRates[] = [{ level: 0, daily: 0.1, weekly: 0.3, residual: 0 }];
+/** Small nets that correct the last mixture, averaged. */
+export interface Nets {
+  /** Slots to see before anything is corrected. */
+  readonly correctFrom: number;
+  /** Of them so many are the same for every step. */
+  readonly originInputCount: number;
+  readonly quantileCount: number;
+  /** Columns that the gates weigh. */
+  readonly gated: readonly number[];
+  /** One per input. */
+  readonly means: readonly number[];
+  readonly deviations: readonly number[];
+  /** Three layers each. */
+  readonly members: readonly (readonly NetLayer[])[];
+}
+
+export interface NetLayer {
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Those of one input together. */
+  readonly weights: readonly number[];
+  readonly biases: readonly number[];
+}
+
+/** The exploration's ES0, quicker on its week (validation). */
+const SMOOTHERS: readonly SmootherRates[] = [{ level: 0, daily: 0.1, weekly: 0.45, residual: 0 }];
 /** Of the hand-written priors; eta and half by validation. */
 const KAPPA = 0.2;
-const PRIOR_FREE = { eta: 4, half: 2.2 };
+const ETA = 4;
+/** Of the choices; the naive ones: the same slot yesterday, the last value. */
+export const CHOICE_ETA = 12;
+export const PRIOR_FREE_HALF = 2.2;
+export const LAST = { share: 0.1, half: 2.4 };
+export const YESTERDAY = { share: 0.05, half: 2.4 };
 
 export const DAY_AND_WEEK: Seasons = { day: 24, week: 168 };
 
@@ -121,7 +160,13 @@ export function priorFreeModel(
     lags: { log, raw },
     priors: { log: [logPrior], raw: [rawPrior] },
     smoothers: SMOOTHERS,
-    mixtures: [{ shares: [1, 1, 3, 1, 0], ...PRIOR_FREE }],
+    mixtures: [{ shares: [1, 1, 3, 1, 0], eta: ETA }],
+    choices: [
+      { column: 5, share: 1, half: PRIOR_FREE_HALF },
+      { column: 4, ...LAST },
+      { column: 3, ...YESTERDAY },
+    ],
+    nets: null,
   };
 }
 

@@ -193,6 +193,8 @@ export class HeldLease {
       held.tokens = (wasLive ? held.tokens : 0) + (grant?.tokens ?? 0);
       if (held.isEmpty) this.#flows.delete(flow);
     }
+    // The ledger may offer lanes that were not asked for.
+    for (const lane of ofLane.keys()) heldOf(this.#lanes, lane);
     for (const [lane, held] of this.#lanes) {
       held.apply(ofLane.get(lane));
       if (held.isEmpty) this.#lanes.delete(lane);

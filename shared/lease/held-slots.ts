@@ -34,6 +34,8 @@ export class HeldSlots {
     this.slots = isLive ? Math.min(this.slots, Math.max(this.running - this.granted - this.pending, want)) : 0;
     this.reported = this.running - this.granted;
     this.named = Math.min(this.named, this.reported);
+    // The lease before may end later than this one, but the ledger forgets it with this request.
+    this.slotsBefore = Math.min(this.slotsBefore, this.reported);
   }
 
   apply(grant: { readonly slots: number; readonly named: number } | undefined): void {

@@ -29,6 +29,23 @@ export interface Shed {
   readonly retryAfterMs: number;
 }
 
+/** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
+export interface Dry {
+  /** In so long there is a token again, if nobody else takes it. */
+  readonly retryAfterMs: number;
+  readonly forMs: number;
+}
+
+/** What is left of a flow's limits beside what the holder itself has. */
+export interface FlowLeft {
+  readonly flow: string;
+  /** Null: not limited. */
+  readonly slots: number | null;
+  readonly tokens: number | null;
+  /** For so long its service time is used up; 0: it is not. */
+  readonly blockedMs: number;
+}
+
 export interface RenewMessage {
   readonly service: string;
   /** What the holder knows; a pool that knows less asks the Registry first. */
@@ -44,6 +61,10 @@ export interface RenewAnswer {
   /** Null: the holder's is current. */
   readonly table: RouteTable | null;
   readonly sheds: readonly Shed[];
+  /** Of the flows in the renewal that have limits. */
+  readonly left: readonly FlowLeft[];
+  /** Somebody waits: an isolate asks for little more than it uses. */
+  readonly isContended: boolean;
   /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
 }
@@ -77,6 +98,8 @@ export type AcquireAnswer = ({ readonly ok: true; readonly slot: GrantedSlot } |
   readonly configurationVersion: number;
   /** For this flow; with a refusal for want of capacity. */
   readonly shed?: Shed;
+  /** With a refusal for want of a token. */
+  readonly dry?: Dry;
 };
 
 /** What became of a socket's slot. */
@@ -131,6 +154,8 @@ export interface PoolCounters {
   readonly outcomes: Readonly<Record<string, number>>;
   /** Outcome → count, decided without this pool but reported to it. */
   readonly edgeOutcomes: Readonly<Record<string, number>>;
+  /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
+  readonly shadow: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */

@@ -8,6 +8,12 @@ export const SOCKET_REFUSAL_HEADER = "tidegate-socket-refusal";
 
 export interface SocketAssignment {
   readonly service: string;
+  readonly tenant: string;
+  readonly device: string;
+  /** The device speaks `tidegate.v1`. */
+  readonly isResumable: boolean;
+  /** How its messages reach the endpoint where it does; a plain socket is always joined to one of the endpoint's. */
+  readonly mode: "http" | "websocket";
   readonly slotId: string;
   /** The edge isolate that acquired the slot. */
   readonly holder: string;
@@ -18,6 +24,18 @@ export interface SocketAssignment {
   /** Until the endpoint has answered the upgrade. */
   readonly deadlineMs: number;
   readonly startedAtMs: number;
+}
+
+/** Carries a SocketResumption as JSON, from the edge to the Shard object only, instead of an assignment. */
+export const SOCKET_RESUMPTION_HEADER = "tidegate-socket-resumption";
+
+/** A device whose session is here: verified, entitled, and with the slot that the session has. */
+export interface SocketResumption {
+  readonly service: string;
+  readonly tenant: string;
+  readonly device: string;
+  readonly sessionId: string;
+  readonly secret: string;
 }
 
 export interface ShardRpc {

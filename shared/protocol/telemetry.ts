@@ -12,6 +12,8 @@ export interface FlowTelemetry {
   /** Arrival to response headers: counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly buckets: readonly number[];
   readonly sumMs: number;
+  /** Time that requests held slots, in all: what they took at their endpoint. */
+  readonly busyMs: number;
 }
 
 export interface ShardTelemetry {

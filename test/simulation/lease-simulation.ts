@@ -1,10 +1,10 @@
 // Many holders, one ledger, a network that repeats, delays, drops and reorders, machines that die, stall and have their
 // clocks set, an object that is evicted: from one seed, in virtual time, checked after every event.
 import { floatOf } from "#durable/lease/float.ts";
-import { GAP_MS_MAX, type LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
-import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { GAP_MS_MAX, LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
@@ -57,6 +57,9 @@ interface Waiter {
   readonly arrivedAtMs: number;
 }
 
+/** The flow whose requests each need a token. */
+const RATED = "a/gold";
+const RATE = { tokens: 4, periodMs: 1_000, burst: 5 };
 const LANES = ["e1", "e2"] as const;
 const FLOWS = ["a/gold", "b/gold", "a/bronze", "b/bronze"] as const;
 const REQUEST_MS_MAX = 6_000;
@@ -66,6 +69,7 @@ const WAITERS_MAX = 12;
 /** Long enough for the last lease of the storm to end, its holds after it, and the contended leases to settle. */
 const CALM_MS = LEASE_MS_MAX + REQUEST_MS_MAX + 3 * GAP_MS_MAX + NAMED_MS + 6_000;
 const HOLDERS_MAX = 8;
+const DELAY_MS_MAX = 6_000;
 const START_MS = 1_000_000_000;
 
 export class LeaseSimulation {
@@ -90,9 +94,14 @@ export class LeaseSimulation {
   readonly #laneOutBefore = new Map<string, number>();
   #idleSinceMs: number | null = null;
   #isCalm = false;
+  #calmAtMs = Infinity;
   #events = 0;
   #admitted = 0;
   #idleMsMax = 0;
+  /** Tokens of RATED. */
+  #spent = 0;
+  /** Forward steps of the pool's clock, each of which the ledger counts for at most a gap, and its trust after a restart. */
+  #stepCount = 0;
   #residualMax = 0;
 
   constructor(seed: number, maker: LedgerMaker) {
@@ -234,7 +243,7 @@ export class LeaseSimulation {
       const flows = FLOWS.filter((flow) => (holder.wants.get(flow) ?? 0) > 0 || holder.lease.running(flow) > 0).map((flow) => ({
         flow,
         want: holder.wants.get(flow) ?? 0,
-        tokensWant: 0,
+        tokensWant: flow === RATED ? this.#random.below(RATE.burst) : 0,
         keepsNames: this.#random.below(2) === 0,
       }));
       const lanes = LANES.map((lane) => ({ lane, want: this.#random.below(12) }));
@@ -252,6 +261,7 @@ export class LeaseSimulation {
 
   #arrive(holder: Holder, request: RenewalRequest): void {
     const answer = this.#commit(() => this.#ledger.renew(request, this.#poolNow));
+    this.#checkShares();
     holder.lastHeardMs = this.#nowMs;
     if (!this.#isCalm && this.#random.below(10) === 0) return;
     const copies = !this.#isCalm && this.#random.below(10) === 0 ? 2 : 1;
@@ -264,7 +274,7 @@ export class LeaseSimulation {
 
   #delayMs(): number {
     if (this.#isCalm) return 5;
-    return this.#random.below(12) === 0 ? this.#random.below(6_000) : 1 + this.#random.below(60);
+    return this.#random.below(12) === 0 ? this.#random.below(DELAY_MS_MAX) : 1 + this.#random.below(60);
   }
 
   #arrivalLoop(holder: Holder): void {
@@ -280,8 +290,10 @@ export class LeaseSimulation {
   #admitLocally(holder: Holder, flow: string): boolean {
     if (holder.lease.running(flow) >= (holder.wants.get(flow) ?? 0)) return false;
     const first = this.#random.below(LANES.length);
+    const tokens = flow === RATED ? 1 : 0;
     for (const lane of [LANES[first], LANES[1 - first]]) {
-      if (lane === undefined || !holder.lease.admit(flow, lane, { nowMs: this.#clock(holder) })) continue;
+      if (lane === undefined || !holder.lease.admit(flow, lane, { nowMs: this.#clock(holder), tokens })) continue;
+      this.#spent += tokens;
       this.#start(holder, { flow, lane });
       return true;
     }
@@ -322,10 +334,12 @@ export class LeaseSimulation {
 
   /** As the pool does after every event: whoever may have a slot gets one, in order of arrival. */
   #dispatch(): void {
+    const isOpen = (flow: string): boolean =>
+      this.#ledger.flows.isBelowShare(flow) || !this.#waiters.some((waiter) => this.#ledger.flows.isBelowShare(waiter.flow));
     for (const waiter of this.#waiters) {
       const { holder, slotId, flow, sentAtMs, arrivedAtMs } = waiter;
       const lane = LANES.find((name) => this.#ledger.slotsFreeIn(name) > 0);
-      if (lane === undefined || !this.#ledger.isOpen(flow)) continue;
+      if (lane === undefined || this.#ledger.slotsFree === 0 || !isOpen(flow)) continue;
       const input = { slotId, owner: holder.lease.holder, flow, lane, shardId: "", lifeMs: NAMED_MS, isDurable: false };
       const slot = this.#commit(() => this.#ledger.acquire(input, this.#poolNow));
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
@@ -414,6 +428,7 @@ export class LeaseSimulation {
     const isForward = this.#random.below(2) === 0;
     if (isForward && this.#nowMs - this.#lastPoolStepMs <= LEASE_MS_MAX + 2 * GAP_MS_MAX) return;
     if (isForward) this.#lastPoolStepMs = this.#nowMs;
+    if (isForward) this.#stepCount += 1;
     this.#poolOffsetMs += (isForward ? 1 : -1) * this.#random.below(3_600_000);
     // Seen while the object is awake, as its alarm would.
     this.#commit(() => void this.#ledger.tick(this.#poolNow));
@@ -462,6 +477,7 @@ export class LeaseSimulation {
   /** No more faults; four holders that want more than there is, the flows of a class alike. */
   #calmDown(): void {
     this.#isCalm = true;
+    this.#calmAtMs = this.#nowMs;
     this.#sockets.clear();
     this.#reconcile();
     this.#setCapacity(this.#policyOfTruth.capacity);
@@ -474,6 +490,17 @@ export class LeaseSimulation {
   }
 
   // Checks
+
+  /** The shares that the ledger keeps up to date are those of a ledger that reads the same rows and divides once. */
+  #checkShares(): void {
+    if (this.#waiters.length > 0 || this.#random.below(8) > 0) return;
+    const fresh = this.#maker.fromRows(this.#policy, this.#rows, this.#poolNow);
+    // A block on disk stands for more than is out.
+    if (this.#rows.blocks.length > 0) return;
+    for (const flow of FLOWS)
+      require(fresh.flows.isBelowShare(flow) ===
+        this.#ledger.flows.isBelowShare(flow), `${flow} has another share than a restarted ledger would give it`);
+  }
 
   #check(): void {
     this.#dispatch();
@@ -493,6 +520,14 @@ export class LeaseSimulation {
     this.#residualMax = Math.max(this.#residualMax, residual);
     this.#holders = this.#holders.filter(({ state, requests }) => state === "alive" || requests.size > 0 || !this.#isForgotten());
     this.#checkIdle();
+    this.#checkRate();
+  }
+
+  /** A burst, what came in since, and one burst more that may lie at holders. */
+  #checkRate(): void {
+    const elapsedMs = this.#nowMs - START_MS + this.#stepCount * GAP_MS_MAX;
+    const most = 2 * RATE.burst + Math.ceil((RATE.tokens * elapsedMs) / RATE.periodMs);
+    require(this.#spent <= most, `${this.#spent} tokens were spent of ${most}`);
   }
 
   #checkLane(lane: string, isSettled: boolean): void {
@@ -549,6 +584,8 @@ export class LeaseSimulation {
 
   /** Slots that nobody has while somebody asks for them, since when. */
   #checkIdle(): void {
+    // What was on its way when the calm began still arrives, and asks for those who sent it.
+    if (this.#nowMs - this.#calmAtMs < DELAY_MS_MAX) return;
     const wanted = this.#holders.some(
       (holder) =>
         holder.state === "alive" &&
@@ -590,7 +627,7 @@ function policyOf(capacity: number): LedgerPolicy {
       ["gold", { weight: 8, reserve: 0 }],
       ["bronze", { weight: 1, reserve: Math.floor(capacity * 0.75) }],
     ]),
-    flow: (flow) => ({ className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: null }),
+    flow: (flow) => ({ className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: flow === RATED ? RATE : null }),
     requestDurationMsMax: REQUEST_MS_MAX,
     holdersMax: 1_000,
     flowsPerHolderMax: 100,

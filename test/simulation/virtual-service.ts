@@ -1,13 +1,17 @@
 // One service in virtual time: a pool and many isolates, the parts themselves, with calls that take time and endpoints that
 // serve. It stands in for the network, the clock and the request's context alone; what renewal.ts and admission.ts do with
 // them is repeated here.
-import { ServiceLease, type HeldSlot } from "#gateway/lease/service-lease.ts";
-import { Pool, type Verdict } from "#durable/pool/pool.ts";
+import type { HeldSlot } from "#gateway/lease/held-slot.ts";
+import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import { Pool } from "#durable/pool/pool.ts";
+import type { Verdict } from "#durable/pool/verdict.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
+import { quotaOf } from "#shared/config/quota-policies.ts";
+import type { Configuration, QuotaConfig } from "#shared/config/schema.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
-import { EventClock } from "../support/event-clock.ts";
-import { kernels } from "../support/kernels.ts";
+import { EventClock } from "#test/support/event-clock.ts";
+import { kernels } from "#test/support/kernels.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 export interface VirtualLoad {
@@ -29,6 +33,8 @@ export interface VirtualServiceOptions {
   readonly callMs?: number;
   readonly classes?: Readonly<Record<string, { weight: number; reserve?: number }>>;
   readonly service?: Readonly<Record<string, unknown>>;
+  /** By flow. */
+  readonly quotas?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 export interface FlowResult {
@@ -52,7 +58,7 @@ export interface VirtualResult {
 
 const START_MS = 1_700_000_000_000;
 const CALL_MS = 2;
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 const HOLD_LOOK_MS = 100;
 
 interface Isolate {
@@ -62,6 +68,7 @@ interface Isolate {
 
 export class VirtualService {
   readonly #options: VirtualServiceOptions;
+  readonly #configured: Configuration;
   readonly #clock = new EventClock(START_MS);
   readonly #random: SeededRandom;
   readonly #pool: Pool;
@@ -83,7 +90,8 @@ export class VirtualService {
     this.#options = options;
     this.#random = seededRandom(options.seed);
     this.#pool = new Pool(kernels({ memoryBytes: 2 * 2 ** 20 }), START_MS);
-    this.#pool.configure(configurationOf("svc", 1, this.#configuration()), { nextNumber: 1, nowMs: START_MS });
+    this.#configured = this.#configuration();
+    this.#pool.configure(configurationOf("svc", 1, this.#configured), { nextNumber: 1, nowMs: START_MS });
     const memory = kernels({ memoryBytes: 64 * 2 ** 20 });
     this.#isolates = Array.from({ length: options.holderCount }, (_, index) => {
       const name = `h${index}`;
@@ -114,18 +122,24 @@ export class VirtualService {
     const { capacities, classes = { gold: { weight: 1 } }, loads, deadlineMs, service } = this.#options;
     const key = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
     const tenants = new Set(loads.map(({ flow }) => flow.split("/")[0] ?? ""));
-    const quotas = Object.fromEntries(Object.keys(classes).map((name) => [name, {}]));
+    const quotasOf = (tenant: string) =>
+      Object.fromEntries(Object.keys(classes).map((name) => [name, this.#options.quotas?.[`${tenant}/${name}`] ?? {}]));
     const endpoints = capacities.map((capacity, index) => ({ url: `https://e${index}.example`, capacity }));
     const validated = validateConfiguration([
       { file: "classes.yaml", document: { classes } },
       { file: "services/svc.yaml", document: { service: "svc", endpoints, deadlineMs, ...service } },
       ...[...tenants].map((tenant) => ({
         file: `tenants/${tenant}.yaml`,
-        document: { tenant, keys: { jwks: [key] }, services: { svc: quotas } },
+        document: { tenant, keys: { jwks: [key] }, services: { svc: quotasOf(tenant) } },
       })),
     ]);
     if (!validated.ok) throw new Error(JSON.stringify(validated.errors));
     return validated.configuration;
+  }
+
+  #quotaOf(flow: string): QuotaConfig | undefined {
+    const [tenant = "", className = ""] = flow.split("/");
+    return quotaOf(this.#configured, { tenant, service: "svc", className });
   }
 
   #arriveNext(load: VirtualLoad): void {
@@ -162,7 +176,7 @@ export class VirtualService {
     const { flow, urgency } = load;
     this.#requestCount += 1;
     const slotId = `${isolate.name}-${this.#requestCount}`;
-    const slot = isolate.lease.admit({ flow, urgency, key: slotId, nowMs: this.#clock.wallMs });
+    const slot = isolate.lease.admit({ flow, urgency, key: slotId, quota: this.#quotaOf(flow), nowMs: this.#clock.wallMs });
     if (slot === null) this.#ask(isolate, load, { slotId, arrivedAtMs });
     else if ("ok" in slot) this.#refuse(flow);
     else this.#serve(isolate, slot, arrivedAtMs);
@@ -188,7 +202,8 @@ export class VirtualService {
       this.#call(() => {
         const nowMs = this.#clock.wallMs;
         if (!verdict.ok) {
-          lease.refused(flow, { slotId, shed: verdict.shed, nowMs });
+          const { shed, dry } = verdict;
+          lease.refused(flow, { slotId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
           this.#refuse(flow);
           return;
         }
@@ -307,7 +322,7 @@ export class VirtualService {
   }
 
   #settlePool(): void {
-    const decisions = [...this.#pool.takeDisplaced(), ...this.#pool.decide(this.#clock.wallMs)];
+    const decisions = [...this.#pool.takeDisplaced(this.#clock.wallMs), ...this.#pool.decide(this.#clock.wallMs)];
     const { holders, holdersGone, slots, slotsGone, blocks, blocksGone } = this.#pool.ledger.takeChanges();
     if (this.#isCounting)
       this.#rowsWritten += [holders, holdersGone, slots, slotsGone, blocks, blocksGone].reduce((sum, { length }) => sum + length, 0);

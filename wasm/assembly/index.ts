@@ -57,7 +57,7 @@ export {
   fairQueueSetFlowWeight,
 } from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
-export { seasonalBest, seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
+export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
 export { fineBytes, fineHorizon, fineInit, fineObserve, fineProfile, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
 export { fineSetOutlook } from "./forecast/fine/origin";

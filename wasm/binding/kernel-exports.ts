@@ -135,8 +135,7 @@ interface SeasonalExports {
   seasonalScratchBytes(): number;
   seasonalInit(table: Offset, state: Offset): void;
   seasonalObserve(table: Offset, state: Offset, scratch: Offset, value: number): void;
-  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, mixture: number, ratio: number]): void;
-  seasonalBest(table: Offset, state: Offset): number;
+  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, choice: number, ratio: number]): void;
   seasonalWrite(table: Offset, state: Offset, into: Offset, settings: bigint): number;
   seasonalRead(...call: [table: Offset, state: Offset, from: Offset, bytes: number, settings: bigint]): number;
 }

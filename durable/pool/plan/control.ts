@@ -90,7 +90,8 @@ function remember(state: PlannerState, memory: number, hourLoad: number): void {
 function chooseRungs(state: PlannerState, accepted: number): void {
   const { scalars, candidateRung, candidateCost, candidateShortfall } = state;
   const target = targetOf(state, accepted);
-  const allowed = CONTROL.aim * accepted * scalars[AT.recordLoad]!;
+  // The whole of what is accepted, above any target: a candidate that does what it was asked is not fined for it.
+  const allowed = accepted * scalars[AT.recordLoad]!;
   let best = scalars[AT.candidate]!;
   let bestLoss = Infinity;
   for (let candidate = 0; candidate < CANDIDATE_COUNT; candidate++) {

@@ -52,7 +52,7 @@ export const CONTROL = {
   /** Aimed at: this much of the accepted shortfall; what is left is for what the replays could not know. */
   aim: 0.8,
   targetRatioMin: 0.3,
-  targetRatioMax: 1.3,
+  targetRatioMax: 0.9,
   /** A candidate must be better by this much to take over. */
   hysteresis: 0.005,
   /** Before anything was seen: a day on which a rung's shortfall was this much of its exceedance. */

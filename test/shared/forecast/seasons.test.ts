@@ -119,5 +119,5 @@ it("widens with the level, between levels of its table too, and is the validatio
   const levels = Array.from({ length: 500 }, (_, index) => 50 + index / 10).filter((level) => level <= 99.9);
   const widths = levels.map(widthRatio);
   for (const [index, width] of widths.slice(1).entries()) expect(width).toBeGreaterThan(widths[index] ?? NaN);
-  expect([widthRatio(50), widthRatio(95), widthRatio(99.9)]).toEqual([0.564 / 2.2, 1, 10.815 / 2.2]);
+  expect([widthRatio(50), widthRatio(95), widthRatio(99.9)]).toEqual([0.272, 1, 5.089]);
 });

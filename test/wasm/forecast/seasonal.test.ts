@@ -1,13 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MixtureIndex } from "#shared/forecast/learned-model.ts";
 import { seededRandom } from "../seeded-random.ts";
 import {
   expectSame,
   expectSound,
   FORECASTERS,
   kernelForecaster,
-  LEARNED,
   randomWalk,
   seasonalLevel,
   seasonalSeries,
@@ -97,22 +95,6 @@ it("widens its intervals with the level, and not beyond what the level holds", (
   for (const [index, width] of widths.slice(1).entries()) expect(width).toBeGreaterThan(widths[index] ?? NaN);
 });
 
-it("takes the mixture that has lost least: hand-written priors where what was learned misleads, learned ones where they help", () => {
-  const chosen = (values: readonly number[]): number => {
-    const forecaster = kernelForecaster(LEARNED);
-    for (const value of values) forecaster.observe(value);
-    return forecaster.bestMixture;
-  };
-  const series = [seasonalSeries(seededRandom(2), 1_100), ...[3, 4, 5, 6, 7, 8].map((seed) => randomWalk(seededRandom(seed), 1_100))];
-  const choices = series.map(chosen);
-  expect(new Set(choices)).toEqual(new Set([MixtureIndex.priorFree, MixtureIndex.learned]));
-  for (const [index, values] of series.entries()) {
-    const losses = [0, 1].map((mixture) => dailyError(values, mixture));
-    expect(losses[choices[index] ?? NaN]).toBe(Math.min(...losses));
-  }
-  expect(kernelForecaster(LEARNED).bestMixture).toBe(MixtureIndex.learned);
-});
-
 it("learns a planted daily and weekly season: at most a fifth of persistence's error, and near the noise", () => {
   const { own, persistence, noise } = backtest(seasonalSeries(seededRandom(2), 1_100));
   expect(own / persistence).toBeLessThan(0.2);
@@ -140,23 +122,6 @@ it("holds between 0.90 and 0.99 of the values in its 95 % intervals: neither too
 function observed(forecaster: Forecaster, values: (hour: number) => number, hours: number): Forecaster {
   for (let hour = 0; hour < hours; hour += 1) forecaster.observe(values(hour));
   return forecaster;
-}
-
-/** Mean relative error, 48 hours ahead, of the last twelve daily origins that have matured: told by forecasts from outside. */
-function dailyError(values: readonly number[], mixture: number): number {
-  const forecaster = kernelForecaster(LEARNED);
-  const errors: number[] = [];
-  for (const [hour, value] of values.entries()) {
-    forecaster.observe(value);
-    if ((hour + 1) % 24 !== 0 || hour + 1 + HORIZON > values.length) continue;
-    const { mean } = forecaster.forecast(HORIZON, { mixture });
-    const own = values.slice(hour + 1, hour + 1 + HORIZON).map((actual, step) => {
-      const said = mean[step] ?? NaN;
-      return Math.abs(actual - said) / (actual + said + 2);
-    });
-    errors.push(own.reduce((sum, error) => sum + error, 0) / HORIZON);
-  }
-  return errors.slice(-12).reduce((sum, error) => sum + error, 0);
 }
 
 /** Mean absolute log errors at every third hour's origin from 600 on; `noise` is that of the planted seasons themselves. */

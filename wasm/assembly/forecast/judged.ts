@@ -2,6 +2,7 @@
 // every expert's, then every mixture's.
 import { exponential } from "./elementary";
 import {
+  baseColumn,
   BLOCK_COUNTS,
   blockCount,
   BLOCKS,
@@ -11,6 +12,8 @@ import {
   dailyRows,
   day,
   ERRORS,
+  HOUR_BIASES,
+  HOUR_ERRORS,
   issueEvery,
   judgedSteps,
   longCount,
@@ -19,14 +22,15 @@ import {
   maturedCountOf,
   ORIGINS,
   PENDING_COUNT,
-  PHASE_BIAS,
   setDailyCount,
   setMaturedCount,
   WAITING,
 } from "./model";
 import { COLUMNS, STEP_BYTES } from "./scratch";
 
-const PHASE_RATE: f64 = 0.2;
+/** How fast the base's errors by slot of the day are forgotten. */
+const BIAS_RATE: f64 = 0.2;
+const ERROR_RATE: f64 = 0.1;
 
 export function beginJudged(): void {
   for (let slot: u32 = 0; slot < PENDING_COUNT; slot++) setOrigin(slot, -(<i32>judgedSteps));
@@ -58,9 +62,22 @@ export function waitingAt(slot: u32, column: u32, step: u32): f64 {
   return f32At(WAITING, (slot * columnCount + column) * judgedSteps + step);
 }
 
-/** Slots since the forecast in a slot was made; judgedSteps or more where it has matured or there is none. */
+/** Slots since the forecast in a slot was made. */
 export function ageOf(slot: u32, hour: u32): u32 {
   return stepOf(slot, hour);
+}
+
+/** The slot of the youngest forecast at least `ageMin` and at most judgedSteps old; −1 where there is none. */
+export function youngest(hour: u32, ageMin: u32): i32 {
+  let found: i32 = -1;
+  let least: u32 = u32.MAX_VALUE;
+  for (let slot: u32 = 0; slot < PENDING_COUNT; slot++) {
+    const age = stepOf(slot, hour);
+    if (originOf(slot) < 0 || age < ageMin || age > judgedSteps || age >= least) continue;
+    found = slot;
+    least = age;
+  }
+  return found;
 }
 
 /** Steps in a block; a half of one where there are few. */
@@ -87,17 +104,22 @@ export function judge(hour: u32, log: f64): void {
     const step = stepOf(slot, hour);
     if (step >= judgedSteps) continue;
     judgeColumns(slot, step, log);
-    if (step >= issueEvery && step < 2 * issueEvery) {
-      const error = log - waitingAt(slot, columnCount - 1, step);
-      const before = f32At(PHASE_BIAS, hour % day);
-      setF32(PHASE_BIAS, hour % day, before + PHASE_RATE * (error - before));
-    }
+    if (step >= issueEvery && step < 2 * issueEvery) learnHour(hour % day, log - waitingAt(slot, baseColumn(), step));
     if (step === judgedSteps - 1) mature(slot);
   }
 }
 
+function learnHour(hour: u32, error: f64): void {
+  const bias = f32At(HOUR_BIASES, hour);
+  setF32(HOUR_BIASES, hour, bias + BIAS_RATE * (error - bias));
+  const size = abs(error);
+  const before = f32At(HOUR_ERRORS, hour);
+  // The first error of an hour weighs half, the mean of the others the other half.
+  setF32(HOUR_ERRORS, hour, before === 0 ? 0.5 * (hourErrorMean() + size) : before + ERROR_RATE * (size - before));
+}
+
 function judgeColumns(slot: u32, step: u32, log: f64): void {
-  const block = <u32>(<f64>step / blockHours());
+  const block = blockOf(step);
   const most = <u32>(<f64>longCount * blockHours());
   const seen = min(load<u32>(BLOCK_COUNTS + ((<usize>block) << 2)) + 1, most);
   store<u32>(BLOCK_COUNTS + ((<usize>block) << 2), seen);
@@ -165,15 +187,40 @@ export function pendingError(column: u32, hour: u32): f64 {
 }
 
 /** A column's absolute log error at a step, between the middles of two blocks on a straight line. */
-export function blockError(column: u32, step: u32): f64 {
+export function errorAtStep(column: u32, step: u32): f64 {
   const place = min(<f64>(blockCount - 1), max<f64>(0, (<f64>step + 0.5) / blockHours() - 0.5));
   const first = min(blockCount - 2, <u32>place);
-  const at = column * blockCount + first;
-  return f32At(BLOCKS, at) + (place - <f64>first) * (f32At(BLOCKS, at + 1) - f32At(BLOCKS, at));
+  const before = blockError(column, first);
+  return before + (place - <f64>first) * (blockError(column, first + 1) - before);
 }
 
-export function phaseBias(hour: u32): f64 {
-  return f32At(PHASE_BIAS, hour % day);
+/** Mean absolute log error of a column in a block of steps. */
+export function blockError(column: u32, block: u32): f64 {
+  return f32At(BLOCKS, column * blockCount + block);
+}
+
+export function blockOf(step: u32): u32 {
+  return <u32>(<f64>step / blockHours());
+}
+
+export function hourBias(hour: u32): f64 {
+  return f32At(HOUR_BIASES, hour % day);
+}
+
+export function hourError(hour: u32): f64 {
+  return f32At(HOUR_ERRORS, hour % day);
+}
+
+/** Over the slots of the day that have one. */
+export function hourErrorMean(): f64 {
+  let sum: f64 = 0;
+  let count: f64 = 0;
+  for (let hour: u32 = 0; hour < day; hour++) {
+    const error = f32At(HOUR_ERRORS, hour);
+    sum += error;
+    if (error > 0) count += 1;
+  }
+  return count > 0 ? sum / count : 0;
 }
 
 /** What a column of the newest waiting forecast says about slot `hour`; NaN where there is none. */

@@ -2,12 +2,15 @@
 // (wasm/binding/forecast/model-table.ts writes it), and where a forecaster's state has what.
 //
 // Table: the header's words in the order below · log lags · raw lags · level, daily, weekly and residual rate per smoother · per mixture: eta ·
-// half a width · a share per expert · per regression, those on logs first: order · kappa · cluster count · is diagonal · a feature per
+// a share per expert and per mixture before it · per choice: column · share · half a width · per regression, those on logs first: order · kappa · cluster count · is diagonal · a feature per
 // term · per cluster: log of its share · a mean per term · the root R of its precision R Rᵀ, a lower triangle or its diagonal.
 //
-// Experts: the regressions, the smoothers, the same slot yesterday, the last value. Columns: the experts, then the mixtures.
+// Then, where the header says so, the nets that correct the last mixture (net.ts).
+//
+// Experts: the regressions, the smoothers, the same slot yesterday, the last value. Columns: the experts, then the mixtures,
+// then the last mixture as corrected, where there are nets.
 
-const HEADER_WORDS: u32 = 28;
+const HEADER_WORDS: u32 = 30;
 /** Features of the logs that are smoothed seasons. */
 export const PROFILE_COUNT: u32 = 7;
 /** Forecasts that wait to be judged, one every `issueEvery` slots. */
@@ -34,11 +37,15 @@ export let dailyRows: u32 = 0;
 export let longCount: u32 = 0;
 export let recentCount: u32 = 0;
 export let blockCount: u32 = 0;
+/** The nets' slots until they correct anything; 0: there are none. */
+export let correctFrom: u32 = 0;
+export let choiceCount: u32 = 0;
 /** Tables of f64 in the model. */
 export let logLags: usize = 0;
 export let rawLags: usize = 0;
 export let smootherRates: usize = 0;
 export let mixtures: usize = 0;
+export let choices: usize = 0;
 export let regressions: usize = 0;
 
 // State, f64 first. A smoother's f64 are its level and its residual.
@@ -67,8 +74,9 @@ export let MATURED: usize = 0;
 /** Column-major: running means of the absolute log errors of every block of steps; and how many steps each has seen. */
 export let BLOCKS: usize = 0;
 export let BLOCK_COUNTS: usize = 0;
-/** By slot of the day: the last mixture's signed log error, half a day to a day ahead. */
-export let PHASE_BIAS: usize = 0;
+/** By slot of the day: the last mixture's log error half a day to a day ahead, signed; absolute. */
+export let HOUR_BIASES: usize = 0;
+export let HOUR_ERRORS: usize = 0;
 
 /** Scalars at the state's beginning. */
 const HOUR: usize = 0;
@@ -125,6 +133,10 @@ export function valueMax(): f64 {
   return word(23);
 }
 
+export function choiceEta(): f64 {
+  return word(29);
+}
+
 let next: usize = 0;
 
 function takeF64(entries: u32): usize {
@@ -164,7 +176,8 @@ export function open(tableBase: usize, stateBase: usize): u32 {
   MATURED = takeF32(longCount * columnCount);
   BLOCKS = takeF32(columnCount * blockCount);
   BLOCK_COUNTS = takeF32(blockCount);
-  PHASE_BIAS = takeF32(day);
+  HOUR_BIASES = takeF32(day);
+  HOUR_ERRORS = takeF32(day);
   return (<u32>(next - state) + 7) & ~7;
 }
 
@@ -184,15 +197,33 @@ function readHeader(): void {
   longCount = count(17);
   recentCount = count(18);
   blockCount = count(25);
+  correctFrom = count(26);
+  choiceCount = count(28);
   logOrder = logLagCount + PROFILE_COUNT + 1;
   rawOrder = rawLagCount + 1;
   expertCount = logRegressionCount + rawRegressionCount + smootherCount + 2;
-  columnCount = expertCount + mixtureCount;
+  columnCount = expertCount + mixtureCount + (correctFrom > 0 ? 1 : 0);
   logLags = table + ((<usize>HEADER_WORDS) << 3);
   rawLags = logLags + ((<usize>logLagCount) << 3);
   smootherRates = rawLags + ((<usize>rawLagCount) << 3);
   mixtures = smootherRates + ((<usize>smootherCount) << 5);
-  regressions = mixtures + ((<usize>(mixtureCount * (expertCount + 2))) << 3);
+  choices = mixtures + ((<usize>mixtureWords(mixtureCount)) << 3);
+  regressions = choices + ((<usize>(3 * choiceCount)) << 3);
+}
+
+/** Words of the mixtures before `mixture`. */
+export function mixtureWords(mixture: u32): u32 {
+  return mixture * (expertCount + 1) + ((mixture * (mixture - 1)) >> 1);
+}
+
+/** The last mixture's own column, which the nets correct. */
+export function baseColumn(): u32 {
+  return expertCount + mixtureCount - 1;
+}
+
+/** Where the nets are in the table: as many words after its beginning as the header says. */
+export function netsAt(): usize {
+  return table + ((<usize>count(27)) << 3);
 }
 
 /** Slots seen. */

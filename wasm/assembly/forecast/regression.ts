@@ -237,7 +237,9 @@ function combine(best: f64): void {
   }
   memory.fill(COEFFICIENTS, 0, (<usize>order) << 3);
   for (let cluster: u32 = 0; cluster < clusterCount; cluster++) {
-    const weight = load<f64>(CLUSTER_WEIGHTS + ((<usize>cluster) << 3)) / sum;
+    const at = CLUSTER_WEIGHTS + ((<usize>cluster) << 3);
+    const weight = load<f64>(at) / sum;
+    store<f64>(at, weight);
     blendScaled(COEFFICIENTS, CLUSTER_SOLUTIONS + ((<usize>(cluster * order)) << 3), 1, weight, order);
   }
 }

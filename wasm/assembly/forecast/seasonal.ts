@@ -9,12 +9,19 @@
 // IEEE 754 in the order that is written here. A forecast changes nothing.
 // Mathematics, sources and figures: docs/design/forecasting.md.
 import { exponentialLessOne, logOnePlus } from "./elementary";
-import { beginJudged, dailyLoss, expected, issue, judge } from "./judged";
-import { halfWidth, mixColumn, writeScales } from "./mixture";
+import { correct } from "./correction";
+import { beginJudged, expected, issue, judge } from "./judged";
+import { writeErrorScales } from "./error-scales";
+import { lossOf, mixColumn, weighByLoss } from "./mixture";
 import {
+  baseColumn,
+  choiceCount,
+  choiceEta,
+  choices,
+  columnCount,
+  correctFrom,
   countAt,
   dailyCountOf,
-  dailyRows,
   day,
   expertCount,
   extremesAt,
@@ -38,12 +45,32 @@ import {
   week,
 } from "./model";
 import { beginRegressions, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
-import { COLUMNS, HORIZON_MAX, LOG_WINDOW, LOWER, MEAN, openScratch, SCALE, STEP_BYTES, STEPS, UPPER } from "./scratch";
+import {
+  BASE_SCALES,
+  CLUSTER_MAX,
+  CLUSTER_WEIGHTS,
+  COLUMNS,
+  CORRECTED_LOWER,
+  CORRECTED_UPPER,
+  FIRST_WEIGHTS,
+  HORIZON_MAX,
+  LOG_WINDOW,
+  LOWER,
+  MEAN,
+  openScratch,
+  SCALE,
+  STEP_BYTES,
+  STEPS,
+  UPPER,
+  WEIGHTS,
+} from "./scratch";
 import { beginDescription, describe, observeSignals, seen } from "./signal";
 import { beginSmoother, forecastSmoother, observeSmoother, openSmoother } from "./smoother";
 
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
 const HALF_MAX: f64 = 30;
+/** Column, share, half a width. */
+const CHOICE_BYTES: usize = 24;
 
 /** Bytes of a state under this model. */
 export function seasonalBytes(table: usize): u32 {
@@ -81,7 +108,7 @@ export function seasonalObserve(table: usize, state: usize, scratch: usize, valu
 }
 
 function imputed(): f64 {
-  const said = expected(expertCount + mixtureCount - 1, hourOf());
+  const said = expected(columnCount - 1, hourOf());
   return exponentialLessOne(said === said ? said : seen(1));
 }
 
@@ -130,36 +157,65 @@ function begin(): void {
 }
 
 /**
- * Writes mean, lower, upper and scale of the coming steps, by one of the model's mixtures, to the beginning of `scratch`; the
- * interval is `ratio` times as wide in logs as that of 95 %.
+ * Writes mean, lower, upper and scale of the coming steps to the beginning of `scratch`, by one of the model's choices; by all,
+ * weighed by what each has lost of late, where `choice` is no place among them. The interval is that of the heaviest choice, in logs,
+ * moved to the mean of all (averaged, the worse ones would widen the better) and `ratio` times as wide as of 95 %.
  */
-export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, mixture: u32, ratio: f64): void {
+export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, choice: u32, ratio: f64): void {
   assert(horizon >= 1 && horizon <= HORIZON_MAX && ratio >= 0);
   open(table, state);
   openScratch(scratch);
-  assert(mixture < mixtureCount);
   forecastColumns(horizon, false);
-  writeScales(mixture, horizon);
-  const column = COLUMNS + <usize>(expertCount + mixture) * STEP_BYTES;
-  const width = ratio * halfWidth(mixture);
+  weighChoices(choice);
+  const heaviest = choices + <usize>heaviestChoice() * CHOICE_BYTES;
+  const column = <u32>load<f64>(heaviest);
+  const half = load<f64>(heaviest, 16);
+  const says = COLUMNS + <usize>column * STEP_BYTES;
+  const isCorrected = isCorrecting() && column === columnCount - 1;
+  writeErrorScales(column, horizon, SCALE);
   for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
-    const log = load<f64>(column + at);
-    const half = min(HALF_MAX, width * load<f64>(SCALE + at));
-    const mean = exponentialLessOne(log);
+    const log = chosenAt(at);
+    const margin = min(HALF_MAX, half * load<f64>(SCALE + at));
+    const below = isCorrected ? load<f64>(says + at) - load<f64>(CORRECTED_LOWER + at) : margin;
+    const above = isCorrected ? load<f64>(CORRECTED_UPPER + at) - load<f64>(says + at) : margin;
+    const mean = max<f64>(0, exponentialLessOne(log));
     store<f64>(MEAN + at, mean);
-    store<f64>(LOWER + at, max<f64>(0, min(mean, exponentialLessOne(log - half))));
-    store<f64>(UPPER + at, max(mean, exponentialLessOne(log + half)));
+    store<f64>(LOWER + at, min(mean, max<f64>(0, exponentialLessOne(log - ratio * below))));
+    store<f64>(UPPER + at, max(mean, exponentialLessOne(log + ratio * above)));
   }
 }
 
-/** The mixture that has lost least over the last matured daily origins; the last of the model before there is one, or where they are equal. */
-export function seasonalBest(table: usize, state: usize): u32 {
-  open(table, state);
-  let best = mixtureCount - 1;
-  if (dailyCountOf() === 0) return best;
-  for (let mixture: u32 = 0; mixture < mixtureCount; mixture++)
-    if (dailyLoss(expertCount + mixture, dailyRows) <= dailyLoss(expertCount + best, dailyRows)) best = mixture;
-  return best;
+function heaviestChoice(): u32 {
+  let heaviest: u32 = 0;
+  for (let index: u32 = 1; index < choiceCount; index++)
+    if (load<f64>(WEIGHTS + ((<usize>index) << 3)) > load<f64>(WEIGHTS + ((<usize>heaviest) << 3))) heaviest = index;
+  return heaviest;
+}
+
+/** What all choices say of a step, in logs. */
+function chosenAt(at: usize): f64 {
+  let sum: f64 = 0;
+  for (let index: u32 = 0; index < choiceCount; index++) {
+    const column = <u32>load<f64>(choices + <usize>index * CHOICE_BYTES);
+    sum += load<f64>(WEIGHTS + ((<usize>index) << 3)) * load<f64>(COLUMNS + <usize>column * STEP_BYTES + at);
+  }
+  return sum;
+}
+
+function weighChoices(choice: u32): void {
+  // Until something has matured, the first is all there is to say.
+  const only = choice < choiceCount ? choice : 0;
+  if (choice < choiceCount || dailyCountOf() === 0) {
+    for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === only ? 1 : 0);
+    return;
+  }
+  for (let index: u32 = 0; index < choiceCount; index++)
+    store<f64>(WEIGHTS + ((<usize>index) << 3), lossOf(<u32>load<f64>(choices + <usize>index * CHOICE_BYTES)));
+  weighByLoss(choiceCount, choices + 8, CHOICE_BYTES, choiceEta());
+}
+
+function isCorrecting(): bool {
+  return correctFrom > 0 && hourOf() >= correctFrom;
 }
 
 // Every expert's steps, then every mixture's.
@@ -183,6 +239,13 @@ function forecastColumns(horizon: u32, isKept: bool): void {
     writeColumn(into, horizon, false, yesterday);
   }
   for (let mixture: u32 = 0; mixture < mixtureCount; mixture++) mixColumn(mixture, horizon);
+  if (correctFrom === 0) return;
+  writeErrorScales(baseColumn(), horizon, BASE_SCALES);
+  if (isCorrecting()) correct(horizon);
+  else {
+    const base = COLUMNS + <usize>baseColumn() * STEP_BYTES;
+    memory.copy(base + STEP_BYTES, base, (<usize>horizon) << 3);
+  }
 }
 
 function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void {
@@ -198,6 +261,7 @@ function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void
     const isRaw = regression >= logRegressionCount;
     at = openRegression(at, isRaw);
     solveRegression(isKept);
+    if (regression === 0) memory.copy(FIRST_WEIGHTS, CLUSTER_WEIGHTS, (<usize>CLUSTER_MAX) << 3);
     forecastRegression(horizon);
     writeColumn(into, horizon, isRaw, yesterday);
   }

@@ -7,6 +7,8 @@ import { scratchOf, tableOf, type ModelTable } from "./model-table.ts";
 import { readState, writeState, type RestoreOutcome } from "./state-blob.ts";
 
 const LEVEL_DEFAULT = 95;
+/** Any number that is no place. */
+const ALL_CHOICES = 255;
 
 /** Views of the instance's memory, one entry per coming slot: overwritten by the next call to any forecaster of the instance. */
 export interface SeasonalForecast {
@@ -20,8 +22,8 @@ export interface SeasonalForecast {
 export interface ForecastOptions {
   /** Of the interval, in percent; 95 if not given. */
   readonly level?: number;
-  /** By its place in the model; `bestMixture` if not given. */
-  readonly mixture?: number;
+  /** A place among the model's choices; all of them, weighed by what each has lost of late, if not given. */
+  readonly choice?: number;
 }
 
 /**
@@ -35,12 +37,12 @@ export class SeasonalForecaster {
   readonly #scratch: number;
   readonly #region: Region;
   readonly #bytes: number;
-  readonly #mixtureCount: number;
+  readonly #choiceCount: number;
 
   /** Takes the model's state in memory, and once per instance scratch and the model. Throws RangeError where there is no room. */
   constructor(kernels: Kernels, model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)) {
     this.#kernels = kernels;
-    this.#mixtureCount = model.mixtures.length;
+    this.#choiceCount = model.choices.length;
     this.#scratch = scratchOf(kernels);
     this.#table = tableOf(kernels, model);
     this.#bytes = kernels.exports.seasonalBytes(this.#table.offset);
@@ -59,25 +61,20 @@ export class SeasonalForecaster {
   }
 
   /**
-   * The coming `horizon` slots, 1 to 168, by one of the model's mixtures, with intervals of `level` percent, 50 to 99.9; changes
-   * nothing. 0 ≤ lower ≤ mean ≤ upper < ∞. Throws RangeError for other horizons, levels and mixtures.
+   * The coming `horizon` slots, 1 to 168, with intervals of `level` percent, 50 to 99.9; changes nothing.
+   * 0 ≤ lower ≤ mean ≤ upper < ∞. Throws RangeError for other horizons, levels and choices.
    */
-  forecast(horizon: number, { level = LEVEL_DEFAULT, mixture = this.bestMixture }: ForecastOptions = {}): SeasonalForecast {
+  forecast(horizon: number, { level = LEVEL_DEFAULT, choice = ALL_CHOICES }: ForecastOptions = {}): SeasonalForecast {
     checkInteger(horizon, { doing: "forecast so many slots", min: 1, max: HORIZON_MAX });
-    checkInteger(mixture, { doing: "forecast by this mixture", min: 0, max: this.#mixtureCount - 1 });
+    if (choice !== ALL_CHOICES) checkInteger(choice, { doing: "forecast by this choice", min: 0, max: this.#choiceCount - 1 });
     const [table, state] = [this.#table.offset, this.#region.offset];
-    this.#kernels.exports.seasonalForecast(table, state, this.#scratch, horizon, mixture, widthRatio(level));
+    this.#kernels.exports.seasonalForecast(table, state, this.#scratch, horizon, choice, widthRatio(level));
     return {
       mean: this.#result(0, horizon),
       lower: this.#result(1, horizon),
       upper: this.#result(2, horizon),
       scale: this.#result(3, horizon),
     };
-  }
-
-  /** The mixture that has lost least over the last twelve matured daily origins; the model's last before there is one. */
-  get bestMixture(): number {
-    return this.#kernels.exports.seasonalBest(this.#table.offset, this.#region.offset);
   }
 
   #result(index: number, horizon: number): Float64Array {

@@ -54,6 +54,11 @@ export function exponentialLessOne(x: number): number {
   return Math.abs(x) < HALF_LN2 ? exponentialTail(x) : exponential(x) - 1;
 }
 
+export function hyperbolicTangent(x: number): number {
+  const twice = exponentialLessOne(2 * Math.abs(x));
+  return x < 0 ? -(twice / (twice + 2)) : twice / (twice + 2);
+}
+
 // eʳ − 1 for |r| ≤ ½ ln 2, by its series to r¹³.
 function exponentialTail(r: number): number {
   const fourth =

@@ -1,13 +1,22 @@
-// The twin of the seasonal kernel, for any model: a pool of experts, run once, and the mixtures of it side by side.
+// The twin of the seasonal kernel where nothing was learned, for seasons of any length: a pool of experts, run once, a mixture of
+// them, and what has lost least of late. With what was learned, of hours: hourly/hourly-forecaster.ts.
 import { widthRatio } from "#shared/forecast/interval-level.ts";
 import type { RegressionPrior, SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import { exponentialLessOne, logOnePlus } from "./elementary.ts";
+import { errorScales } from "./hourly/error-scales.ts";
 import { Experts } from "./hourly/experts.ts";
 import { Judged } from "./hourly/judged.ts";
-import { Mixture } from "./hourly/mixture.ts";
+import { Mixture, weighByLoss } from "./hourly/mixture.ts";
 import type { Prior } from "./hourly/prior.ts";
-import { DAILY_COUNT, HALF_MAX, HORIZON_MAX, VALUE_MAX } from "./hourly/settings.ts";
+import { CHOICE_ETA, DAILY_COUNT, HALF_MAX, HORIZON_MAX, VALUE_MAX } from "./hourly/settings.ts";
 import { triangleSize } from "./hourly/triangle.ts";
+
+export interface ForecastRequest {
+  /** In percent. */
+  readonly level?: number;
+  /** A place among the model's choices; all, weighed by loss, if not given. */
+  readonly choice?: number;
+}
 
 export class SeasonalForecasterReference {
   /** After `forecast`: the coming steps. Overwritten by the next call, and by `observe`. */
@@ -22,9 +31,10 @@ export class SeasonalForecasterReference {
   readonly #mixtures: readonly Mixture[];
   /** Column-major, HORIZON_MAX steps each: the experts', then the mixtures', as log1p. */
   readonly #columns: Float64Array;
+  readonly #weights: Float64Array;
 
   constructor(model: SeasonalModel) {
-    const { priors, smoothers, lags, mixtures } = model;
+    const { priors, smoothers, lags, mixtures, choices } = model;
     const grid = { ...model, logLags: lags.log, rawLags: lags.raw };
     this.#model = model;
     this.#experts = new Experts({ logPriors: priors.log.map(flatPrior), rawPriors: priors.raw.map(flatPrior), smoothers }, grid);
@@ -32,6 +42,7 @@ export class SeasonalForecasterReference {
     this.#mixtures = mixtures.map((spec, index) => new Mixture(spec, count + index));
     this.#judged = new Judged(count + mixtures.length, count + mixtures.length - 1, grid);
     this.#columns = new Float64Array((count + mixtures.length) * HORIZON_MAX);
+    this.#weights = new Float64Array(choices.length);
   }
 
   /** The next slot's value, or NaN where it is missing. A negative one is taken as 0, one above VALUE_MAX as that. */
@@ -54,29 +65,48 @@ export class SeasonalForecasterReference {
     return exponentialLessOne(Number.isNaN(expected) ? this.#experts.seen(1) : expected);
   }
 
-  /** Fills `mean`, `lower`, `upper` (`level` percent) and `scale` for the coming `horizon` slots. Throws RangeError beyond HORIZON_MAX. */
-  forecast(horizon: number, { level = 95, mixture = this.bestMixture }: { readonly level?: number; readonly mixture?: number } = {}): void {
+  /** Fills `mean`, `lower`, `upper` and `scale` for the coming `horizon` slots. Throws RangeError beyond HORIZON_MAX. */
+  forecast(horizon: number, { level = 95, choice }: ForecastRequest = {}): void {
     if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= HORIZON_MAX))
       throw new RangeError(`Cannot forecast ${horizon} steps: expected a whole number from 1 to ${HORIZON_MAX}`);
-    const chosen = this.#mixtures[mixture]!;
-    const width = widthRatio(level) * chosen.spec.half;
+    const ratio = widthRatio(level);
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
-    chosen.scalesInto(this.scale, horizon, { judged: this.#judged, hour: this.#experts.hour });
+    this.#weighChoices(choice);
+    const { choices } = this.#model;
     for (let step = 0; step < horizon; step += 1) {
-      const log = this.#columns[chosen.column * HORIZON_MAX + step]!;
-      const half = Math.min(HALF_MAX, width * this.scale[step]!);
-      this.mean[step] = exponentialLessOne(log);
-      this.lower[step] = Math.max(0, Math.min(this.mean[step]!, exponentialLessOne(log - half)));
-      this.upper[step] = Math.max(this.mean[step]!, exponentialLessOne(log + half));
+      let sum = 0;
+      for (const [index, { column }] of choices.entries()) sum += this.#weights[index]! * this.#columns[column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
+    }
+    const { column, half } = choices[this.#weights.indexOf(Math.max(...this.#weights))]!;
+    errorScales(this.scale, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
+    for (let step = 0; step < horizon; step += 1) {
+      const margin = ratio * Math.min(HALF_MAX, half * this.scale[step]!);
+      this.lower[step] = this.mean[step]! - margin;
+      this.upper[step] = this.mean[step]! + margin;
+    }
+    for (let step = 0; step < horizon; step += 1) {
+      this.mean[step] = Math.max(0, exponentialLessOne(this.mean[step]!));
+      this.lower[step] = Math.min(this.mean[step]!, Math.max(0, exponentialLessOne(this.lower[step]!)));
+      this.upper[step] = Math.max(this.mean[step]!, exponentialLessOne(this.upper[step]!));
     }
   }
 
-  /** The mixture that has lost least over the last matured daily origins; the last before there is one, or where they are equal. */
-  get bestMixture(): number {
-    const losses = this.#mixtures.map(({ column }) => this.#judged.dailyLoss(column, DAILY_COUNT));
-    const least = Math.min(...losses);
-    return Number.isNaN(least) ? losses.length - 1 : losses.lastIndexOf(least);
+  #weighChoices(choice: number | undefined): void {
+    const { choices } = this.#model;
+    // Until something has matured, the first is all there is to say.
+    if (choice !== undefined || this.#judged.dailyCount === 0) {
+      this.#weights.fill(0);
+      this.#weights[choice ?? 0] = 1;
+      return;
+    }
+    for (const [index, { column }] of choices.entries()) this.#weights[index] = this.#judged.dailyLoss(column, DAILY_COUNT);
+    weighByLoss(
+      this.#weights,
+      choices.map(({ share }) => share),
+      CHOICE_ETA,
+    );
   }
 
   #mix(horizon: number): void {

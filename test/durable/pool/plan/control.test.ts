@@ -32,12 +32,11 @@ it("takes the boldest rung whose replay is within the target", () => {
 it("pays back what was seen beyond, and uses what was not", () => {
   const run = (seen: number): number => {
     const state = newPlannerState(0);
-    for (let hours = 0; hours < 24 * 30; hours++) hour(state, { worst: 0.1, decade: 4, seen });
+    for (let hours = 0; hours < 24 * 30; hours++) hour(state, { worst: 0.01, decade: 16, seen });
     return step(controlOf(state, ACCEPTED));
   };
-  // Bounds: .3 and 1.3 times what is accepted.
-  expect(run(10 * ACCEPTED)).toBe(11);
-  expect(run(0)).toBe(8);
+  // .01 × 10^(−j/16) ≤ .3, .8 and .9 times .001.
+  expect([10 * ACCEPTED, 0.8 * ACCEPTED, 0].map(run)).toEqual([25, 18, 17]);
 });
 
 it("does not pay more for shortfall than it is worth, and says that it is not held", () => {

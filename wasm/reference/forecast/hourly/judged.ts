@@ -1,7 +1,7 @@
 // The forecasts that wait for their hours, and what the hours that came said about them. A column is a forecast of its
 // own: every expert's, then every mixture's.
 import { exponential } from "../elementary.ts";
-import { BLOCK_COUNT, DAILY_COUNT, HORIZON_MAX, HOURS, LONG_COUNT, PENDING_COUNT } from "./settings.ts";
+import { BLOCK_COUNT, DAILY_COUNT, HORIZON_MAX, HOUR_RATES, HOURS, LONG_COUNT, PENDING_COUNT } from "./settings.ts";
 
 export class Judged {
   readonly columnCount: number;
@@ -19,29 +19,31 @@ export class Judged {
   readonly #daily: Float32Array;
   readonly #matured: Float32Array;
   /** Column-major: running means of the absolute log errors of every block of steps. */
-  readonly blocks: Float32Array;
+  readonly #blocks: Float32Array;
   /** Steps seen in every block. */
   readonly #blockCounts = new Uint32Array(BLOCK_COUNT);
-  /** By hour of the day: the biased column's signed log error half a day to a day ahead, exponentially weighted. */
-  readonly #phaseBias: Float32Array;
-  readonly #biased: number;
+  /** By hour of the day: the watched column's log error half a day to a day ahead, signed and absolute, exponentially weighted. */
+  readonly #hourBiases: Float32Array;
+  readonly #hourErrors: Float32Array;
+  readonly #watched: number;
   dailyCount = 0;
   maturedCount = 0;
 
-  constructor(columnCount: number, biased: number, { day, issueEvery } = HOURS) {
-    this.#biased = biased;
+  constructor(columnCount: number, watched: number, { day, issueEvery } = HOURS) {
+    this.#watched = watched;
     this.columnCount = columnCount;
     this.#issueEvery = issueEvery;
     this.steps = PENDING_COUNT * issueEvery;
     this.blockSteps = this.steps / BLOCK_COUNT;
     this.#origins = new Float64Array(PENDING_COUNT).fill(-this.steps);
-    this.#phaseBias = new Float32Array(day);
+    this.#hourBiases = new Float32Array(day);
+    this.#hourErrors = new Float32Array(day);
     this.#waiting = new Float32Array(PENDING_COUNT * columnCount * this.steps);
     this.#losses = new Float32Array(PENDING_COUNT * columnCount);
     this.#errors = new Float32Array(PENDING_COUNT * columnCount);
     this.#daily = new Float32Array(DAILY_COUNT * columnCount);
     this.#matured = new Float32Array(LONG_COUNT * columnCount);
-    this.blocks = new Float32Array(columnCount * BLOCK_COUNT);
+    this.#blocks = new Float32Array(columnCount * BLOCK_COUNT);
   }
 
   /** Keeps a forecast made after `hour` hours: columns of HORIZON_MAX steps each, as log1p. */
@@ -70,15 +72,21 @@ export class Judged {
         this.#losses[at] = this.#losses[at]! + relativeError(error);
         this.#errors[at] = this.#errors[at]! + error;
         const cell = column * BLOCK_COUNT + block;
-        this.blocks[cell] = this.blocks[cell]! + rate * (error - this.blocks[cell]!);
+        this.#blocks[cell] = this.#blocks[cell]! + rate * (error - this.#blocks[cell]!);
       }
       if (step >= this.#issueEvery && step < 2 * this.#issueEvery) {
-        const phase = hour % this.#phaseBias.length;
-        const error = log - this.#waiting[(slot * this.columnCount + this.#biased) * this.steps + step]!;
-        this.#phaseBias[phase] = this.#phaseBias[phase]! + 0.2 * (error - this.#phaseBias[phase]!);
+        this.#learnHour(hour % this.#hourErrors.length, log - this.waiting({ slot, column: this.#watched, step }));
       }
       if (step === this.steps - 1) this.#mature(slot);
     }
+  }
+
+  #learnHour(hour: number, error: number): void {
+    this.#hourBiases[hour] = this.#hourBiases[hour]! + HOUR_RATES.bias * (error - this.#hourBiases[hour]!);
+    const size = Math.abs(error);
+    const before = this.#hourErrors[hour]!;
+    // The first error of an hour weighs half, the mean of the others the other half.
+    this.#hourErrors[hour] = before === 0 ? 0.5 * (this.hourErrorMean() + size) : before + HOUR_RATES.error * (size - before);
   }
 
   #mature(slot: number): void {
@@ -136,14 +144,47 @@ export class Judged {
     return value;
   }
 
-  phaseBias(hour: number): number {
-    return this.#phaseBias[hour % this.#phaseBias.length]!;
+  hourBias(hour: number): number {
+    return this.#hourBiases[hour % this.#hourBiases.length]!;
+  }
+
+  hourError(hour: number): number {
+    return this.#hourErrors[hour % this.#hourErrors.length]!;
+  }
+
+  /** Over the hours that have one. */
+  hourErrorMean(): number {
+    let sum = 0;
+    let count = 0;
+    for (const error of this.#hourErrors) {
+      sum += error;
+      count += error > 0 ? 1 : 0;
+    }
+    return count > 0 ? sum / count : 0;
+  }
+
+  /** Mean absolute log error of a column in a block of steps. */
+  blockError(column: number, block: number): number {
+    return this.#blocks[column * BLOCK_COUNT + block]!;
   }
 
   /** Hours since the forecast in a slot was made; infinite where there is none. */
   age(slot: number, hour: number): number {
     const origin = this.#origins[slot]!;
     return origin < 0 ? Infinity : hour - origin;
+  }
+
+  /** The slot of the youngest forecast at least `ageMin` and at most `steps` hours old; −1 where there is none. */
+  youngest(hour: number, ageMin: number): number {
+    let found = -1;
+    let least = Infinity;
+    for (let slot = 0; slot < PENDING_COUNT; slot += 1) {
+      const age = this.age(slot, hour);
+      if (age < ageMin || age > this.steps || age >= least) continue;
+      found = slot;
+      least = age;
+    }
+    return found;
   }
 
   /** What a column of the forecast in a slot says about its step. */

@@ -4,7 +4,7 @@ import { logOnePlus } from "../elementary.ts";
 
 export const DAY = 24;
 export const WEEK = 168;
-const LAG_MAX = WEEK + DAY;
+export const LAG_MAX = WEEK + DAY;
 /** The most steps ahead that can be asked for. */
 export const HORIZON_MAX = 168;
 /** The steps on which the experts are judged. */
@@ -17,7 +17,7 @@ export const VALUE_MAX = 1e15;
 export const LOG_MAX = logOnePlus(VALUE_MAX);
 
 export const REGRESSION = {
-  forgetting: 0.999,
+  forgetting: 0.9995,
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
@@ -68,15 +68,40 @@ export const DAILY_COUNT = 12;
 export const LONG_COUNT = 24;
 export const RECENT_COUNT = 4;
 export const BLOCK_COUNT = 8;
+export const BLOCK_HOURS = JUDGED / BLOCK_COUNT;
 
 export interface MixtureSpec {
   /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert of the pool; share 0: none of its own. */
   readonly shares: readonly number[];
   readonly eta: number;
-  /** Half the width of the 95 % interval, in mean absolute log errors. */
-  readonly half: number;
 }
 
+/** The same among the mixtures and naive forecasts that "auto" weighs. */
+export const CHOICE_ETA = 12;
+
+/** The expected error: shares of the long, the recent and the not yet matured, and what is always added. */
 export const INTERVAL = { long: 0.5, recent: 0.3, pending: 0.2, floor: 0.002 } as const;
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
 export const HALF_MAX = 30;
+
+/** The levels of the nets' quantiles: the 95 % interval's ends, and the median in the middle. */
+export const QUANTILES: readonly number[] = [0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975];
+/** The nets' inputs: of an origin, of a step (net-inputs.ts). */
+export const ORIGIN_INPUT_COUNT = 32;
+export const STEP_INPUT_COUNT = 27;
+export const INPUT_COUNT = ORIGIN_INPUT_COUNT + STEP_INPUT_COUNT;
+/** A standardised input further out is held to be this. */
+export const INPUT_MAX = 4;
+/** Experts whose weight the nets set; an expert's difference from the base, in units of the scale, ends at DEVIATION_MAX. */
+export const GATED_COUNT = 7;
+export const DEVIATION_MAX = 8;
+export const CORRECTION = {
+  /** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
+  gate: 0.5,
+  /** The interval is stretched from the median by so much. Validation. */
+  stretch: 1.08,
+} as const;
+/** The nets correct nothing before: the regressions' first forecasts have matured then. */
+export const CORRECT_FROM = WEEK + 4 * DAY;
+/** How fast the base's errors by hour of the day are forgotten. */
+export const HOUR_RATES = { bias: 0.2, error: 0.1 } as const;

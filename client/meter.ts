@@ -1,0 +1,64 @@
+/** What one socket saw over a while, for `/v1/report`. */
+export interface Measurements {
+  readonly durationMs: number;
+  readonly messagesSent: number;
+  readonly messagesReceived: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly drops: number;
+  /** From sending a message to its acknowledgement: a sample of at most 64. */
+  readonly latenciesMs: readonly number[];
+}
+
+const LATENCIES_MAX = 64;
+
+/** Counts in constant memory: one message at a time is timed. */
+export class Meter {
+  #sinceMs: number;
+  #counts = noCounts();
+  #latenciesMs: number[] = [];
+  #timed: { readonly sequence: number; readonly atMs: number } | null = null;
+
+  constructor(nowMs: number) {
+    this.#sinceMs = nowMs;
+  }
+
+  sent(bytes: number, { sequence, nowMs }: { sequence: number; nowMs: number }): void {
+    this.#counts.messagesSent += 1;
+    this.#counts.bytesSent += bytes;
+    this.#timed ??= { sequence, atMs: nowMs };
+  }
+
+  received(bytes: number): void {
+    this.#counts.messagesReceived += 1;
+    this.#counts.bytesReceived += bytes;
+  }
+
+  acknowledged(sequence: number, nowMs: number): void {
+    if (this.#timed === null || sequence < this.#timed.sequence) return;
+    if (this.#latenciesMs.length < LATENCIES_MAX) this.#latenciesMs.push(nowMs - this.#timed.atMs);
+    this.#timed = null;
+  }
+
+  dropped(): void {
+    this.#counts.drops += 1;
+    this.#timed = null;
+  }
+
+  /** Numbers begin anew. */
+  restarted(): void {
+    this.#timed = null;
+  }
+
+  take(nowMs: number): Measurements {
+    const taken = { ...this.#counts, durationMs: nowMs - this.#sinceMs, latenciesMs: this.#latenciesMs };
+    this.#sinceMs = nowMs;
+    this.#counts = noCounts();
+    this.#latenciesMs = [];
+    return taken;
+  }
+}
+
+function noCounts() {
+  return { messagesSent: 0, messagesReceived: 0, bytesSent: 0, bytesReceived: 0, drops: 0 };
+}

@@ -1,0 +1,299 @@
+import {
+  canSend,
+  NEW_DEVICE_SESSION,
+  nextTickAtMs,
+  stepDevice,
+  type DeviceEffect,
+  type DeviceInput,
+  type SessionEnd,
+} from "#shared/resume/device-session.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
+import { decodeGatewayFrame, encodeFrame, payloadBytes, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
+import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import { backoffMs, readRetryAfterMs } from "./backoff.ts";
+import type { FetchContext } from "./gateway-fetch.ts";
+import { Meter, type Measurements } from "./meter.ts";
+import type { SocketLike } from "./platform.ts";
+import type { SocketEnd, SocketOptions } from "./socket-options.ts";
+
+/** A connection that lasted so long was a good one: the next wait begins small. */
+const STABLE_MS = 10 * SECOND_MS;
+const FLUSH_MS_MAX = 5 * SECOND_MS;
+const NORMAL = 1000;
+/** Any code but 1000, which would end the session. */
+const CLOSE_REPLACED = 4000;
+const DETAIL_LENGTH_MAX = 4_096;
+
+/** A socket that outlives its connections. Every message arrives exactly once and in order, or `onLost` says which may not. */
+export class Socket {
+  readonly #context: FetchContext;
+  readonly #service: string;
+  readonly #options: SocketOptions;
+  readonly #meter: Meter;
+  #state = NEW_DEVICE_SESSION;
+  #connection: SocketLike | null = null;
+  #failures = 0;
+  #retryAfterMs = 0;
+  #attachedAtMs = 0;
+  #cancelTick: (() => void) | null = null;
+  #tickAtMs: number | null = null;
+  #cancelRetry: (() => void) | null = null;
+  #cancelFlush: (() => void) | null = null;
+  #isOnline = false;
+  #hasRoom = true;
+  #isClosing = false;
+  #hasEnded = false;
+
+  constructor(context: FetchContext, service: string, options: SocketOptions) {
+    this.#context = context;
+    this.#service = service;
+    this.#options = options;
+    this.#meter = new Meter(context.platform.nowMs());
+    const { signal } = options;
+    if (signal?.aborted === true) this.#endNormally();
+    else {
+      signal?.addEventListener("abort", () => this.#endNormally(), { once: true });
+      this.#open();
+    }
+  }
+
+  /** False: the window is full, nothing was sent; `onRoom` says when to come back. Throws where a message is too large for any. */
+  send(payload: Payload): boolean {
+    const bytes = payloadBytes(payload);
+    if (this.#hasEnded || this.#isClosing) return false;
+    if (bytes > RESUME.messageBytesMax)
+      throw new RangeError(`Cannot send a message of ${bytes} bytes: expected at most ${RESUME.messageBytesMax}`);
+    this.#hasRoom = canSend(this.#state, bytes);
+    if (!this.#hasRoom) return false;
+    this.#meter.sent(bytes, { sequence: this.#state.outbound.sent + 1, nowMs: this.#context.platform.nowMs() });
+    // The caller may use its buffer again; this one waits for an acknowledgement.
+    this.#step({ kind: "send", payload: typeof payload === "string" ? payload : payload.slice() });
+    return true;
+  }
+
+  /** Ends the socket when everything sent was acknowledged, or after five seconds. */
+  close(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#cancelFlush = this.#context.platform.after(FLUSH_MS_MAX, () => this.#endNormally());
+    this.#endWhenFlushed();
+  }
+
+  /** Counts since the last call. */
+  takeMeasurements(): Measurements {
+    return this.#meter.take(this.#context.platform.nowMs());
+  }
+
+  #step(input: DeviceInput): void {
+    const nowMs = this.#context.platform.nowMs();
+    const { state, effects } = stepDevice(this.#state, input, nowMs);
+    this.#state = state;
+    for (const effect of effects) this.#act(effect);
+    this.#scheduleTick(nowMs);
+  }
+
+  #act(effect: DeviceEffect): void {
+    switch (effect.kind) {
+      case "transmit":
+        return this.#transmit(encodeFrame(effect.frame));
+      case "disconnect":
+        return this.#drop(effect.code, effect.reason);
+      case "deliver":
+        this.#meter.received(payloadBytes(effect.message.payload));
+        return this.#tell(() => this.#options.onMessage(effect.message.payload));
+      case "attached":
+        this.#attachedAtMs = this.#context.platform.nowMs();
+        this.#isOnline = true;
+        return this.#tell(() => this.#options.onOnline?.(true));
+      case "drain":
+        // Any moment within the grace, so that devices do not all come back at once.
+        return this.#retryIn(this.#context.platform.random() * effect.graceMs);
+      case "room":
+        return this.#onRoom();
+      case "over":
+        return this.#onOver(effect.end);
+    }
+  }
+
+  #onRoom(): void {
+    this.#meter.acknowledged(this.#state.outbound.acknowledged, this.#context.platform.nowMs());
+    this.#endWhenFlushed();
+    if (this.#hasRoom || this.#hasEnded) return;
+    this.#hasRoom = true;
+    this.#tell(() => this.#options.onRoom?.());
+  }
+
+  #onOver(end: SessionEnd): void {
+    const { code, reason, unacknowledged, missed } = end;
+    if (end.why === "closed" || end.why === "policy") return this.#end({ kind: "closed", code, reason, unacknowledged, missed });
+    // Later connections count on, so that a late one of the old session is not taken for one of the new.
+    this.#state = { ...NEW_DEVICE_SESSION, attempt: this.#state.attempt };
+    this.#meter.restarted();
+    this.#drop(NORMAL, "");
+    this.#tell(() => this.#options.onLost?.(end));
+  }
+
+  // Connections
+
+  #open(): void {
+    this.#cancelRetry = null;
+    if (this.#hasEnded) return;
+    if (this.#connection !== null) this.#detach(CLOSE_REPLACED, "a new connection follows");
+    this.#context.credentials.token().then(
+      (token) => this.#openWith(token),
+      () => this.#retry(),
+    );
+  }
+
+  #openWith(bearer: string): void {
+    if (this.#hasEnded) return;
+    const { url, platform } = this.#context;
+    this.#step({ kind: "connect" });
+    const { attempt, token } = this.#state;
+    const protocols = [SUBPROTOCOL, `tidegate.bearer.${bearer}`, ...(token === null ? [] : [RESUME_PROTOCOL_PREFIX + token])];
+    const socket = platform.openSocket(`${url.replace(/^http/, "ws")}/connect/${this.#service}`, protocols);
+    socket.binaryType = "arraybuffer";
+    let isOpened = false;
+    socket.addEventListener("open", () => {
+      isOpened = true;
+      if (socket.protocol !== SUBPROTOCOL)
+        return this.#end({ kind: "refused", status: 101, detail: `the gateway does not speak ${SUBPROTOCOL}` });
+      this.#step({ kind: "connected", attempt });
+    });
+    socket.addEventListener("message", ({ data }) => this.#step({ kind: "frame", attempt, frame: decodeGatewayFrame(data) }));
+    socket.addEventListener("close", () => {
+      // An upgrade that was refused looks like any failure: the same route answers the same verdict to a POST.
+      if (this.#connection === socket) this.#onClosed(attempt, isOpened ? null : bearer);
+    });
+    this.#connection = socket;
+  }
+
+  #onClosed(attempt: number, refusedBearer: string | null): void {
+    this.#onOffline(attempt);
+    if (this.#hasEnded) return;
+    this.#meter.dropped();
+    if (refusedBearer !== null) void this.#askWhy(refusedBearer).then(() => this.#retry());
+    else {
+      if (this.#context.platform.nowMs() - this.#attachedAtMs >= STABLE_MS) this.#failures = 0;
+      this.#retry();
+    }
+  }
+
+  #onOffline(attempt: number): void {
+    const wasOnline = this.#isOnline;
+    this.#connection = null;
+    this.#isOnline = false;
+    this.#step({ kind: "dropped", attempt });
+    if (wasOnline) this.#tell(() => this.#options.onOnline?.(false));
+  }
+
+  async #askWhy(bearer: string): Promise<void> {
+    const { url, platform, credentials } = this.#context;
+    try {
+      const response = await platform.fetch(`${url}/connect/${this.#service}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${bearer}` },
+      });
+      const { status, headers } = response;
+      const detail = (await response.text()).slice(0, DETAIL_LENGTH_MAX);
+      this.#retryAfterMs = readRetryAfterMs(headers);
+      if (status === 401) credentials.refuse(bearer);
+      else if (status >= 400 && status < 500 && status !== 408 && status !== 429) this.#end({ kind: "refused", status, detail });
+    } catch {
+      // Out of reach: tried again like everything else.
+    }
+  }
+
+  #retry(): void {
+    if (this.#hasEnded) return;
+    const { random } = this.#context.platform;
+    this.#retryIn(backoffMs({ failures: this.#failures, retryAfterMs: this.#retryAfterMs, random: random() }));
+    this.#failures += 1;
+    this.#retryAfterMs = 0;
+  }
+
+  #retryIn(delayMs: number): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#context.platform.after(delayMs, () => this.#open());
+  }
+
+  #transmit(data: string | Uint8Array<ArrayBuffer>): void {
+    try {
+      this.#connection?.send(data);
+    } catch {
+      // It is closing: its close event follows, and everything is sent again.
+    }
+  }
+
+  /** Gives a connection up without waiting for its close, which may take minutes where nobody answers. */
+  #drop(code: number, reason: string): void {
+    if (this.#connection === null) return;
+    this.#leave(code, reason);
+    this.#onClosed(this.#state.attempt, null);
+  }
+
+  #detach(code: number, reason: string): void {
+    this.#leave(code, reason);
+    this.#onOffline(this.#state.attempt);
+  }
+
+  #leave(code: number, reason: string): void {
+    const socket = this.#connection;
+    this.#connection = null;
+    try {
+      socket?.close(code, reason);
+    } catch {
+      // Closed already.
+    }
+  }
+
+  // Time
+
+  #scheduleTick(nowMs: number): void {
+    const atMs = this.#hasEnded ? null : nextTickAtMs(this.#state);
+    if (atMs === this.#tickAtMs) return;
+    // A later one is seen when the earlier one comes: no timer is set anew for each message.
+    if (atMs !== null && this.#tickAtMs !== null && atMs > this.#tickAtMs) return;
+    this.#cancelTick?.();
+    this.#tickAtMs = atMs;
+    this.#cancelTick = atMs === null ? null : this.#context.platform.after(Math.max(0, atMs - nowMs), () => this.#onTick());
+  }
+
+  #onTick(): void {
+    this.#tickAtMs = null;
+    this.#step({ kind: "tick" });
+  }
+
+  // The end
+
+  #endWhenFlushed(): void {
+    if (this.#isClosing && this.#state.outbound.kept.length === 0) this.#endNormally();
+  }
+
+  #endNormally(): void {
+    const { kept } = this.#state.outbound;
+    this.#end({ kind: "closed", code: NORMAL, reason: "", unacknowledged: kept, missed: null });
+  }
+
+  #end(end: SocketEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#cancelRetry?.();
+    this.#cancelTick?.();
+    this.#cancelFlush?.();
+    this.#leave(NORMAL, "");
+    this.#tell(() => this.#options.onEnd?.(end));
+  }
+
+  /** An error of the application is the application's: it must not stop the session between two effects. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#context.platform.after(0, () => {
+        throw error;
+      });
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// One request of WebSocket-over-HTTP: events to the endpoint, events back.
+import { encodeEvents, EventParser, EVENTS_CONTENT_TYPE, type SocketEvent } from "#shared/protocol/websocket-events.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
+import { KIB_BYTES } from "#shared/units.ts";
+
+export interface EventPost {
+  readonly upstreamUrl: string;
+  readonly headers: Headers;
+  readonly events: readonly SocketEvent[];
+  readonly deadlineMs: number;
+}
+
+export type PostAnswer =
+  | { readonly ok: true; readonly events: readonly SocketEvent[] }
+  /** `isFinal`: trying again does not help. */
+  | { readonly ok: false; readonly isFinal: boolean; readonly detail: string };
+
+/** Nothing more than that fits a session's window; the rest is for the events' lines. */
+const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
+
+/** Sends events and reads the whole answer. Never throws. */
+export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: EventPost): Promise<PostAnswer> {
+  const aborter = new AbortController();
+  const timer = setTimeout(() => aborter.abort(), deadlineMs);
+  try {
+    const own = new Headers(headers);
+    own.set("content-type", EVENTS_CONTENT_TYPE);
+    own.set("accept", EVENTS_CONTENT_TYPE);
+    const response = await fetch(upstreamUrl, {
+      method: "POST",
+      headers: own,
+      body: encodeEvents(events),
+      redirect: "manual",
+      signal: aborter.signal,
+    });
+    return await readAnswer(response);
+  } catch {
+    const detail = aborter.signal.aborted ? `the endpoint did not answer within ${deadlineMs} ms` : "the endpoint could not be reached";
+    return { ok: false, isFinal: false, detail };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readAnswer(response: Response): Promise<PostAnswer> {
+  const { status, body } = response;
+  if (status === 204) return { ok: true, events: [] };
+  const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
+  if (status !== 200 || type !== EVENTS_CONTENT_TYPE) {
+    await body?.cancel();
+    const isFinal = status < 500 && status !== 408 && status !== 429;
+    return { ok: false, isFinal, detail: `the endpoint answered with status ${status}, expected 200 and ${EVENTS_CONTENT_TYPE}` };
+  }
+  const parser = new EventParser(RESUME.messageBytesMax);
+  const events: SocketEvent[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    const read =
+      bytes > ANSWER_BYTES_MAX ? { detail: `the endpoint's answer has more than ${ANSWER_BYTES_MAX} bytes` } : parser.push(chunk);
+    // Leaving the loop cancels the body.
+    if ("detail" in read) return { ok: false, isFinal: true, detail: read.detail };
+    events.push(...read);
+  }
+  const fault = parser.end();
+  return fault === null ? { ok: true, events } : { ok: false, isFinal: false, detail: fault.detail };
+}

@@ -1,0 +1,116 @@
+import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
+import { payloadBytes, type End, type Message, type Payload } from "#shared/resume/frames.ts";
+import { postEvents, type PostAnswer } from "./event-post.ts";
+import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
+import type { SessionRoute } from "./session-store.ts";
+
+/** Messages of one request; more wait for the next one. */
+const BATCH_COUNT_MAX = 64;
+
+/** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
+export class HttpLeg implements Leg {
+  readonly #input: LegInput;
+  readonly #queue: Message[] = [];
+  #isPosting = false;
+  #hasStopped = false;
+
+  constructor(input: LegInput) {
+    this.#input = input;
+  }
+
+  deliver(message: Message): void {
+    this.#queue.push(message);
+    if (!this.#isPosting) this.#input.events.waitUntil(this.#postAll());
+  }
+
+  wake(): void {
+    // Each request is a connection of its own.
+  }
+
+  stop(end: Pick<End, "why" | "code" | "reason">): void {
+    if (this.#hasStopped) return;
+    this.#hasStopped = true;
+    const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
+    const { sessionId, route } = this.#input;
+    // Told once: an endpoint that misses it forgets the session in its own time.
+    this.#input.events.waitUntil(post(route, { sessionId, events: [event] }));
+  }
+
+  async #postAll(): Promise<void> {
+    this.#isPosting = true;
+    while (this.#queue.length > 0 && !this.#hasStopped) {
+      const batch = takeBatch(this.#queue);
+      const answer = await this.#postBatch(batch);
+      if (this.#hasStopped) break;
+      this.#queue.splice(0, batch.length);
+      this.#onAnswer(batch, answer);
+    }
+    this.#isPosting = false;
+  }
+
+  async #postBatch(batch: readonly Message[]): Promise<PostAnswer> {
+    const { sessionId, route, events } = this.#input;
+    const first = batch[0]?.sequence ?? 0;
+    for (let attempt = 0; ; attempt += 1) {
+      const answer = await post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() });
+      const waitMs = RETRY_WAITS_MS[attempt];
+      if (answer.ok || answer.isFinal || waitMs === undefined || this.#hasStopped) return answer;
+      await wait(waitMs);
+    }
+  }
+
+  #onAnswer(batch: readonly Message[], answer: PostAnswer): void {
+    const { events } = this.#input;
+    if (!answer.ok) return events.failed(answer.detail);
+    const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
+    const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
+    events.delivered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    if (close?.type === "CLOSE") events.closed({ code: close.code ?? 1005, reason: close.reason });
+    if (close?.type === "DISCONNECT") events.failed("the endpoint disconnected");
+  }
+}
+
+/** The first event of a connection: the endpoint takes it by answering with the same. */
+export async function openOverHttp(sessionId: string, route: SessionRoute): Promise<PostAnswer> {
+  const answer = await post(route, { sessionId, events: [{ type: "OPEN" }] });
+  if (!answer.ok || answer.events[0]?.type === "OPEN") return answer;
+  return { ok: false, isFinal: true, detail: "the endpoint answered OPEN without one of its own" };
+}
+
+/** What the endpoint said beside taking the connection. */
+export function payloadsOf(events: readonly SocketEvent[]): Payload[] {
+  return events.flatMap(payloadOf);
+}
+
+interface Post {
+  readonly sessionId: string;
+  readonly events: readonly SocketEvent[];
+  readonly first?: number;
+  readonly confirmed?: number;
+}
+
+async function post(route: SessionRoute, { sessionId, events, first, confirmed }: Post): Promise<PostAnswer> {
+  const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
+  for (const name of ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
+  headers.set("connection-id", sessionId);
+  headers.set("tidegate-session", sessionId);
+  if (first !== undefined) headers.set("tidegate-sequence", String(first));
+  if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
+  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs: route.deadlineMs });
+}
+
+function takeBatch(queue: readonly Message[]): readonly Message[] {
+  let bytes = 0;
+  const count = queue.slice(0, BATCH_COUNT_MAX).findIndex(({ payload }) => (bytes += payloadBytes(payload)) > RESUME.messageBytesMax);
+  return count === -1 ? queue.slice(0, BATCH_COUNT_MAX) : queue.slice(0, Math.max(1, count));
+}
+
+function eventOf({ payload }: Message): SocketEvent {
+  return typeof payload === "string" ? { type: "TEXT", text: payload } : { type: "BINARY", content: payload };
+}
+
+function payloadOf(event: SocketEvent): Payload[] {
+  if (event.type === "TEXT") return [event.text];
+  return event.type === "BINARY" ? [event.content] : [];
+}

@@ -1,0 +1,38 @@
+// The way from a session to its endpoint: what the two kinds have in common.
+import type { End, Message, Payload } from "#shared/resume/frames.ts";
+import type { SessionRoute } from "./session-store.ts";
+
+/** What a leg tells its session. */
+export interface LegEvents {
+  /** Messages up to this one are the endpoint's; its answers to them are part of the same commit. */
+  delivered(upTo: number, answers: readonly Payload[]): void;
+  /** A message of the endpoint's own accord. */
+  push(payload: Payload): void;
+  closed(close: { readonly code: number; readonly reason: string }): void;
+  /** The endpoint cannot be reached any more. */
+  failed(detail: string): void;
+  /** Up to here the answers are on disk. */
+  received(): number;
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+export interface LegInput {
+  readonly sessionId: string;
+  readonly route: SessionRoute;
+  readonly events: LegEvents;
+}
+
+export interface Leg {
+  deliver(message: Message): void;
+  /** The device is there: an endpoint's socket that was lost is opened again. */
+  wake(): void;
+  /** The session is over; the endpoint is told. */
+  stop(end: Pick<End, "why" | "code" | "reason">): void;
+}
+
+/** Attempts at one request, or at one socket, before the session fails; the waits between them. */
+export const RETRY_WAITS_MS = [250, 1_000, 4_000, 10_000, 20_000] as const;
+
+export async function wait(delayMs: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, delayMs));
+}

@@ -1,0 +1,273 @@
+// The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
+import { RESUME } from "#shared/resume/bounds.ts";
+import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
+import {
+  canPush,
+  expiresAtMs,
+  openSession,
+  stepGateway,
+  UNKNOWN_END,
+  type GatewayEffect,
+  type GatewayInput,
+  type GatewaySession,
+} from "#shared/resume/gateway-session.ts";
+import { isAbnormal } from "./close-codes.ts";
+import type { Leg, LegEvents } from "./leg.ts";
+import { changesOf } from "./session-rows.ts";
+import type { SessionRoute, SessionStore } from "./session-store.ts";
+import { closeQuietly, randomText, sendFrame } from "./socket-io.ts";
+
+/** What a device's socket carries through hibernation. */
+export interface SocketAttachment {
+  readonly sessionId: string;
+  /** Of the token at its upgrade. */
+  readonly secret: string;
+  /** Null: it has not said hello yet. */
+  readonly attempt: number | null;
+  readonly acceptedAtMs: number;
+}
+
+export interface HostShell {
+  readonly ctx: DurableObjectState;
+  readonly store: SessionStore;
+  /** The way to the endpoint of a session that was loaded, or has just begun. */
+  readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
+  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+}
+
+interface Live {
+  readonly route: SessionRoute;
+  readonly leg: Leg;
+  state: GatewaySession;
+  saved: GatewaySession | null;
+}
+
+/** A connection without a hello is closed after that. */
+const HELLO_MS_MAX = RESUME.unconfirmedMsMax;
+const POLICY = 1008;
+const PROTOCOL_ERROR = 1002;
+const NORMAL = 1000;
+
+export class SessionHost {
+  readonly #shell: HostShell;
+  readonly #live = new Map<string, Live>();
+  #alarmAtMs = Infinity;
+
+  constructor(shell: HostShell) {
+    this.#shell = shell;
+  }
+
+  /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
+  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): SocketAttachment {
+    const { sessionId, route, greeting } = input;
+    const secret = randomText();
+    const nowMs = Date.now();
+    const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
+    const live: Live = { route, state, saved: null, leg: this.#makeLeg(sessionId, route) };
+    this.#live.set(sessionId, live);
+    this.#shell.store.begin(sessionId, route);
+    this.#step(live, [{ kind: "tick" }]);
+    for (const payload of greeting) this.#push(live, payload);
+    return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
+  }
+
+  /** Whether a device that brings this session is the one it belongs to. */
+  belongsTo(sessionId: string, owner: Pick<SessionRoute, "tenant" | "device" | "service">): boolean {
+    const route = this.#load(sessionId)?.route;
+    return route?.tenant === owner.tenant && route.device === owner.device && route.service === owner.service;
+  }
+
+  onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
+    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const frame = decodeDeviceFrame(data);
+    if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
+    const live = this.#load(attachment.sessionId);
+    if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
+    this.#step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random: randomText() }], socket);
+  }
+
+  onClose(socket: WebSocket, code: number): void {
+    const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
+    const live = this.#load(sessionId);
+    if (live !== undefined && attempt !== null) this.#step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
+    else if (live !== undefined) this.#endUnheard(live);
+    // A close from the peer is answered; workerd leaves that to us.
+    if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
+  }
+
+  /** After a start: sessions whose connections are gone can be resumed from now on. */
+  recover(): void {
+    for (const sessionId of this.#shell.store.attached()) {
+      const live = this.#load(sessionId);
+      if (live === undefined) continue;
+      if (this.#socketOf(sessionId, live.state.attempt) === undefined) this.#step(live, [{ kind: "restarted" }]);
+      else live.leg.wake();
+    }
+    const dueAtMs = this.#shell.store.nextDueAtMs();
+    if (dueAtMs !== null) this.#wakeAt(dueAtMs);
+  }
+
+  onAlarm(nowMs: number): void {
+    this.#alarmAtMs = Infinity;
+    for (const sessionId of this.#shell.store.due(nowMs)) {
+      const live = this.#load(sessionId);
+      if (live === undefined) continue;
+      if (live.state.end === null) this.#step(live, [{ kind: "tick" }]);
+      else this.#forget(sessionId);
+    }
+    for (const socket of this.#shell.ctx.getWebSockets()) {
+      const { attempt, acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+      if (attempt !== null) continue;
+      if (nowMs >= acceptedAtMs + HELLO_MS_MAX) closeQuietly(socket, { code: POLICY, reason: "no hello" });
+      else this.#wakeAt(acceptedAtMs + HELLO_MS_MAX);
+    }
+    const nextAtMs = this.#shell.store.nextDueAtMs();
+    if (nextAtMs !== null) this.#wakeAt(nextAtMs);
+  }
+
+  /** A socket was accepted: an alarm sees whether it says hello. */
+  expectHello(nowMs: number): void {
+    this.#wakeAt(nowMs + HELLO_MS_MAX);
+  }
+
+  #onHello(socket: WebSocket, attachment: SocketAttachment, frame: DeviceFrame | FrameFault): void {
+    const live = this.#load(attachment.sessionId);
+    if (frame.type !== "hello") {
+      if (live !== undefined) this.#endUnheard(live);
+      return closeQuietly(socket, { code: PROTOCOL_ERROR, reason: "the first frame is no hello" });
+    }
+    if (live === undefined) {
+      sendFrame(socket, UNKNOWN_END);
+      return closeQuietly(socket, UNKNOWN_END);
+    }
+    // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
+    const mayAttach = frame.attempt > live.state.attempt;
+    if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);
+    this.#step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText() }], socket);
+    if (mayAttach && live.state.attempt !== frame.attempt) socket.serializeAttachment(attachment);
+    if (live.state.detachedAtMs === null) live.leg.wake();
+  }
+
+  /** A new session whose only connection brought no hello: nobody was told of it, so nobody can resume it. */
+  #endUnheard(live: Live): void {
+    if (live.state.attempt === 0) this.#step(live, [{ kind: "fail", why: "policy", code: POLICY, reason: "no hello" }]);
+  }
+
+  #step(live: Live, inputs: readonly GatewayInput[], sender?: WebSocket): void {
+    const nowMs = Date.now();
+    const effects: GatewayEffect[] = [];
+    for (const input of inputs) {
+      const step = stepGateway(live.state, input, nowMs);
+      live.state = step.state;
+      effects.push(...step.effects);
+    }
+    this.#save(live, nowMs);
+    for (const effect of effects) this.#act(live, effect, sender);
+  }
+
+  /** Memory has changed already: if the disk does not follow, this instance must not go on. */
+  #save(live: Live, nowMs: number): void {
+    const { state } = live;
+    const changes = changesOf(live.saved, state);
+    live.saved = state;
+    if (changes.facts === null && changes.appended.length === 0 && changes.trimmedTo === null) return;
+    const dueAtMs = state.end === null ? expiresAtMs(state) : nowMs + RESUME.graveMsMax;
+    const row = { isAttached: state.end === null && state.detachedAtMs === null, isOver: state.end !== null, dueAtMs };
+    try {
+      this.#shell.store.save(state.sessionId, changes, row);
+    } catch (error) {
+      this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
+      throw error;
+    }
+    if (dueAtMs !== null) this.#wakeAt(dueAtMs);
+  }
+
+  #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
+    switch (effect.kind) {
+      case "transmit": {
+        const socket = this.#socketOf(live.state.sessionId, effect.attempt);
+        if (socket !== undefined) sendFrame(socket, effect.frame);
+        return;
+      }
+      case "disconnect": {
+        const socket = this.#socketOf(live.state.sessionId, effect.attempt);
+        if (socket !== undefined) closeQuietly(socket, effect);
+        return;
+      }
+      case "reject":
+        if (sender === undefined) return;
+        if (effect.frame !== null) sendFrame(sender, effect.frame);
+        return closeQuietly(sender, effect);
+      case "deliver":
+        return live.leg.deliver(effect.message);
+      case "over":
+        live.leg.stop(effect.end);
+        return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
+    }
+  }
+
+  #makeLeg(sessionId: string, route: SessionRoute): Leg {
+    const withLive = (act: (live: Live) => void): void => {
+      const live = this.#live.get(sessionId);
+      if (live !== undefined) act(live);
+    };
+    return this.#shell.makeLeg(sessionId, route, {
+      delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
+      push: (payload) => withLive((live) => this.#push(live, payload)),
+      closed: ({ code, reason }) => withLive((live) => this.#step(live, [{ kind: "close", code, reason }])),
+      failed: (detail) => withLive((live) => this.#step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason: detail }])),
+      received: () => this.#live.get(sessionId)?.state.received ?? 0,
+      waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
+    });
+  }
+
+  /** The endpoint's answers and the receipt of what they answer are one commit. */
+  #onDelivered(live: Live, upTo: number, answers: readonly Payload[]): void {
+    const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
+    const { kept, keptBytes } = live.state.outbound;
+    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
+    if (answers.length > 0 && !fits) return this.#overflow(live);
+    const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
+    this.#step(live, [...pushes, { kind: "delivered", upTo }]);
+  }
+
+  /** A session that is over, or being closed, takes nothing more. */
+  #push(live: Live, payload: Payload): void {
+    const { end, closing } = live.state;
+    if (end !== null || closing !== null) return;
+    if (canPush(live.state, payloadBytes(payload))) this.#step(live, [{ kind: "push", payload }]);
+    else this.#overflow(live);
+  }
+
+  #overflow(live: Live): void {
+    this.#step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
+  }
+
+  #load(sessionId: string): Live | undefined {
+    const known = this.#live.get(sessionId);
+    if (known !== undefined) return known;
+    const stored = this.#shell.store.load(sessionId);
+    if (stored === undefined) return undefined;
+    const { route, state } = stored;
+    const live: Live = { route, state, saved: state, leg: this.#makeLeg(sessionId, route) };
+    this.#live.set(sessionId, live);
+    return live;
+  }
+
+  #forget(sessionId: string): void {
+    this.#live.delete(sessionId);
+    this.#shell.store.drop(sessionId);
+  }
+
+  #socketOf(sessionId: string, attempt: number): WebSocket | undefined {
+    return this.#shell.ctx
+      .getWebSockets(sessionId)
+      .find((socket) => (socket.deserializeAttachment() as SocketAttachment).attempt === attempt && socket.readyState === WebSocket.OPEN);
+  }
+
+  #wakeAt(atMs: number): void {
+    if (this.#alarmAtMs <= atMs) return;
+    this.#alarmAtMs = atMs;
+    void this.#shell.ctx.storage.setAlarm(atMs);
+  }
+}

@@ -1,0 +1,131 @@
+// The Shard object's tables. SQL here is synchronous; writes without an await between them are one transaction, and nothing
+// leaves the object before they are confirmed.
+import type { Payload } from "#shared/resume/frames.ts";
+import type { GatewaySession } from "#shared/resume/gateway-session.ts";
+import { sessionFromRows, type SessionChanges } from "./session-rows.ts";
+
+export const SHARD_MIGRATIONS = [
+  {
+    idMonotonicInc: 1,
+    description: "sessions and the messages that wait for their devices",
+    sql: `
+      CREATE TABLE IF NOT EXISTS sessions (
+        session_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, route TEXT NOT NULL, facts TEXT NOT NULL,
+        is_attached INTEGER NOT NULL, is_over INTEGER NOT NULL, due_at_ms INTEGER
+      ) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS sessions_due ON sessions (due_at_ms) WHERE due_at_ms IS NOT NULL;
+      CREATE TABLE IF NOT EXISTS messages (
+        session_id TEXT NOT NULL, sequence INTEGER NOT NULL, text TEXT, bytes BLOB, PRIMARY KEY (session_id, sequence)
+      ) WITHOUT ROWID;
+    `,
+  },
+];
+
+/** Where a session's messages go, and whose slot it has. Never changes. */
+export interface SessionRoute {
+  readonly service: string;
+  readonly tenant: string;
+  readonly device: string;
+  readonly shardId: string;
+  readonly slotId: string;
+  readonly flow: string;
+  readonly mode: "http" | "websocket";
+  readonly upstreamUrl: string;
+  readonly deadlineMs: number;
+  /** Those of the upgrade that the endpoint may see. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** What is looked up beside a session's facts. */
+export interface SessionRow {
+  readonly isAttached: boolean;
+  readonly isOver: boolean;
+  readonly dueAtMs: number | null;
+}
+
+export interface StoredSession {
+  readonly route: SessionRoute;
+  readonly state: GatewaySession;
+}
+
+export class SessionStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  load(sessionId: string): StoredSession | undefined {
+    type Row = { route: string; facts: string };
+    const [row] = this.#sql.exec<Row>("SELECT route, facts FROM sessions WHERE session_id = ?", sessionId).toArray();
+    if (row === undefined) return undefined;
+    const route = JSON.parse(row.route) as SessionRoute;
+    return { route, state: sessionFromRows(row.facts, this.#loadMessages(sessionId)) };
+  }
+
+  /** Its facts follow with the first `save`, in the same transaction. */
+  begin(sessionId: string, route: SessionRoute): void {
+    this.#sql.exec(
+      "INSERT INTO sessions (session_id, slot_id, route, facts, is_attached, is_over, due_at_ms) VALUES (?, ?, ?, '', 0, 0, NULL)",
+      sessionId,
+      route.slotId,
+      JSON.stringify(route),
+    );
+  }
+
+  save(sessionId: string, { facts, appended, trimmedTo }: SessionChanges, row: SessionRow): void {
+    for (const { sequence, payload } of appended) {
+      const isText = typeof payload === "string";
+      const text = isText ? payload : null;
+      const bytes = isText ? null : payload;
+      this.#sql.exec("INSERT INTO messages (session_id, sequence, text, bytes) VALUES (?, ?, ?, ?)", sessionId, sequence, text, bytes);
+    }
+    if (trimmedTo !== null) this.#sql.exec("DELETE FROM messages WHERE session_id = ? AND sequence <= ?", sessionId, trimmedTo);
+    if (facts === null) return;
+    this.#sql.exec(
+      "UPDATE sessions SET facts = ?, is_attached = ?, is_over = ?, due_at_ms = ? WHERE session_id = ?",
+      facts,
+      Number(row.isAttached),
+      Number(row.isOver),
+      row.dueAtMs,
+      sessionId,
+    );
+  }
+
+  drop(sessionId: string): void {
+    this.#sql.exec("DELETE FROM messages WHERE session_id = ?", sessionId);
+    this.#sql.exec("DELETE FROM sessions WHERE session_id = ?", sessionId);
+  }
+
+  attached(): readonly string[] {
+    return this.#ids("SELECT session_id FROM sessions WHERE is_attached = 1");
+  }
+
+  due(nowMs: number): readonly string[] {
+    return this.#ids("SELECT session_id FROM sessions WHERE due_at_ms <= ? ORDER BY due_at_ms", nowMs);
+  }
+
+  nextDueAtMs(): number | null {
+    const [row] = this.#sql.exec<{ due: number | null }>("SELECT MIN(due_at_ms) AS due FROM sessions").toArray();
+    return row?.due ?? null;
+  }
+
+  holdsSlot(slotId: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM sessions WHERE slot_id = ? AND is_over = 0 LIMIT 1", slotId).toArray().length > 0;
+  }
+
+  #ids(query: string, ...bindings: number[]): readonly string[] {
+    return this.#sql
+      .exec<{ session_id: string }>(query, ...bindings)
+      .toArray()
+      .map(({ session_id }) => session_id);
+  }
+
+  #loadMessages(sessionId: string): { sequence: number; payload: Payload }[] {
+    type Row = { sequence: number; text: string | null; bytes: ArrayBuffer | null };
+    return this.#sql
+      .exec<Row>("SELECT sequence, text, bytes FROM messages WHERE session_id = ? ORDER BY sequence", sessionId)
+      .toArray()
+      .map(({ sequence, text, bytes }) => ({ sequence, payload: text ?? new Uint8Array(bytes ?? new ArrayBuffer(0)) }));
+  }
+}

@@ -1,0 +1,107 @@
+import type { End, Message } from "#shared/resume/frames.ts";
+import { isAbnormal, translateClose } from "./close-codes.ts";
+import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
+import { openUpstream } from "./upstream.ts";
+
+/**
+ * One socket of the endpoint's own. A message is the endpoint's before it is sent: at most once, also across a socket that
+ * broke and was opened again.
+ */
+export class WebSocketLeg implements Leg {
+  readonly #input: LegInput;
+  /** Messages that wait for a socket. */
+  readonly #queue: Message[] = [];
+  #socket: WebSocket | null = null;
+  #isOpening = false;
+  #hasStopped = false;
+
+  constructor(input: LegInput, socket: WebSocket | null) {
+    this.#input = input;
+    if (socket !== null) this.#use(socket);
+  }
+
+  deliver(message: Message): void {
+    this.#queue.push(message);
+    if (this.#socket === null) this.wake();
+    else this.#flush(this.#socket);
+  }
+
+  wake(): void {
+    if (this.#socket !== null || this.#isOpening || this.#hasStopped) return;
+    this.#isOpening = true;
+    this.#input.events.waitUntil(this.#open());
+  }
+
+  stop({ why, code, reason }: Pick<End, "why" | "code" | "reason">): void {
+    this.#hasStopped = true;
+    const close = why === "closed" ? { code, reason } : { code: 1001, reason: `session ${why}` };
+    closeQuietly(this.#socket, close.code, close.reason);
+    this.#socket = null;
+  }
+
+  async #open(): Promise<void> {
+    const { route, events } = this.#input;
+    const { upstreamUrl, deadlineMs } = route;
+    for (let attempt = 0; !this.#hasStopped; attempt += 1) {
+      const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
+      const opened = await openUpstream({ upstreamUrl, headers, untilMs: Date.now() + deadlineMs, deadlineMs });
+      if (opened.ok) return this.#onOpened(opened.socket);
+      const waitMs = RETRY_WAITS_MS[attempt];
+      if (waitMs === undefined) {
+        this.#isOpening = false;
+        return events.failed(opened.detail);
+      }
+      await wait(waitMs);
+    }
+    this.#isOpening = false;
+  }
+
+  #onOpened(socket: WebSocket): void {
+    this.#isOpening = false;
+    this.#use(socket);
+    if (this.#hasStopped) closeQuietly(socket, 1001, "session over");
+    else this.#flush(socket);
+  }
+
+  #use(socket: WebSocket): void {
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => {
+      const payload = data as string | ArrayBuffer;
+      if (this.#socket === socket) this.#input.events.push(typeof payload === "string" ? payload : new Uint8Array(payload));
+    });
+    socket.addEventListener("close", ({ code, reason }) => this.#onClosed(socket, { code, reason }));
+    socket.addEventListener("error", () => this.#onClosed(socket, { code: 1006, reason: "" }));
+    socket.accept();
+  }
+
+  #onClosed(socket: WebSocket, close: { code: number; reason: string }): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    if (isAbnormal(close.code)) return this.wake();
+    // A close from the peer is answered; workerd leaves that to us.
+    closeQuietly(socket, close.code === 1005 ? undefined : close.code, "");
+    const { code = 1005, reason } = translateClose("endpoint", close);
+    this.#input.events.closed({ code, reason });
+  }
+
+  #flush(socket: WebSocket): void {
+    for (const { sequence, payload } of this.#queue.splice(0)) {
+      this.#input.events.delivered(sequence, []);
+      try {
+        socket.send(payload);
+      } catch {
+        // It is closing: at most once means that this one is lost.
+      }
+    }
+  }
+}
+
+function closeQuietly(socket: WebSocket | null, code: number | undefined, reason: string): void {
+  try {
+    if (code === undefined) socket?.close();
+    else socket?.close(code, reason);
+  } catch {
+    // Closed already, or with a code that cannot be sent.
+  }
+}
