@@ -1,4 +1,5 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
+import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
 import {
@@ -69,6 +70,24 @@ export class SessionHost {
     this.#step(live, [{ kind: "tick" }]);
     for (const payload of greeting) this.#push(live, payload);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
+  }
+
+  /** A message of the service's own accord, to each session of one device or of all: on disk when this returns. */
+  push({ tenant, device, payload }: PushRequest): PushAnswer {
+    const bytes = payloadBytes(payload);
+    let taken = 0;
+    let full = 0;
+    for (const sessionId of this.#shell.store.ownedBy(tenant, device)) {
+      const live = this.#load(sessionId);
+      if (live === undefined || live.state.end !== null || live.state.closing !== null) continue;
+      // Unlike an endpoint's own socket, who pushes can be told to come back.
+      if (!canPush(live.state, bytes)) full += 1;
+      else {
+        this.#step(live, [{ kind: "push", payload }]);
+        taken += 1;
+      }
+    }
+    return { taken, full };
   }
 
   /** Whether a device that brings this session is the one it belongs to. */

@@ -10,10 +10,12 @@ export const SHARD_MIGRATIONS = [
     description: "sessions and the messages that wait for their devices",
     sql: `
       CREATE TABLE IF NOT EXISTS sessions (
-        session_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, route TEXT NOT NULL, facts TEXT NOT NULL,
+        session_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, tenant TEXT NOT NULL, device TEXT NOT NULL,
+        route TEXT NOT NULL, facts TEXT NOT NULL,
         is_attached INTEGER NOT NULL, is_over INTEGER NOT NULL, due_at_ms INTEGER
       ) WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS sessions_due ON sessions (due_at_ms) WHERE due_at_ms IS NOT NULL;
+      CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (tenant, device) WHERE is_over = 0;
       CREATE TABLE IF NOT EXISTS messages (
         session_id TEXT NOT NULL, sequence INTEGER NOT NULL, text TEXT, bytes BLOB, PRIMARY KEY (session_id, sequence)
       ) WITHOUT ROWID;
@@ -66,9 +68,12 @@ export class SessionStore {
   /** Its facts follow with the first `save`, in the same transaction. */
   begin(sessionId: string, route: SessionRoute): void {
     this.#sql.exec(
-      "INSERT INTO sessions (session_id, slot_id, route, facts, is_attached, is_over, due_at_ms) VALUES (?, ?, ?, '', 0, 0, NULL)",
+      `INSERT INTO sessions (session_id, slot_id, tenant, device, route, facts, is_attached, is_over, due_at_ms)
+       VALUES (?, ?, ?, ?, ?, '', 0, 0, NULL)`,
       sessionId,
       route.slotId,
+      route.tenant,
+      route.device,
       JSON.stringify(route),
     );
   }
@@ -110,11 +115,17 @@ export class SessionStore {
     return row?.due ?? null;
   }
 
+  /** Living sessions of a tenant's device, or of all its devices. */
+  ownedBy(tenant: string, device: string | null): readonly string[] {
+    const all = "SELECT session_id FROM sessions WHERE is_over = 0 AND tenant = ?";
+    return device === null ? this.#ids(all, tenant) : this.#ids(`${all} AND device = ?`, tenant, device);
+  }
+
   holdsSlot(slotId: string): boolean {
     return this.#sql.exec("SELECT 1 FROM sessions WHERE slot_id = ? AND is_over = 0 LIMIT 1", slotId).toArray().length > 0;
   }
 
-  #ids(query: string, ...bindings: number[]): readonly string[] {
+  #ids(query: string, ...bindings: (number | string)[]): readonly string[] {
     return this.#sql
       .exec<{ session_id: string }>(query, ...bindings)
       .toArray()

@@ -7,6 +7,8 @@ import {
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_REFUSAL_HEADER,
   SOCKET_RESUMPTION_HEADER,
+  type PushAnswer,
+  type PushRequest,
   type ShardRpc,
   type SocketAssignment,
   type SocketResumption,
@@ -70,6 +72,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   held(slotIds: readonly string[]): readonly string[] {
     return slotIds.filter((slotId) => this.#held.has(slotId) || this.#store.holdsSlot(slotId));
+  }
+
+  push(request: PushRequest): PushAnswer {
+    return this.#host.push(request);
   }
 
   override alarm(): void {

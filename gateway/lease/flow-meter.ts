@@ -44,7 +44,7 @@ export class FlowMeter {
   #isReported = true;
 
   get isIdle(): boolean {
-    return this.running === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
+    return this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
   }
 
   ask(slotId: string, nowMs: number): void {

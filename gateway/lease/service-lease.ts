@@ -7,7 +7,7 @@ import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
-import { SECOND_MS } from "#shared/units.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
@@ -18,10 +18,13 @@ import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
+import { RunningRequests } from "./running-requests.ts";
 import { ShardMeters } from "./shard-meters.ts";
 
 /** Renewals that a rate sets off are at least so far apart. */
 const RATE_SPACING_MS = 250;
+/** A request that has not ended so long after the longest that it may take never will. */
+const GIVE_UP_MS = MINUTE_MS;
 /** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
 const CONTENDED_SPACING_MS = 250;
 
@@ -35,6 +38,8 @@ export class ServiceLease {
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
   readonly retries = new RetryBudget();
+  readonly requests = new RunningRequests();
+  #requestMsMax = Infinity;
   #tableVersion = 0;
   #slots = 0;
   #isContended = false;
@@ -55,6 +60,7 @@ export class ServiceLease {
 
   use(config: ServiceConfig): void {
     this.#balancer.use(config.balance);
+    this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
   }
 
   holdsLease(nowMs: number): boolean {
@@ -190,6 +196,7 @@ export class ServiceLease {
 
   /** What to send to the pool. It is the newest request from now on; `failed` where it gets no answer. */
   message(configurationVersion: number, nowMs: number): RenewMessage {
+    this.requests.giveUpBefore(nowMs - this.#requestMsMax);
     const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);

@@ -1,6 +1,8 @@
 // How the edge hands an admitted socket to its Shard object: one internal header on the upgrade request,
 // which devices cannot set (the edge strips every tidegate-* header on the way in).
 
+import type { Payload } from "../resume/frames.ts";
+
 /** Carries a SocketAssignment as JSON, from the edge to the Shard object only. */
 export const SOCKET_ASSIGNMENT_HEADER = "tidegate-socket-assignment";
 /** Carries a Refusal as JSON, from the Shard object to the edge only, on a response that is not 101. */
@@ -38,7 +40,22 @@ export interface SocketResumption {
   readonly secret: string;
 }
 
+/** For one device of a tenant; `device` null: for all of them. */
+export interface PushRequest {
+  readonly tenant: string;
+  readonly device: string | null;
+  readonly payload: Payload;
+}
+
+export interface PushAnswer {
+  /** Sessions that have the message, on disk. */
+  readonly taken: number;
+  /** Sessions whose window is full: they do not have it. */
+  readonly full: number;
+}
+
 export interface ShardRpc {
+  push(request: PushRequest): Promise<PushAnswer> | PushAnswer;
   /** Of these slots, those that a living socket holds here. */
   held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
 }

@@ -13,11 +13,10 @@ import { applyConfiguration } from "#cli/commands/apply.ts";
 import { resolveStateKeys } from "#cli/configuration-folder.ts";
 import { openState, type State } from "#cli/state.ts";
 import { BUNDLE_FILE, BUNDLE_FOLDER } from "#scripts/build.ts";
-import { SOCKET_NAME, workerdConfig } from "#scripts/local/workerd-config.ts";
+import { OBJECT_CLASSES, workerdConfig } from "#scripts/local/workerd-config.ts";
+import { SOCKET_NAME } from "#scripts/local/workerd-process.ts";
 import { ROOT } from "#scripts/root.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
-
-const OBJECTS = ["POOL ServicePool", "SHARD Shard", "REGISTRY Registry"] as const;
 
 export interface Edges {
   /** One per edge; the first is the one with the objects. */
@@ -80,14 +79,12 @@ function withEdges(one: string, count: number): string {
   const names = Array.from({ length: count - 1 }, (_, index) => `edge${index + 2}`);
   const [head, worker] = splitAt(one, "\nconst gateway :Workerd.Worker = ");
   const ownObjects = /\s*durableObjectNamespaces = \[[\s\S]*?\],\n\s*durableObjectStorage = [^\n]*\n/;
-  const foreign = OBJECTS.reduce(
-    (text, object) => {
-      const [binding = "", className = ""] = object.split(" ");
-      return text.replace(
+  const foreign = OBJECT_CLASSES.reduce(
+    (text, { binding, className }) =>
+      text.replace(
         `(name = "${binding}", durableObjectNamespace = "${className}")`,
         `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "gateway"))`,
-      );
-    },
+      ),
     worker.replace(ownObjects, "\n"),
   );
   const services = names.map((name) => `    (name = "${name}", worker = .${name}),\n`).join("");
