@@ -32,7 +32,7 @@ export const REGRESSION = {
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
-  rounds: 2,
+  rounds: 1,
   /** A forecast leaves the range of the history by at most this share of it. */
   clampRatio: 0.3,
 } as const;
@@ -132,6 +132,8 @@ const KAPPA = 0.2;
 const ETA = 4;
 /** Of the choices; the naive ones: the same slot yesterday, the last value. */
 export const CHOICE_ETA = 12;
+/** Matured daily origins over which all mixtures must lose to the last value before they yield to it. */
+export const YIELD_COUNT = 7;
 export const PRIOR_FREE_HALF = 2.2;
 export const LAST = { share: 0.1, half: 2.4 };
 export const YESTERDAY = { share: 0.05, half: 2.4 };
