@@ -135,8 +135,8 @@ export const CHOICE_ETA = 12;
 /** Matured daily origins over which all mixtures must lose to the last value before they yield to it. */
 export const YIELD_COUNT = 7;
 export const PRIOR_FREE_HALF = 2.2;
-export const LAST = { share: 0.1, half: 2.4 };
-export const YESTERDAY = { share: 0.05, half: 2.4 };
+export const LAST = { share: 0.05, half: 2.4 };
+export const YESTERDAY = { share: 0.01, half: 2.4 };
 
 export const DAY_AND_WEEK: Seasons = { day: 24, week: 168 };
 
