@@ -38,6 +38,9 @@ const INPUT_COUNT = 69;
 const QUANTILE_COUNT = 11;
 const LAYER_COUNT = 3;
 const HIDDEN_MAX = 32;
+/** Validation. */
+const GATE_SHARE = 0.5;
+const STRETCH = 1.08;
 /** The regressions' first forecasts have matured then. */
 const CORRECT_FROM = 168 + 4 * 24;
 
@@ -131,6 +134,8 @@ function readNets(reader: Reader): Nets {
     correctFrom: CORRECT_FROM,
     originInputCount: ORIGIN_INPUT_COUNT,
     quantileCount: QUANTILE_COUNT,
+    gateShare: GATE_SHARE,
+    stretch: STRETCH,
     gated,
     means: inputs.map(({ mean }) => mean),
     deviations: inputs.map(({ deviation }) => deviation),

@@ -108,6 +108,10 @@ export interface Nets {
   /** Of them so many are the same for every step. */
   readonly originInputCount: number;
   readonly quantileCount: number;
+  /** Share of the gates' shift that the mean follows; it follows the median's whole. */
+  readonly gateShare: number;
+  /** The interval is stretched from the median by so much. */
+  readonly stretch: number;
   /** Columns that the gates weigh. */
   readonly gated: readonly number[];
   /** One per input. */

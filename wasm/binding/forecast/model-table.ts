@@ -90,9 +90,9 @@ function wordsOf(model: SeasonalModel): number[] {
   return [header, Array.from({ length: HEADER_WORDS - header.length }, () => 0), parts, nets === null ? [] : wordsOfNets(nets)].flat();
 }
 
-function wordsOfNets({ originInputCount, quantileCount, gated, means, deviations, members }: Nets): number[] {
+function wordsOfNets({ originInputCount, quantileCount, gateShare, stretch, gated, means, deviations, members }: Nets): number[] {
   return [
-    [means.length, originInputCount, quantileCount, gated.length, members.length],
+    [means.length, originInputCount, quantileCount, gated.length, members.length, gateShare, stretch],
     means,
     deviations,
     gated,
