@@ -1,0 +1,33 @@
+// What a pool says of itself to those who watch.
+import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { Counters } from "./counters.ts";
+import type { Pool } from "./pool.ts";
+import type { ServiceDemand } from "./service-demand.ts";
+import type { ShardMeters } from "./shard-meters.ts";
+
+interface Watched {
+  readonly pool: Pool;
+  readonly meters: ShardMeters;
+  readonly counters: Counters;
+  readonly demand: ServiceDemand;
+}
+
+export function poolStatsOf(service: string, { pool, meters, counters, demand }: Watched, nowMs: number): PoolStats {
+  const { ledger, shards, lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
+  return {
+    service,
+    endpoints: [...lanes].map(([endpointUrl, capacity]) => ({
+      endpointUrl,
+      capacity,
+      slotsOut: ledger.slotsOfLane(endpointUrl),
+      slotsInUse: ledger.inUseOfLane(endpointUrl),
+      latencyMs: meters.latencyOf(endpointUrl),
+    })),
+    shards: shards.map((shard) => ({ ...shard, ...meters.countsOf(shard.shardId) })),
+    holderCount: ledger.counts.holders,
+    queueLength,
+    longestWaitMsNow,
+    counters: counters.snapshot(),
+    demand: demand.stats(nowMs),
+  };
+}
