@@ -23,7 +23,6 @@ function answerTo({ lease }: RenewMessage, slots: number, more: Partial<RenewAns
     },
     table: { version: 1, shards: [{ shardId: "s-1", endpointUrl: LANE, size: 10 }] },
     sheds: [],
-    left: [],
     isContended: false,
     left: [],
     configurationVersion: 1,
