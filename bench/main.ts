@@ -6,9 +6,12 @@ import { build } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import type { BenchOptions } from "./bench.ts";
 import { forecast } from "./forecast/forecast.ts";
+import { traceRows } from "./forecast/trace-rows.ts";
 import { variants } from "./forecast/variants.ts";
 import { gateway } from "./gateway/gateway.ts";
 import { kernels } from "./kernels/kernels.ts";
+import { leases } from "./leases/leases.ts";
+import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
 
 interface Bench {
@@ -20,8 +23,11 @@ interface Bench {
 const BENCHES: Readonly<Record<string, Bench>> = {
   kernels: { run: ({ onProgress }) => kernels(onProgress) },
   forecast: { run: ({ onProgress }) => forecast(onProgress) },
+  "forecast-traces": { run: ({ onProgress }) => traceRows(onProgress) },
   "forecast-variants": { run: ({ onProgress }) => variants(onProgress) },
-  gateway: { run: gateway, roundsDefault: 7 },
+  provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
+  leases: { run: ({ onProgress }) => leases(onProgress) },
+  gateway: { run: gateway, roundsDefault: 15 },
 };
 const ROUNDS_MAX = 1_000;
 

@@ -6,11 +6,13 @@ import { CliError, EXIT_OK, EXIT_USAGE, Output } from "./output.ts";
 /** Loaded only when asked for: one command does not pay for another's libraries. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   apply: async () => (await import("./commands/apply.ts")).applyCommand,
+  explain: async () => (await import("./commands/explain.ts")).explainCommand,
   status: async () => (await import("./commands/status.ts")).statusCommand,
   token: async () => (await import("./commands/token.ts")).tokenCommand,
   socket: async () => (await import("./commands/socket.ts")).socketCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
   load: async () => (await import("./commands/load.ts")).loadCommand,
+  simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
   forecast: async () => (await import("./commands/forecast.ts")).forecastCommand,
 };
 

@@ -12,6 +12,7 @@ export const GATEWAY_URL_DEFAULT = "http://127.0.0.1:8787";
 const FOLDER_MODE = 0o700;
 const SECRET_MODE = 0o600;
 const OPERATOR_KEY_BYTES = 32;
+const EXPLAIN_KEY_BYTES = 32;
 const OPERATOR_KEY_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 /** No file here is longer: a bound on what a wrong folder makes us read. */
 const FILE_BYTES_MAX = 65_536;
@@ -46,6 +47,11 @@ export class State {
         `Cannot read the operator key: ${join(this.folder, "operator.key")} is missing, expected one; run npm start first, or name its folder with --state`,
       );
     return this.#checkOperatorKey(text);
+  }
+
+  /** The keys that seal and open what a problem's `instance` says, generated at the first call: `NUMBER:KEY`, the first seals. */
+  async ensureExplainKeys(): Promise<string> {
+    return (await this.#ensure("explain.keys", async () => `1:${randomBytes(EXPLAIN_KEY_BYTES).toString("base64url")}\n`)).trim();
   }
 
   /** The tenant's two key pairs, generated at the first call. `tenant` is a valid name. */

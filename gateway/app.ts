@@ -7,6 +7,7 @@ import { answerError, answerRefusal } from "./problem.ts";
 import { openScope, pathOf, type RequestScope } from "./request-scope.ts";
 import { CONNECT_PREFIX, handleConnect } from "./routes/connect.ts";
 import { FORWARD_PREFIX, handleForward, parseServicePath } from "./routes/forward.ts";
+import { explain } from "./routes/explain.ts";
 import { health } from "./routes/health.ts";
 import { metrics } from "./routes/metrics.ts";
 import { operator } from "./routes/operator.ts";
@@ -26,6 +27,7 @@ const router = new Hono<AppEnv>()
   .route("/", health)
   .route("/", metrics)
   .route("/", operator)
+  .route("/", explain)
   .route("/", problems)
   .route("/", push)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
@@ -37,17 +39,20 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   "/readyz": ["GET", "HEAD"],
   "/metrics": ["GET", "HEAD"],
   "/v1/config": ["GET", "HEAD", "POST"],
+  "/v1/explain": ["GET", "HEAD"],
   "/v1/push": ["POST"],
 };
 
 export const app = {
   async fetch(request: Request, env: GatewayEnv, ctx: ExecutionContext): Promise<Response> {
+    const { url } = request;
     for (const { prefix, handle } of DEVICE_ROUTES) {
-      const path = parseServicePath(request.url, prefix);
+      const path = parseServicePath(url, prefix);
       if (path === null) continue;
       const scope = openScope(request, env, ctx);
       try {
-        return await handle(scope, await activeConfiguration(scope), path);
+        const active = activeConfiguration(scope);
+        return await handle(scope, active instanceof Promise ? await active : active, path);
       } catch (error) {
         return answerError(scope, error);
       }
@@ -66,6 +71,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/push, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/push, /metrics, /livez or /readyz.",
   );
 }

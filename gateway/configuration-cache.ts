@@ -24,6 +24,16 @@ export class ConfigurationCache {
   /** A pool has spoken of a newer version. */
   #isOutdated = false;
 
+  /** The last known configuration, however old; null before the first. */
+  get latest(): Snapshot | null {
+    return this.#active?.snapshot ?? null;
+  }
+
+  /** 0: none is known yet. */
+  get version(): number {
+    return this.#active?.snapshot.version ?? 0;
+  }
+
   /** The configuration where none needs to be waited for. */
   current(nowMs: number, env: GatewayEnv, ctx: ExecutionContext): ActiveConfiguration | null {
     const ageMs = nowMs - this.#checkedAtMs;

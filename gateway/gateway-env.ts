@@ -6,6 +6,8 @@ export interface GatewayEnv extends ObjectEnv {
   readonly GATEWAY_NAME: string;
   /** SHA-256 of the operator's credential, hexadecimal. Absent: the operator's API is closed. */
   readonly OPERATOR_KEY_SHA256?: string;
+  /** The keys that seal what `instance` says: `NUMBER:KEY`, at most two, the first seals. Absent: nothing can be explained. */
+  readonly EXPLAIN_KEYS?: string;
   /** "true" where only this machine can connect: /metrics is open there. */
   readonly IS_LOOPBACK?: string;
 }

@@ -1,18 +1,48 @@
-// What an isolate keeps between requests: caches and counts that may vanish at any moment with nothing lost.
-import type { EdgeCounts } from "#shared/protocol/pool-rpc.ts";
+// What an isolate keeps between requests: caches, leases and counts that may vanish at any moment with nothing lost.
+import { LIMITS } from "#shared/limits.ts";
+import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
+import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
+import { ServiceLease } from "./lease/service-lease.ts";
+
+/** Tables of shards and sketches of all services that a configuration may have. Pages that nobody touches cost nothing. */
+const KERNEL_MEMORY_BYTES = 48 * 2 ** 20;
 
 export class Isolate {
-  /** Owner of the slots that this isolate's requests hold. */
+  /** Holder of the leases, and owner of the slots, that this isolate's requests use. */
   readonly holder: string;
   readonly configuration = new ConfigurationCache();
   readonly verifiedTokens = new VerifiedTokens();
+  /** Null until the first refusal imported them. */
+  explainKeys: readonly ExplainKey[] | null = null;
+  readonly #leases = new Map<string, ServiceLease>();
+  #kernels: Kernels | undefined;
   #requestCount = 0;
   #edgeCounts: Record<string, number> = {};
 
   constructor(holder: string) {
     this.holder = holder;
+  }
+
+  get configurationVersion(): number {
+    return this.configuration.version;
+  }
+
+  /** The services that this isolate holds something of. */
+  get leases(): Iterable<ServiceLease> {
+    return this.#leases.values();
+  }
+
+  /** The lease of a configured service. */
+  leaseOf(service: string): ServiceLease {
+    const known = this.#leases.get(service);
+    if (known !== undefined) return known;
+    if (this.#leases.size >= LIMITS.serviceCountMax) this.#forgetIdle();
+    const lease = new ServiceLease(this.holder, service, () => (this.#kernels ??= makeKernels()));
+    this.#leases.set(service, lease);
+    return lease;
   }
 
   /** Unique over all isolates; the slot's id, the log's and the problem's. */
@@ -27,17 +57,30 @@ export class Isolate {
   }
 
   /** The counts since the last call, handed over: whoever takes them reports them. */
-  takeEdgeCounts(): EdgeCounts | undefined {
-    if (Object.keys(this.#edgeCounts).length === 0) return undefined;
+  takeEdgeCounts(): Readonly<Record<string, number>> {
     const counts = this.#edgeCounts;
     this.#edgeCounts = {};
     return counts;
   }
 
   /** Puts back counts whose report did not arrive. */
-  restoreEdgeCounts(counts: EdgeCounts | undefined): void {
-    for (const [outcome, count] of Object.entries(counts ?? {})) this.#edgeCounts[outcome] = (this.#edgeCounts[outcome] ?? 0) + count;
+  restoreEdgeCounts(counts: Readonly<Record<string, number>>): void {
+    for (const [outcome, count] of Object.entries(counts)) this.#edgeCounts[outcome] = (this.#edgeCounts[outcome] ?? 0) + count;
   }
+
+  /** Services that left the configuration: their leases end by themselves. */
+  #forgetIdle(): void {
+    for (const [service, lease] of this.#leases) {
+      if (lease.running > 0) continue;
+      lease.release();
+      this.#leases.delete(service);
+      return;
+    }
+  }
+}
+
+function makeKernels(): Kernels {
+  return instantiateKernels(kernelsModule, { memoryBytes: KERNEL_MEMORY_BYTES });
 }
 
 let isolate: Isolate | undefined;

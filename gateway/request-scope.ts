@@ -1,4 +1,4 @@
-import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { DecisionPlace, Outcome } from "#shared/errors/outcomes.ts";
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import type { GatewayEnv } from "./gateway-env.ts";
 import { thisIsolate, type Isolate } from "./isolate.ts";
@@ -8,6 +8,9 @@ export interface RequestScope {
   readonly requestId: string;
   readonly startedAtMs: number;
   readonly request: Request;
+  /** The request's own, read once: each reading crosses into the runtime. */
+  readonly method: string;
+  readonly url: string;
   readonly env: GatewayEnv;
   readonly ctx: ExecutionContext;
   readonly isolate: Isolate;
@@ -17,23 +20,33 @@ export interface RequestScope {
 
 export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionContext): RequestScope {
   const isolate = thisIsolate();
-  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, env, ctx, isolate };
+  const { method, url } = request;
+  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, method, url, env, ctx, isolate };
+}
+
+export interface LogEntry {
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly detail: string;
+  readonly decidedBy?: DecisionPlace;
+  readonly error?: unknown;
 }
 
 /**
  * One line for each refusal and failure; served requests are counted, not logged. No header, no query and no
  * token ever gets here.
  */
-export function logOutcome(scope: RequestScope, entry: { outcome: Outcome; status: number; detail: string; error?: unknown }): void {
-  const { identifier, requestId, startedAtMs, request } = scope;
+export function logOutcome(scope: RequestScope, entry: LogEntry): void {
+  const { identifier, requestId, startedAtMs, method, url } = scope;
   const line = {
     time: new Date(startedAtMs).toISOString(),
     level: entry.status >= 500 ? "error" : "info",
     requestId,
     outcome: entry.outcome,
     status: entry.status,
-    method: request.method,
-    path: pathOf(request.url).slice(0, 200),
+    ...(entry.decidedBy === undefined ? {} : { decidedBy: entry.decidedBy }),
+    method,
+    path: pathOf(url).slice(0, 200),
     ...(identifier === undefined
       ? {}
       : { service: identifier.service, tenant: identifier.tenant, device: identifier.device, class: identifier.className }),

@@ -7,6 +7,8 @@ import { build as bundle } from "esbuild";
 import { ROOT } from "./root.ts";
 
 export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
+/** asc resolves what its configuration names as a package's, so it is named on the command line. */
+export const ASC_TRANSFORM = join(ROOT, "scripts/asc-forecast-calls.mjs");
 export const BUNDLE_FOLDER = join(ROOT, "dist");
 export const BUNDLE_FILE = join(BUNDLE_FOLDER, "worker.js");
 
@@ -22,12 +24,15 @@ export async function buildWasm(): Promise<void> {
   const sources = (await readdir(join(ROOT, "wasm/assembly"), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const newest = Math.max(...(await Promise.all([...sources, join(ROOT, "asconfig.json")].map(changedAtMs))));
+  const settings = [join(ROOT, "asconfig.json"), ASC_TRANSFORM];
+  const newest = Math.max(...(await Promise.all([...sources, ...settings].map(changedAtMs))));
   if ((await changedAtMs(WASM_FILE)) > newest) return;
   await mkdir(join(ROOT, "wasm/build"), { recursive: true });
-  await promisify(execFile)(process.execPath, [join(ROOT, "node_modules/assemblyscript/bin/asc.js"), "--config", "asconfig.json"], {
-    cwd: ROOT,
-  });
+  await promisify(execFile)(
+    process.execPath,
+    [join(ROOT, "node_modules/assemblyscript/bin/asc.js"), "--config", "asconfig.json", "--transform", ASC_TRANSFORM],
+    { cwd: ROOT },
+  );
 }
 
 /** The gateway's bundle. */

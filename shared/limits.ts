@@ -20,6 +20,9 @@ export const LIMITS = {
   shardCountMax: 1_024,
   shardSizeMax: 10_000,
   capacityMax: 1_000_000,
+  /** Tokens per second, and at once. */
+  rateMax: 10_000_000,
+  bandwidthBytesPerSecondMax: 64 * 1_024 * MIB_BYTES,
   deadlineMsMax: 10 * MINUTE_MS,
   requestDurationMsMax: 24 * HOUR_MS,
   bodyBytesMax: 10 * 1_024 * MIB_BYTES,

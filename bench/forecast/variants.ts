@@ -1,14 +1,11 @@
 // The hourly forecaster's variants, by its twin, on M4 Hourly's five validation origins: one frozen set of constants.
-import { decodeConstants, type LearnedConstants } from "#wasm/reference/forecast/hourly/constants.ts";
-import { HourlyForecasterReference, type Variant } from "#wasm/reference/forecast/hourly/hourly-forecaster.ts";
+import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
 import type { BenchRow } from "../report.ts";
 import { M4_HOURLY_PATH, readM4Hourly } from "./m4-hourly.ts";
-import { meanScores, scoresOf, type Scores } from "./measures.ts";
+import { meanScores } from "./measures.ts";
+import { HORIZON, ORIGIN_COUNT, scoreVariants, VARIANTS, type ScoredVariant } from "./score-variants.ts";
 
-const HORIZON = 48;
-const ORIGIN_COUNT = 5;
-const VARIANTS = ["auto", "learned", "prior-free"] as const satisfies readonly Variant[];
 const BUDGETS = {
   auto: { smape: 7.9, mase: 0.685, msis: 5.45 },
   learned: { smape: 7.9, mase: 0.685, msis: 5.45 },
@@ -26,7 +23,7 @@ export async function variants(onProgress: (what: string) => void): Promise<Benc
   const startedMs = performance.now();
   const scored = series.flatMap((values, index) => {
     if (index % 100 === 0) onProgress(`M4 Hourly, series ${index + 1} of ${series.length}`);
-    return scoreSeries(values, constants);
+    return scoreVariants(values, constants);
   });
   const elapsedMs = performance.now() - startedMs;
   return [
@@ -35,30 +32,7 @@ export async function variants(onProgress: (what: string) => void): Promise<Benc
   ];
 }
 
-export interface Scored {
-  readonly variant: Variant;
-  /** 1: the last 48 points; 5: the 48 from 240 before the end. */
-  readonly origin: number;
-  readonly scores: Scores;
-}
-
-/** One pass: a forecast at an origin has seen nothing after it. */
-function scoreSeries(values: readonly number[], constants: LearnedConstants): Scored[] {
-  const forecaster = new HourlyForecasterReference(constants);
-  const scored: Scored[] = [];
-  let seen = 0;
-  for (let origin = ORIGIN_COUNT; origin >= 1; origin -= 1) {
-    const start = values.length - origin * HORIZON;
-    for (; seen < start; seen += 1) forecaster.observe(values[seen] ?? Number.NaN);
-    for (const variant of VARIANTS) {
-      forecaster.forecast(HORIZON, variant);
-      scored.push({ variant, origin, scores: scoresOf(values.slice(start, start + HORIZON), forecaster, values.slice(0, start)) });
-    }
-  }
-  return scored;
-}
-
-function rowsOf(scored: readonly Scored[], variant: Variant): BenchRow[] {
+function rowsOf(scored: readonly ScoredVariant[], variant: ScoredVariant["variant"]): BenchRow[] {
   const own = scored.filter((entry) => entry.variant === variant);
   const perOrigin = Array.from({ length: ORIGIN_COUNT }, (_, index) =>
     meanScores(own.filter(({ origin }) => origin === index + 1).map(({ scores }) => scores)),

@@ -23,7 +23,7 @@ const PLAIN_WORKERS = [
   { name: NAIVE, file: "naive.ts", objectClass: "Slots" },
 ] as const;
 /** Below saturation: this part of what the slower of the two proxies can do. */
-const OPEN_LOAD_RATIO = 0.4;
+const OPEN_LOAD_RATIO = 0.25;
 const HAPROXY_CAPACITY = 200;
 
 export async function gateway(options: BenchOptions): Promise<BenchRow[]> {

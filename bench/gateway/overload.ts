@@ -35,6 +35,8 @@ export interface OverloadFigure {
   readonly goodputPerSecond: number;
   /** At the endpoint, by its own count. */
   readonly inFlightMax: number;
+  /** Answered 504: their slots were free before the endpoint knew. */
+  readonly cutCount: number;
   /** Of one core. */
   readonly busyRatio: number;
   readonly lateMsP99: number;
@@ -63,6 +65,7 @@ export async function measureOverload(
       servedPerSecond: perSecond,
       goodputPerSecond: Object.values(perSecond).reduce((sum, each) => sum + each, 0),
       inFlightMax,
+      cutCount: [...loaded.tallies.values()].reduce((sum, { statuses }) => sum + (statuses.get(504) ?? 0), 0),
       busyRatio,
       lateMsP99: loaded.lateMsP99,
     };

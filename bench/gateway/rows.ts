@@ -18,11 +18,11 @@ const SWITCHED_ON = [
   "embedded default",
   "token verified (EdDSA) and cached",
   "Connection-Identifier and Priority read, clamped, echoed",
-  "admission to a slot of one endpoint of 200 in four shards, tenants' quotas",
+  "admission from the isolate's lease to a slot of one endpoint of 200 in four shards",
   "affinity by device (rendezvous, Wasm)",
   "header hygiene both ways",
   "deadline",
-  "outcome and latency counted",
+  "outcome and latency counted and sketched (Wasm)",
   `rates and bursts × ${RATE_FACTOR}, so that none is refused for its rate`,
 ].join("; ");
 
@@ -148,7 +148,10 @@ export function overloadRows(own: OverloadFigure, haproxy: OverloadFigure | stri
         ? {}
         : { note: `HAProxy: ${describe(haproxy.servedPerSecond)}, gold's p99 ${haproxy.goldP99Ms.toFixed(1)} ms` }),
     },
-    atMost("in flight at the endpoint, by its own count", [own.inFlightMax, capacity], { unit: "requests" }),
+    atMost("in flight at the endpoint, by its own count", [own.inFlightMax, capacity], {
+      unit: "requests",
+      note: `${own.cutCount} requests were cut at their deadline: the endpoint works on until it sees their connections close`,
+    }),
     { ...atMost("the gateway's share of a core meanwhile", [own.busyRatio, 0.5]), ...beside(({ busyRatio }) => busyRatio) },
   ];
 }

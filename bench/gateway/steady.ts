@@ -35,10 +35,11 @@ export interface SteadyOptions {
 /** Contender → one figure a round. */
 export type Rounds<T> = ReadonlyMap<string, readonly T[]>;
 
-const WARM_UP_MS = 4_000;
-const CLOSED_MS = 1_500;
-const OPEN_MS = 3_000;
-const OPEN_WARM_UP_MS = 300;
+const WARM_UP_MS = 3_000;
+/** Short, and many of them: what else the machine does then meets all contenders of a round alike. */
+const CLOSED_MS = 500;
+const OPEN_MS = 1_500;
+const OPEN_WARM_UP_MS = 1_000;
 
 export async function measureClosed({ contenders, backend, requests, rounds, onProgress }: SteadyOptions): Promise<Rounds<ClosedFigure>> {
   for (const contender of contenders) await closedRound(contender, { backend, requests, durationMs: WARM_UP_MS });

@@ -4,19 +4,17 @@ import { pipeline } from "node:stream/promises";
 import { findPeriods } from "#shared/forecast/find-periods.ts";
 import { LEVEL_MAX, LEVEL_MIN } from "#shared/forecast/interval-level.ts";
 import { PERIOD_MAX, seasonGrid, type SeasonGrid } from "#shared/forecast/season-grid.ts";
-import { HORIZON_MAX } from "#shared/forecast/seasonal-model.ts";
 import { defineCommand } from "../command.ts";
 import { csvChunks } from "../forecast/forecast-csv.ts";
-import { SeriesForecasters } from "../forecast/forecast-series.ts";
+import { isLearned, SeriesForecasters, VARIANTS, type Variant } from "../forecast/forecast-series.ts";
 import { loadKernels } from "../forecast/load-kernels.ts";
 import { PLOT_SERIES_MAX, plotPage, type PlottedSeries } from "../forecast/plot-page.ts";
 import { readSeriesFile, type Series } from "../forecast/series-file.ts";
 import { badValue, formatDuration, readChoice, readInteger, readNumber } from "../option-values.ts";
-import { CliError, EXIT_OK, EXIT_USAGE, type Output } from "../output.ts";
+import { CliError, EXIT_OK, type Output } from "../output.ts";
 import { isSystemError } from "../system-error.ts";
 
-const STEP_COUNT_MAX = HORIZON_MAX * PERIOD_MAX;
-const VARIANTS = ["auto", "learned", "prior-free"] as const;
+const STEP_COUNT_MAX = 10_000;
 
 export const forecastCommand = defineCommand({
   name: "forecast",
@@ -30,7 +28,9 @@ The result is CSV, series,step,mean,lower,upper, with step from 1; with --json o
 --period names one season or two, in steps, such as 7, or 24,168 for hours; 1 is none. Without it the season that most series of the file
 show is taken for all of them. Longer seasons than 24 and 168 steps are forecast in slots of several steps.
 
---variant prior-free uses no trained weight. learned is not there yet; auto is what is there.`,
+--variant learned uses what was learned from hourly series with a day and a week, and is for those; prior-free uses no trained
+weight; auto weighs both, and the naive forecasts, by what each has lost of late on the series itself: what was learned only
+where seasons are a day of 24 and a week of 168 slots and two weeks are there.`,
   options: {
     input: { type: "string", required: true, placeholder: "FILE", description: "CSV of series." },
     horizon: { type: "string", required: true, placeholder: "STEPS", description: "How many steps ahead." },
@@ -44,17 +44,13 @@ show is taken for all of them. Longer seasons than 24 and 168 steps are forecast
     const horizon = readInteger(values.horizon, { option: "--horizon", min: 1, max: STEP_COUNT_MAX });
     const level = readNumber(values.level, { option: "--level", min: LEVEL_MIN, max: LEVEL_MAX });
     const variant = readChoice(values.variant, { option: "--variant", choices: VARIANTS });
-    if (variant === "learned")
-      throw new CliError("Cannot use --variant learned: no learned constants are built in, expected auto or prior-free", {
-        exitCode: EXIT_USAGE,
-      });
     const given = values.period === undefined ? undefined : readPeriods(values.period);
     const startedAtMs = performance.now();
     const series = await readSeriesFile(values.input);
     const periods = given ?? commonPeriods(series);
-    const forecasts = forecastAll(series, { kernels: await loadKernels(), periods, horizon, level, output });
+    const forecasts = forecastAll(series, { kernels: await loadKernels(), periods, horizon, level, variant, output });
     if (values.plot !== undefined) await writePlot(values.plot, { forecasts, level, output });
-    if (output.json) return writeJson(forecasts, { file: values.output, horizon, level, output });
+    if (output.json) return writeJson(forecasts, { file: values.output, horizon, level, variant, output });
     if (values.output === undefined) await output.stream(csvChunks(forecasts));
     else {
       await writeTo(values.output, csvChunks(forecasts));
@@ -98,45 +94,43 @@ interface Work {
   readonly periods: readonly number[];
   readonly horizon: number;
   readonly level: number;
+  readonly variant: Variant;
   readonly output: Output;
 }
 
-function forecastAll(series: readonly Series[], { kernels, periods, horizon, level, output }: Work): PlottedSeries[] {
-  const grid = gridOf(periods, horizon);
+function forecastAll(series: readonly Series[], { kernels, periods, horizon, level, variant, output }: Work): PlottedSeries[] {
+  const grid = gridOf(periods);
+  if (variant === "learned" && !isLearned(grid)) {
+    const found = periods.length === 0 ? "no season" : `seasons of ${periods.join()} steps`;
+    throw badValue("--variant", variant, `auto or prior-free with ${found}: what was learned is for a day of 24 and a week of 168 slots`);
+  }
   const forecasters = new SeriesForecasters(kernels);
   const progress = output.progress("forecast");
   try {
     return series.map((one, index) => {
       progress.update(index / series.length, `${index} of ${series.length} series`);
-      return { ...one, periods, forecast: forecasters.forecast(one.values, { grid, horizon, level }) };
+      return { ...one, periods, forecast: forecasters.forecast(one.values, { grid, horizon, level, variant }) };
     });
   } finally {
     progress.end();
   }
 }
 
-function gridOf(periods: readonly number[], horizon: number): SeasonGrid {
+function gridOf(periods: readonly number[]): SeasonGrid {
   const outcome = seasonGrid(periods);
   if (!outcome.ok) throw badValue("--period", periods.join(), outcome.expected);
-  const { grid } = outcome;
-  const most = HORIZON_MAX * grid.stepsPerSlot;
-  if (horizon > most)
-    throw badValue(
-      "--horizon",
-      String(horizon),
-      `at most ${most} steps with ${periods.length === 0 ? "no season" : `seasons of ${periods.join()}`}`,
-    );
-  return grid;
+  return outcome.grid;
 }
 
 interface JsonTarget {
   readonly file: string | undefined;
   readonly horizon: number;
   readonly level: number;
+  readonly variant: Variant;
   readonly output: Output;
 }
 
-async function writeJson(forecasts: readonly PlottedSeries[], { file, horizon, level, output }: JsonTarget): Promise<number> {
+async function writeJson(forecasts: readonly PlottedSeries[], { file, horizon, level, variant, output }: JsonTarget): Promise<number> {
   const series = forecasts.map(({ id, periods, forecast }) => ({
     series: id,
     periods,
@@ -144,7 +138,7 @@ async function writeJson(forecasts: readonly PlottedSeries[], { file, horizon, l
     lower: Array.from(forecast.lower),
     upper: Array.from(forecast.upper),
   }));
-  const result = { horizon, level, variant: "prior-free", series };
+  const result = { horizon, level, variant, series };
   if (file !== undefined) await writeTo(file, csvChunks(forecasts));
   output.result({ json: result, text: "" });
   return EXIT_OK;

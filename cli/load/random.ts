@@ -49,7 +49,7 @@ export class Random {
 
   /** How many of independent events happen when `mean` are expected. */
   poisson(mean: number): number {
-    if (mean > POISSON_EXACT_MEAN_MAX) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.#normal()));
+    if (mean > POISSON_EXACT_MEAN_MAX) return Math.max(0, Math.round(mean + Math.sqrt(mean) * this.normal()));
     // Knuth, The Art of Computer Programming, volume 2, 3.4.1, algorithm Q.
     const floor = Math.exp(-mean);
     let count = 0;
@@ -57,8 +57,8 @@ export class Random {
     return count;
   }
 
-  /** Box and Muller, one of its pair. */
-  #normal(): number {
+  /** Mean 0, variance 1. Box and Muller, one of its pair. */
+  normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 }

@@ -29,6 +29,7 @@ export function divide(capacity: number, claims: readonly Claim[]): number[] {
     const most = Math.min(want, UNITS_MAX);
     return { pinned: Math.min(pinned, most), floor: Math.min(Math.max(reserve, pinned), most), most, weight };
   });
+  if (sum(bounds.map(({ most }) => most)) <= capacity) return bounds.map(({ most }) => most);
   if (sum(bounds.map(({ floor }) => floor)) > capacity) return divideFloors(capacity, bounds);
   // No share is more than the capacity: without the bound the products in `fill` would not be exact.
   const shares = fill(

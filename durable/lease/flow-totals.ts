@@ -1,9 +1,15 @@
-// Sums over holders and named slots, per flow and in all, kept up to date one record at a time.
-import { divideByWant, type FlowClaim } from "./divide.ts";
+// Sums over holders, named slots and those who wait, per flow, per class and in all, kept up to date one record at a
+// time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
+// only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
+import { divide, divideByWant, type Claim, type ClassShare } from "./divide.ts";
+import { floatOf } from "./float.ts";
+import type { FlowPolicy } from "./lease-policy.ts";
 
 export interface Contribution {
   readonly flow: string;
   readonly slots: number;
+  /** Of the slots, what is known to be used. */
+  readonly running: number;
   readonly want: number;
   /** Of the want, what no lease can take back: sockets, and requests whose lease is over. */
   readonly pinned: number;
@@ -13,76 +19,217 @@ export interface Contribution {
 
 interface FlowTotal {
   slots: number;
+  running: number;
   want: number;
   pinned: number;
+  tokensWant: number;
   tokensOut: number;
+  readonly policy: FlowPolicy;
   readonly by: Map<string, Contribution>;
 }
 
+interface ClassTotal {
+  want: number;
+  pinned: number;
+  readonly flows: Map<string, FlowTotal>;
+  /** By flow; null: to be divided anew. */
+  shares: ReadonlyMap<string, number> | null;
+  share: number;
+}
+
+interface SharePolicy {
+  readonly capacity: number;
+  readonly areHoldersDurable?: boolean;
+  readonly classes: ReadonlyMap<string, ClassShare>;
+  readonly flow: (flow: string) => FlowPolicy;
+}
+
 export class FlowTotals {
+  #policy: SharePolicy;
   readonly #flows = new Map<string, FlowTotal>();
+  readonly #classes = new Map<string, ClassTotal>();
   readonly #bySource = new Map<string, readonly Contribution[]>();
   #slots = 0;
+  #running = 0;
+  #isDivided = false;
+
+  constructor(policy: SharePolicy) {
+    this.#policy = policy;
+  }
 
   /** Slots leased, held and named, of all flows. */
   get slots(): number {
     return this.#slots;
   }
 
+  /** Of them, those that are known to be used. */
+  get running(): number {
+    return this.#running;
+  }
+
   slotsOf(flow: string): number {
     return this.#flows.get(flow)?.slots ?? 0;
   }
 
-  pinnedOf(flow: string): number {
-    return this.#flows.get(flow)?.pinned ?? 0;
+  runningOf(flow: string): number {
+    return this.#flows.get(flow)?.running ?? 0;
   }
 
   tokensOutOf(flow: string): number {
     return this.#flows.get(flow)?.tokensOut ?? 0;
   }
 
+  wantOf(flow: string): number {
+    return this.#flows.get(flow)?.want ?? 0;
+  }
+
+  tokensWantOf(flow: string): number {
+    return this.#flows.get(flow)?.tokensWant ?? 0;
+  }
+
   partOf(flow: string, source: string): Contribution | undefined {
     return this.#flows.get(flow)?.by.get(source);
   }
 
-  /** One source's part of the units, which all sources of the flow divide by want, in the order of their names. */
-  partByWant(flow: string, { units, source, wantOf }: { units: number; source: string; wantOf: (one: Contribution) => number }): number {
-    const sources = [...(this.#flows.get(flow)?.by ?? [])].toSorted(([a], [b]) => compare(a, b));
-    const wants = sources.map(([, one]) => wantOf(one));
-    return divideByWant(units, wants)[sources.findIndex(([name]) => name === source)] ?? 0;
+  /** The flow's part of the capacity. */
+  shareOf(flow: string): number {
+    const total = this.#flows.get(flow);
+    const ofClass = total === undefined ? undefined : this.#classes.get(total.policy.className);
+    if (total === undefined || ofClass === undefined) return 0;
+    this.#divideClasses();
+    if (ofClass.share >= ofClass.want) return demandOf(total);
+    ofClass.shares ??= divideWithin(ofClass);
+    return ofClass.shares.get(flow) ?? 0;
+  }
+
+  /** One source's part of the slots that the flow's share leaves to leases. */
+  slotsPart(flow: string, source: string): number {
+    const total = this.#flows.get(flow);
+    if (total === undefined) return 0;
+    const wantOf = (one: Contribution): number => one.want - one.pinned;
+    const units = Math.max(0, this.shareOf(flow) - total.pinned);
+    return units >= total.want - total.pinned ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(total, { units, source, wantOf });
+  }
+
+  /** One source's part of so many tokens. */
+  tokensPart(flow: string, source: string, tokens: number): number {
+    const total = this.#flows.get(flow);
+    if (total === undefined) return 0;
+    const wantOf = (one: Contribution): number => one.tokensWant;
+    return tokens >= total.tokensWant ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(total, { units: tokens, source, wantOf });
   }
 
   /** Replaces all that the source contributes; an empty list forgets it. */
   replace(source: string, contributions: readonly Contribution[]): void {
-    for (const contribution of this.#bySource.get(source) ?? []) this.#count(source, contribution, -1);
+    const before = this.#bySource.get(source);
+    for (const contribution of before ?? []) this.#count(source, contribution, -1);
+    for (const contribution of contributions) this.#count(source, contribution, 1);
+    for (const { flow } of before ?? []) this.#forgetEmpty(flow);
     if (contributions.length === 0) this.#bySource.delete(source);
     else this.#bySource.set(source, contributions);
-    for (const contribution of contributions) this.#count(source, contribution, 1);
   }
 
-  /** In the flows' order, so that a remainder falls the same way after a restart. */
-  claims(policyOf: (flow: string) => { className: string; weight: number; slotsMax: number }): readonly (readonly [string, FlowClaim])[] {
-    return [...this.#flows]
-      .toSorted(([a], [b]) => compare(a, b))
-      .map(([flow, { want, pinned }]) => {
-        const { className, weight, slotsMax } = policyOf(flow);
-        return [flow, { className, weight, want: Math.max(Math.min(want, slotsMax), pinned), pinned }];
-      });
+  configure(policy: SharePolicy): void {
+    this.#policy = policy;
+    const sources = [...this.#bySource];
+    this.#flows.clear();
+    this.#classes.clear();
+    this.#bySource.clear();
+    this.#slots = 0;
+    this.#running = 0;
+    this.#isDivided = false;
+    for (const [source, contributions] of sources) this.replace(source, contributions);
+  }
+
+  #divideClasses(): void {
+    if (this.#isDivided) return;
+    this.#isDivided = true;
+    // In the classes' order, so that a remainder falls the same way after a restart.
+    const classes = [...this.#classes].toSorted(([a], [b]) => compare(a, b));
+    const claims = classes.map(([className, { want, pinned }]): Claim => {
+      const { weight = 0, reserve = 0 } = this.#policy.classes.get(className) ?? {};
+      return { want, pinned, weight, reserve };
+    });
+    const shares = divide(this.#policy.capacity - floatOf(this.#policy), claims);
+    for (const [index, [, ofClass]] of classes.entries()) {
+      const share = shares[index] ?? 0;
+      if (share !== ofClass.share) ofClass.shares = null;
+      ofClass.share = share;
+    }
   }
 
   #count(source: string, contribution: Contribution, sign: 1 | -1): void {
     const { flow } = contribution;
-    const total = this.#flows.get(flow) ?? { slots: 0, want: 0, pinned: 0, tokensOut: 0, by: new Map() };
-    this.#flows.set(flow, total);
+    const total = this.#total(flow);
+    const [wantBefore, pinnedBefore] = [demandOf(total), total.pinned];
     total.slots += sign * contribution.slots;
+    total.running += sign * contribution.running;
     total.want += sign * contribution.want;
     total.pinned += sign * contribution.pinned;
+    total.tokensWant += sign * contribution.tokensWant;
     total.tokensOut += sign * contribution.tokensOut;
     this.#slots += sign * contribution.slots;
+    this.#running += sign * contribution.running;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
-    if (total.by.size === 0) this.#flows.delete(flow);
+    const [want, pinned] = [demandOf(total), total.pinned];
+    if (want === wantBefore && pinned === pinnedBefore) return;
+    const ofClass = this.#class(total.policy.className);
+    ofClass.want += want - wantBefore;
+    ofClass.pinned += pinned - pinnedBefore;
+    ofClass.shares = null;
+    this.#isDivided = false;
   }
+
+  #total(flow: string): FlowTotal {
+    const known = this.#flows.get(flow);
+    if (known !== undefined) return known;
+    const policy = this.#policy.flow(flow);
+    const total = { slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, policy, by: new Map() };
+    this.#flows.set(flow, total);
+    this.#class(policy.className).flows.set(flow, total);
+    return total;
+  }
+
+  #class(className: string): ClassTotal {
+    let ofClass = this.#classes.get(className);
+    if (ofClass === undefined) {
+      this.#classes.set(className, (ofClass = { want: 0, pinned: 0, flows: new Map(), shares: null, share: 0 }));
+      this.#isDivided = false;
+    }
+    return ofClass;
+  }
+
+  #forgetEmpty(flow: string): void {
+    const total = this.#flows.get(flow);
+    if (total === undefined || total.by.size > 0) return;
+    this.#flows.delete(flow);
+    const ofClass = this.#classes.get(total.policy.className);
+    ofClass?.flows.delete(flow);
+    if (ofClass?.flows.size === 0) this.#classes.delete(total.policy.className);
+  }
+}
+
+const NOTHING: Contribution = { flow: "", slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0 };
+
+function demandOf({ want, pinned, policy }: FlowTotal): number {
+  return Math.max(Math.min(want, policy.slotsMax), pinned);
+}
+
+function divideWithin({ share, flows }: ClassTotal): ReadonlyMap<string, number> {
+  const ordered = [...flows].toSorted(([a], [b]) => compare(a, b));
+  const shares = divide(
+    share,
+    ordered.map(([, total]) => ({ want: demandOf(total), weight: total.policy.weight, reserve: 0, pinned: total.pinned })),
+  );
+  return new Map(ordered.map(([flow], index) => [flow, shares[index] ?? 0]));
+}
+
+/** All sources of the flow divide by want, in the order of their names. */
+function partByWant({ by }: FlowTotal, input: { units: number; source: string; wantOf: (one: Contribution) => number }): number {
+  const sources = [...by].toSorted(([a], [b]) => compare(a, b));
+  const wants = sources.map(([, one]) => input.wantOf(one));
+  return divideByWant(input.units, wants)[sources.findIndex(([name]) => name === input.source)] ?? 0;
 }
 
 function compare(a: string, b: string): number {

@@ -1,14 +1,24 @@
 // What the ledger knows of one holder: the answer it lives by, the newest answer, which it may live by any moment,
 // and what it named as running. Times are the ledger's.
 
-export interface FlowRecord {
-  readonly flow: string;
+/** Of one flow, or of one lane. */
+export interface SlotsRecord {
   readonly want: number;
   readonly running: number;
   /** Of the answer it lives by, as far as it kept it. */
   readonly appliedSlots: number;
   /** Of the newest answer. */
   readonly offeredSlots: number;
+}
+
+export interface LaneRecord extends SlotsRecord {
+  readonly lane: string;
+}
+
+export interface FlowRecord extends SlotsRecord {
+  readonly flow: string;
+  /** Others waited for this flow when it was answered. */
+  readonly isQueued: boolean;
   readonly tokensWant: number;
   readonly tokensHeld: number;
   readonly tokensOffered: number;
@@ -24,10 +34,15 @@ export interface HolderRecord {
   readonly lengthMs: number;
   readonly renewAfterMs: number;
   readonly flows: readonly FlowRecord[];
+  readonly lanes: readonly LaneRecord[];
+  /** Slots by name that it counted among its running: said again, they are no others. */
+  readonly adopted: readonly string[];
 }
 
 export interface HoldPolicy {
   readonly requestDurationMsMax: number;
+  /** Holders are objects, which come back with what they had: a silent one's whole lease is held, not what it named alone. */
+  readonly areHoldersDurable?: boolean;
 }
 
 function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
@@ -50,11 +65,13 @@ export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: nu
 }
 
 /** The most slots the holder may use now: it may live by either answer, and what it named runs on after both. */
-export function slotsOf(record: HolderRecord, flow: FlowRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
+export function slotsOf(record: HolderRecord, of: SlotsRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
+  const isHeld = nowMs < holdsEndAtMs(record, policy);
+  const isWhole = isHeld && policy.areHoldersDurable === true;
   return Math.max(
-    nowMs < record.expiresAtMs ? flow.offeredSlots : 0,
-    nowMs < record.appliedExpiresAtMs ? flow.appliedSlots : 0,
-    nowMs < holdsEndAtMs(record, policy) ? flow.running : 0,
+    isWhole || nowMs < record.expiresAtMs ? of.offeredSlots : 0,
+    isWhole || nowMs < record.appliedExpiresAtMs ? of.appliedSlots : 0,
+    isHeld ? of.running : 0,
   );
 }
 
@@ -62,8 +79,8 @@ export function slotsOf(record: HolderRecord, flow: FlowRecord, { nowMs, policy 
 export function promiseOf(
   record: HolderRecord,
   appliedSequence: number,
-): { readonly expiresAtMs: number; readonly slots: (flow: FlowRecord) => number } | null {
-  if (appliedSequence === record.sequence) return { expiresAtMs: record.expiresAtMs, slots: (flow) => flow.offeredSlots };
-  if (appliedSequence === record.appliedSequence) return { expiresAtMs: record.appliedExpiresAtMs, slots: (flow) => flow.appliedSlots };
+): { readonly expiresAtMs: number; readonly slots: (of: SlotsRecord) => number } | null {
+  if (appliedSequence === record.sequence) return { expiresAtMs: record.expiresAtMs, slots: (of) => of.offeredSlots };
+  if (appliedSequence === record.appliedSequence) return { expiresAtMs: record.appliedExpiresAtMs, slots: (of) => of.appliedSlots };
   return null;
 }

@@ -2,39 +2,52 @@
 // storage. A shell calls, writes `takeChanges()` down, then answers; it ticks at least every GAP_MS_MAX while
 // `nextChangeInMs` says that something is out.
 //
-// Promises (test/simulation/lease.test.ts checks them after every event; proofs in docs/design/leases.md):
-// - Σ (leased + held + named) ≤ capacity at every moment; only a smaller capacity can break it, and then nothing grows;
+// Promises (checked after every event by test/simulation/lease.test.ts; proofs in docs/design/leases.md):
+// - Σ (leased + held + named) ≤ capacity, and per lane ≤ the lane's; only a smaller capacity breaks it, and then nothing grows;
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
-import { assert } from "#shared/assert.ts";
-import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
-import { divide, divideFlows } from "./divide.ts";
-import { FlowTotals, type Contribution } from "./flow-totals.ts";
-import { holdsEndAtMs, isLive, nextChangeMs, slotsOf, type FlowRecord, type HolderRecord } from "./holder-record.ts";
+import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { FlowTokens } from "./flow-tokens.ts";
+import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
-import { ChangedKeys, holderRow, recordOf, type LedgerChanges, type LedgerRows, type NamedSlot } from "./lease-rows.ts";
+import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
+import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
-import { availableTokens, takeTokens, type RateBudget } from "./rate-budget.ts";
-import { answerOf, carryOver, checkRequest, leaseLengthMs } from "./renewal.ts";
+import type { NamedSlot } from "./named-slots.ts";
+import { offerFlows, offerLanes } from "./offer.ts";
+import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
+import { SlotBook } from "./slot-book.ts";
+import { holderKey } from "./sources.ts";
 
-/** The longest jump of the clock that counts in full, and how much longer than its holder the ledger believes in a
- * lease: so one step of the clock within a lease, however long, ends none early. */
-export const GAP_MS_MAX = 1_000;
+export interface AcquireInput {
+  readonly slotId: string;
+  readonly owner: string;
+  readonly flow: string;
+  readonly lane: string;
+  readonly shardId: string;
+  /** From now on; null: until it is released. */
+  readonly lifeMs: number | null;
+  /** A row of its own: for a socket. */
+  readonly isDurable: boolean;
+}
 
 export class LeaseLedger {
   #policy: LedgerPolicy;
   #clock: LeaseClock;
   #isGapTrusted = true;
-  readonly #holders = new Map<string, HolderRecord>();
-  readonly #slots = new Map<string, NamedSlot>();
-  readonly #budgets = new Map<string, RateBudget>();
-  readonly #totals = new FlowTotals();
   readonly #changed = new ChangedKeys();
-  #nextChangeMs = Infinity;
-  #shares: ReadonlyMap<string, number> | null = null;
+  readonly #book: SlotBook;
+  readonly #tokens = new FlowTokens({
+    rateOf: (flow) => this.#policy.flow(flow).rate,
+    totals: () => this.#book.totals,
+    changed: this.#changed,
+  });
+  #reclaimedCount = 0;
+  #overshootCount = 0;
 
   constructor(policy: LedgerPolicy, nowMs: number) {
     this.#policy = policy;
+    this.#book = new SlotBook(policy, this.#changed);
     this.#clock = { seenMs: nowMs, ledgerMs: nowMs };
   }
 
@@ -46,20 +59,18 @@ export class LeaseLedger {
     let ledgerMs = nowMs + rows.clockOffsetMs;
     for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
     ledger.#clock = { seenMs: nowMs, ledgerMs };
-    for (const { flow, debt, atMs } of rows.budgets) ledger.#budgets.set(flow, { debt, atMs });
-    for (const slot of rows.slots) ledger.#putSlot(slot);
-    for (const record of records) ledger.#putHolder(record);
+    for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs });
+    for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
+    for (const { block } of rows.blocks) ledger.#book.restoreBlock(block);
+    for (const record of records) ledger.#book.putHolder(record, ledgerMs);
     ledger.#changed.take(ledger.#state);
+    // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
+    ledger.#book.watch(ledgerMs);
     return ledger;
   }
 
   toRows(): LedgerRows {
-    return {
-      clockOffsetMs: this.#clock.ledgerMs - this.#clock.seenMs,
-      holders: [...this.#holders.values()].map(holderRow),
-      slots: [...this.#slots.values()],
-      budgets: [...this.#budgets].map(([flow, budget]) => ({ flow, ...budget })),
-    };
+    return rowsOf(this.#state);
   }
 
   takeChanges(): LedgerChanges {
@@ -68,232 +79,220 @@ export class LeaseLedger {
 
   /** Leased, held and named. */
   get slotsOut(): number {
-    return this.#totals.slots;
+    return this.#book.totals.slots;
   }
 
   get slotsFree(): number {
-    return Math.max(0, this.#policy.capacity - this.#totals.slots);
+    return this.#book.slotsFree;
+  }
+
+  /** Since the last call: slots that came back without a message, and requests that nobody had counted, nor had room for. */
+  takeCounts(): { readonly reclaimed: number; readonly overshot: number } {
+    const counts = { reclaimed: this.#reclaimedCount, overshot: this.#overshootCount };
+    this.#reclaimedCount = 0;
+    this.#overshootCount = 0;
+    return counts;
+  }
+
+  get counts(): { readonly holders: number; readonly durable: number } {
+    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount };
+  }
+
+  get named(): readonly NamedSlot[] {
+    return [...this.#book.slots.values];
+  }
+
+  slot(slotId: string): NamedSlot | undefined {
+    return this.#book.slots.get(slotId);
+  }
+
+  hasRoom(flow: string): boolean {
+    return this.#book.roomOf(flow) > 0;
+  }
+
+  /** With those who wait. */
+  wantOfFlow(flow: string): number {
+    return this.#book.totals.wantOf(flow);
   }
 
   slotsOfFlow(flow: string): number {
-    return this.#totals.slotsOf(flow);
+    return this.#book.totals.slotsOf(flow);
   }
 
-  /** How many of the holder's slots the ledger counts in a flow: leased, or held after its lease. */
+  /** Slots of the flow that are leased and, as last heard, not used. */
+  idleOfFlow(flow: string): number {
+    return this.#book.totals.slotsOf(flow) - this.#book.totals.runningOf(flow);
+  }
+
+  slotsOfLane(lane: string): number {
+    return this.#book.lanes.slotsOf(lane);
+  }
+
+  inUseOfLane(lane: string): number {
+    return this.#book.lanes.runningOf(lane);
+  }
+
+  slotsFreeIn(lane: string): number {
+    return this.#book.slotsFreeIn(lane);
+  }
+
   slotsOfHolder(holder: string, flow: string): number {
-    return this.#totals.partOf(flow, holderKey(holder))?.slots ?? 0;
+    return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
+  }
+
+  /** Which flows may have more, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowShare" | "roomOf"> {
+    return this.#book;
+  }
+
+  /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
+  setWaiting(flow: string, count: number): void {
+    this.#book.setWaiting(flow, count);
   }
 
   /** In how long a tick will free something by time alone; null: nothing is out. */
   get nextChangeInMs(): number | null {
-    return this.#nextChangeMs === Infinity || this.#totals.slots === 0 ? null : Math.max(0, this.#nextChangeMs - this.#clock.ledgerMs);
+    return this.#book.nextChangeMs === Infinity || this.#book.totals.slots === 0
+      ? null
+      : Math.max(0, this.#book.nextChangeMs - this.#clock.ledgerMs);
   }
 
   configure(policy: LedgerPolicy, nowMs: number): void {
     this.tick(nowMs);
     this.#policy = policy;
-    this.#shares = null;
+    this.#book.configure(policy);
   }
 
   /** Moves the ledger's time and ends what ended; returns the ledger's time. */
   tick(nowMs: number): number {
     const before = this.#clock;
-    const isGapTrusted = this.#isGapTrusted || this.nextChangeInMs === null;
+    const isGapTrusted = this.#isGapTrusted || this.#policy.areHoldersDurable === true || this.nextChangeInMs === null;
     this.#clock = advanceClock(before, nowMs, { gapMsMax: GAP_MS_MAX, isGapTrusted });
     this.#isGapTrusted = false;
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
     const { ledgerMs } = this.#clock;
-    if (ledgerMs < this.#nextChangeMs) return ledgerMs;
-    this.#nextChangeMs = Infinity;
-    for (const { slotId, expiresAtMs } of this.#slots.values()) if (expiresAtMs !== null && expiresAtMs <= ledgerMs) this.#dropSlot(slotId);
-    for (const record of this.#holders.values()) {
-      if (holdsEndAtMs(record, this.#policy) <= ledgerMs) this.#dropHolder(record.holder);
-      else this.#putHolder(record);
-    }
-    for (const slot of this.#slots.values()) this.#watch(slot.expiresAtMs ?? Infinity);
+    if (ledgerMs >= this.#book.nextChangeMs) this.#tokens.clipAll(ledgerMs);
+    this.#reclaimedCount += this.#book.expire(ledgerMs, (record) => holdsEndAtMs(record, this.#policy));
     return ledgerMs;
   }
 
   renew(request: RenewalRequest, nowMs: number): Renewal {
     checkRequest(request);
     const atMs = this.tick(nowMs);
-    const known = this.#holders.get(request.holder);
+    const known = this.#book.holders.get(request.holder);
     if (known !== undefined && request.sequence === known.sequence) return answerOf(known);
-    const refuse = (reason: "stale" | "unknown" | "full", sequence: number): Renewal => ({
-      ok: false,
-      reason,
-      sequence,
-      renewAfterMs: GAP_MS_MAX,
+    const reason = refusalReason(request, { known, holderCount: this.#book.holders.size, policy: this.#policy });
+    if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
+    const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
+    const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
+    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
+    this.#overshootCount += carried.overshootCount;
+    for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
+    for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
+    this.#book.putHolder(carried.record, atMs);
+    const flows = this.#offerFlows(carried.record, atMs);
+    const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
+    const pace = paceOf(carried.record, flows, {
+      atMs,
+      policy: this.#policy,
+      used: this.#book.totals.running + this.#book.waitingCount,
+      slotsFree: this.slotsFree,
+      isRateShort: flows.some(({ flow }) => this.#tokens.isShort(flow)),
     });
-    if (known !== undefined && request.sequence < known.sequence) return refuse("stale", known.sequence);
-    const isFull = known === undefined && this.#holders.size >= this.#policy.holdersMax;
-    if (isFull || request.flows.length > this.#policy.flowsPerHolderMax) return refuse("full", request.sequence);
-    const { requestDurationMsMax } = this.#policy;
-    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, requestDurationMsMax });
-    if (carried === null) return refuse("unknown", request.sequence);
-    for (const { flow, count } of carried.tokensBack) this.#payTokens(flow, -count, atMs);
-    this.#putHolder(carried.record);
-    const lengthMs = leaseLengthMs(this.#demand(), this.#policy.capacity);
     const record: HolderRecord = {
       ...carried.record,
-      flows: this.#grant(carried.record, atMs),
-      expiresAtMs: atMs + lengthMs,
-      lengthMs: lengthMs - GAP_MS_MAX,
-      renewAfterMs: Math.floor((lengthMs - GAP_MS_MAX) / 2),
+      flows,
+      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
+      expiresAtMs: atMs + pace.lengthMs,
+      lengthMs: pace.lengthMs - GAP_MS_MAX,
+      renewAfterMs: pace.renewAfterMs,
     };
-    this.#putHolder(record);
+    this.#book.putHolder(record, atMs);
     this.#changed.holder(record.holder);
     return answerOf(record);
   }
 
   /** One slot under a name of its own: for a request that waited in the pool, or for a socket. The same id again is the
    * same slot; null: there is no room, or the id is another's. */
-  acquire(input: { slotId: string; owner: string; flow: string; kind: "request" | "socket" }, nowMs: number): NamedSlot | null {
+  acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { slotId, owner, flow, kind } = input;
-    const known = this.#slots.get(slotId);
+    const { slotId, owner, flow, lane, shardId, lifeMs, isDurable } = input;
+    const known = this.#book.slots.get(slotId);
     if (known !== undefined) return known.owner === owner ? known : null;
-    if (this.slotsFree === 0 || this.#roomOf(flow) === 0) return null;
-    const expiresAtMs = kind === "socket" ? null : atMs + this.#policy.requestDurationMsMax;
-    const slot = { slotId, owner, flow, acquiredAtMs: atMs, expiresAtMs };
-    this.#putSlot(slot);
+    if (this.slotsFree === 0 || this.slotsFreeIn(lane) === 0 || this.#book.roomOf(flow) === 0) return null;
+    const expiresAtMs = lifeMs === null ? null : atMs + lifeMs;
+    const slot: NamedSlot = { slotId, owner, flow, lane, shardId, acquiredAtMs: atMs, expiresAtMs, isDurable };
+    this.#book.putSlot(slot, atMs);
     return slot;
+  }
+
+  /** Hands a socket's slot to the Shard object that holds it: from here on it does not expire. Null: not the owner's. */
+  keep(slotId: string, from: string, to: string): NamedSlot | null {
+    const kept = this.#book.slots.handOver(slotId, from, to);
+    if (kept !== null) this.#changed.slot(slotId);
+    return kept;
   }
 
   /** False: not there, or not the owner's; nothing is freed. */
   release(slotId: string, owner: string): boolean {
-    if (this.#slots.get(slotId)?.owner !== owner) return false;
-    this.#dropSlot(slotId);
+    if (this.#book.slots.get(slotId)?.owner !== owner) return false;
+    this.#book.dropSlot(slotId);
     return true;
   }
 
   /** The owner said at `askedAtMs` (ledger's time, from `tick`) which slots live: the older rest is freed. */
   reconcile({ owner, live, askedAtMs }: { owner: string; live: ReadonlySet<string>; askedAtMs: number }): readonly string[] {
-    const gone = [...this.#slots.values()]
-      .filter((slot) => slot.owner === owner && !live.has(slot.slotId) && slot.acquiredAtMs < askedAtMs)
-      .map(({ slotId }) => slotId);
-    for (const slotId of gone) this.#dropSlot(slotId);
+    const gone = this.#book.slots.unknownTo(owner, live, askedAtMs);
+    for (const slotId of gone) this.#reclaim(slotId);
     return gone;
   }
 
-  #grant(record: HolderRecord, atMs: number): FlowRecord[] {
-    const targets = record.flows.map((flow) => this.#targetOf(record.holder, flow));
-    const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy: this.#policy }));
-    // What it may have beyond what it has comes out of what is free; where that is short, by weight again.
-    const more = divide(
-      this.slotsFree,
-      record.flows.map(({ flow }, index) => ({
-        want: Math.min(Math.max(0, (targets[index] ?? 0) - (has[index] ?? 0)), this.#roomOf(flow)),
-        weight: Math.max(1, this.#policy.flow(flow).weight),
-        reserve: 0,
-      })),
-    );
-    return record.flows.map((flow, index) => ({
-      ...flow,
-      offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more[index] ?? 0)),
-      tokensOffered: this.#lendTokens(record.holder, flow, atMs),
-    }));
+  /** A token for one request that is admitted here and not at a holder: 0, or in how many milliseconds there is one. */
+  takeToken(flow: string, nowMs: number): number {
+    return this.#tokens.take(flow, this.tick(nowMs));
   }
 
-  /** The holder's part of the flow's share. */
-  #targetOf(holder: string, { flow, want }: FlowRecord): number {
-    if (want === 0) return 0;
-    this.#shares ??= this.#divideShares();
-    const share = Math.max(0, (this.#shares.get(flow) ?? 0) - this.#totals.pinnedOf(flow));
-    const wantOf = (source: Contribution): number => source.want - source.pinned;
-    const part = this.#totals.partByWant(flow, { units: share, source: holderKey(holder), wantOf });
-    return Math.min(want, part);
+  giveBackToken(flow: string, nowMs: number): void {
+    this.#tokens.pay(flow, -1, this.tick(nowMs));
   }
 
-  #divideShares(): ReadonlyMap<string, number> {
-    const { capacity, classes, flow: policyOf } = this.#policy;
-    const claims = this.#totals.claims(policyOf);
-    const claimsOnly = claims.map(([, claim]) => claim);
-    const shares = divideFlows(capacity, classes, claimsOnly);
-    return new Map(claims.map(([flow], index) => [flow, shares[index] ?? 0]));
+  /** Tokens that nobody holds; null: the flow has no rate. */
+  tokensLeft(flow: string, nowMs: number): number | null {
+    return this.#tokens.left(flow, this.tick(nowMs));
   }
 
-  #demand(): number {
-    return this.#totals.claims(this.#policy.flow).reduce((total, [, { want }]) => total + want, 0);
+  #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
+    const source = holderKey(record.holder);
+    return offerFlows(record, {
+      atMs,
+      policy: this.#policy,
+      slotsFree: this.slotsFree,
+      partOf: (flow) => this.#book.totals.slotsPart(flow, source),
+      roomOf: (flow) => this.#book.roomOf(flow),
+      isQueued: (flow) => this.#book.hasWaiting(flow),
+      tokensFor: (flow) => this.#tokens.lend({ flow, source, atMs }),
+    });
   }
 
-  #lendTokens(holder: string, { flow, tokensWant, tokensHeld }: FlowRecord, atMs: number): number {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return 0;
-    const available = availableTokens(this.#budgets.get(flow) ?? { debt: 0, atMs }, rate, atMs);
-    const part = this.#totals.partByWant(flow, { units: available, source: holderKey(holder), wantOf: (source) => source.tokensWant });
-    // Never more than one burst lies at holders: that is the overshoot.
-    const room = Math.max(0, rate.burst - this.#totals.tokensOutOf(flow));
-    const count = Math.min(Math.max(0, tokensWant - tokensHeld), part, room);
-    if (count > 0) this.#payTokens(flow, count, atMs);
-    return count;
+  #reclaim(slotId: string): void {
+    this.#reclaimedCount += 1;
+    this.#book.dropSlot(slotId);
   }
 
-  #payTokens(flow: string, count: number, atMs: number): void {
-    const { rate } = this.#policy.flow(flow);
-    if (rate === null) return;
-    this.#budgets.set(flow, takeTokens(this.#budgets.get(flow) ?? { debt: 0, atMs }, rate, { count, nowMs: atMs }));
-    this.#changed.budget(flow);
-  }
-
-  /** How far the flow is from its own limit. */
-  #roomOf(flow: string): number {
-    return Math.max(0, this.#policy.flow(flow).slotsMax - this.#totals.slotsOf(flow));
-  }
-
-  #putHolder(record: HolderRecord): void {
-    const at = { nowMs: this.#clock.ledgerMs, policy: this.#policy };
-    const live = isLive(record, at.nowMs);
-    const contributions = record.flows.map((flow): Contribution => ({
-      flow: flow.flow,
-      slots: slotsOf(record, flow, at),
-      want: live ? Math.max(flow.want, flow.running) : flow.running,
-      pinned: live ? 0 : flow.running,
-      tokensWant: live ? flow.tokensWant : 0,
-      tokensOut: live ? flow.tokensHeld + flow.tokensOffered : 0,
-    }));
-    this.#holders.set(record.holder, record);
-    this.#totals.replace(holderKey(record.holder), contributions);
-    this.#watch(nextChangeMs(record, this.#policy, at.nowMs));
-    this.#shares = null;
-  }
-
-  #dropHolder(holder: string): void {
-    this.#holders.delete(holder);
-    this.#totals.replace(holderKey(holder), []);
-    this.#changed.holder(holder);
-    this.#shares = null;
-  }
-
-  #putSlot(slot: NamedSlot): void {
-    this.#slots.set(slot.slotId, slot);
-    const { slotId, flow } = slot;
-    this.#totals.replace(slotKey(slotId), [{ flow, slots: 1, want: 1, pinned: 1, tokensWant: 0, tokensOut: 0 }]);
-    this.#watch(slot.expiresAtMs ?? Infinity);
-    this.#changed.slot(slotId);
-    this.#shares = null;
-  }
-
-  #dropSlot(slotId: string): void {
-    assert(this.#slots.delete(slotId), "a slot is freed once");
-    this.#totals.replace(slotKey(slotId), []);
-    this.#changed.slot(slotId);
-    this.#shares = null;
-  }
-
-  #watch(atMs: number): void {
-    this.#nextChangeMs = Math.min(this.#nextChangeMs, atMs);
+  /** Drops the name; false: there is none any more. */
+  #adopt({ slotId, flow, lane }: AdoptedSlot): boolean {
+    const slot = this.#book.slots.adoptable(slotId, { flow, lane });
+    if (slot === undefined || slot.isDurable) return false;
+    this.#book.dropSlot(slot.slotId);
+    return true;
   }
 
   get #state() {
-    return { clockOffsetMs: this.#clock.ledgerMs - this.#clock.seenMs, holders: this.#holders, slots: this.#slots, budgets: this.#budgets };
+    return {
+      clockOffsetMs: this.#clock.ledgerMs - this.#clock.seenMs,
+      holders: this.#book.holders,
+      slots: this.#book.slots,
+      budgets: this.#tokens.budgets,
+    };
   }
-}
-
-function holderKey(holder: string): string {
-  return `holder ${holder}`;
-}
-
-function slotKey(slotId: string): string {
-  return `slot ${slotId}`;
 }

@@ -10,10 +10,15 @@ export interface FlowPolicy {
 }
 
 export interface LedgerPolicy {
+  /** At most the sum of the lanes' slots. */
   readonly capacity: number;
+  /** Slots of each lane: of an endpoint. What is running in a lane that is left out runs on; nothing new begins there. */
+  readonly lanes: ReadonlyMap<string, number>;
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
   readonly requestDurationMsMax: number;
+  /** Holders are objects: their whole lease is held after its end, so no jump of the clock ends one early, and each counts in full. */
+  readonly areHoldersDurable?: boolean;
   readonly holdersMax: number;
   readonly flowsPerHolderMax: number;
 }

@@ -1,16 +1,8 @@
-// The ledger as rows: one per holder (a renewal writes one), per named slot, per rate. JSON in a row is our own.
-import type { RateBudget } from "./rate-budget.ts";
+// The ledger as rows: one per holder (a renewal writes one), per socket, per block of queued requests, per rate. JSON
+// in a row is our own.
 import type { HolderRecord } from "./holder-record.ts";
-
-/** A slot with a name of its own: a queued request's, or a socket's. */
-export interface NamedSlot {
-  readonly slotId: string;
-  readonly owner: string;
-  readonly flow: string;
-  readonly acquiredAtMs: number;
-  /** Null: a socket's, kept until its Shard object says that it is gone. */
-  readonly expiresAtMs: number | null;
-}
+import type { NamedSlot, NamedSlots, SlotBlock } from "./named-slots.ts";
+import type { RateBudget } from "./rate-budget.ts";
 
 export interface HolderRow {
   readonly holder: string;
@@ -21,11 +13,17 @@ export interface BudgetRow extends RateBudget {
   readonly flow: string;
 }
 
+export interface BlockRow {
+  readonly key: string;
+  readonly block: SlotBlock;
+}
+
 export interface LedgerRows {
   /** The ledger's time less the machine's. */
   readonly clockOffsetMs: number;
   readonly holders: readonly HolderRow[];
   readonly slots: readonly NamedSlot[];
+  readonly blocks: readonly BlockRow[];
   readonly budgets: readonly BudgetRow[];
 }
 
@@ -36,10 +34,19 @@ export interface LedgerChanges {
   readonly holdersGone: readonly string[];
   readonly slots: readonly NamedSlot[];
   readonly slotsGone: readonly string[];
+  readonly blocks: readonly BlockRow[];
+  readonly blocksGone: readonly string[];
   readonly budgets: readonly BudgetRow[];
 }
 
-export function holderRow(record: HolderRecord): HolderRow {
+interface LedgerState {
+  readonly clockOffsetMs: number;
+  readonly holders: ReadonlyMap<string, HolderRecord>;
+  readonly slots: NamedSlots;
+  readonly budgets: ReadonlyMap<string, RateBudget>;
+}
+
+function holderRow(record: HolderRecord): HolderRow {
   return { holder: record.holder, record: JSON.stringify(record) };
 }
 
@@ -47,10 +54,21 @@ export function recordOf({ record }: HolderRow): HolderRecord {
   return JSON.parse(record) as HolderRecord;
 }
 
+export function rowsOf({ clockOffsetMs, holders, slots, budgets }: LedgerState): LedgerRows {
+  return {
+    clockOffsetMs,
+    holders: [...holders.values()].map(holderRow),
+    slots: [...slots.values].filter(({ isDurable }) => isDurable),
+    blocks: [...slots.blocks].map(([key, block]) => ({ key, block })),
+    budgets: [...budgets].map(([flow, budget]) => ({ flow, ...budget })),
+  };
+}
+
 /** The keys that changed since the last time they were asked for. */
 export class ChangedKeys {
   #holders = new Set<string>();
   #slots = new Set<string>();
+  #blocks = new Set<string>();
   #budgets = new Set<string>();
   #clock = false;
 
@@ -62,6 +80,10 @@ export class ChangedKeys {
     this.#slots.add(slotId);
   }
 
+  block(key: string): void {
+    this.#blocks.add(key);
+  }
+
   budget(flow: string): void {
     this.#budgets.add(flow);
   }
@@ -70,22 +92,20 @@ export class ChangedKeys {
     this.#clock = true;
   }
 
-  take(state: {
-    readonly clockOffsetMs: number;
-    readonly holders: ReadonlyMap<string, HolderRecord>;
-    readonly slots: ReadonlyMap<string, NamedSlot>;
-    readonly budgets: ReadonlyMap<string, RateBudget>;
-  }): LedgerChanges {
+  take({ clockOffsetMs, holders, slots, budgets }: LedgerState): LedgerChanges {
     const changes = {
-      clockOffsetMs: this.#clock ? state.clockOffsetMs : null,
-      holders: [...this.#holders].flatMap((key) => state.holders.get(key) ?? []).map(holderRow),
-      holdersGone: [...this.#holders].filter((key) => !state.holders.has(key)),
-      slots: [...this.#slots].flatMap((key) => state.slots.get(key) ?? []),
-      slotsGone: [...this.#slots].filter((key) => !state.slots.has(key)),
-      budgets: [...this.#budgets].flatMap((flow) => budgetRow(flow, state.budgets.get(flow))),
+      clockOffsetMs: this.#clock ? clockOffsetMs : null,
+      holders: [...this.#holders].flatMap((key) => holders.get(key) ?? []).map(holderRow),
+      holdersGone: [...this.#holders].filter((key) => !holders.has(key)),
+      slots: [...this.#slots].flatMap((key) => slots.get(key) ?? []),
+      slotsGone: [...this.#slots].filter((key) => slots.get(key) === undefined),
+      blocks: [...this.#blocks].flatMap((key) => blockRow(key, slots.blocks.get(key))),
+      blocksGone: [...this.#blocks].filter((key) => !slots.blocks.has(key)),
+      budgets: [...this.#budgets].flatMap((flow) => budgetRow(flow, budgets.get(flow))),
     };
     this.#holders = new Set();
     this.#slots = new Set();
+    this.#blocks = new Set();
     this.#budgets = new Set();
     this.#clock = false;
     return changes;
@@ -94,4 +114,8 @@ export class ChangedKeys {
 
 function budgetRow(flow: string, budget: RateBudget | undefined): BudgetRow[] {
   return budget === undefined ? [] : [{ flow, ...budget }];
+}
+
+function blockRow(key: string, block: SlotBlock | undefined): BlockRow[] {
+  return block === undefined ? [] : [{ key, block }];
 }

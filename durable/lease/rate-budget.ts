@@ -14,12 +14,12 @@ export interface RateBudget {
   readonly atMs: number;
 }
 
-export function availableTokens(budget: RateBudget, policy: RatePolicy, nowMs: number): number {
+function availableTokens(budget: RateBudget, policy: RatePolicy, nowMs: number): number {
   return Math.floor(Math.max(0, policy.burst * policy.periodMs - settle(budget, policy, nowMs).debt) / policy.periodMs);
 }
 
 /** Takes what is there to take: the caller asks `availableTokens` first. A negative count gives back, never beyond full. */
-export function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { count: number; nowMs: number }): RateBudget {
+function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { count: number; nowMs: number }): RateBudget {
   const settled = settle(budget, policy, nowMs);
   const debt = Math.max(0, settled.debt + count * policy.periodMs);
   assert(Number.isSafeInteger(debt), "a rate's debt is exact");
@@ -29,4 +29,45 @@ export function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowM
 function settle({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: number): RateBudget {
   if (nowMs <= atMs) return { debt, atMs };
   return { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
+}
+
+/** The budgets of all flows that ever took a token. */
+export class RateBudgets {
+  readonly #budgets = new Map<string, RateBudget>();
+
+  get all(): ReadonlyMap<string, RateBudget> {
+    return this.#budgets;
+  }
+
+  restore(flow: string, budget: RateBudget): void {
+    this.#budgets.set(flow, budget);
+  }
+
+  available(flow: string, policy: RatePolicy, nowMs: number): number {
+    return availableTokens(this.#of(flow, nowMs), policy, nowMs);
+  }
+
+  /** In how long there is a token; 0: now, Infinity: never. */
+  waitMs(flow: string, policy: RatePolicy, nowMs: number): number {
+    if (policy.burst < 1) return Infinity;
+    const over = settle(this.#of(flow, nowMs), policy, nowMs).debt + policy.periodMs - policy.burst * policy.periodMs;
+    return over <= 0 ? 0 : Math.ceil(over / policy.tokens);
+  }
+
+  /** The bucket has no room for what lies at holders: false where it was no fuller anyway. */
+  clip(flow: string, policy: RatePolicy, { tokensOut, nowMs }: { tokensOut: number; nowMs: number }): boolean {
+    const settled = settle(this.#of(flow, nowMs), policy, nowMs);
+    const debt = Math.min(policy.burst, tokensOut) * policy.periodMs;
+    if (settled.debt >= debt) return false;
+    this.#budgets.set(flow, { ...settled, debt });
+    return true;
+  }
+
+  take(flow: string, policy: RatePolicy, { count, nowMs }: { count: number; nowMs: number }): void {
+    this.#budgets.set(flow, takeTokens(this.#of(flow, nowMs), policy, { count, nowMs }));
+  }
+
+  #of(flow: string, nowMs: number): RateBudget {
+    return this.#budgets.get(flow) ?? { debt: 0, atMs: nowMs };
+  }
 }

@@ -1,35 +1,28 @@
-// The steps of a renewal that need no other holder: what carries over from the last one, how long the next lease is,
-// and the answer in words.
+// The steps of a renewal that need no other holder: what carries over from the last one, and the
+// answer in words.
 import { assert } from "#shared/assert.ts";
-import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { AdoptedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { UNITS_MAX } from "./divide.ts";
-import { promiseOf, slotsOf, type FlowRecord, type HolderRecord } from "./holder-record.ts";
-
-/** Above it nothing is gained: a holder renews every few seconds for its telemetry's sake. */
-export const LEASE_MS_MAX = 8_000;
-/** Below it the renewals cost more than the fairness is worth. */
-export const LEASE_MS_MIN = 2_000;
-
-/** Longest while three quarters of the capacity would do, shortest from the whole of it on, straight between. */
-export function leaseLengthMs(demand: number, capacity: number): number {
-  const spareQuarters = Math.min(1, Math.max(0, (4 * (capacity - demand)) / Math.max(1, capacity)));
-  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * spareQuarters);
-}
+import { LEASE_MS_MIN } from "./lease-pace.ts";
+import {
+  promiseOf,
+  slotsOf,
+  type FlowRecord,
+  type HolderRecord,
+  type HoldPolicy,
+  type LaneRecord,
+  type SlotsRecord,
+} from "./holder-record.ts";
 
 /** A holder is our own code: a request that breaks this is its bug. */
-export function checkRequest({ sequence, appliedSequence, flows }: RenewalRequest): void {
+export function checkRequest({ sequence, appliedSequence, flows, lanes }: RenewalRequest): void {
   assert(Number.isSafeInteger(sequence) && sequence >= 1 && appliedSequence < sequence, "a renewal follows the answer it lives by");
   assert(new Set(flows.map(({ flow }) => flow)).size === flows.length, "a renewal names a flow once");
-  const counts = flows.flatMap(({ want, running, keep, tokensWant, tokensHeld, tokensReturned }) => [
-    want,
-    running,
-    keep,
-    tokensWant,
-    tokensHeld,
-    tokensReturned,
-  ]);
+  assert(new Set(lanes.map(({ lane }) => lane)).size === lanes.length, "a renewal names a lane once");
+  const ofFlows = flows.flatMap(({ tokensWant, tokensHeld, tokensReturned }) => [tokensWant, tokensHeld, tokensReturned]);
+  const ofBoth = [...flows, ...lanes].flatMap(({ want, running, keep }) => [want, running, keep]);
   assert(
-    counts.every((count) => Number.isSafeInteger(count) && count >= 0 && count <= UNITS_MAX),
+    [...ofFlows, ...ofBoth].every((count) => Number.isSafeInteger(count) && count >= 0 && count <= UNITS_MAX),
     "a renewal counts in whole numbers up to UNITS_MAX",
   );
 }
@@ -39,32 +32,64 @@ interface CarryOverInput {
   readonly request: RenewalRequest;
   readonly nowMs: number;
   readonly slotsFree: number;
-  readonly requestDurationMsMax: number;
+  readonly slotsFreeIn: (lane: string) => number;
+  /** Its slots by name that the ledger has just dropped, to count them here. */
+  readonly adopted: readonly AdoptedSlot[];
+  readonly policy: HoldPolicy;
 }
 
 interface CarriedOver {
   /** With nothing offered yet. */
   readonly record: HolderRecord;
   readonly tokensBack: readonly { readonly flow: string; readonly count: number }[];
+  /** Requests that run at the holder and that nothing counted for it, nor had room for: 0, or a promise is broken. */
+  readonly overshootCount: number;
 }
 
-/** The holder as its request describes it, bounded by what it was promised; null: it lives by a lease of nobody's. */
-export function carryOver({ known, request, nowMs, slotsFree, requestDurationMsMax }: CarryOverInput): CarriedOver | null {
-  const promise = known === undefined ? null : promiseOf(known, request.appliedSequence);
-  if (known !== undefined && promise === null && request.appliedSequence !== 0) return null;
-  const policy = { requestDurationMsMax };
+/** Why a renewal is not answered with a lease; null: it is. */
+export function refusalReason(
+  request: RenewalRequest,
+  {
+    known,
+    holderCount,
+    policy,
+  }: {
+    known: HolderRecord | undefined;
+    holderCount: number;
+    policy: { readonly holdersMax: number; readonly flowsPerHolderMax: number };
+  },
+): "stale" | "full" | "unknown" | null {
+  if (known !== undefined && request.sequence < known.sequence) return "stale";
+  if ((known === undefined && holderCount >= policy.holdersMax) || request.flows.length > policy.flowsPerHolderMax) return "full";
+  return isUnknown(known, request) ? "unknown" : null;
+}
+
+/** Whether the holder lives by a lease of nobody's. */
+function isUnknown(known: HolderRecord | undefined, { appliedSequence }: RenewalRequest): boolean {
+  return known !== undefined && appliedSequence !== 0 && promiseOf(known, appliedSequence) === null;
+}
+
+/** The holder as its request describes it, bounded by what it was promised. */
+export function carryOver(input: CarryOverInput): CarriedOver {
+  const { known, request, nowMs } = input;
   const before = new Map(known?.flows.map((flow) => [flow.flow, flow]));
-  let free = slotsFree;
+  const lanesBefore = new Map(known?.lanes.map((lane) => [lane.lane, lane]));
+  let slotsFree = Math.max(0, input.slotsFree - input.adopted.length);
+  let overshootCount = 0;
   const flows = request.flows.map((report): FlowRecord => {
-    const old = before.get(report.flow);
-    const counted = known === undefined || old === undefined ? 0 : slotsOf(known, old, { nowMs, policy });
-    // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
-    const running = Math.min(report.running, counted + free);
-    free -= Math.max(0, running - counted);
-    const isLive = promise !== null && nowMs < promise.expiresAtMs;
-    const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
-    const { flow, want, tokensWant, tokensHeld } = report;
-    return { flow, want, running, appliedSlots, offeredSlots: 0, tokensWant, tokensHeld, tokensOffered: 0 };
+    const adoptedCount = input.adopted.filter(({ flow: of }) => of === report.flow).length;
+    const carried = carrySlots(input, { report, old: before.get(report.flow), free: slotsFree, adoptedCount });
+    slotsFree -= carried.taken;
+    overshootCount += carried.overshootCount;
+    const { flow, tokensWant, tokensHeld } = report;
+    return { flow, ...carried.slots, isQueued: false, tokensWant, tokensHeld, tokensOffered: 0 };
+  });
+  const lanes = request.lanes.map((report): LaneRecord => {
+    const adoptedCount = input.adopted.filter(({ lane }) => lane === report.lane).length;
+    const free = Math.max(0, input.slotsFreeIn(report.lane) - adoptedCount);
+    const carried = carrySlots(input, { report, old: lanesBefore.get(report.lane), free, adoptedCount });
+    overshootCount = Math.max(overshootCount, carried.overshootCount);
+    return { lane: report.lane, ...carried.slots };
   });
   const record: HolderRecord = {
     holder: request.holder,
@@ -73,12 +98,45 @@ export function carryOver({ known, request, nowMs, slotsFree, requestDurationMsM
     // Live, so that what runs is counted while the grant is worked out.
     expiresAtMs: nowMs + LEASE_MS_MIN,
     appliedSequence: request.appliedSequence,
-    appliedExpiresAtMs: promise?.expiresAtMs ?? 0,
+    appliedExpiresAtMs: known === undefined ? 0 : (promiseOf(known, request.appliedSequence)?.expiresAtMs ?? 0),
     lengthMs: 0,
     renewAfterMs: 0,
     flows,
+    lanes,
+    adopted: request.adopted.map(({ slotId }) => slotId),
   };
-  return { record, tokensBack: tokensBack(known, request, before) };
+  return { record, tokensBack: tokensBack(known, request, before), overshootCount };
+}
+
+interface CarriedSlots {
+  readonly slots: SlotsRecord;
+  /** Of what was free. */
+  readonly taken: number;
+  readonly overshootCount: number;
+}
+
+interface CarriedInput {
+  readonly report: Omit<LaneReport, "lane">;
+  readonly old: SlotsRecord | undefined;
+  readonly free: number;
+  readonly adoptedCount: number;
+}
+
+/** The same for a flow and for a lane. */
+function carrySlots({ known, request, nowMs, policy }: CarryOverInput, { report, old, free, adoptedCount }: CarriedInput): CarriedSlots {
+  const promise = known === undefined ? null : promiseOf(known, request.appliedSequence);
+  const leased = known === undefined || old === undefined ? 0 : slotsOf(known, old, { nowMs, policy });
+  const counted = leased + adoptedCount;
+  // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
+  const running = Math.min(report.running, counted + free);
+  // A durable holder's own word counts, by its own clock: what it keeps it may still use.
+  const isLive = promise !== null && (nowMs < promise.expiresAtMs || policy.areHoldersDurable === true);
+  const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
+  return {
+    slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },
+    taken: Math.max(0, running - counted),
+    overshootCount: report.running - running,
+  };
 }
 
 /** What the holder gives back, and the tokens of an answer that it never lived by and never will. */
@@ -97,17 +155,19 @@ function tokensBack(
   return [...back].filter(([, count]) => count > 0).map(([flow, count]) => ({ flow, count }));
 }
 
-export function answerOf({ sequence, lengthMs, renewAfterMs, flows }: HolderRecord): Renewal {
+export function answerOf({ sequence, lengthMs, renewAfterMs, flows, lanes }: HolderRecord): Renewal {
   return {
     ok: true,
     sequence,
     lengthMs,
     renewAfterMs,
-    flows: flows.map(({ flow, want, offeredSlots, tokensOffered }) => ({
+    flows: flows.map(({ flow, offeredSlots, tokensOffered, isQueued, running }) => ({
       flow,
       slots: offeredSlots,
       tokens: tokensOffered,
-      shedCount: want - offeredSlots,
+      isQueued,
+      named: running,
     })),
+    lanes: lanes.map(({ lane, offeredSlots, running }) => ({ lane, slots: offeredSlots, named: running })),
   };
 }

@@ -1,6 +1,7 @@
-// What a pool counts, per flow. In memory while it is hot; the shell writes the changed flows to disk.
+// What a pool counts, per flow and in all. In memory while it is hot; the shell writes the changed flows to disk.
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import { LATENCY_BUCKETS_MS, type EdgeCounts, type PoolCounters } from "#shared/protocol/pool-rpc.ts";
+import type { PoolCounters } from "#shared/protocol/pool-rpc.ts";
+import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
 
 export interface FlowCounters {
   outcomes: Record<string, number>;
@@ -8,20 +9,30 @@ export interface FlowCounters {
   sumMs: number;
 }
 
-export interface GlobalCounters {
+export type GlobalCounters = { -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "edgeOutcomes" | "shadow">]: number } & {
   edgeOutcomes: Record<string, number>;
-  slotsReclaimed: number;
-  staleReleases: number;
-  acquireCalls: number;
-  releaseCalls: number;
-}
+  shadow: Record<string, number>;
+};
 
 function emptyFlow(): FlowCounters {
   return { outcomes: {}, buckets: Array.from({ length: LATENCY_BUCKETS_MS.length + 1 }, () => 0), sumMs: 0 };
 }
 
 export function emptyGlobal(): GlobalCounters {
-  return { edgeOutcomes: {}, slotsReclaimed: 0, staleReleases: 0, acquireCalls: 0, releaseCalls: 0 };
+  return {
+    edgeOutcomes: {},
+    shadow: {},
+    slotsReclaimed: 0,
+    slotsOvershot: 0,
+    staleReleases: 0,
+    renewCalls: 0,
+    acquireCalls: 0,
+    releaseCalls: 0,
+    waits: 0,
+    waitMsSum: 0,
+    waitMsMax: 0,
+    idleWhileWaitingMs: 0,
+  };
 }
 
 export class Counters {
@@ -34,19 +45,31 @@ export class Counters {
     this.#flows = flows;
   }
 
-  countOutcome(flow: string, outcome: Outcome, latencyMs?: number): void {
+  countOutcome(flow: string, outcome: Outcome): void {
     const counters = this.#flow(flow);
     counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + 1;
-    if (latencyMs === undefined) return;
-    const found = LATENCY_BUCKETS_MS.findIndex((edgeMs) => latencyMs <= edgeMs);
-    const bucket = found === -1 ? LATENCY_BUCKETS_MS.length : found;
-    counters.buckets[bucket] = (counters.buckets[bucket] ?? 0) + 1;
-    counters.sumMs += latencyMs;
   }
 
-  countEdge(counts: EdgeCounts): void {
+  countFlow({ flow, outcomes, buckets, sumMs }: FlowTelemetry): void {
+    const counters = this.#flow(flow);
+    for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
+    for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
+    counters.sumMs += sumMs;
+  }
+
+  countEdge(counts: Readonly<Record<string, number>>): void {
     for (const [outcome, count] of Object.entries(counts))
       this.global.edgeOutcomes[outcome] = (this.global.edgeOutcomes[outcome] ?? 0) + count;
+  }
+
+  countShadow(counts: Readonly<Record<string, number>>): void {
+    for (const [key, count] of Object.entries(counts)) this.global.shadow[key] = (this.global.shadow[key] ?? 0) + count;
+  }
+
+  countWait(waitedMs: number): void {
+    this.global.waits += 1;
+    this.global.waitMsSum += waitedMs;
+    this.global.waitMsMax = Math.max(this.global.waitMsMax, waitedMs);
   }
 
   /** The flows that changed since the last call. */

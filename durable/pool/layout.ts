@@ -1,25 +1,32 @@
 // Which shards a service's endpoints are cut into. Pure. Until the planner acts, all of every endpoint's
 // capacity is sharded, in as few shards as the size allows.
-import type { LedgerShard } from "#durable/lease/ledger.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
+
+/** A slice of one endpoint. A draining shard gets nothing new and ends with its last socket. */
+export interface PoolShard {
+  readonly shardId: string;
+  readonly endpointUrl: string;
+  readonly size: number;
+  readonly state: "active" | "draining";
+}
 
 export interface LayoutInput {
   readonly service: Pick<ServiceConfig, "service" | "endpoints" | "shards">;
-  readonly current: readonly LedgerShard[];
+  readonly current: readonly PoolShard[];
   readonly inUse: (shardId: string) => number;
   /** Number of the next new shard: ids are never used twice, because keys are hashed to them. */
   readonly nextNumber: number;
 }
 
 export interface Layout {
-  readonly shards: readonly LedgerShard[];
+  readonly shards: readonly PoolShard[];
   readonly nextNumber: number;
 }
 
 /** Keeps the shards that can stay (so that keys stay), resizes them in place, adds what is missing, drains the rest. */
 export function layoutShards({ service, current, inUse, nextNumber }: LayoutInput): Layout {
   const counts = countShards(service);
-  const shards: LedgerShard[] = [];
+  const shards: PoolShard[] = [];
   let next = nextNumber;
   for (const [index, { url, capacity }] of service.endpoints.entries()) {
     const sizes = splitCapacity(capacity, counts[index] ?? 0, service.shards.sizeMax);

@@ -1,179 +1,243 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Slot } from "#durable/lease/ledger.ts";
+import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
-  EdgeCounts,
   PoolRpc,
   PoolStats,
   ReleaseAnswer,
   ReleaseReport,
+  RenewAnswer,
+  RenewMessage,
+  WaitingPlace,
 } from "#shared/protocol/pool-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
+import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
+import { CreditRenewals } from "./credit-renewals.ts";
 import { Pool } from "./pool.ts";
+import { configurationOf } from "./pool-configuration.ts";
+import { poolStatsOf } from "./pool-stats.ts";
+import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Decision, Verdict } from "./verdict.ts";
+import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
-/** How often expired slots are freed and counters written while there is something to do; else no alarm is set. */
-const TICK_MS = 5 * SECOND_MS;
+/** While something is out the ledger's time has to be moved at least this often. */
+const TICK_MS = SECOND_MS;
+/** How often the counters are written while they change. */
+const SAVE_MS = 5 * SECOND_MS;
 /** Sockets' slots are held against what their Shard objects say: when in doubt, and this often. */
 const RECONCILE_INTERVAL_MS = 10 * MINUTE_MS;
 const RECONCILE_SUSPICION_MS = 10 * SECOND_MS;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
  * the output gate holds every answer until its writes are confirmed.
  */
 export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
+  readonly #kernels = instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES });
   readonly #store = new PoolStore(this.ctx.storage.sql);
-  readonly #pool = new Pool(instantiateKernels(kernelsModule));
+  readonly #pool = new Pool(this.#kernels, Date.now());
+  readonly #meters = new ShardMeters(this.#kernels);
+  readonly #credits = new CreditRenewals(this.#pool, {
+    env: this.env,
+    life: () => this.#store.nextLife(),
+    onChanged: (nowMs) => this.#settle(nowMs),
+  });
+  readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  #isDirty = false;
+  /** When counters that are not on disk yet began to change. */
+  #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
   /** 0: this instance does not know yet whether the sockets it has slots for are still alive. */
   #reconciledAtMs = 0;
+  #idleSinceMs: number | null = null;
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     migrateFirst(ctx, POOL_MIGRATIONS, () => this.#load());
   }
 
-  async acquire(request: AcquireRequest, edgeCounts?: EdgeCounts): Promise<AcquireAnswer> {
-    if (request.configurationVersion > this.#pool.configuration.version) await this.#refresh(request.service);
+  async renew(message: RenewMessage): Promise<RenewAnswer> {
+    await this.#followVersion(message.service, message.configurationVersion);
+    await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
-    let acquired = this.#pool.acquire(request, nowMs);
-    if (!acquired.ok && acquired.outcome === "rejected-capacity" && this.#freeExpired(nowMs)) acquired = this.#pool.acquire(request, nowMs);
-    const { global } = this.#counters;
-    global.acquireCalls += 1;
-    if (edgeCounts) this.#counters.countEdge(edgeCounts);
-    this.#touch();
+    this.#counters.global.renewCalls += 1;
+    this.#measure(message.telemetry);
+    const renewed = this.#pool.renew(message.lease, nowMs);
+    this.#settle(nowMs);
     const { version } = this.#pool.configuration;
-    if (!acquired.ok) {
-      this.#counters.countOutcome(request.flow, acquired.outcome);
-      if (acquired.outcome === "rejected-capacity") this.#suspect(nowMs);
-      return { ...acquired, configurationVersion: version };
-    }
-    const { slot, endpointUrl, isNew } = acquired;
-    if (isNew) this.#write(() => this.#store.saveSlot(slot));
-    const { slotId, shardId, expiresAtMs } = slot;
-    return {
-      ok: true,
-      slot: { slotId, shardId, endpointUrl, expiresAtMs: expiresAtMs ?? Number.MAX_SAFE_INTEGER },
-      configurationVersion: version,
-    };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
   }
 
-  release({ slotId, holder, flow, outcome, latencyMs }: ReleaseReport, edgeCounts?: EdgeCounts): ReleaseAnswer {
-    const freed = this.#pool.release(slotId, holder);
+  async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+    await this.#followVersion(request.service, request.configurationVersion);
+    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
+    const nowMs = Date.now();
+    this.#counters.global.acquireCalls += 1;
+    const verdict = this.#pool.acquire(request, nowMs);
+    // Whoever asked before under this id has gone, or asks again here.
+    this.#answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
+    const waits = verdict === null ? this.#wait(request) : Promise.resolve(verdict);
+    this.#settle(nowMs);
+    const decided = await waits;
+    if (!decided.ok && decided.outcome !== "cancelled") {
+      this.#counters.countOutcome(request.flow, decided.outcome);
+      if (decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue") this.#suspect(Date.now());
+    }
+    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
+    this.#touch();
+    return { ...decided, configurationVersion: this.#pool.configuration.version };
+  }
+
+  cancel(slotId: string, holder: string): boolean {
+    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
+    if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
+    return wasWaiting;
+  }
+
+  giveBack(slotIds: readonly string[], holder: string): number {
+    this.#counters.global.releaseCalls += 1;
+    const freed = slotIds.filter((slotId) => this.#pool.ledger.release(slotId, holder)).length;
+    this.#settle(Date.now());
+    return freed;
+  }
+
+  place(slotId: string): WaitingPlace | null {
+    return this.#pool.place(slotId);
+  }
+
+  release({ slotId, holder, flow, outcome }: ReleaseReport): ReleaseAnswer {
+    const freed = this.#pool.ledger.release(slotId, holder);
     const { global } = this.#counters;
     global.releaseCalls += 1;
-    if (edgeCounts) this.#counters.countEdge(edgeCounts);
-    if (freed === undefined) global.staleReleases += 1;
-    else {
-      this.#counters.countOutcome(flow, outcome, latencyMs);
-      this.#write(() => this.#store.dropSlot(slotId));
-    }
-    this.#touch();
-    return { freed: freed !== undefined };
-  }
-
-  extend(slotId: string, holder: string): boolean {
-    return this.#saved(this.#pool.extend(slotId, holder, Date.now()));
+    if (freed) this.#counters.countOutcome(flow, outcome);
+    else global.staleReleases += 1;
+    this.#settle(Date.now());
+    return { freed };
   }
 
   keep(slotId: string, from: string, shardObject: string): boolean {
-    return this.#saved(this.#pool.ledger.keep(slotId, from, shardObject));
+    const kept = this.#pool.ledger.keep(slotId, from, shardObject);
+    this.#settle(Date.now());
+    return kept !== null;
   }
 
-  async stats(service: string, configurationVersion: number, edgeCounts?: EdgeCounts): Promise<PoolStats> {
-    if (edgeCounts) {
-      this.#counters.countEdge(edgeCounts);
-      this.#touch();
-    }
-    if (configurationVersion > this.#pool.configuration.version) await this.#refresh(service);
-    this.#freeExpired(Date.now());
-    const { ledger } = this.#pool;
-    const shards = ledger.shards.map(({ shardId, endpointUrl, size, state }) => ({
-      shardId,
-      endpointUrl,
-      size,
-      state,
-      slotsInUse: ledger.inUse(shardId),
-    }));
-    return { service, shards, counters: this.#counters.snapshot() };
+  async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
+    await this.#followVersion(service, configurationVersion);
+    if (telemetry) this.#measure(telemetry);
+    const nowMs = Date.now();
+    this.#settle(nowMs);
+    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, nowMs });
   }
 
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
-    this.#freeExpired(nowMs);
+    this.#settle(nowMs);
     if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
-    if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.ledger.shards));
-    if (this.#isDirty) {
-      this.#isDirty = false;
+    if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
+    if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
+      this.#dirtySinceMs = null;
       this.#store.saveCounters(this.#counters);
     }
     this.#schedule();
   }
 
   #load(): void {
+    const rows = this.#store.loadLedger();
     const configuration = this.#store.loadConfiguration();
-    const endpoints = configuration.service?.endpoints ?? [];
-    this.#pool.ledger.configure(this.#store.loadShards(), new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
-    for (const slot of this.#store.loadSlots()) this.#pool.ledger.restore(slot);
-    this.#pool.follow(configuration);
+    const shards = this.#store.loadShards();
+    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
     this.#schedule();
   }
 
-  /** Asks the Registry. Other calls run meanwhile: everything is looked at again after the answer. */
-  async #refresh(service: string): Promise<void> {
+  /** Asks the Registry where the caller knows more. Other calls run meanwhile: everything is looked at again after the answer. */
+  async #followVersion(service: string, version: number): Promise<void> {
+    if (version <= this.#pool.configuration.version) return;
     const registry = this.env.REGISTRY.get(this.env.REGISTRY.idFromName(REGISTRY_NAME));
     const snapshot = await registry.snapshot(this.#pool.configuration.version);
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
-    const configuration = { version: snapshot.version, name: service, service: snapshot.configuration.services[service] ?? null };
-    const nextNumber = this.#pool.configure(configuration, this.#store.loadNextNumber());
-    this.#write(() => this.#store.saveConfiguration(configuration, this.#pool.ledger.shards, nextNumber));
+    const configuration = configurationOf(service, snapshot.version, snapshot.configuration);
+    const nextNumber = this.#pool.configure(configuration, { nextNumber: this.#store.loadNextNumber(), nowMs: Date.now() });
+    const { shards, tableVersion } = this.#pool;
+    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
   }
 
-  #freeExpired(nowMs: number): boolean {
-    const expired = this.#pool.expire(nowMs);
-    if (expired.length === 0) return false;
-    this.#reclaim(expired);
-    return true;
+  async #wait(request: AcquireRequest): Promise<Verdict> {
+    const { slotId } = request;
+    const waitMsMax = this.#pool.waitMsMaxOf(request);
+    const { promise, resolve } = Promise.withResolvers<Verdict>();
+    this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
+    return promise;
   }
 
-  #reclaim(slots: readonly Slot[]): void {
-    this.#counters.global.slotsReclaimed += slots.length;
+  #answer(slotId: string, verdict: Verdict): void {
+    const waiting = this.#waiting.get(slotId);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    this.#waiting.delete(slotId);
+    waiting.settle(verdict);
+  }
+
+  /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
+  #settle(nowMs: number): void {
+    this.#credits.renewDue(nowMs);
+    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
+    this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
+    for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
+    this.#observe(nowMs);
+    this.#schedule();
+  }
+
+  #observe(nowMs: number): void {
+    const { global } = this.#counters;
+    const { reclaimed, overshot } = this.#pool.ledger.takeCounts();
+    global.slotsReclaimed += reclaimed;
+    global.slotsOvershot += overshot;
+    if (this.#idleSinceMs !== null) global.idleWhileWaitingMs += Math.max(0, nowMs - this.#idleSinceMs);
+    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? nowMs : null;
+    if (reclaimed > 0 || overshot > 0) this.#touch();
+  }
+
+  #measure({ flows, shards, edge }: Telemetry): void {
+    const nowMs = Date.now();
+    for (const flow of flows) {
+      this.#counters.countFlow(flow);
+      this.#pool.observe(flow, nowMs);
+    }
+    this.#counters.countShadow(this.#pool.gate.takeShadow());
+    for (const shard of shards) this.#meters.add(shard);
+    this.#counters.countEdge(edge);
     this.#touch();
-    this.#write(() => {
-      for (const { slotId } of slots) this.#store.dropSlot(slotId);
-    });
   }
 
   /** Asks the Shard objects which of the sockets that hold slots here are alive, and frees the others' slots. */
   async #reconcile(nowMs: number): Promise<void> {
-    const kept = Map.groupBy(
-      this.#pool.ledger.slots.filter(({ expiresAtMs }) => expiresAtMs === null),
-      ({ shardId }) => shardId,
-    );
-    const answered = await Promise.all([...kept].map(async ([shardId, slots]) => this.#reconcileShard(shardId, slots)));
+    const sockets = this.#pool.ledger.named.filter(({ isDurable, expiresAtMs }) => isDurable && expiresAtMs === null);
+    const byOwner = Map.groupBy(sockets, ({ owner }) => owner);
+    const answered = await Promise.all([...byOwner].map(async ([owner, slots]) => this.#reconcileOwner(owner, slots)));
     // One Shard object that does not answer leaves the pool unsure: it asks again at the next tick.
     this.#reconciledAtMs = answered.every(Boolean) ? nowMs : 0;
   }
 
-  async #reconcileShard(shardId: string, slots: readonly Slot[]): Promise<boolean> {
+  async #reconcileOwner(owner: string, slots: readonly NamedSlot[]): Promise<boolean> {
+    const shardId = slots[0]?.shardId ?? "";
     const name = shardObjectName(this.#pool.configuration.name, shardId);
     try {
-      const alive = new Set(await this.env.SHARD.get(this.env.SHARD.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
-      // Some may have been released while the Shard object was asked: releasing again frees nothing.
-      this.#reclaim(slots.filter(({ slotId, holder }) => !alive.has(slotId) && this.#pool.release(slotId, holder) !== undefined));
+      const askedAtMs = this.#pool.ledger.tick(Date.now());
+      const live = new Set(await this.env.SHARD.get(this.env.SHARD.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
+      this.#pool.ledger.reconcile({ owner, live, askedAtMs: askedAtMs + 1 });
+      this.#settle(Date.now());
       return true;
     } catch (error) {
       console.warn(JSON.stringify({ level: "warn", event: "reconcile-failed", shardId, error: String(error) }));
@@ -184,14 +248,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
   #suspect(nowMs: number): void {
     if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (!this.#pool.ledger.slots.some(({ expiresAtMs }) => expiresAtMs === null)) return;
+    if (!this.#hasSockets) return;
     this.#reconciledAtMs = 0;
     this.#setAlarm(nowMs);
-  }
-
-  #saved(slot: Slot | undefined): boolean {
-    if (slot !== undefined) this.#write(() => this.#store.saveSlot(slot));
-    return slot !== undefined;
   }
 
   /** Memory has changed already: if the disk does not follow, this instance must not go on. */
@@ -205,20 +264,23 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #touch(): void {
-    this.#isDirty = true;
+    this.#dirtySinceMs ??= Date.now();
     this.#schedule();
   }
 
-  /** Sets the alarm where there is something to do: soon for slots that expire and counters, late for sockets. */
+  /** Sets the alarm where there is something to do: soon while the ledger's time has to move, late for sockets. */
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    const { slots } = this.#pool.ledger;
-    const hasKept = slots.some(({ expiresAtMs }) => expiresAtMs === null);
-    const isUnsure = hasKept && this.#reconciledAtMs === 0;
-    const isSoon = this.#isDirty || isUnsure || slots.some(({ expiresAtMs }) => expiresAtMs !== null);
-    if (isSoon) this.#setAlarm(nowMs + TICK_MS);
-    else if (hasKept) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
+    const isUnsure = this.#hasSockets && this.#reconciledAtMs === 0;
+    if (isTicking) this.#setAlarm(nowMs + TICK_MS);
+    else if (this.#dirtySinceMs !== null || isUnsure) this.#setAlarm(nowMs + SAVE_MS);
+    else if (this.#hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+  }
+
+  get #hasSockets(): boolean {
+    return this.#pool.ledger.counts.durable > 0;
   }
 
   #setAlarm(atMs: number): void {

@@ -1,124 +1,300 @@
-// One service's pool: the ledger, the shard table over it, and the decision who gets a slot where. Pure but
-// for the Wasm memory it owns; pool-object.ts gives it time, storage and a network.
-import { SlotLedger, type Slot } from "#durable/lease/ledger.ts";
-import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { SLOT_EXTENSION_MS, SLOT_GRACE_MS, type AcquireRequest } from "#shared/protocol/pool-rpc.ts";
+// One service's pool: the ledger, the queue before it, the table of its shards. Pure but for the Wasm memory it owns;
+// pool-object.ts gives it time, storage and a network, and carries its decisions to those who wait.
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { refuse } from "#shared/errors/refusal.ts";
+import {
+  SLOT_GRACE_MS,
+  type AcquireRequest,
+  type FlowLeft,
+  type RouteTable,
+  type Shed,
+  type WaitingPlace,
+} from "#shared/protocol/pool-rpc.ts";
+import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { ShardTable } from "#wasm/binding/shard-table.ts";
-import { layoutShards } from "./layout.ts";
-import type { PoolConfiguration } from "./store.ts";
+import type { PoolShard } from "./layout.ts";
+import { flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
+import { QuotaGate } from "./quota-gate.ts";
+import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
+import { Routes } from "./routes.ts";
+import { grantOf, type Decision, type Verdict } from "./verdict.ts";
+import { TenantCredits } from "./tenant-credits.ts";
+import { WaitEstimate } from "./wait-estimate.ts";
+import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
-/** Without a queue there is no better forecast of when a slot is free than soon. */
-const RETRY_AFTER_MS = SECOND_MS;
-
-export type Acquired = { readonly ok: true; readonly slot: Slot; readonly endpointUrl: string; readonly isNew: boolean } | Refusal;
+/** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
+const NAMED_SLOT_MS = 3 * SECOND_MS;
 
 export class Pool {
-  readonly ledger: SlotLedger;
-  readonly #table: ShardTable;
-  #configuration: PoolConfiguration = { version: 0, name: "", service: null };
-  #indexOf = new Map<string, number>();
+  readonly credits = new TenantCredits();
+  readonly gate = new QuotaGate();
+  #ledger: LeaseLedger;
+  #configuration = NO_CONFIGURATION;
+  readonly #line: WaitingLine;
+  readonly #routes: Routes;
+  readonly #estimate: WaitEstimate;
 
-  constructor(kernels: Kernels, ledger = new SlotLedger()) {
-    this.ledger = ledger;
-    this.#table = new ShardTable(kernels);
+  constructor(kernels: Kernels, nowMs: number) {
+    this.#line = new WaitingLine(kernels);
+    this.#estimate = new WaitEstimate(this.#line);
+    this.#routes = new Routes(kernels);
+    this.#ledger = new LeaseLedger(this.#policy, nowMs);
   }
 
   get configuration(): PoolConfiguration {
     return this.#configuration;
   }
 
+  get ledger(): LeaseLedger {
+    return this.#ledger;
+  }
+
+  get shards(): readonly PoolShard[] {
+    return this.#routes.shards;
+  }
+
+  get queueLength(): number {
+    return this.#line.length;
+  }
+
+  /** For those who watch. */
+  view(nowMs: number) {
+    const { lanes } = this.#policy;
+    return { lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
+  }
+
+  /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
+  get isIdleWhileWaiting(): boolean {
+    if (this.#line.length === 0) return false;
+    const isIdle = (flow: string): boolean => this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0;
+    return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
+  }
+
+  /** Other credits than before: shares are divided anew. */
+  creditsChanged(nowMs: number): void {
+    this.#ledger.configure(this.#policy, nowMs);
+  }
+
+  /** As it was written down. */
+  load({ configuration, shards, rows, tableVersion }: StoredPool, nowMs: number): void {
+    this.#routes.load(shards, tableVersion);
+    this.#follow(configuration);
+    this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
+  }
+
   /** Follows a new configuration; returns the number of the next new shard. */
-  configure(configuration: PoolConfiguration, nextNumber: number): number {
-    const endpoints = configuration.service?.endpoints ?? [];
-    const service = configuration.service ?? {
-      service: configuration.name,
-      endpoints,
-      shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 },
+  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
+    const next = this.#routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+    this.#follow(configuration);
+    this.#ledger.configure(this.#policy, nowMs);
+    return next;
+  }
+
+  /** Ends the draining shards whose last socket is gone; says whether there were any. */
+  dropDrained(): boolean {
+    return this.#routes.dropDrained((shardId) => this.#socketsOn(shardId));
+  }
+
+  get tableVersion(): number {
+    return this.#routes.version;
+  }
+
+  tableFor(version: number): RouteTable | null {
+    return this.#routes.tableFor(version);
+  }
+
+  renew(
+    request: RenewalRequest,
+    nowMs: number,
+  ): { lease: Renewal; sheds: readonly Shed[]; left: readonly FlowLeft[]; isContended: boolean } {
+    const lease = this.#ledger.renew(request, nowMs);
+    const flows = request.flows.map(({ flow }) => flow);
+    return {
+      lease,
+      sheds: flows.flatMap((flow) => this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
+      left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
+      isContended: this.#line.length > 0,
     };
-    const layout = layoutShards({ service, current: this.ledger.shards, inUse: (shardId) => this.ledger.inUse(shardId), nextNumber });
-    this.ledger.configure(layout.shards, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
-    this.follow(configuration);
-    return layout.nextNumber;
   }
 
-  /** Takes over a configuration whose shards the ledger has already, as after a restart. */
-  follow(configuration: PoolConfiguration): void {
-    this.#configuration = configuration;
-    const { shards } = this.ledger;
-    this.#indexOf = new Map(shards.map(({ shardId }, index) => [shardId, index]));
-    this.#table.replace(shards.map(({ shardId, size }) => ({ shardId, weight: this.ledger.hasRoom(shardId) ? size : 0 })));
+  /** Takes what a holder measured of a flow. */
+  observe(telemetry: FlowTelemetry, nowMs: number): void {
+    const { flow } = telemetry;
+    const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
+    this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
   }
 
-  acquire(request: AcquireRequest, nowMs: number): Acquired {
+  /** How long the request may wait: until its deadline, or as long as its tenant lets it. */
+  waitMsMaxOf({ flow, waitMsMax }: AcquireRequest): number {
+    return Math.min(waitMsMax, this.gate.limitsOf(flow).waitMsMax);
+  }
+
+  /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
+  acquire(request: AcquireRequest, nowMs: number): Verdict | null {
     const { service } = this.#configuration;
     if (service === null) return refuse("unknown-service", `There is no service ${request.service} here.`);
-    const repeated = this.ledger.slot(request.slotId);
+    const arrivedAtLedgerMs = this.#ledger.tick(nowMs);
+    const repeated = this.#ledger.slot(request.slotId);
     if (repeated !== undefined) {
-      if (repeated.holder !== request.holder) return refuse("internal", "The slot's id belongs to another holder.");
-      return { ok: true, slot: repeated, endpointUrl: this.#endpointOf(repeated.shardId), isNew: false };
+      if (repeated.owner !== request.holder) return refuse("internal", "The slot's id belongs to another holder.");
+      return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
-    const { shards } = this.ledger;
-    if (!shards.some(({ state }) => state === "active"))
-      return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
-    const shard = shards[this.#table.choose(request.affinityKey ?? request.slotId)];
-    if (shard === undefined) {
-      return refuse("rejected-capacity", `All slots of service ${request.service} are in use.`, {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    const { slotId, holder, flow, kind } = request;
-    const slot = this.ledger.acquire({
-      slotId,
-      shardId: shard.shardId,
-      holder,
-      flow,
-      kind,
-      nowMs,
-      expiresAtMs: nowMs + service.deadlineMs + SLOT_GRACE_MS,
-    });
-    this.#weigh(slot.shardId);
-    return { ok: true, slot, endpointUrl: shard.endpointUrl, isNew: true };
+    if (this.#line.has(request.slotId)) return null;
+    if (this.#routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
+    const standing = {
+      flow: request.flow,
+      waiting: this.#line.lengthOf(request.flow),
+      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.hasRoom(request.flow),
+    };
+    const verdict =
+      this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
+      this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+    if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
+    return verdict;
   }
 
-  release(slotId: string, holder: string): Slot | undefined {
-    const slot = this.ledger.release(slotId, holder);
-    if (slot !== undefined) this.#weigh(slot.shardId);
-    return slot;
+  #unpay(slotId: string, nowMs: number): void {
+    this.gate.refused(slotId, { ledger: this.#ledger, nowMs });
   }
 
-  extend(slotId: string, holder: string, nowMs: number): Slot | undefined {
-    return this.ledger.extend(slotId, holder, nowMs + SLOT_EXTENSION_MS);
-  }
-
-  /** Ends the draining shards whose last slot is back; says whether there were any. */
-  dropDrained(): boolean {
-    const { endpoints = [] } = this.#configuration.service ?? {};
-    const left = this.ledger.shards.filter(({ shardId, state }) => state === "active" || this.ledger.inUse(shardId) > 0);
-    if (left.length === this.ledger.shards.length) return false;
-    this.ledger.configure(left, new Map(endpoints.map(({ url, capacity }) => [url, capacity])));
-    this.follow(this.#configuration);
+  cancel(slotId: string, holder: string, nowMs: number): boolean {
+    if (this.#line.ticket(slotId)?.request.holder !== holder) return false;
+    this.#unpay(slotId, nowMs);
+    this.#countWaiting(this.#line.remove(slotId));
     return true;
   }
 
-  expire(nowMs: number): readonly Slot[] {
-    const expired = this.ledger.expire(nowMs);
-    for (const { shardId } of expired) this.#weigh(shardId);
-    return expired;
+  place(slotId: string): WaitingPlace | null {
+    const ticket = this.#line.ticket(slotId);
+    if (ticket === undefined) return null;
+    const { flow, urgency } = ticket.request;
+    const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
+    return { aheadMax, waitMs: this.#estimate.msFor(aheadMax) };
   }
 
-  /** An endpoint's last slot may close or open all of its shards, so all of them are weighed again. */
-  #weigh(shardId: string): void {
-    const endpointUrl = this.#endpointOf(shardId);
-    for (const shard of this.ledger.shards) {
-      const index = this.#indexOf.get(shard.shardId);
-      if (shard.endpointUrl !== endpointUrl || index === undefined) continue;
-      this.#table.setWeight(index, this.ledger.hasRoom(shard.shardId) ? shard.size : 0);
+  /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
+  decide(nowMs: number): readonly Decision[] {
+    this.#ledger.tick(nowMs);
+    this.#estimate.tick(nowMs);
+    if (this.#line.length === 0) return [];
+    const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
+    if (this.#ledger.slotsFree === 0) return decisions;
+    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
+    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
+    return decisions;
+  }
+
+  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
+    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
+    const isHeld = (flow: string): boolean => !isOpen(flow);
+    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
+    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
+      const { slotId, flow } = ticket.request;
+      this.#countWaiting(ticket);
+      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
+      this.#line.hold(flow, isHeld(flow));
     }
   }
 
-  #endpointOf(shardId: string): string {
-    return this.ledger.shards.find((shard) => shard.shardId === shardId)?.endpointUrl ?? "";
+  #next(nowMs: number): Ticket | undefined {
+    if (this.#ledger.slotsFree === 0) return undefined;
+    return this.#routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+  }
+
+  #enter(ticket: Ticket): Verdict | null {
+    const { flow, urgency, waitMsMax } = ticket.request;
+    const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
+    const waitMs = this.#estimate.msFor(aheadMax);
+    if (aheadMax > 0 && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket);
+    const { className, weight } = flowShareOf(this.#configuration, flow);
+    const pushed = this.#line.push(ticket, { className, weight });
+    if (pushed !== null && "refused" in pushed) {
+      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(flow) };
+    }
+    this.#countWaiting(ticket);
+    if (pushed !== null) this.#displaced.push(pushed.displaced);
+    return null;
+  }
+
+  readonly #displaced: Ticket[] = [];
+
+  /** Those that a more urgent one has displaced since the last time it was asked. */
+  takeDisplaced(nowMs: number): readonly Decision[] {
+    return this.#displaced.splice(0).map(({ request: { slotId, flow }, arrivedAtMs }) => {
+      this.#unpay(slotId, nowMs);
+      return { slotId, verdict: displacedRefusal({ position: 0, length: this.#line.lengthOf(flow), waitMs: nowMs - arrivedAtMs }) };
+    });
+  }
+
+  #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
+    const { slotId, holder, flow, kind, affinityKey } = request;
+    const shard = this.#routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const isSocket = kind === "socket";
+    const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
+    const slot =
+      shard === undefined
+        ? null
+        : this.#ledger.acquire(
+            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket },
+            nowMs,
+          );
+    if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
+    this.#estimate.served();
+    this.gate.granted(slotId);
+    return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
+  }
+
+  #expired(ticket: Ticket, nowMs: number): Decision {
+    this.#countWaiting(ticket);
+    const { slotId, flow } = ticket.request;
+    this.#unpay(slotId, nowMs);
+    const slots = this.gate.waitedForQuota(flow, this.#ledger);
+    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
+  }
+
+  #refuseForWant(ticket: Ticket): Verdict {
+    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request.flow) };
+  }
+
+  /** Where it would stand now. */
+  #endOf({ request: { flow, urgency } }: Ticket, waitMs: number): QueueEnd {
+    const queue = { position: (this.#line.aheadMax(flow, urgency) ?? 0) + 1, length: this.#line.lengthOf(flow), waitMs };
+    return { queue, slotInMs: this.#estimate.ofNewcomer(flow, urgency) };
+  }
+
+  #withShed(flow: string): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow));
+    return shed === null ? {} : { shed };
+  }
+
+  /** As long as anybody of the flow may wait. */
+  #waitMsMaxOf(flow: string): number {
+    return Math.min(this.#configuration.service?.deadlineMs ?? 0, this.gate.limitsOf(flow).waitMsMax);
+  }
+
+  #countWaiting(ticket: Ticket | undefined): void {
+    if (ticket === undefined) return;
+    const { flow } = ticket.request;
+    this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
+  }
+
+  get #policy(): LedgerPolicy {
+    return policyOf(this.#configuration, this.#routes.shards, this.credits);
+  }
+
+  #follow(configuration: PoolConfiguration): void {
+    this.#configuration = configuration;
+    this.#line.configure(configuration.classes);
+    this.credits.configure(configuration.tenantsWithTotal);
+    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
+  }
+
+  #socketsOn(shardId: string): number {
+    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
 }

@@ -1,8 +1,10 @@
 // The pool's tables. SQL here is synchronous; writes without an await between them are one transaction, and
 // no answer leaves the object before they are confirmed.
-import type { LedgerShard, Slot } from "#durable/lease/ledger.ts";
-import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
+import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
+import type { PoolShard } from "./layout.ts";
+import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
 
 export const POOL_MIGRATIONS = [
   {
@@ -20,16 +22,24 @@ export const POOL_MIGRATIONS = [
       CREATE TABLE IF NOT EXISTS facts (fact TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     `,
   },
+  {
+    idMonotonicInc: 2,
+    description: "leases instead of a slot per request; sockets keep theirs",
+    sql: `
+      CREATE TABLE IF NOT EXISTS holders (holder TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS blocks (block_key TEXT PRIMARY KEY, block TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS budgets (flow TEXT PRIMARY KEY, debt INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS named_slots (
+        slot_id TEXT PRIMARY KEY, owner TEXT NOT NULL, flow TEXT NOT NULL, lane TEXT NOT NULL, shard_id TEXT NOT NULL,
+        acquired_at_ms INTEGER NOT NULL, expires_at_ms INTEGER
+      ) WITHOUT ROWID;
+      INSERT OR IGNORE INTO named_slots
+        SELECT slot_id, holder, flow, endpoint_url, slots.shard_id, acquired_at_ms, expires_at_ms
+        FROM slots JOIN shards ON shards.shard_id = slots.shard_id WHERE kind = 'socket';
+      DROP TABLE slots;
+    `,
+  },
 ];
-
-/** What the pool knows of its service, with the version of the configuration that said so. */
-export interface PoolConfiguration {
-  readonly version: number;
-  /** The service's name; empty until the first call told it. */
-  readonly name: string;
-  /** Null: the configuration has no such service. */
-  readonly service: ServiceConfig | null;
-}
 
 export class PoolStore {
   readonly #sql: SqlStorage;
@@ -39,42 +49,45 @@ export class PoolStore {
   }
 
   loadConfiguration(): PoolConfiguration {
-    return this.#fact<PoolConfiguration>("configuration") ?? { version: 0, name: "", service: null };
+    return { ...NO_CONFIGURATION, ...this.#fact<PoolConfiguration>("configuration") };
   }
 
   loadNextNumber(): number {
     return this.#fact<number>("nextNumber") ?? 1;
   }
 
-  loadShards(): LedgerShard[] {
+  /** A number that no life of this object had before. */
+  nextLife(): number {
+    const life = (this.#fact<number>("life") ?? 0) + 1;
+    this.#saveFact("life", life);
+    return life;
+  }
+
+  loadTableVersion(): number {
+    return this.#fact<number>("tableVersion") ?? 0;
+  }
+
+  loadShards(): PoolShard[] {
     return this.#sql
-      .exec<{ shard_id: string; endpoint_url: string; size: number; state: LedgerShard["state"] }>("SELECT * FROM shards ORDER BY place")
+      .exec<{ shard_id: string; endpoint_url: string; size: number; state: PoolShard["state"] }>("SELECT * FROM shards ORDER BY place")
       .toArray()
       .map((row) => ({ shardId: row.shard_id, endpointUrl: row.endpoint_url, size: row.size, state: row.state }));
   }
 
-  loadSlots(): Slot[] {
-    type Row = {
-      slot_id: string;
-      shard_id: string;
-      holder: string;
-      flow: string;
-      kind: Slot["kind"];
-      acquired_at_ms: number;
-      expires_at_ms: number | null;
+  loadLedger(): LedgerRows {
+    return {
+      clockOffsetMs: this.#fact<number>("clockOffsetMs") ?? 0,
+      holders: this.#sql.exec<{ holder: string; record: string }>("SELECT * FROM holders").toArray(),
+      slots: this.#loadSlots(),
+      blocks: this.#sql
+        .exec<{ block_key: string; block: string }>("SELECT * FROM blocks")
+        .toArray()
+        .map((row) => ({ key: row.block_key, block: JSON.parse(row.block) as SlotBlock })),
+      budgets: this.#sql
+        .exec<{ flow: string; debt: number; at_ms: number }>("SELECT * FROM budgets")
+        .toArray()
+        .map((row) => ({ flow: row.flow, debt: row.debt, atMs: row.at_ms })),
     };
-    return this.#sql
-      .exec<Row>("SELECT * FROM slots")
-      .toArray()
-      .map((row) => ({
-        slotId: row.slot_id,
-        shardId: row.shard_id,
-        holder: row.holder,
-        flow: row.flow,
-        kind: row.kind,
-        acquiredAtMs: row.acquired_at_ms,
-        expiresAtMs: row.expires_at_ms,
-      }));
   }
 
   loadCounters(): Counters {
@@ -85,13 +98,17 @@ export class PoolStore {
     );
   }
 
-  saveConfiguration(configuration: PoolConfiguration, shards: readonly LedgerShard[], nextNumber: number): void {
+  saveConfiguration(
+    configuration: PoolConfiguration,
+    layout: { shards: readonly PoolShard[]; nextNumber: number; tableVersion: number },
+  ): void {
     this.#saveFact("configuration", configuration);
-    this.#saveFact("nextNumber", nextNumber);
-    this.saveShards(shards);
+    this.#saveFact("nextNumber", layout.nextNumber);
+    this.#saveFact("tableVersion", layout.tableVersion);
+    this.saveShards(layout.shards);
   }
 
-  saveShards(shards: readonly LedgerShard[]): void {
+  saveShards(shards: readonly PoolShard[]): void {
     this.#sql.exec("DELETE FROM shards");
     for (const [place, { shardId, endpointUrl, size, state }] of shards.entries()) {
       this.#sql.exec(
@@ -105,21 +122,22 @@ export class PoolStore {
     }
   }
 
-  saveSlot({ slotId, shardId, holder, flow, kind, acquiredAtMs, expiresAtMs }: Slot): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO slots (slot_id, shard_id, holder, flow, kind, acquired_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      slotId,
-      shardId,
-      holder,
-      flow,
-      kind,
-      acquiredAtMs,
-      expiresAtMs,
-    );
-  }
-
-  dropSlot(slotId: string): void {
-    this.#sql.exec("DELETE FROM slots WHERE slot_id = ?", slotId);
+  /** How many rows it wrote. */
+  saveLedger(changes: LedgerChanges): number {
+    if (changes.clockOffsetMs !== null) this.#saveFact("clockOffsetMs", changes.clockOffsetMs);
+    for (const { holder, record } of changes.holders)
+      this.#sql.exec("INSERT OR REPLACE INTO holders (holder, record) VALUES (?, ?)", holder, record);
+    for (const holder of changes.holdersGone) this.#sql.exec("DELETE FROM holders WHERE holder = ?", holder);
+    for (const slot of changes.slots) this.#saveSlot(slot);
+    for (const slotId of changes.slotsGone) this.#sql.exec("DELETE FROM named_slots WHERE slot_id = ?", slotId);
+    for (const { key, block } of changes.blocks)
+      this.#sql.exec("INSERT OR REPLACE INTO blocks (block_key, block) VALUES (?, ?)", key, JSON.stringify(block));
+    for (const key of changes.blocksGone) this.#sql.exec("DELETE FROM blocks WHERE block_key = ?", key);
+    for (const { flow, debt, atMs } of changes.budgets)
+      this.#sql.exec("INSERT OR REPLACE INTO budgets (flow, debt, at_ms) VALUES (?, ?, ?)", flow, debt, atMs);
+    const { holders, holdersGone, slots, slotsGone, blocks, blocksGone, budgets } = changes;
+    const lists = [holders, holdersGone, slots, slotsGone, blocks, blocksGone, budgets];
+    return lists.reduce((sum, { length }) => sum + length, changes.clockOffsetMs === null ? 0 : 1);
   }
 
   saveCounters(counters: Counters): void {
@@ -127,6 +145,44 @@ export class PoolStore {
     for (const [flow, changed] of counters.takeDirty()) {
       this.#sql.exec("INSERT OR REPLACE INTO flow_counters (flow, counters) VALUES (?, ?)", flow, JSON.stringify(changed));
     }
+  }
+
+  #loadSlots(): NamedSlot[] {
+    type Row = {
+      slot_id: string;
+      owner: string;
+      flow: string;
+      lane: string;
+      shard_id: string;
+      acquired_at_ms: number;
+      expires_at_ms: number | null;
+    };
+    return this.#sql
+      .exec<Row>("SELECT * FROM named_slots")
+      .toArray()
+      .map((row) => ({
+        slotId: row.slot_id,
+        owner: row.owner,
+        flow: row.flow,
+        lane: row.lane,
+        shardId: row.shard_id,
+        acquiredAtMs: row.acquired_at_ms,
+        expiresAtMs: row.expires_at_ms,
+        isDurable: true,
+      }));
+  }
+
+  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs }: NamedSlot): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      slotId,
+      owner,
+      flow,
+      lane,
+      shardId,
+      acquiredAtMs,
+      expiresAtMs,
+    );
   }
 
   #fact<T>(fact: string): T | undefined {

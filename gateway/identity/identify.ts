@@ -7,6 +7,7 @@ import { verifyToken } from "#shared/identifier/token.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { Isolate } from "../isolate.ts";
 import type { InboundHeaders } from "../upstream/inbound-headers.ts";
+import type { Verified } from "./verified-tokens.ts";
 
 const BEARER = /^bearer +([\w.~+/=-]+) *$/i;
 
@@ -19,57 +20,61 @@ export interface IdentifyInput {
   readonly nowMs: number;
 }
 
-export type Verified = { readonly ok: true; readonly entitlement: Entitlement } | Refusal;
-
 /** Who asks, whatever for. */
-export async function verifyCredential(input: Omit<IdentifyInput, "service">): Promise<Verified> {
-  const token = tokenOf(input.inbound);
-  if (typeof token !== "string") return token;
-  const known = input.isolate.verifiedTokens.find(token, input.active.snapshot.version, input.nowMs);
-  return known === undefined ? verify(token, input) : { ok: true, entitlement: known };
+export async function verifyCredential(input: Omit<IdentifyInput, "service">): Promise<{ ok: true; entitlement: Entitlement } | Refusal> {
+  const { inbound, active, isolate, nowMs } = input;
+  const credential = credentialOf(inbound);
+  const found = credential === null ? undefined : isolate.verifiedTokens.find(credential, active.snapshot.version, nowMs);
+  if (found !== undefined) return { ok: true, entitlement: found.entitlement };
+  const verified = await verify(credential, input);
+  return verified.ok ? { ok: true, entitlement: verified.known.entitlement } : verified;
 }
 
 export type Identified = { readonly ok: true; readonly identifier: AppliedIdentifier } | Refusal;
 
-/** Synchronous for a token that this isolate has verified before: the hot path takes no turn of the event loop. */
+/** Synchronous for a credential that this isolate has verified before: the hot path takes no turn of the event loop. */
 export function identify(input: IdentifyInput): Identified | Promise<Identified> {
   const { inbound, active, isolate, nowMs } = input;
-  const token = tokenOf(inbound);
-  if (typeof token !== "string") return token;
-  const known = isolate.verifiedTokens.find(token, active.snapshot.version, nowMs);
-  return known === undefined ? verifyAndApply(token, input) : apply(known, input);
+  const credential = credentialOf(inbound);
+  const known = credential === null ? undefined : isolate.verifiedTokens.find(credential, active.snapshot.version, nowMs);
+  return known === undefined ? verifyAndApply(credential, input) : apply(known, input);
 }
 
-function tokenOf({ authorization, protocolToken }: InboundHeaders): string | Refusal {
-  const token = authorization === null ? protocolToken : (BEARER.exec(authorization)?.[1] ?? null);
-  if (token !== null) return token;
-  return refuse(
-    "unauthorized",
-    authorization === null
-      ? "There is no credential: expected Authorization: Bearer <token>."
-      : "The Authorization header is not Bearer <token>.",
-  );
+/** As it was sent: only a new one is taken apart. No header's value begins with a blank, so a subprotocol's token is never taken for one. */
+function credentialOf({ authorization, protocolToken }: InboundHeaders): string | null {
+  return authorization ?? (protocolToken === null ? null : ` ${protocolToken}`);
 }
 
-async function verifyAndApply(token: string, input: IdentifyInput): Promise<Identified> {
-  const verified = await verify(token, input);
-  return verified.ok ? apply(verified.entitlement, input) : verified;
+async function verifyAndApply(credential: string | null, input: IdentifyInput): Promise<Identified> {
+  const verified = await verify(credential, input);
+  return verified.ok ? apply(verified.known, input) : verified;
 }
 
-async function verify(token: string, { active, audience, isolate, nowMs }: Omit<IdentifyInput, "service">): Promise<Verified> {
+async function verify(
+  credential: string | null,
+  { inbound, active, audience, isolate, nowMs }: Omit<IdentifyInput, "service">,
+): Promise<{ readonly ok: true; readonly known: Verified } | Refusal> {
+  if (credential === null) return refuse("unauthorized", "There is no credential: expected Authorization: Bearer <token>.");
+  const token = inbound.authorization === null ? credential.slice(1) : BEARER.exec(credential)?.[1];
+  if (token === undefined) return refuse("unauthorized", "The Authorization header is not Bearer <token>.");
   const verified = await verifyToken(token, { findKey: active.keyring.find, audience, nowMs });
-  if (verified.ok) isolate.verifiedTokens.remember(token, verified.entitlement, active.snapshot.version);
-  return verified;
+  if (!verified.ok) return verified;
+  return { ok: true, known: isolate.verifiedTokens.remember(credential, verified.entitlement, active.snapshot.version) };
 }
 
-function apply(entitlement: Entitlement, { inbound, service, active }: IdentifyInput): Identified {
+function apply({ entitlement, plain }: Verified, { inbound, service, active }: IdentifyInput): Identified {
+  const asksNothing = inbound.connectionIdentifier === null && inbound.priority === null;
+  const known = asksNothing ? plain.get(service) : undefined;
+  if (known !== undefined) return { ok: true, identifier: known };
   const parsed = inbound.connectionIdentifier === null ? null : parseConnectionIdentifier(inbound.connectionIdentifier);
   if (parsed !== null && !parsed.ok) return parsed;
-  return classify({
+  const classified = classify({
     entitlement,
     service,
     asked: parsed?.asked ?? {},
     priority: inbound.priority === null ? {} : parsePriority(inbound.priority),
     configuration: active.snapshot.configuration,
   });
+  if (asksNothing && classified.ok) plain.set(service, classified.identifier);
+  return classified;
 }

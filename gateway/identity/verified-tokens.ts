@@ -1,14 +1,16 @@
-import type { Entitlement } from "#shared/identifier/entitlement.ts";
+import type { AppliedIdentifier, Entitlement } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
 
-interface Verified {
+export interface Verified {
   readonly entitlement: Entitlement;
   /** The version of the configuration whose keys verified it. */
   readonly version: number;
+  /** Service → what is applied to a request that asks for nothing. Only for services that the token names, so bounded by them. */
+  readonly plain: Map<string, AppliedIdentifier>;
 }
 
 /**
- * Tokens that this isolate has verified, until they expire or the keys change. Bounded in number and in bytes;
+ * Credentials, as they were sent, whose tokens this isolate has verified, until they expire or the keys change. Bounded in number and in bytes;
  * the one that was verified longest ago goes first.
  */
 export class VerifiedTokens {
@@ -19,25 +21,27 @@ export class VerifiedTokens {
     return this.#verified.size;
   }
 
-  find(token: string, version: number, nowMs: number): Entitlement | undefined {
-    const found = this.#verified.get(token);
+  find(credential: string, version: number, nowMs: number): Verified | undefined {
+    const found = this.#verified.get(credential);
     if (found === undefined) return undefined;
-    if (found.version === version && nowMs < found.entitlement.expiresAtMs + LIMITS.clockSkewMsMax) return found.entitlement;
-    this.#forget(token);
+    if (found.version === version && nowMs < found.entitlement.expiresAtMs + LIMITS.clockSkewMsMax) return found;
+    this.#forget(credential);
     return undefined;
   }
 
-  remember(token: string, entitlement: Entitlement, version: number): void {
-    this.#forget(token);
-    this.#verified.set(token, { entitlement, version });
-    this.#bytes += token.length;
+  remember(credential: string, entitlement: Entitlement, version: number): Verified {
+    this.#forget(credential);
+    const verified = { entitlement, version, plain: new Map<string, AppliedIdentifier>() };
+    this.#verified.set(credential, verified);
+    this.#bytes += credential.length;
     for (const oldest of this.#verified.keys()) {
       if (this.#verified.size <= LIMITS.verifiedTokenCountMax && this.#bytes <= LIMITS.verifiedTokenBytesMax) break;
       this.#forget(oldest);
     }
+    return verified;
   }
 
-  #forget(token: string): void {
-    if (this.#verified.delete(token)) this.#bytes -= token.length;
+  #forget(credential: string): void {
+    if (this.#verified.delete(credential)) this.#bytes -= credential.length;
   }
 }

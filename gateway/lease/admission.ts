@@ -1,148 +1,203 @@
-// Admission as the routes see it: a verdict, and a slot that ends exactly once. Today every verdict is one call
-// to the pool's ledger and every end another; leases will answer from the isolate behind the same interface.
+// Admission as the routes see it: a verdict, and a slot that ends exactly once. Cheapest first: a slot that this isolate
+// holds; a refusal that the pool has told it; a call to the pool, which grants one or lets the request wait there.
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { Refusal } from "#shared/errors/refusal.ts";
+import { quotaOf } from "#shared/config/quota-policies.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
-import {
-  poolName,
-  SLOT_EXTENSION_INTERVAL_MS,
-  type AcquireRequest,
-  type EdgeCounts,
-  type GrantedSlot,
-  type PoolRpc,
-} from "#shared/protocol/pool-rpc.ts";
+import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { RequestScope } from "../request-scope.ts";
-
-/** On a fresh stub each, for calls that the runtime marks as safe to repeat; slot ids make repeating harmless. */
-const CALL_ATTEMPTS_MAX = 3;
-const AFFINITY_KEY_LENGTH_MAX = 1_024;
-
-export interface Admitted {
-  readonly ok: true;
-  readonly slot: GrantedSlot;
-  readonly waitMs: number;
-  /** Ends the slot, however often it is called, and reports what became of the request. */
-  end(outcome: Outcome, latencyMs?: number): void;
-  /** Keeps the slot while a body streams past its expiry; `onLost` where the pool no longer has it. Returns what stops that. */
-  keepAlive(onLost: () => void): () => void;
-  /** The Shard object has taken the slot over and will end it. */
-  handOver(): void;
-}
+import { affinityKeyOf } from "./affinity-key.ts";
+import { callPool, warnOf } from "./pool-call.ts";
+import { renew, renewIfDue, settle } from "./renewal.ts";
+import type { HeldSlot } from "./held-slot.ts";
+import type { ServiceLease } from "./service-lease.ts";
 
 export interface AdmissionInput {
   readonly scope: RequestScope;
   readonly identifier: AppliedIdentifier;
   readonly active: ActiveConfiguration;
-  readonly kind: AcquireRequest["kind"];
+  readonly service: ServiceConfig;
 }
 
-export async function admit(input: AdmissionInput): Promise<Admitted | Refusal> {
-  const { scope, identifier, active, kind } = input;
-  const { isolate, env, requestId } = scope;
+/** A request with a slot. Whoever has it calls `end` on every way out, and keeps the request's context alive until then. */
+export class Admitted {
+  readonly ok = true;
+  readonly outcome: "admitted-local" | "admitted-queued";
+  readonly waitMs: number;
+  readonly #scope: RequestScope;
+  readonly #lease: ServiceLease;
+  readonly #key: string;
+  readonly #quota: QuotaConfig | undefined;
+  #failed: Set<string> | null = null;
+  #slot: HeldSlot;
+  #hasEnded = false;
+
+  constructor({
+    scope,
+    lease,
+    slot,
+    key,
+    quota,
+    waitMs,
+  }: {
+    scope: RequestScope;
+    lease: ServiceLease;
+    slot: HeldSlot;
+    key: string;
+    quota: QuotaConfig | undefined;
+    waitMs: number;
+  }) {
+    this.#scope = scope;
+    this.#lease = lease;
+    this.#slot = slot;
+    this.#key = key;
+    this.#quota = quota;
+    this.waitMs = waitMs;
+    this.outcome = slot.slotId === undefined ? "admitted-local" : "admitted-queued";
+  }
+
+  get endpointUrl(): string {
+    return this.#slot.lane;
+  }
+
+  get shardId(): string {
+    return this.#slot.shardId;
+  }
+
+  /** RateLimit of the answer; null: nothing is limited, or known. */
+  get rateLimit(): string | null {
+    const { identifier } = this.#scope;
+    if (this.#quota === undefined || identifier === undefined) return null;
+    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
+  }
+
+  /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
+  end(outcome: Outcome, latencyMs?: number): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const nowMs = Date.now();
+    const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
+    this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, nowMs });
+    settle(this.#scope, this.#lease, nowMs);
+  }
+
+  /** Keeps the slot of a request that runs on, by renewing where it is time. In how many ms to look again; 0: it is lost. */
+  lookAgainInMs(nowMs: number): number {
+    if (this.#hasEnded) return Infinity;
+    renewIfDue(this.#scope, this.#lease, nowMs);
+    return this.#lease.lookAgainInMs(this.#slot, nowMs);
+  }
+
+  /** The endpoint failed before it answered: whether the request may be sent again, to another one where there is a slot. */
+  beginRetry(): boolean {
+    if (this.#hasEnded || !this.#lease.retries.take()) return false;
+    this.#failed = (this.#failed ?? new Set()).add(this.#slot.lane);
+    this.#slot = this.#lease.move(this.#slot, { key: this.#key, nowMs: Date.now(), avoid: this.#failed }) ?? this.#slot;
+    return true;
+  }
+}
+
+/** A slot at once where this isolate has one: then there is nothing to wait for. */
+export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admitted | Refusal> {
+  const { scope, identifier, service } = input;
+  const lease = scope.isolate.leaseOf(identifier.service);
+  lease.use(service);
+  lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
+  const key = affinityKeyOf(input);
+  const quota = quotaOf(input.active.snapshot.configuration, identifier);
+  // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
+  const nowMs = Date.now();
+  if (!lease.holdsLease(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key, quota });
+  const admitted = admitHere(input, { lease, flow, key, quota, nowMs });
+  renewIfDue(scope, lease, nowMs);
+  return admitted ?? askPool(input, { lease, flow, key, quota });
+}
+
+interface Asked {
+  readonly lease: ServiceLease;
+  readonly flow: string;
+  readonly key: string;
+  readonly quota: QuotaConfig | undefined;
+}
+
+/** Null: not here. */
+function admitHere(
+  { scope, identifier: { urgency } }: AdmissionInput,
+  { lease, flow, key, quota, nowMs }: Asked & { nowMs: number },
+): Admitted | Refusal | null {
+  const slot = lease.admit({ flow, urgency, key, quota, nowMs });
+  if (slot === null || "ok" in slot) return slot;
+  return new Admitted({ scope, lease, slot, key, quota, waitMs: nowMs - scope.startedAtMs });
+}
+
+/** The first request of an isolate, or the first for a while. */
+async function admitAfterRenewal(input: AdmissionInput, asked: Asked): Promise<Admitted | Refusal> {
+  const { scope } = input;
+  asked.lease.expect(asked.flow);
+  const hasLease = await renew(scope, asked.lease, scope.isolate.configurationVersion);
+  const admitted = hasLease ? admitHere(input, { ...asked, nowMs: Date.now() }) : null;
+  return admitted ?? askPool(input, asked);
+}
+
+async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked): Promise<Admitted | Refusal> {
+  const { scope, identifier, active, service } = input;
+  const { env, isolate, requestId } = scope;
+  const askedAtMs = Date.now();
+  const { clockEpoch } = lease.ask(flow, requestId, askedAtMs);
   const request: AcquireRequest = {
     slotId: requestId,
     holder: isolate.holder,
     service: identifier.service,
     flow,
     urgency: identifier.urgency,
-    affinityKey: affinityKeyOf(input),
-    kind,
+    affinityKey: key === "" ? null : key,
+    kind: "request",
+    waitMsMax: Math.max(0, scope.startedAtMs + service.deadlineMs - askedAtMs),
     configurationVersion: active.snapshot.version,
   };
-  // A device that goes away ends its request's context at once, unless somebody still waits: here, for the slot's end.
-  const ended = Promise.withResolvers<void>();
-  scope.ctx.waitUntil(ended.promise);
-  const counts = isolate.takeEdgeCounts();
-  const askedAtMs = Date.now();
+  const stopWatching = cancelWhenGone(scope, identifier.service);
   try {
-    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request, counts));
+    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request));
+    stopWatching();
+    const nowMs = Date.now();
     isolate.configuration.expire(answer.configurationVersion);
-    if (answer.ok) {
-      return {
-        ok: true,
-        slot: answer.slot,
-        waitMs: Date.now() - askedAtMs,
-        ...slotLife(scope, { ...request, ...answer.slot }, ended.resolve),
-      };
+    if (!answer.ok) {
+      const { shed, dry } = answer;
+      lease.refused(flow, { slotId: requestId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
+      return answer;
     }
-    ended.resolve();
-    return answer;
+    const slot = lease.take(flow, answer.slot, { askedAtMs, clockEpoch, nowMs });
+    if (slot !== null) return new Admitted({ scope, lease, slot, key, quota, waitMs: nowMs - scope.startedAtMs });
+    settle(scope, lease, nowMs);
+    return refuse("rejected-capacity", "The slot that was granted came too late to be used.", { retryAfterMs: 0 });
   } catch (error) {
-    isolate.restoreEdgeCounts(counts);
-    // The call may have arrived and its answer not: give back what may be held.
-    void release(scope, { service: identifier.service, flow, outcome: "internal" }).then(ended.resolve);
+    stopWatching();
+    lease.refused(flow, { slotId: requestId, nowMs: Date.now() });
+    scope.ctx.waitUntil(giveUp(scope, identifier.service));
     throw error;
   }
 }
 
-type HeldSlot = Pick<AcquireRequest, "service" | "flow"> & GrantedSlot;
-
-function slotLife(scope: RequestScope, slot: HeldSlot, onEnded: () => void): Pick<Admitted, "end" | "keepAlive" | "handOver"> {
-  const { service, flow } = slot;
-  let hasEnded = false;
-  return {
-    end(outcome, latencyMs) {
-      if (hasEnded) return;
-      hasEnded = true;
-      void release(scope, { service, flow, outcome, ...(latencyMs === undefined ? {} : { latencyMs }) }).then(onEnded);
-    },
-    keepAlive: (onLost) => extendInTime(scope, slot, onLost),
-    handOver() {
-      hasEnded = true;
-      onEnded();
-    },
+/** A device whose reset the runtime reports waits no longer. */
+function cancelWhenGone(scope: RequestScope, service: string): () => void {
+  const { request, env, isolate, requestId, ctx } = scope;
+  const cancel = (): void => {
+    const cancelling = callPool(env.POOL, service, (pool) => pool.cancel(requestId, isolate.holder));
+    ctx.waitUntil(cancelling.catch((error: unknown) => warnOf("cancel-failed", service, error)));
   };
+  request.signal.addEventListener("abort", cancel);
+  return () => request.signal.removeEventListener("abort", cancel);
 }
 
-/** Extends first when half of what is left has passed, so that short bodies cost no call, and then at the interval. */
-function extendInTime(scope: RequestScope, { service, expiresAtMs }: HeldSlot, onLost: () => void): () => void {
-  const extend = async (): Promise<void> => {
-    // No answer is not a no: the next one may arrive, and the pool's expiry is what counts.
-    const isHeld = await callPool(scope.env.POOL, service, (pool) => pool.extend(scope.requestId, scope.isolate.holder)).catch(() => true);
-    if (!isHeld) onLost();
-    else if (!isStopped) timer = setTimeout(() => void extend(), SLOT_EXTENSION_INTERVAL_MS);
-  };
-  let isStopped = false;
-  let timer = setTimeout(() => void extend(), Math.max(0, Math.min(SLOT_EXTENSION_INTERVAL_MS, (expiresAtMs - Date.now()) / 2)));
-  return () => {
-    isStopped = true;
-    clearTimeout(timer);
-  };
-}
-
-/** Never throws: a release that does not arrive is repaired by the slot's expiry. */
-async function release(
-  scope: RequestScope,
-  { service, ...report }: { service: string; flow: string; outcome: Outcome; latencyMs?: number },
-): Promise<void> {
-  const { isolate, env, requestId } = scope;
-  const counts: EdgeCounts | undefined = isolate.takeEdgeCounts();
+/** The call may have arrived and its answer not: neither a place in the queue nor a slot may stay behind. */
+async function giveUp({ env, isolate, requestId }: RequestScope, service: string): Promise<void> {
   try {
-    await callPool(env.POOL, service, (pool) => pool.release({ slotId: requestId, holder: isolate.holder, ...report }, counts));
+    await callPool(env.POOL, service, (pool) => pool.cancel(requestId, isolate.holder));
+    await callPool(env.POOL, service, (pool) => pool.giveBack([requestId], isolate.holder));
   } catch (error) {
-    isolate.restoreEdgeCounts(counts);
-    console.warn(JSON.stringify({ level: "warn", event: "release-failed", requestId, error: String(error).slice(0, 500) }));
+    warnOf("give-up-failed", service, error);
   }
-}
-
-async function callPool<T>(namespace: RequestScope["env"]["POOL"], service: string, call: (pool: PoolRpc) => Promise<T> | T): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await call(namespace.get(namespace.idFromName(poolName(service))));
-    } catch (error) {
-      const { retryable = false, overloaded = false } = error as { retryable?: boolean; overloaded?: boolean };
-      if (!retryable || overloaded || attempt === CALL_ATTEMPTS_MAX) throw error;
-    }
-  }
-}
-
-/** Requests with the same key meet the same shard. The tenant is part of it: one tenant cannot aim at another's shard. */
-function affinityKeyOf({ scope, identifier, active }: AdmissionInput): string | null {
-  const affinity = active.snapshot.configuration.services[identifier.service]?.affinity ?? "device";
-  if (affinity === "none") return null;
-  if (!affinity.startsWith("header:")) return `${identifier.tenant}/${identifier.device}`;
-  const value = scope.request.headers.get(affinity.slice("header:".length));
-  return value === null ? null : `${identifier.tenant}/${value.slice(0, AFFINITY_KEY_LENGTH_MAX)}`;
 }

@@ -1,5 +1,6 @@
 // What the gateway says of itself: what its pools have counted, and what was reported to them.
-import { LATENCY_BUCKETS_MS, type PoolCounters, type PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { PoolCounters, PoolStats } from "#shared/protocol/pool-rpc.ts";
+import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
 
@@ -10,7 +11,7 @@ export interface GatewayFacts {
 }
 
 export function gatewayFamilies(facts: GatewayFacts): Family[] {
-  return [...requestFamilies(facts), ...slotFamilies(facts), ...callFamilies(facts), ...isolateFamilies(facts)];
+  return [...requestFamilies(facts), ...slotFamilies(facts), ...contractFamilies(facts), ...callFamilies(facts), ...isolateFamilies(facts)];
 }
 
 function requestFamilies({ pools }: GatewayFacts): Family[] {
@@ -30,6 +31,17 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
       samples: Object.entries(sumEdge(pools)).map(([outcome, value]) => ({ labels: { outcome }, value })),
     },
     {
+      name: "tidegate_quota_shadow_total",
+      type: "counter",
+      help: "What tenants' limits in shadow would have refused or held back: requests, slots or waiting requests, by limit.",
+      samples: pools.flatMap(({ service, counters }) =>
+        Object.entries(counters.shadow).map(([key, value]) => {
+          const { outcome: limit = "", ...labels } = flowLabels(key);
+          return { labels: { service, ...labels, limit }, value };
+        }),
+      ),
+    },
+    {
       name: "tidegate_request_duration_seconds",
       type: "histogram",
       help: "From a request's arrival to its endpoint's response headers.",
@@ -41,6 +53,13 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
 }
 
 function slotFamilies({ pools }: GatewayFacts): Family[] {
+  const endpoints = pools.flatMap(({ service, endpoints: of }) => of.map((endpoint) => ({ service, ...endpoint })));
+  const perEndpoint = (value: (endpoint: (typeof endpoints)[number]) => number): Sample[] =>
+    endpoints.map((endpoint) => ({ labels: { service: endpoint.service, endpoint: endpoint.endpointUrl }, value: value(endpoint) }));
+  const latencies = (value: (latencyMs: { p50: number; p99: number }) => number): Sample[] =>
+    endpoints.flatMap(({ service, endpointUrl: endpoint, latencyMs }) =>
+      latencyMs === null ? [] : [{ labels: { service, endpoint }, value: value(latencyMs) / SECOND_MS }],
+    );
   const shards = pools.flatMap(({ service, shards: of }) => of.map((shard) => ({ service, ...shard })));
   const perShard = (value: (shard: (typeof shards)[number]) => number): Sample[] =>
     shards.map((shard) => ({ labels: { service: shard.service, shard: shard.shardId, state: shard.state }, value: value(shard) }));
@@ -48,39 +67,113 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_slots_in_use",
       type: "gauge",
-      help: "Slots held by requests and sockets.",
-      samples: perShard(({ slotsInUse }) => slotsInUse),
+      help: "Slots that requests and sockets use, as their holders last said.",
+      samples: perEndpoint(({ slotsInUse }) => slotsInUse),
+    },
+    {
+      name: "tidegate_slots_out",
+      type: "gauge",
+      help: "Slots leased, held and named: what the ledger counts against the endpoint's capacity.",
+      samples: perEndpoint(({ slotsOut }) => slotsOut),
     },
     {
       name: "tidegate_slots_capacity",
       type: "gauge",
-      help: "Slots that a shard may grant.",
-      samples: perShard(({ state, size }) => (state === "active" ? size : 0)),
+      help: "Slots that an endpoint's shards may use.",
+      samples: perEndpoint(({ capacity }) => capacity),
+    },
+    {
+      name: "tidegate_endpoint_latency_median_seconds",
+      type: "gauge",
+      help: "Median time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p50 }) => p50),
+    },
+    {
+      name: "tidegate_endpoint_latency_p99_seconds",
+      type: "gauge",
+      help: "99th percentile of the time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p99 }) => p99),
+    },
+    {
+      name: "tidegate_shard_size",
+      type: "gauge",
+      help: "Slots of a shard: its weight among the shards.",
+      samples: perShard(({ size }) => size),
+    },
+    {
+      name: "tidegate_lease_holders",
+      type: "gauge",
+      help: "Isolates that hold a lease of the service, or whose requests outlive one.",
+      samples: pools.map(({ service, holderCount }) => ({ labels: { service }, value: holderCount })),
     },
   ];
 }
 
+/** One for each contract of admission. */
+function contractFamilies({ pools }: GatewayFacts): Family[] {
+  const counter = counterOf(pools);
+  const gauge = (name: string, help: string, value: (pool: PoolStats) => number): Family => ({
+    name,
+    type: "gauge",
+    help,
+    samples: pools.map((pool) => ({ labels: { service: pool.service }, value: value(pool) })),
+  });
+  return [
+    counter(
+      "tidegate_slots_overshot_total",
+      "Requests that ran without a slot that the ledger had counted.",
+      ({ slotsOvershot }) => slotsOvershot,
+    ),
+    counter(
+      "tidegate_slots_reclaimed_total",
+      "Slots that came back by expiry or reconciliation, not by a message.",
+      ({ slotsReclaimed }) => slotsReclaimed,
+    ),
+    counter(
+      "tidegate_idle_while_waiting_seconds_total",
+      "Time in which a slot lay idle that somebody who waited might have used.",
+      ({ idleWhileWaitingMs }) => idleWhileWaitingMs / SECOND_MS,
+    ),
+    gauge("tidegate_queue_length", "Requests and sockets that wait in the pool.", ({ queueLength }) => queueLength),
+    gauge("tidegate_queue_longest_wait_seconds", "Of those who wait now.", ({ longestWaitMsNow }) => longestWaitMsNow / SECOND_MS),
+    gauge(
+      "tidegate_queue_wait_max_seconds",
+      "The longest wait that ended with a slot.",
+      ({ counters: { waitMsMax } }) => waitMsMax / SECOND_MS,
+    ),
+    counter("tidegate_queue_waits_total", "Slots that the pool granted by name, at once or after a wait.", ({ waits }) => waits),
+    counter("tidegate_queue_wait_seconds_total", "Time waited for them.", ({ waitMsSum }) => waitMsSum / SECOND_MS),
+  ];
+}
+
 function callFamilies({ pools }: GatewayFacts): Family[] {
-  const counter = (name: string, help: string, value: (counters: PoolCounters) => number): Family => ({
+  const counter = counterOf(pools);
+  return [
+    counter(
+      "tidegate_stale_releases_total",
+      "Releases of sockets that freed nothing: repeated, late, or not the owner's.",
+      ({ staleReleases }) => staleReleases,
+    ),
+    {
+      name: "tidegate_pool_calls_total",
+      type: "counter",
+      help: "Calls to a pool; over the requests, what a request costs of them.",
+      samples: pools.flatMap(({ service, counters: { renewCalls, acquireCalls, releaseCalls } }) => [
+        { labels: { service, call: "renew" }, value: renewCalls },
+        { labels: { service, call: "acquire" }, value: acquireCalls },
+        { labels: { service, call: "release" }, value: releaseCalls },
+      ]),
+    },
+  ];
+}
+
+function counterOf(pools: readonly PoolStats[]) {
+  return (name: string, help: string, value: (counters: PoolCounters) => number): Family => ({
     name,
     type: "counter",
     help,
     samples: pools.map(({ service, counters }) => ({ labels: { service }, value: value(counters) })),
   });
-  return [
-    counter(
-      "tidegate_slots_reclaimed_total",
-      "Slots that came back by expiry or reconciliation, not by release.",
-      ({ slotsReclaimed }) => slotsReclaimed,
-    ),
-    counter(
-      "tidegate_stale_releases_total",
-      "Releases that freed nothing: repeated, late, or not the owner's.",
-      ({ staleReleases }) => staleReleases,
-    ),
-    counter("tidegate_pool_acquire_calls_total", "Calls to the pool for a slot.", ({ acquireCalls }) => acquireCalls),
-    counter("tidegate_pool_release_calls_total", "Calls to the pool that give a slot back.", ({ releaseCalls }) => releaseCalls),
-  ];
 }
 
 function isolateFamilies({ configurationVersion, verifiedTokenCount }: GatewayFacts): Family[] {

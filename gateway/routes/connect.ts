@@ -4,7 +4,7 @@ import { formatConnectionIdentifier } from "#shared/identifier/connection-identi
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import { identify } from "../identity/identify.ts";
-import { admit, type Admitted } from "../lease/admission.ts";
+import { admitSocket, type AdmittedSocket } from "../lease/socket-admission.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { joinUrl } from "../upstream/forward.ts";
@@ -38,7 +38,9 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
   const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken) : null;
   if (resumed instanceof Response) return resumed;
-  const admitted = await admit({ scope, identifier, active, kind: "socket" });
+  const service = active.snapshot.configuration.services[identifier.service];
+  if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
+  const admitted = await admitSocket({ scope, identifier, active, service });
   if (!admitted.ok) {
     const stayed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken, { isStaying: true }) : null;
     return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: true });
@@ -50,7 +52,6 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
-  const { deadlineMs = 0, sockets } = active.snapshot.configuration.services[identifier.service] ?? {};
   const { slot } = admitted;
   const response = await openInShard(
     { scope, identifier, inbound },
@@ -59,13 +60,13 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       tenant: identifier.tenant,
       device: identifier.device,
       isResumable: inbound.isResumable,
-      mode: sockets?.mode ?? "http",
+      mode: service.sockets.mode,
       slotId: slot.slotId,
       holder: scope.isolate.holder,
       flow: flowOf(identifier),
       shardId: slot.shardId,
       upstreamUrl: joinUrl(slot.endpointUrl, path.target),
-      deadlineMs,
+      deadlineMs: service.deadlineMs,
       startedAtMs: scope.startedAtMs,
       ...(resumed === null ? {} : { movedFrom: resumed }),
     },
@@ -81,7 +82,7 @@ function checkForm({ request }: RequestScope, { isUpgrade, isResumable, protocol
   if (!isUpgrade)
     return refuse("upgrade-required", "This route opens a WebSocket: send Upgrade: websocket, or POST to ask for the verdict alone.");
   // A client that offers subprotocols drops a connection that selects none, and a token is never echoed.
-  if (protocolToken !== null && !isResumable && !forwarded.has("sec-websocket-protocol")) {
+  if (protocolToken !== null && !isResumable && forwarded["sec-websocket-protocol"] === undefined) {
     return refuse(
       "bad-identifier",
       "The only subprotocol is tidegate.bearer.<token>: expected the application's own beside it, which is the one selected.",
@@ -93,13 +94,14 @@ function checkForm({ request }: RequestScope, { isUpgrade, isResumable, protocol
 /** The Shard object has the slot from the moment it answers 101; before that it is ours to end. */
 async function openInShard(input: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
   const headers = outboundHeaders(input);
-  headers.set(SOCKET_ASSIGNMENT_HEADER, JSON.stringify(assignment));
+  headers[SOCKET_ASSIGNMENT_HEADER] = JSON.stringify(assignment);
   const answer = await upgradeInShard(input.scope, shardObjectName(assignment.service, assignment.shardId), headers);
   if (answer instanceof Response || "ok" in answer) return answer;
   return refuse("internal", "The Shard object sent a new socket elsewhere.");
 }
 
-function endRefused(scope: RequestScope, admitted: Admitted, refusal: Refusal): Response {
+async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {
   admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true });
+  const timing = { upstreamMs: Date.now() - scope.startedAtMs };
+  return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -33,16 +33,23 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   scope.identifier = identifier;
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
-  const admitted = await admit({ scope, identifier, active, kind: "request" });
+  const admitting = admit({ scope, identifier, active, service });
+  const admitted = admitting instanceof Promise ? await admitting : admitting;
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
-  const response = await forward({ scope, identifier, inbound, service, admitted, target: path.target });
-  return response instanceof Response ? response : answerRefusal(scope, response, { isCounted: true });
+  // A device that goes away ends its request's context at once, unless somebody still waits: then the slot is given back.
+  const forwarding = forward({ scope, identifier, inbound, service, admitted, target: path.target });
+  scope.ctx.waitUntil(forwarding);
+  return forwarding;
 }
 
-function checkForm({ request }: RequestScope, { isUpgrade, contentLength }: InboundHeaders, { service }: ServicePath): Refusal | null {
-  const isBodyOfGet = (request.method === "GET" || request.method === "HEAD") && contentLength !== 0 && request.body !== null;
-  if (METHODS_REFUSED.has(request.method)) return refuse("wrong-method", `Method ${request.method} is not forwarded.`, { allow: METHODS });
-  if (isBodyOfGet) return refuse("body-too-large", `A ${request.method} request may have no body here: more than 0 bytes.`);
+function checkForm(
+  { request, method }: RequestScope,
+  { isUpgrade, contentLength }: InboundHeaders,
+  { service }: ServicePath,
+): Refusal | null {
+  const isBodyOfGet = (method === "GET" || method === "HEAD") && contentLength !== 0 && request.body !== null;
+  if (METHODS_REFUSED.has(method)) return refuse("wrong-method", `Method ${method} is not forwarded.`, { allow: METHODS });
+  if (isBodyOfGet) return refuse("body-too-large", `A ${method} request may have no body here: more than 0 bytes.`);
   if (isUpgrade) return refuse("unknown-route", `Sockets are opened at /connect/${service}, not here.`);
   return null;
 }

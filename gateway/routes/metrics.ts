@@ -6,6 +6,7 @@ import type { AppEnv } from "../app-env.ts";
 import { gatewayFamilies } from "../metrics/gateway-families.ts";
 import { renderFamilies } from "../metrics/prometheus-text.ts";
 import { isOperator } from "../middleware/operator-only.ts";
+import { renew } from "../lease/renewal.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 
@@ -29,12 +30,17 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   return c.text(renderFamilies(families), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
 });
 
-/** Reports this isolate's counts before it reads: one that is on its way to a pool would be in no sum, and a sum may not shrink. */
-async function readPools({ isolate, env }: RequestScope, { version, configuration }: Snapshot): Promise<PoolStats[]> {
+/** Reports what this isolate has and counted before it reads: a count on its way to a pool would be in no sum, and a sum may not shrink. */
+async function readPools(scope: RequestScope, { version, configuration }: Snapshot): Promise<PoolStats[]> {
+  const { isolate, env } = scope;
   const services = Object.keys(configuration.services);
-  const counts = services.length > 0 ? isolate.takeEdgeCounts() : undefined;
+  const nowMs = Date.now();
+  const reporting = [...isolate.leases].filter((lease) => lease.hasNews && !lease.pace.isRenewing(nowMs));
+  await Promise.all(reporting.map(async (lease) => renew(scope, lease, version)));
+  const edge = isolate.takeEdgeCounts();
+  const telemetry = { flows: [], shards: [], edge };
   const read = async (service: string): Promise<PoolStats> =>
-    env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version, service === services[0] ? counts : undefined);
+    env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version, service === services[0] ? telemetry : undefined);
   const pools: PoolStats[] = [];
   try {
     for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
@@ -42,7 +48,7 @@ async function readPools({ isolate, env }: RequestScope, { version, configuratio
     }
   } catch (error) {
     // Unless the first pool has them: it is asked in the first batch.
-    if (pools.length === 0) isolate.restoreEdgeCounts(counts);
+    if (pools.length === 0) isolate.restoreEdgeCounts(edge);
     throw error;
   }
   return pools;

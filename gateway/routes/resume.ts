@@ -14,6 +14,7 @@ import {
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
+import type { HeaderRecord } from "../upstream/header-record.ts";
 import { outboundHeaders, type OutboundInput } from "../upstream/outbound-headers.ts";
 
 /** A draining shard sends its sessions on; one that was sent on twice by then is asked again by its device. */
@@ -34,9 +35,9 @@ export async function resumeSocket(input: OutboundInput, text: string, { isStayi
   }
   const { sessionId, secret } = token;
   // A copy: where the device is admitted anew, its headers are used again.
-  const headers = new Headers(outboundHeaders(input));
+  const headers = { ...outboundHeaders(input) };
   const resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying };
-  headers.set(SOCKET_RESUMPTION_HEADER, JSON.stringify(resumption));
+  headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
   let { shardId } = token;
   for (let hop = 0; hop < HOPS_MAX; hop += 1) {
     const answer = await upgradeInShard(scope, shardObjectName(service, shardId), headers);
@@ -52,9 +53,9 @@ export async function resumeSocket(input: OutboundInput, text: string, { isStayi
 export async function upgradeInShard(
   { env }: RequestScope,
   objectName: string,
-  headers: Headers,
+  headers: HeaderRecord,
 ): Promise<Response | Refusal | SocketElsewhere> {
-  headers.set("upgrade", "websocket");
+  headers["upgrade"] = "websocket";
   const response = await env.SHARD.get(env.SHARD.idFromName(objectName)).fetch("https://shard/", { headers });
   if (response.status === 101) return response;
   await response.body?.cancel();

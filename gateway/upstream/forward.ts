@@ -2,13 +2,19 @@
 // deadline, and its slot given back at the last body byte, a reset or an abort.
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { formatConnectionIdentifier, formatPriority } from "#shared/identifier/connection-identifier.ts";
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
+import { KIB_BYTES } from "#shared/units.ts";
+import { identifierHeaders } from "../identity/identifier-headers.ts";
 import type { Admitted } from "../lease/admission.ts";
+import { answerRefusal } from "../problem.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
-import { splitList, type InboundHeaders } from "./inbound-headers.ts";
+import { formatServerTiming, type Timing } from "../server-timing.ts";
+import { Cutoff } from "./cutoff.ts";
+import type { InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
-import { openRequestBody } from "./request-body.ts";
+import { openRequestBody, type RequestBody } from "./request-body.ts";
+import { changeResponseHeaders, readResponseHeaders } from "./response-headers.ts";
+import { isRepeatable } from "./retry.ts";
 
 export interface ForwardInput {
   readonly scope: RequestScope;
@@ -22,77 +28,91 @@ export interface ForwardInput {
 
 /** Statuses whose responses have no body (RFC 9110 §6.4.1). */
 const BODYLESS = new Set([204, 205, 304]);
+/** A response that declares no more is read whole, which costs a sixth of a stream (docs/decisions/0022-small-bodies-are-read-whole.md). */
+const WHOLE_BODY_BYTES_MAX = 16 * KIB_BYTES;
 
-/** Not the endpoint's to say to a device: hop-by-hop, ours, or a way around the gateway. */
-const DROPPED_FROM_RESPONSE = [
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "alt-svc",
-  "endpoint-load-metrics",
-];
-
-export async function forward(input: ForwardInput): Promise<Response | Refusal> {
+/** Answers in any case: the endpoint's response, or why there is none. */
+export async function forward(input: ForwardInput): Promise<Response> {
   const { scope, service, admitted, inbound } = input;
-  const cutoff = startCutoff(scope, service, admitted.slot.expiresAtMs);
+  const cutoff = new Cutoff(scope, service, admitted);
   const body = openRequestBody(scope.request, {
     contentLength: inbound.contentLength,
     bytesMax: service.bodyBytesMax,
     onFault: cutoff.cut,
   });
-  if (!body.ok) return end(admitted, cutoff, body);
-  try {
-    const response = await fetch(joinUrl(admitted.slot.endpointUrl, input.target), {
-      method: scope.request.method,
-      headers: outboundHeaders(input),
-      body: body.stream,
-      redirect: "manual",
-      signal: cutoff.signal,
-      encodeResponseBody: "manual",
-    });
-    return answer(input, response, cutoff);
-  } catch (error) {
-    return end(admitted, cutoff, cutoff.reason ?? explainFailure(error));
+  if (!body.ok) return end(input, cutoff, body);
+  const init: RequestInit = {
+    method: scope.method,
+    headers: outboundHeaders(input),
+    body: body.stream,
+    redirect: "manual",
+    // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
+    signal: cutoff.signal,
+    encodeResponseBody: "manual",
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await cutoff.race(fetch(joinUrl(admitted.endpointUrl, input.target), init));
+      // Awaited here: a small body that breaks off is a failure of the endpoint, as its headers would have been.
+      return await answer(input, response, cutoff);
+    } catch (error) {
+      const mayRepeat = cutoff.isUnanswered && attempt < service.retry.attemptsMax && isRepeatable(repeatOf(input, body));
+      if (!mayRepeat || !admitted.beginRetry()) return end(input, cutoff, cutoff.reason ?? explainFailure(error));
+    }
   }
 }
 
-function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Response {
+function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
+  return { method: scope.method, hasBody: body.stream !== null, hasIdempotencyKey: "idempotency-key" in inbound.forwarded };
+}
+
+async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
   const latencyMs = Date.now() - scope.startedAtMs;
-  const headers = new Headers(response.headers);
-  for (const name of [...DROPPED_FROM_RESPONSE, ...splitList(headers.get("connection"))]) headers.delete(name);
-  headers.set("connection-identifier", formatConnectionIdentifier(identifier));
-  headers.set("priority", formatPriority(identifier));
-  headers.append(
-    "server-timing",
-    `queue;dur=${admitted.waitMs};desc="${identifier.className}", upstream;dur=${latencyMs - admitted.waitMs}`,
-  );
-  const init: ResponseInit = { status: response.status, statusText: response.statusText, headers, encodeBody: "manual" };
-  if (response.body === null || scope.request.method === "HEAD" || BODYLESS.has(response.status)) {
-    cutoff.stop();
-    admitted.end("admitted-queued", latencyMs);
-    return new Response(null, init);
-  }
+  const { status } = response;
+  const { dropped, contentLength } = readResponseHeaders(response.headers);
+  const respond = (content: ReadableStream | ArrayBuffer | null): Response => {
+    // As a whole: status, headers, and that its bytes are encoded already.
+    const answered = new Response(content, response);
+    changeResponseHeaders(answered.headers, dropped, {
+      ...identifierHeaders(identifier),
+      serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
+      rateLimit: admitted.rateLimit,
+    });
+    return answered;
+  };
   cutoff.extend();
-  const stopKeepingAlive = admitted.keepAlive(() => cutoff.cut(refuse("internal", "The slot was lost while the response streamed.")));
-  const length = response.headers.get("content-length");
-  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
-  const done = response.body.pipeTo(writable, { signal: cutoff.signal }).then(
-    () => admitted.end("admitted-queued", latencyMs),
+  // Asked for only where it is needed: even to look whether there is a stream makes one.
+  const hasBody = scope.method !== "HEAD" && !BODYLESS.has(status);
+  const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX;
+  if (hasBody && !isSmall && response.body !== null)
+    return respond(stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength));
+  const whole = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
+  const answered = respond(whole);
+  cutoff.stop();
+  admitted.end(admitted.outcome, latencyMs);
+  return answered;
+}
+
+interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
+  readonly cutoff: Cutoff;
+  readonly status: number;
+  readonly latencyMs: number;
+}
+
+/** The body on its way to the device; at its end, however it ends, the slot is back. */
+function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body: ReadableStream, length: number | null): ReadableStream {
+  const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
+  const done = body.pipeTo(writable, { signal: cutoff.signal }).then(
+    () => admitted.end(admitted.outcome, latencyMs),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");
-      logOutcome(scope, { outcome, status: response.status, detail, error });
+      logOutcome(scope, { outcome, status, detail, error });
       admitted.end(outcome, latencyMs);
     },
   );
-  void done.finally(() => {
-    cutoff.stop();
-    stopKeepingAlive();
-  });
-  return new Response(readable, init);
+  // The slot ends with the last byte, and its context not before.
+  scope.ctx.waitUntil(done.finally(cutoff.stop));
+  return readable;
 }
 
 function explainFailure(error: unknown): Refusal {
@@ -106,53 +126,15 @@ function explainFailure(error: unknown): Refusal {
   );
 }
 
-function end(admitted: Admitted, cutoff: Cutoff, refusal: Refusal): Refusal {
+function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal): Promise<Response> {
   cutoff.stop();
   admitted.end(refusal.outcome);
-  return refusal;
+  return answerRefusal(scope, refusal, { isCounted: true, timing: timingOf(admitted, Date.now() - scope.startedAtMs) });
 }
 
-/** What ends an exchange early: its time is up, its device is gone, or its body broke off. The first reason counts. */
-interface Cutoff {
-  readonly signal: AbortSignal;
-  readonly reason: Refusal | null;
-  cut(reason: Refusal): void;
-  /** From the deadline for the headers to the limit for the whole. */
-  extend(): void;
-  stop(): void;
-}
-
-function startCutoff(
-  { request, startedAtMs }: RequestScope,
-  { deadlineMs, requestDurationMsMax }: ServiceConfig,
-  slotExpiresAtMs: number,
-): Cutoff {
-  const aborter = new AbortController();
-  let reason: Refusal | null = null;
-  const cut = (why: Refusal): void => {
-    reason ??= why;
-    aborter.abort();
-  };
-  const cutAfter = (durationMs: number, what: string) =>
-    setTimeout(
-      () => cut(refuse("upstream-timeout", `The endpoint did not ${what} within ${durationMs} ms.`)),
-      // Never beyond the slot, whose pool may know a shorter deadline than this isolate does yet.
-      Math.max(0, Math.min(startedAtMs + durationMs, what === "answer" ? slotExpiresAtMs : Infinity) - Date.now()),
-    );
-  let timer = cutAfter(deadlineMs, "answer");
-  request.signal.addEventListener("abort", () => cut(refuse("cancelled", "The device went away.")));
-  return {
-    signal: aborter.signal,
-    get reason() {
-      return reason;
-    },
-    cut,
-    extend() {
-      clearTimeout(timer);
-      timer = cutAfter(requestDurationMsMax, "finish");
-    },
-    stop: () => clearTimeout(timer),
-  };
+/** What was decided here crossed no I/O. */
+function timingOf({ outcome, waitMs }: Admitted, elapsedMs: number): Timing {
+  return { upstreamMs: elapsedMs - waitMs, ...(outcome === "admitted-queued" ? { queueMs: waitMs } : {}) };
 }
 
 /** The endpoint's base path, then what the device asked for below the service. */

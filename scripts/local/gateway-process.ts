@@ -23,6 +23,8 @@ export interface GatewayOptions {
   readonly operatorKey: string;
   /** Another build of the gateway, beside its .wasm; the project's own by default. */
   readonly bundleFile?: string;
+  /** Absent: problems cannot be explained. */
+  readonly explainKeys?: string;
   /** Takes the gateway's log lines. */
   readonly onLog: (line: string) => void;
 }
@@ -34,6 +36,7 @@ export async function startGatewayProcess({
   port,
   operatorKey,
   bundleFile = BUNDLE_FILE,
+  explainKeys,
   onLog,
 }: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
@@ -41,9 +44,11 @@ export async function startGatewayProcess({
   const configFile = join(stateFolder, "workerd.capnp");
   const operatorKeySha256 = createHash("sha256").update(operatorKey).digest("hex");
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
-  await writeFile(configFile, await workerdConfig({ configFile, bundleFile, wasmFile, objectsFolder, host, port, operatorKeySha256 }), {
-    mode: 0o600,
-  });
+  await writeFile(
+    configFile,
+    await workerdConfig({ configFile, bundleFile, wasmFile, objectsFolder, host, port, operatorKeySha256, explainKeys }),
+    { mode: 0o600 },
+  );
   const workerd = await startWorkerd({ configFile, onLog });
   if (workerd === null) throw new Error("the gateway's process ended before it listened");
   const { leashPid, ended, stop } = workerd;

@@ -30,7 +30,7 @@ const HOST = "127.0.0.1";
 const CONFIG_FOLDER_DEFAULT = join(ROOT, "config");
 /** What --fresh removes: what we put there, and nothing else that may be in the folder. */
 const LOCK_FILE = "gateway.lock";
-const STATE_ENTRIES = ["objects", "keys", "operator.key", "gateway.json", "workerd.capnp"];
+const STATE_ENTRIES = ["objects", "keys", "operator.key", "explain.keys", "gateway.json", "workerd.capnp"];
 
 export class LocalGateway {
   readonly #options: LocalGatewayOptions;
@@ -62,7 +62,9 @@ export class LocalGateway {
     await this.#takeState();
     if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const operatorKey = await this.#state.ensureOperatorKey();
-    const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, onLog: (line) => console.log(line) });
+    const explainKeys = await this.#state.ensureExplainKeys();
+    const onLog = (line: string): void => console.log(line);
+    const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, explainKeys, onLog });
     this.#gateway = gateway;
     void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
     const notes = await this.#configure(gateway.url, operatorKey, documents);

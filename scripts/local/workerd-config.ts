@@ -1,4 +1,4 @@
-// The gateway as a workerd of this machine: the bundle, three namespaces of objects on disk, one socket.
+// The gateway as a workerd of this machine: the bundle, four namespaces of objects on disk, one socket.
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { ROOT } from "../root.ts";
@@ -13,10 +13,12 @@ export interface WorkerdConfigInput {
   readonly host: string;
   readonly port: number;
   readonly operatorKeySha256: string;
+  readonly explainKeys?: string | undefined;
 }
 
-const OBJECT_CLASSES = [
+export const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
+  { binding: "QUOTA", className: "TenantQuota" },
   { binding: "SHARD", className: "Shard" },
   { binding: "REGISTRY", className: "Registry" },
 ] as const;
@@ -48,6 +50,7 @@ const gateway :Workerd.Worker = (
     (name = "GATEWAY_NAME", text = ${text(gatewayName)}),
     (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
     (name = "IS_LOOPBACK", text = "true"),
+${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [
@@ -56,6 +59,10 @@ ${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", unique
   durableObjectStorage = (localDisk = "objects"),
 );
 `;
+}
+
+function optionalBinding(name: string, value: string | undefined): string {
+  return value === undefined ? "" : `    (name = ${text(name)}, text = ${text(value)}),`;
 }
 
 /** Date and flags are said in wrangler.toml alone. */

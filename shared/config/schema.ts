@@ -111,6 +111,12 @@ export const serviceFileSchema = z.strictObject({
     .min(0)
     .max(LIMITS.bodyBytesMax)
     .default(100 * MIB_BYTES),
+  costWeight: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(1)
+    .describe("What a second of a request at the endpoint costs its tenant's cpuSecondsPerSecond."),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
   sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
   forecast: z
@@ -147,11 +153,11 @@ export const serviceFileSchema = z.strictObject({
   provisioning: z
     .strictObject({
       mode: z.enum(["shadow", "act"]).default("shadow"),
-      shortfallRatio: ratio.default(0.001),
-      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1),
-      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8),
+      shortfallRatio: ratio.default(0.001).describe("Accepted shortfall: what is not served, of what is wanted. The rest follows from it."),
+      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1).describe("Shards started ahead of need."),
+      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8).describe("Shards started or drained at a time."),
       costPerHourMax: z.number().min(0).default(5),
-      drainPrice: z.number().min(0).default(0),
+      drainPrice: z.number().min(0).default(0).describe("What draining one shard costs, in hours of one shard."),
       startMsPrior: z
         .int()
         .min(0)
@@ -186,15 +192,39 @@ const publicKeySchema = z.discriminatedUnion("kty", [
   }),
 ]);
 
+const slots = z.int().min(0).max(LIMITS.capacityMax);
+const tokens = z.int().min(0).max(LIMITS.rateMax);
+const mode = z.enum(["enforce", "shadow"]).default("enforce").describe("shadow: what would have been refused is counted, and served.");
+
 const quotaSchema = z.strictObject({
-  slots: z.int().min(0).max(LIMITS.capacityMax).optional(),
-  ratePerSecond: z.int().min(0).max(10_000_000).optional(),
-  burst: z.int().min(0).max(10_000_000).optional(),
-  bandwidthBytesPerSecond: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
-  queueLengthMax: z.int().min(0).max(100_000).optional(),
-  waitMsMax: z.int().min(0).max(LIMITS.deadlineMsMax).optional(),
-  mode: z.enum(["enforce", "shadow"]).default("enforce"),
+  weight: weight.default(1).describe("Share of the tenant's own limits, against its other services and classes."),
+  slots: slots.optional().describe("Requests and sockets in flight."),
+  ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
+  burst: tokens.optional().describe("Requests at once after a pause; else a second's worth."),
+  bandwidthBytesPerSecond: z
+    .int()
+    .min(1_024)
+    .max(LIMITS.bandwidthBytesPerSecondMax)
+    .optional()
+    .describe("Bytes of bodies per second, both directions together; streams are paced."),
+  cpuSecondsPerSecond: z
+    .number()
+    .min(0)
+    .max(LIMITS.capacityMax)
+    .optional()
+    .describe("Seconds that requests take at the endpoints, times the service's costWeight, per second."),
+  memoryBytesMax: z
+    .int()
+    .min(0)
+    .max(LIMITS.bodyBytesMax)
+    .optional()
+    .describe("Bytes that wait in the gateway: queued requests and paced bodies."),
+  queueLengthMax: z.int().min(0).max(100_000).optional().describe("Requests that wait for a slot."),
+  waitMsMax: z.int().min(0).max(LIMITS.deadlineMsMax).optional().describe("The longest wait for a slot."),
+  mode,
 });
+
+const totalSchema = z.strictObject({ slots: slots.describe("Requests and sockets in flight."), mode });
 
 export const tenantFileSchema = z.strictObject({
   tenant: name.describe("The tenant's name: the iss of its tokens."),
@@ -205,6 +235,9 @@ export const tenantFileSchema = z.strictObject({
       z.strictObject({ jwks: z.array(publicKeySchema).min(1).max(LIMITS.keysPerTenantMax) }),
     ])
     .describe("{ state: true }: generated into the state folder at the first start; or { jwks: [public keys] }."),
+  total: totalSchema
+    .optional()
+    .describe("Limits over all services and classes together, divided by the classes' weight and reserve and each quota's weight."),
   services: z.record(name, z.record(name, quotaSchema)).describe("service → class → quota; what is not listed is forbidden."),
 });
 
@@ -212,6 +245,8 @@ export type ClassesFile = z.infer<typeof classesFileSchema>;
 export type ServiceConfig = z.infer<typeof serviceFileSchema>;
 export type TenantConfig = z.infer<typeof tenantFileSchema>;
 export type ClassConfig = ClassesFile["classes"][string];
+export type TotalConfig = z.infer<typeof totalSchema>;
+export type QuotaConfig = z.infer<typeof quotaSchema>;
 export type PublicKey = z.infer<typeof publicKeySchema>;
 
 /** Everything that is applied together; a version of it is immutable. */

@@ -1,5 +1,5 @@
 import type { FromFile } from "./read-documents.ts";
-import type { ServiceConfig } from "./schema.ts";
+import type { ServiceConfig, TenantConfig } from "./schema.ts";
 
 export interface ConfigurationWarning {
   readonly file: string;
@@ -20,12 +20,24 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
     );
   if (service.shards.countMax < service.endpoints.length)
     warnings.push(`${service.endpoints.length} endpoints but at most ${service.shards.countMax} shards: the last endpoints get none`);
-  if (service.balance !== "rendezvous") warnings.push(`balance: ${service.balance} does not act yet; shards are chosen by rendezvous`);
-  if (service.affinity === "session") warnings.push("affinity: session does not act yet; the device is the key");
+  // The defaults say nothing; whoever wrote it wants it.
+  const { affinity, sockets } = asWritten as { affinity?: unknown; sockets?: { mode?: unknown } };
+  if (service.balance !== "rendezvous" && affinity !== undefined && affinity !== "none")
+    warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
   if (service.provisioning.mode === "act")
     warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
-  // The default says nothing; whoever wrote it wants it.
-  const { mode } = (asWritten as { sockets?: { mode?: unknown } }).sockets ?? {};
-  if (mode === "http") warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
+  if (sockets?.mode === "http")
+    warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
+}
+
+export function tenantWarningsOf({ file, value: tenant }: FromFile<TenantConfig>): ConfigurationWarning[] {
+  return Object.entries(tenant.services).flatMap(([service, quotas]) =>
+    Object.entries(quotas)
+      .filter(([, { bandwidthBytesPerSecond }]) => bandwidthBytesPerSecond !== undefined)
+      .map(([className]) => ({
+        file,
+        message: `services.${service}.${className}.bandwidthBytesPerSecond does not act yet; bodies are not paced`,
+      })),
+  );
 }

@@ -18,6 +18,21 @@ export interface FlowReport {
   readonly tokensReturned: number;
 }
 
+/** Of one lane, which is an endpoint with a capacity of its own: every request has a slot of its flow and one of its lane. */
+export interface LaneReport {
+  readonly lane: string;
+  readonly want: number;
+  readonly running: number;
+  readonly keep: number;
+}
+
+/** A slot that the pool granted by name to one request, which the renewal counts among `running` from now on. */
+export interface AdoptedSlot {
+  readonly slotId: string;
+  readonly flow: string;
+  readonly lane: string;
+}
+
 export interface RenewalRequest {
   /** One life of one holder: never used again. */
   readonly holder: string;
@@ -27,6 +42,8 @@ export interface RenewalRequest {
   readonly appliedSequence: number;
   /** A flow left out is given back whole. */
   readonly flows: readonly FlowReport[];
+  readonly lanes: readonly LaneReport[];
+  readonly adopted: readonly AdoptedSlot[];
 }
 
 export interface FlowGrant {
@@ -34,8 +51,16 @@ export interface FlowGrant {
   readonly slots: number;
   /** Beside those it kept. */
   readonly tokens: number;
-  /** What it wanted and could not have: refuse or queue it. */
-  readonly shedCount: number;
+  /** Others wait in the pool for a slot of this flow: new requests queue there, a slot that ends is returned at once. */
+  readonly isQueued: boolean;
+  /** Of `running`, what the ledger counts; the holder ends the rest. */
+  readonly named: number;
+}
+
+export interface LaneGrant {
+  readonly lane: string;
+  readonly slots: number;
+  readonly named: number;
 }
 
 export type Renewal =
@@ -46,6 +71,7 @@ export type Renewal =
       readonly lengthMs: number;
       readonly renewAfterMs: number;
       readonly flows: readonly FlowGrant[];
+      readonly lanes: readonly LaneGrant[];
     }
   | {
       readonly ok: false;

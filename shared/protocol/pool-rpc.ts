@@ -1,12 +1,76 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { Renewal, RenewalRequest } from "./lease.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** Whoever holds slots: an edge isolate, or a Shard object for the life of a socket. */
 export type HolderId = string;
 
+/** Where requests may go: active shards only. A shard's lane is its endpoint's URL. */
+export interface ShardRoute {
+  readonly shardId: string;
+  readonly endpointUrl: string;
+  readonly size: number;
+}
+
+export interface RouteTable {
+  /** Rises with every change. */
+  readonly version: number;
+  readonly shards: readonly ShardRoute[];
+}
+
+/** Requests of the flow, of this urgency or a later one, cannot be served before their deadline: refuse them. */
+export interface Shed {
+  readonly flow: string;
+  readonly urgencyFrom: number;
+  /** From the answer on. */
+  readonly forMs: number;
+  readonly retryAfterMs: number;
+}
+
+/** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
+export interface Dry {
+  /** In so long there is a token again, if nobody else takes it. */
+  readonly retryAfterMs: number;
+  readonly forMs: number;
+}
+
+/** What is left of a flow's limits beside what the holder itself has. */
+export interface FlowLeft {
+  readonly flow: string;
+  /** Null: not limited. */
+  readonly slots: number | null;
+  readonly tokens: number | null;
+  /** For so long its service time is used up; 0: it is not. */
+  readonly blockedMs: number;
+}
+
+export interface RenewMessage {
+  readonly service: string;
+  /** What the holder knows; a pool that knows less asks the Registry first. */
+  readonly configurationVersion: number;
+  /** Of the table it has; 0: none. */
+  readonly tableVersion: number;
+  readonly lease: RenewalRequest;
+  readonly telemetry: Telemetry;
+}
+
+export interface RenewAnswer {
+  readonly lease: Renewal;
+  /** Null: the holder's is current. */
+  readonly table: RouteTable | null;
+  readonly sheds: readonly Shed[];
+  /** Of the flows in the renewal that have limits. */
+  readonly left: readonly FlowLeft[];
+  /** Somebody waits: an isolate asks for little more than it uses. */
+  readonly isContended: boolean;
+  /** Newer than the holder's: it asks the Registry. */
+  readonly configurationVersion: number;
+}
+
 export interface AcquireRequest {
-  /** Chosen by the holder: asking again with the same id gives the same slot. */
+  /** Chosen by the holder: asking again with the same id gives the same slot, or the same place in the queue. */
   readonly slotId: string;
   readonly holder: HolderId;
   readonly service: string;
@@ -16,7 +80,8 @@ export interface AcquireRequest {
   /** Requests with the same key go to the same shard while it has room; null: any shard. */
   readonly affinityKey: string | null;
   readonly kind: "request" | "socket";
-  /** What the holder knows; a pool that knows less asks the Registry first. */
+  /** How long it may wait from now on: until its deadline. */
+  readonly waitMsMax: number;
   readonly configurationVersion: number;
 }
 
@@ -24,43 +89,62 @@ export interface GrantedSlot {
   readonly slotId: string;
   readonly shardId: string;
   readonly endpointUrl: string;
-  /** Extend or release it before. */
-  readonly expiresAtMs: number;
+  readonly waitedMs: number;
+  /** Good for so long after `waitedMs` from the sending of the call: a renewal names it before, or it is returned. */
+  readonly lifeMs: number;
 }
 
 export type AcquireAnswer = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & {
-  /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
+  /** For this flow; with a refusal for want of capacity. */
+  readonly shed?: Shed;
+  /** With a refusal for want of a token. */
+  readonly dry?: Dry;
 };
 
-/** What became of a slot's request, measured at its holder. */
+/** What became of a socket's slot. */
 export interface ReleaseReport {
   readonly slotId: string;
   readonly holder: HolderId;
   readonly flow: string;
   readonly outcome: Outcome;
-  /** Arrival to the response's headers; absent where none came. */
-  readonly latencyMs?: number;
 }
 
 export interface ReleaseAnswer {
   readonly freed: boolean;
 }
 
-/** Refusals that needed no pool, counted in an isolate and brought along. */
-export interface EdgeCounts {
-  readonly [outcome: string]: number;
+/** Where one that waits stands. */
+export interface WaitingPlace {
+  /** At most so many are served before it, if nothing else comes. */
+  readonly aheadMax: number;
+  /** Null: nothing has been served lately to estimate from. */
+  readonly waitMs: number | null;
 }
 
 export interface PoolStats {
   readonly service: string;
+  readonly endpoints: readonly {
+    readonly endpointUrl: string;
+    readonly capacity: number;
+    /** Promised or used: leased, held, named. */
+    readonly slotsOut: number;
+    /** Known to be used, as last heard. */
+    readonly slotsInUse: number;
+    /** Milliseconds to response headers since the last start of the object; null: none yet. */
+    readonly latencyMs: { readonly p50: number; readonly p99: number } | null;
+  }[];
   readonly shards: readonly {
     readonly shardId: string;
     readonly endpointUrl: string;
     readonly size: number;
-    readonly slotsInUse: number;
     readonly state: string;
+    readonly requests: number;
+    readonly failures: number;
   }[];
+  readonly holderCount: number;
+  readonly queueLength: number;
+  readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
 }
 
@@ -70,35 +154,46 @@ export interface PoolCounters {
   readonly outcomes: Readonly<Record<string, number>>;
   /** Outcome → count, decided without this pool but reported to it. */
   readonly edgeOutcomes: Readonly<Record<string, number>>;
+  /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
+  readonly shadow: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
-  /** Slots that came back by expiry, not by release. */
+  /** Slots that came back by expiry or reconciliation, not by a message. */
   readonly slotsReclaimed: number;
+  /** Requests that ran at a holder and that the ledger had not counted for it. */
+  readonly slotsOvershot: number;
   /** Releases that freed nothing: repeated, late, or not the owner's. */
   readonly staleReleases: number;
+  readonly renewCalls: number;
   readonly acquireCalls: number;
   readonly releaseCalls: number;
+  /** Requests and sockets that waited, and how long in all. */
+  readonly waits: number;
+  readonly waitMsSum: number;
+  readonly waitMsMax: number;
+  /** Time in which a slot lay idle that somebody who waited might have used. */
+  readonly idleWhileWaitingMs: number;
 }
 
-/** http.server.request.duration's buckets, in milliseconds. */
-export const LATENCY_BUCKETS_MS = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000] as const;
-
-/** A slot lasts this much longer than the service's deadline for response headers … */
+/** A socket's slot lasts this much longer than the service's deadline, until its Shard object takes it over. */
 export const SLOT_GRACE_MS = 5_000;
-/** … and while a body streams, each extension moves its expiry this far ahead … */
-export const SLOT_EXTENSION_MS = 30_000;
-/** … so a holder extends this often. */
-export const SLOT_EXTENSION_INTERVAL_MS = 10_000;
 
 export interface PoolRpc {
-  acquire(request: AcquireRequest, edgeCounts?: EdgeCounts): Promise<AcquireAnswer> | AcquireAnswer;
-  /** Idempotent: a stale release frees nothing and says so. */
-  release(report: ReleaseReport, edgeCounts?: EdgeCounts): Promise<ReleaseAnswer> | ReleaseAnswer;
-  /** Moves a slot's expiry ahead; false: the slot is no longer the holder's. */
-  extend(slotId: string, holder: HolderId): Promise<boolean> | boolean;
+  /** Renews a holder's lease of the service, and takes what it measured. */
+  renew(message: RenewMessage): Promise<RenewAnswer> | RenewAnswer;
+  /** A slot by name; waits in the pool's queue where there is none. */
+  acquire(request: AcquireRequest): Promise<AcquireAnswer> | AcquireAnswer;
+  /** The device has gone: whoever waits under this id waits no longer; false: nobody does. */
+  cancel(slotId: string, holder: HolderId): Promise<boolean> | boolean;
+  /** Returns slots by name that no renewal has named. Idempotent: how many it freed. */
+  giveBack(slotIds: readonly string[], holder: HolderId): Promise<number> | number;
+  /** Where a waiting request stands; null: it does not wait. */
+  place(slotId: string): Promise<WaitingPlace | null> | WaitingPlace | null;
+  /** Ends a socket's slot. Idempotent: a stale release frees nothing and says so. */
+  release(report: ReleaseReport): Promise<ReleaseAnswer> | ReleaseAnswer;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
-  stats(service: string, configurationVersion: number, edgeCounts?: EdgeCounts): Promise<PoolStats> | PoolStats;
+  stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 
 export const poolName = (service: string): string => service;

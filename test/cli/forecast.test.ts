@@ -1,9 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { kernels } from "../support/kernels.ts";
 import { runCli, temporaryFolder, type CliRun } from "./run-cli.ts";
-import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { LearnedChoice } from "#shared/forecast/learned-model.ts";
+import { kernelForecaster, LEARNED } from "#test/wasm/forecast/forecasters.ts";
 
 const HEADER = "series,step,mean,lower,upper";
 
@@ -26,7 +26,7 @@ function hourly(count: number, level = 100): number[] {
 async function forecastOf(text: string, argv: readonly string[] = [], name = "demand.csv"): Promise<CliRun> {
   const file = join(await temporaryFolder(), name);
   await writeFile(file, text);
-  return runCli(["forecast", "--input", file, "--horizon", "48", ...argv]);
+  return runCli(["forecast", "--input", file, ...(argv.includes("--horizon") ? [] : ["--horizon", "48"]), ...argv]);
 }
 
 function rowsOf(csv: string): Row[] {
@@ -38,17 +38,21 @@ function rowsOf(csv: string): Row[] {
   });
 }
 
-it("forecasts a wide file: every series, every step, by the kernel that the gateway runs", async () => {
+it.for([
+  { variant: "prior-free", make: () => kernelForecaster(), options: { choice: 0 } },
+  { variant: "learned", make: () => kernelForecaster(LEARNED), options: { choice: LearnedChoice.learned } },
+  { variant: "auto", make: () => kernelForecaster(LEARNED), options: {} },
+])("forecasts a wide file, $variant: every series, every step, by the kernel that the gateway runs", async ({ variant, make, options }) => {
   const [a, b] = [hourly(700), hourly(720, 1_000)];
-  const { exitCode, stdout } = await forecastOf(`H1,${a.join()}\nH2,${b.join()}\n`, ["--period", "24,168"]);
+  const { exitCode, stdout } = await forecastOf(`H1,${a.join()}\nH2,${b.join()}\n`, ["--period", "24,168", "--variant", variant]);
   expect(exitCode).toBe(0);
   const rows = rowsOf(stdout);
   expect(rows.map(({ series, step }) => `${series}:${step}`)).toEqual(
     ["H1", "H2"].flatMap((id) => Array.from({ length: 48 }, (_, index) => `${id}:${index + 1}`)),
   );
-  const forecaster = new SeasonalForecaster(kernels());
+  const forecaster = make();
   for (const value of b) forecaster.observe(value);
-  const { mean, lower, upper } = forecaster.forecast(48);
+  const { mean, lower, upper } = forecaster.forecast(48, options);
   for (const [step, row] of rows.filter(({ series }) => series === "H2").entries()) {
     for (const [got, want] of [
       [row.mean, mean[step]],
@@ -57,6 +61,15 @@ it("forecasts a wide file: every series, every step, by the kernel that the gate
     ])
       expect(got).toBeCloseTo(want ?? NaN, 5);
   }
+});
+
+it("weighs what was learned only where it fits", async () => {
+  const said = async (count: number, argv: readonly string[]): Promise<string> =>
+    (await forecastOf(`A,${hourly(count).join()}\n`, ["--period", "24,168", ...argv])).stdout;
+  expect(await said(700, [])).not.toBe(await said(700, ["--variant", "prior-free"]));
+  expect(await said(700, [])).not.toBe(await said(700, ["--variant", "learned"]));
+  // Before two weeks are there, nothing but the day before has been said of anything.
+  expect(await said(300, ["--variant", "learned"])).not.toBe(await said(300, []));
 });
 
 it("finds the day and the week by itself, and says the same as when told", async () => {
@@ -115,6 +128,19 @@ it("forecasts two days of five-minute steps in slots of an hour, and gives every
   const rows = rowsOf(stdout);
   const error = rows.reduce((sum, { step, mean }) => sum + Math.abs(mean - value(5_999 + step)), 0);
   expect(error / rows.reduce((sum, { step }) => sum + value(5_999 + step), 0)).toBeLessThan(0.15);
+});
+
+it("goes on from its own forecast beyond a week: its first week is the same, its third still has the seasons", async () => {
+  const text = `A,${hourly(1_000).join()}\n`;
+  const forecast = async (horizon: string): Promise<Row[]> =>
+    rowsOf((await forecastOf(text, ["--period", "24,168", "--horizon", horizon])).stdout);
+  const [week, weeks] = [await forecast("168"), await forecast("504")];
+  expect(weeks.slice(0, 168)).toEqual(week);
+  expect(weeks).toHaveLength(504);
+  const truth = hourly(1_504).slice(1_000 + 336);
+  const error = weeks.slice(336).reduce((sum, { mean }, step) => sum + Math.abs(mean - (truth[step] ?? NaN)), 0);
+  expect(error / truth.reduce((sum, value) => sum + value, 0)).toBeLessThan(0.12);
+  for (const { lower, mean, upper } of weeks) expect(0 <= lower && lower <= mean && mean <= upper && upper < Infinity).toBe(true);
 });
 
 it("has wider intervals at a higher level, and the mean inside", async () => {
@@ -205,10 +231,14 @@ it.for([
   { argv: ["--level", "49"], says: "a number from 50 to 99.9" },
   { argv: ["--level", "100"], says: "a number from 50 to 99.9" },
   { argv: ["--variant", "best"], says: "expected one of auto, learned, prior-free" },
+  {
+    argv: ["--variant", "learned", "--period", "7"],
+    says: "expected auto or prior-free with seasons of 7 steps: what was learned is for a day of 24",
+  },
   { argv: ["--input", "/nowhere.csv"], says: "Cannot read series /nowhere.csv: ENOENT, expected a file with rows" },
   { argv: ["--output", "/nowhere/out.csv"], says: "Cannot write /nowhere/out.csv: ENOENT" },
   { argv: ["--plot", "/nowhere/out.html"], says: "Cannot write /nowhere/out.html: ENOENT" },
-  { argv: ["--period", "24,168", "--horizon", "169"], says: "expected at most 168 steps with seasons of 24,168" },
+  { argv: ["--horizon", "10001"], says: 'is "10001", expected an integer from 1 to 10000' },
 ])("refuses $argv", async ({ argv, says }) => {
   const file = join(await temporaryFolder(), "demand.csv");
   await writeFile(file, `A,${hourly(30).join()}\n`);

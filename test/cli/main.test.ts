@@ -27,7 +27,7 @@ it.for(COMMANDS)("%s explains itself and takes --json", async (command) => {
 
 it.for([
   { argv: ["tokne"], says: "Cannot run tidegate tokne: it is not a command, expected perhaps token" },
-  { argv: ["frobnicate"], says: "expected one of apply, status" },
+  { argv: ["frobnicate"], says: "expected one of apply, explain, status" },
   { argv: ["constructor"], says: "is not a command" },
   { argv: ["token", "--tenat", "acme"], says: "--tenat is not an option, expected perhaps --tenant" },
   { argv: ["token", "--zzz"], says: "--zzz is not an option, expected one of --tenant" },

@@ -61,6 +61,14 @@ it.for(ALGORITHMS)("signs with %s what the public key verifies", async (algorith
   expect(await verifyToken(token, { findKey, audience: "tidegate", nowMs })).toMatchObject({ ok: true });
 });
 
+it("generates the keys that seal accounts once, for their owner only", async () => {
+  const folder = await temporaryFolder();
+  const keys = await openState(folder).ensureExplainKeys();
+  expect(keys).toMatch(/^1:[A-Za-z0-9_-]{43}$/);
+  expect(await openState(folder).ensureExplainKeys()).toBe(keys);
+  expect(await modeOf(join(folder, "explain.keys"))).toBe(0o600);
+});
+
 it("says what to do where there is no operator key", async () => {
   await expect(openState(await temporaryFolder()).operatorKey()).rejects.toThrow(
     /^Cannot read the operator key: .+ is missing, expected one; run npm start first/,

@@ -1,6 +1,6 @@
 // Every kind of bad input: the precise answer of the table, one log line, and no slot that stays away.
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -287,7 +287,7 @@ describe("an endpoint", () => {
   });
 
   it("that breaks off in the middle of its body breaks the device's answer off too, never ends it as if whole", async () => {
-    misbehave = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", () => socket.destroy());
+    misbehave = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc", () => socket.destroy());
     const token = await gateway.token({ services: ["hostile"] });
     const logs = await logsOf(async () => {
       const response = await gateway.fetch("/s/hostile/x", { token });
@@ -295,6 +295,47 @@ describe("an endpoint", () => {
       await expect(response.text()).rejects.toThrow();
     });
     expect(logs).toContain("upstream-failed");
+  });
+
+  it("that breaks a small body off is answered with 502: the gateway has not said anything yet", async () => {
+    misbehave = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", () => socket.destroy());
+    const token = await gateway.token({ services: ["hostile"] });
+    const logs = await logsOf(async () => {
+      const response = await gateway.fetch("/s/hostile/x", { token });
+      expect(await problemOf(response)).toMatchObject({ status: 502, outcome: "upstream-failed" });
+    });
+    expect(logs).toEqual(["upstream-failed"]);
+  });
+
+  it.for([
+    { name: "hangs", bytes: "" },
+    { name: "never ends a small body", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc" },
+  ])("that $name is let go of when its device goes", async ({ bytes }) => {
+    const written = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    misbehave = (socket) => {
+      socket.once("close", () => closed.resolve());
+      socket.write(bytes, () => written.resolve());
+    };
+    const token = await gateway.token({ services: ["hostile"] });
+    // A reset: of a device that closes its side alone, the runtime says nothing.
+    const device = connect({ host: "127.0.0.1", port: gateway.port });
+    device.write(`GET /s/hostile/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    await written.promise;
+    expect(await gateway.slotsInUse()).toBe(1);
+    // Not by the deadline.
+    expect(await logsOf(async () => device.resetAndDestroy())).toEqual(["cancelled"]);
+    await gateway.expectNoSlotInUse();
+    await closed.promise;
+  });
+
+  it("that is too late is let go of", async () => {
+    const closed = Promise.withResolvers<void>();
+    misbehave = (socket) => socket.once("close", () => closed.resolve());
+    const response = await gateway.fetch("/s/hostile/x", { token: await gateway.token({ services: ["hostile"] }) });
+    expect(response.status).toBe(504);
+    await response.body?.cancel();
+    await closed.promise;
   });
 
   it("that breaks a chunked body off is not made to look whole either", async () => {

@@ -37,7 +37,7 @@ describe("a forwarded request", () => {
     expect(await response.json()).toMatchObject({ method: "GET", path: "/a/b%20c", query: { x: "1", y: "/" } });
     expect(response.headers.get("connection-identifier")).toBe('service="echo", class=gold, urgency=5, tenant="acme", device="d-1"');
     expect(response.headers.get("priority")).toBe("u=5, i");
-    expect(response.headers.get("server-timing")).toMatch(/^queue;dur=\d+;desc="gold", upstream;dur=\d+$/);
+    expect(response.headers.get("server-timing")).toMatch(/^(queue;dur=\d+;desc="gold", )?upstream;dur=\d+$/);
   });
 
   it.for(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])("keeps its method: %s", async (method) => {
@@ -225,16 +225,10 @@ describe("a forwarded request", () => {
 });
 
 describe("more requests than slots", () => {
-  it("are refused with 503, a reason, and when to come back, and the endpoint never sees more than its capacity", async () => {
+  it("wait for one, and the endpoint never sees more than its capacity", async () => {
     const token = await gateway.token();
     const answers = await Promise.all(Array.from({ length: 60 }, () => gateway.fetch("/s/echo/slow?delayMs=300", { token })));
-    const refused = answers.filter(({ status }) => status === 503);
-    expect(refused.length).toBe(40);
-    const [first] = refused;
-    expect(first?.headers.get("content-type")).toBe("application/problem+json");
-    expect(Number(first?.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
-    expect(first?.headers.get("proxy-status")).toMatch(/^tidegate; error=connection_limit_reached; details="/);
-    expect(await first?.json()).toMatchObject({ type: "/problems/rejected-capacity", status: 503 });
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 60 }, () => 200));
     expect(gateway.backend.stats()).toMatchObject({ overCapacity: 0 });
     expect(gateway.backend.stats().inFlightMax).toBeLessThanOrEqual(20);
     await Promise.all(answers.filter(({ bodyUsed }) => !bodyUsed).map((answer) => answer.arrayBuffer()));

@@ -23,7 +23,10 @@ it("gives every slot back after the process died, and grants them again", { time
   const slotsInUse = async (url: string): Promise<number> => sumOf(await (await fetch(`${url}/metrics`)).text(), "tidegate_slots_in_use");
 
   const first = await startAgain();
-  const documents = await resolveStateKeys(documentsOf({ url: backend.url, capacity: 10, echo: { deadlineMs: 500 }, more: {} }), state);
+  const documents = await resolveStateKeys(
+    documentsOf({ url: backend.url, capacity: 10, echo: { deadlineMs: 500, requestDurationMsMax: 12_000 }, more: {} }),
+    state,
+  );
   await applyConfiguration({ url: first.url, operatorKey, documents });
   const { signers } = await state.ensureTenantKeys("acme");
   const claims = {

@@ -196,7 +196,7 @@ describe("an upgrade", () => {
     const opened = await Promise.all(Array.from({ length: 20 }, () => open()));
     expect(await refusedAt(connectTo("/connect/echo", { token: await gateway.token() }))).toEqual({
       status: 503,
-      type: "/problems/rejected-capacity",
+      type: "/problems/expired-in-queue",
     });
     for (const { socket } of opened) expect(socket.readyState).toBe(WebSocket.OPEN);
     for (const { socket } of opened) socket.close();

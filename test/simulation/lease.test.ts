@@ -55,6 +55,26 @@ class WithoutHolds extends LeaseLedger {
   }
 }
 
+class BlindToLanes extends LeaseLedger {
+  override slotsFreeIn(): number {
+    return 100;
+  }
+}
+
+class GenerousRate extends LeaseLedger {
+  override configure(policy: LedgerPolicy, nowMs: number): void {
+    super.configure(withTripleRate(policy), nowMs);
+  }
+}
+
+function withTripleRate(policy: LedgerPolicy): LedgerPolicy {
+  const tripled = (flow: string) => {
+    const { rate, ...rest } = policy.flow(flow);
+    return { ...rest, rate: rate === null ? null : { ...rate, tokens: 3 * rate.tokens, burst: 3 * rate.burst } };
+  };
+  return { ...policy, flow: tripled };
+}
+
 function withoutReserve(policy: LedgerPolicy): LedgerPolicy {
   return { ...policy, classes: new Map([...policy.classes].map(([name, { weight }]) => [name, { weight, reserve: 0 }])) };
 }
@@ -67,8 +87,10 @@ describe("canary: the simulation catches a ledger that", () => {
   it.for([
     { name: "lets anybody release a slot", maker: makerOf(ReleasedByAnybody), says: "lost its slot" },
     { name: "forgets at its lease's end what a holder still runs", maker: makerOf(WithoutHolds, withoutHolds), says: "the ledger counts" },
+    { name: "does not look at an endpoint's own capacity", maker: makerOf(BlindToLanes), says: "lane e" },
+    { name: "lends three times the rate", maker: makerOf(GenerousRate, withTripleRate), says: "tokens were spent" },
     { name: "divides without reserves", maker: makerOf(WithoutReserve, withoutReserve), says: "its reserve is" },
-  ])("$name", ({ maker, says }) => {
-    expect(firstFailure(maker, 50)).toContain(says);
+  ])("$name", { timeout: 120_000 }, ({ maker, says }) => {
+    expect(firstFailure(maker, 400)).toContain(says);
   });
 });

@@ -23,6 +23,8 @@ export interface TestGateway {
   token(claims?: Partial<Omit<MintRequest, "signer">> & { tenant?: string }): Promise<string>;
   fetch(path: string, init?: RequestInit & { token?: string }): Promise<Response>;
   apply(documents: readonly ConfigurationDocument[]): ReturnType<typeof applyConfiguration>;
+  /** The default configuration, with another quota of one tenant and class at echo. */
+  applyQuota(tenant: string, className: string, quota: Readonly<Record<string, unknown>>): ReturnType<typeof applyConfiguration>;
   metrics(): Promise<string>;
   slotsInUse(): Promise<number>;
   /** Waits for every slot to be back: what each test of a fault ends with. */
@@ -53,7 +55,13 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
   const operatorKey = randomBytes(32).toString("base64url");
   const backend = await startDemoBackend({ service: "echo", host: "127.0.0.1", port: 0, capacity, delayMs: 0 });
   const logs: LogLine[] = [];
-  const gateway = await startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: (text) => logs.push(parseLog(text)) });
+  const gateway = await startGatewayProcess({
+    stateFolder: folder,
+    port: 0,
+    operatorKey,
+    explainKeys: await state.ensureExplainKeys(),
+    onLog: (text) => logs.push(parseLog(text)),
+  });
   const apply = async (documents: readonly ConfigurationDocument[]) =>
     applyConfiguration({ url: gateway.url, operatorKey, documents: await resolveStateKeys(documents, state) });
   const applied = await apply(documentsOf({ url: backend.url, capacity, echo, more }));
@@ -68,6 +76,8 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
     state,
     logs,
     apply,
+    applyQuota: async (tenant, className, quota) =>
+      apply(withQuota(documentsOf({ url: backend.url, capacity, echo, more }), { tenant, className, quota })),
     metrics,
     slotsInUse,
     token: async (claims = {}) => mint(state, claims),
@@ -105,6 +115,17 @@ export function documentsOf({ url, capacity, echo, more }: Required<TestGatewayO
     ),
     tenant("globex", ["echo"]),
   ];
+}
+
+function withQuota(
+  documents: readonly ConfigurationDocument[],
+  { tenant, className, quota }: { tenant: string; className: string; quota: Readonly<Record<string, unknown>> },
+): ConfigurationDocument[] {
+  return documents.map(({ file, document }) => {
+    if (file !== `tenants/${tenant}.yaml`) return { file, document };
+    const { services, ...rest } = document as { services: Record<string, Record<string, unknown>> };
+    return { file, document: { ...rest, services: { ...services, echo: { ...services["echo"], [className]: quota } } } };
+  });
 }
 
 /** Sum of a metric's samples over all labels. */

@@ -46,6 +46,7 @@ const OPERATION = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("close" as const), flow: fc.nat(5) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("hold" as const), flow: fc.nat(5), isHeld: fc.boolean() }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("weigh" as const), flow: fc.nat(5), weight: fc.integer({ min: 1, max: 65_535 }) }),
@@ -97,6 +98,9 @@ class Player {
       }
       case "close":
         return this.#open.has(operation.flow) && queue.closeFlow(operation.flow) && this.#open.delete(operation.flow);
+      case "hold":
+        if (this.#open.has(operation.flow)) queue.hold(operation.flow, operation.isHeld);
+        return null;
       case "weigh":
         if (this.#open.has(operation.flow)) queue.setFlowWeight(operation.flow, operation.weight);
         return null;

@@ -1,8 +1,9 @@
 // A kernel writes only between the base it was given and the size that its memory picture states.
 import { expect, it } from "vitest";
 import { AimdLimit, GradientLimit, VegasLimit } from "#wasm/binding/adaptive-limit.ts";
+import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
-import { seasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { priorFreeModel } from "#shared/forecast/seasonal-model.ts";
 import { CountMin } from "#wasm/binding/count-min.ts";
 import { HyperLogLog } from "#wasm/binding/hyper-log-log.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
@@ -85,7 +86,7 @@ const STRUCTURES = [
   {
     name: "seasonal forecaster",
     make(instance: Kernels) {
-      const forecaster = new SeasonalForecaster(instance, seasonalModel({ day: 6, week: 30 }));
+      const forecaster = new SeasonalForecaster(instance, priorFreeModel({ day: 6, week: 30 }));
       return (random: SeededRandom) => {
         forecaster.observe(random.below(9) === 0 ? NaN : 2 ** (60 * random.next() - 20));
         forecaster.forecast(1 + random.below(168));
@@ -98,6 +99,31 @@ const STRUCTURES = [
         words.setBigInt64(blob.length - 8, instance.exports.xxh64(instance.keyOffset, bytes, 0n), true);
         if (!forecaster.restore(blob).ok) throw new Error("a signed blob was refused");
         for (let hour = 0; hour < 30; hour += 1) forecaster.observe(hour);
+        if (random.below(2) === 0) forecaster.clear();
+      };
+    },
+  },
+  {
+    name: "fine forecaster",
+    make(instance: Kernels) {
+      const forecaster = new FineForecaster(instance, { stepMs: 10_000, horizonsMs: [20_000, 60_000, 300_000] });
+      let timeMs = 1.8e12;
+      return (random: SeededRandom) => {
+        timeMs += random.below(50) === 0 ? (random.next() - 0.5) * 1e13 : 5_000 * random.below(4);
+        forecaster.observe(random.below(9) === 0 ? Number.NaN : 2 ** (60 * random.next() - 20), timeMs);
+        forecaster.maxQuantile(random.below(1_000_000), random.next());
+        if (random.below(20) > 0) return;
+        const blob = forecaster.toBytes();
+        // Behind the shape of the first horizon; of what is damaged and signed again, nothing is promised but that it stays where it is.
+        for (let at = 24 + 560; at < blob.length - 8; at += 1 + random.below(400)) blob[at] = random.below(256);
+        const words = new DataView(blob.buffer);
+        const { offset, bytes } = instance.arena.allocate(blob.length, "a damaged blob");
+        new Uint8Array(instance.memory, offset, blob.length).set(blob);
+        words.setBigInt64(blob.length - 8, instance.exports.xxh64(offset, blob.length - 8, 0n), true);
+        instance.arena.release({ offset, bytes });
+        forecaster.restore(blob);
+        for (let bin = 0; bin < 60; bin += 1) forecaster.observe(bin, (timeMs += 10_000));
+        forecaster.profile([0, 60_000, 4_000_000]);
         if (random.below(2) === 0) forecaster.clear();
       };
     },

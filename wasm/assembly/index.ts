@@ -34,7 +34,7 @@ export { leastConnectionsChoose } from "./schedule/balance/least-connections";
 export { peakEwmaChoose, peakEwmaEnd, peakEwmaLoad, peakEwmaStart } from "./schedule/balance/peak-ewma";
 export { smoothRoundRobinNext } from "./schedule/balance/smooth-round-robin";
 export { maglevBuild, maglevChoose, maglevChooseKey } from "./schedule/maglev";
-export { gradientBaseline, gradientLimit, gradientObserve, gradientReset } from "./limit/concurrency";
+export { gradientAnswersLeft, gradientBaseline, gradientLimit, gradientObserve, gradientReset } from "./limit/concurrency";
 export { aimdObserve, aimdReset } from "./limit/aimd";
 export { vegasObserve, vegasReset } from "./limit/vegas";
 export {
@@ -49,7 +49,17 @@ export {
   fairQueuePush,
   fairQueueRemove,
 } from "./schedule/fair-queue/fair-queue";
-export { fairQueueCloseFlow, fairQueueOpenFlow, fairQueueSetClass, fairQueueSetFlowWeight } from "./schedule/fair-queue/flows";
+export {
+  fairQueueCloseFlow,
+  fairQueueHold,
+  fairQueueOpenFlow,
+  fairQueueSetClass,
+  fairQueueSetFlowWeight,
+} from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
 export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
+export { fineBytes, fineHorizon, fineInit, fineObserve, fineProfile, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
+export { fineSetOutlook } from "./forecast/fine/origin";
+export { fineSetEvents, fineSetLocalTime } from "./forecast/fine/calendar";
+export { fineRead, fineWrite } from "./forecast/fine/fine-blob";

@@ -60,6 +60,11 @@ export class GradientLimit implements AdaptiveLimit {
     return this.#kernels.exports.gradientLimit(this.#base);
   }
 
+  /** How many more answers until the limit may change: whoever has many that are equally old gives it no more at a time. */
+  get answersLeft(): number {
+    return this.#kernels.exports.gradientAnswersLeft(this.#base) >>> 0;
+  }
+
   /** What an answer takes that does not queue; null while nothing is known. */
   get baselineMs(): number | null {
     const baselineMs = this.#kernels.exports.gradientBaseline(this.#base);

@@ -108,6 +108,12 @@ export class FairQueue {
     if (!done) throw new RangeError(`Cannot weigh flow ${flowIndex}: ${weight}, expected an open flow and 1 to 65,535`);
   }
 
+  /** Holds a flow back, or lets it compete again. What waits in a held flow expires and can be removed, but is not served. */
+  hold(flowIndex: number, isHeld: boolean): void {
+    const done = isWord(flowIndex) && this.#exports.fairQueueHold(this.#base, flowIndex, isHeld ? 1 : 0) === 0;
+    if (!done) throw new RangeError(`Cannot hold flow ${flowIndex} back: it is not open, expected an open flow`);
+  }
+
   /** False where items wait in it, or where it must still wait for what it got: its debt would be forgiven. */
   closeFlow(flowIndex: number): boolean {
     const answer = isWord(flowIndex) ? this.#exports.fairQueueCloseFlow(this.#base, flowIndex) : REFUSED_FLOW;
@@ -127,7 +133,7 @@ export class FairQueue {
     );
   }
 
-  /** The handle of the item that goes next; or none; or expired, where a deadline has come: `expire` takes it out. */
+  /** The handle of the item that goes next; or none, where nothing waits but in flows that are held; or expired, where a deadline has come: `expire` takes it out. */
   pop(nowMs: number): number {
     const answer = this.#exports.fairQueuePop(this.#base, nowMs);
     return answer > REFUSED_FLOW ? answer : refuseTime(nowMs);

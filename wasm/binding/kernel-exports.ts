@@ -78,6 +78,7 @@ interface AdaptiveLimitExports {
   gradientReset(base: Offset, least: number, most: number, initial: number, tolerance: number, epochMs: number): void;
   gradientObserve(base: Offset, nowMs: number, latencyMs: number, inFlight: number, isDropped: number): number;
   gradientLimit(base: Offset): number;
+  gradientAnswersLeft(base: Offset): number;
   gradientBaseline(base: Offset): number;
   aimdReset(base: Offset, least: number, most: number, initial: number, backoffRatio: number, timeoutMs: number): void;
   aimdObserve(base: Offset, latencyMs: number, inFlight: number, isDropped: number): number;
@@ -113,6 +114,7 @@ export interface FairQueueExports {
   fairQueueSetClass(base: Offset, classIndex: number, weight: number): number;
   fairQueueOpenFlow(base: Offset, classIndex: number, weight: number, lengthMax: number): number;
   fairQueueSetFlowWeight(base: Offset, flowIndex: number, weight: number): number;
+  fairQueueHold(base: Offset, flowIndex: number, isHeld: number): number;
   fairQueueCloseFlow(base: Offset, flowIndex: number): number;
   fairQueuePush(base: Offset, flowIndex: number, urgency: number, cost: number, arrivalMs: number, deadlineMs: number): number;
   fairQueuePop(base: Offset, nowMs: number): number;
@@ -133,9 +135,27 @@ interface SeasonalExports {
   seasonalScratchBytes(): number;
   seasonalInit(table: Offset, state: Offset): void;
   seasonalObserve(table: Offset, state: Offset, scratch: Offset, value: number): void;
-  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, width: number]): void;
+  seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, choice: number, ratio: number]): void;
   seasonalWrite(table: Offset, state: Offset, into: Offset, settings: bigint): number;
   seasonalRead(...call: [table: Offset, state: Offset, from: Offset, bytes: number, settings: bigint]): number;
 }
 
-export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports, SeasonalExports {}
+/** Horizons are u32 steps, ascending, `count` of them at `steps` (wasm/assembly/forecast/fine/). */
+interface FineExports {
+  fineBytes(stepMs: number, steps: Offset, count: number): number;
+  fineScratchBytes(): number;
+  fineInit(state: Offset, stepMs: number, steps: Offset, count: number): void;
+  fineObserve(state: Offset, scratch: Offset, value: number, timeMs: number): number;
+  fineQuantile(...call: [state: Offset, scratch: Offset, target: number, horizonMs: number, p: number]): number;
+  fineProfile(state: Offset, scratch: Offset, horizonMs: number): void;
+  fineHorizon(state: Offset, index: number): Offset;
+  fineSetOutlook(state: Offset, startMs: number, from: Offset, count: number): void;
+  fineSetEvents(state: Offset, from: Offset, count: number): void;
+  fineSetLocalTime(state: Offset, offsetMs: number, changeAtMs: number, offsetAfterMs: number): void;
+  fineWrite(state: Offset, bytes: number, into: Offset, settings: bigint): number;
+  fineRead(...call: [state: Offset, bytes: number, from: Offset, blobBytes: number, settings: bigint]): number;
+}
+
+type ForecastExports = SeasonalExports & FineExports;
+
+export interface KernelExports extends LayoutExports, HashExports, ScheduleExports, SketchExports, LimitExports, ForecastExports {}

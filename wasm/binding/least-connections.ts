@@ -1,3 +1,4 @@
+import type { Region } from "./arena.ts";
 import { checkCapacity, checkIndex, checkInteger } from "./balance-range.ts";
 import type { Kernels } from "./kernels.ts";
 
@@ -12,6 +13,7 @@ const WORD_MAX = 0xffff_ffff;
 export class LeastConnections {
   readonly #kernels: Kernels;
   readonly #base: number;
+  readonly #place: Region;
   readonly #capacity: number;
   readonly #weight: Uint32Array;
   readonly #active: Uint32Array;
@@ -22,7 +24,8 @@ export class LeastConnections {
     checkCapacity(capacity);
     this.#kernels = kernels;
     this.#capacity = Math.ceil(capacity / 4) * 4;
-    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of connections");
+    this.#place = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of connections");
+    const { offset } = this.#place;
     this.#base = offset;
     this.#weight = new Uint32Array(kernels.memory, offset, this.#capacity);
     this.#active = new Uint32Array(kernels.memory, offset + 4 * this.#capacity, this.#capacity);
@@ -55,5 +58,10 @@ export class LeastConnections {
   choose(start: number): number {
     checkInteger("choose a shard from a start", start, [0, WORD_MAX]);
     return this.#kernels.exports.leastConnectionsChoose(this.#base, this.#capacity, this.#count, start);
+  }
+
+  /** Gives the memory back. The table must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#place);
   }
 }

@@ -1,3 +1,4 @@
+import type { Region } from "./arena.ts";
 import { checkCapacity, checkIndex, checkInteger } from "./balance-range.ts";
 import type { Kernels } from "./kernels.ts";
 
@@ -13,6 +14,7 @@ const DECAY_MS = 10_000;
 export class PeakEwma {
   readonly #kernels: Kernels;
   readonly #base: number;
+  readonly #place: Region;
   readonly #capacity: number;
   readonly #decayMs: number;
   readonly #open: Uint32Array;
@@ -26,7 +28,8 @@ export class PeakEwma {
     this.#kernels = kernels;
     this.#decayMs = decayMs;
     this.#capacity = Math.ceil(capacity / 4) * 4;
-    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of latencies");
+    this.#place = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of latencies");
+    const { offset } = this.#place;
     this.#base = offset;
     this.#region = new Uint8Array(kernels.memory, offset, SHARD_BYTES * this.#capacity);
     this.#open = new Uint32Array(kernels.memory, offset + 20 * this.#capacity, this.#capacity);
@@ -74,6 +77,11 @@ export class PeakEwma {
     checkIndex(index, this.#count);
     checkMs("read a load", nowMs);
     return this.#kernels.exports.peakEwmaLoad(this.#base, this.#capacity, index, nowMs, this.#decayMs);
+  }
+
+  /** Gives the memory back. The table must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#place);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Region } from "./arena.ts";
 import { assert } from "#shared/assert.ts";
 import { xxh64 } from "./hash.ts";
 import type { Kernels } from "./kernels.ts";
@@ -25,6 +26,7 @@ const RATIO_UNIT = 256;
 export class ShardTable {
   readonly #kernels: Kernels;
   readonly #base: number;
+  readonly #place: Region;
   readonly #capacity: number;
   readonly #seedLow: Uint32Array;
   readonly #seedHigh: Uint32Array;
@@ -40,7 +42,8 @@ export class ShardTable {
       throw new RangeError(`Cannot make a table of ${capacity} shards: expected 1 to ${SHARD_COUNT_MAX}`);
     this.#kernels = kernels;
     this.#capacity = Math.ceil(capacity / 8) * 8;
-    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity + PICKS_BYTES, "a shard table");
+    this.#place = kernels.arena.allocate(SHARD_BYTES * this.#capacity + PICKS_BYTES, "a shard table");
+    const { offset } = this.#place;
     const column = (index: number): [ArrayBuffer, number, number] => [kernels.memory, offset + 4 * index * this.#capacity, this.#capacity];
     this.#base = offset;
     this.#seedLow = new Uint32Array(...column(0));
@@ -112,5 +115,10 @@ export class ShardTable {
     this.#inverseWeight.fill(Infinity);
     this.#weight.fill(0);
     this.#load.fill(0);
+  }
+
+  /** Gives the memory back. The table must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#place);
   }
 }

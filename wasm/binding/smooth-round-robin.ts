@@ -1,3 +1,4 @@
+import type { Region } from "./arena.ts";
 import { checkCapacity, checkIndex, checkInteger } from "./balance-range.ts";
 import type { Kernels } from "./kernels.ts";
 
@@ -12,6 +13,7 @@ const WEIGHT_MAX = 2 ** 20;
 export class SmoothRoundRobin {
   readonly #kernels: Kernels;
   readonly #base: number;
+  readonly #place: Region;
   readonly #capacity: number;
   readonly #weight: Uint32Array;
   readonly #credit: Int32Array;
@@ -22,7 +24,8 @@ export class SmoothRoundRobin {
     checkCapacity(capacity);
     this.#kernels = kernels;
     this.#capacity = Math.ceil(capacity / 4) * 4;
-    const { offset } = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of turns");
+    this.#place = kernels.arena.allocate(SHARD_BYTES * this.#capacity, "a table of turns");
+    const { offset } = this.#place;
     this.#base = offset;
     this.#weight = new Uint32Array(kernels.memory, offset, this.#capacity);
     this.#credit = new Int32Array(kernels.memory, offset + 4 * this.#capacity, this.#capacity);
@@ -48,5 +51,10 @@ export class SmoothRoundRobin {
   /** Index of the shard whose turn it is, or -1 where none has weight. */
   next(): number {
     return this.#kernels.exports.smoothRoundRobinNext(this.#base, this.#capacity, this.#count);
+  }
+
+  /** Gives the memory back. The table must not be used afterwards. */
+  release(): void {
+    this.#kernels.arena.release(this.#place);
   }
 }

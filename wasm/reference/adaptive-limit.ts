@@ -46,6 +46,11 @@ export class GradientLimitReference {
     return Math.floor(this.#phase === "draining" || this.#phase === "measuring" ? this.#breath : this.#limit);
   }
 
+  get answersLeft(): number {
+    const { served, dropped } = this.#window;
+    return Math.max(SAMPLE_COUNT_MIN, Math.floor(this.#limit)) - served - dropped;
+  }
+
   get baselineMs(): number | null {
     const baselineMs = Math.min(this.#lastLowestMs, this.#epoch.lowestMs);
     return baselineMs === Infinity ? null : baselineMs;

@@ -31,6 +31,7 @@ interface ReferenceClass extends Node, Server {}
 interface ReferenceFlow extends Node {
   readonly classIndex: number;
   readonly lengthMax: number;
+  isHeld: boolean;
 }
 
 const NONE = -1;
@@ -75,12 +76,20 @@ export class ReferenceFairQueue {
   openFlow({ classIndex, weight, lengthMax }: { classIndex: number; weight: number; lengthMax: number }): number {
     const index = this.#freeFlows.pop();
     if (index === undefined) return QUEUE_FULL;
-    this.#flows.set(index, { classIndex, weight, lengthMax, start: 0n, finish: this.#class(classIndex).virtual });
+    this.#flows.set(index, { classIndex, weight, lengthMax, isHeld: false, start: 0n, finish: this.#class(classIndex).virtual });
     return index;
   }
 
   setFlowWeight(flowIndex: number, weight: number): void {
     this.#flow(flowIndex).weight = weight;
+  }
+
+  hold(flowIndex: number, isHeld: boolean): void {
+    const flow = this.#flow(flowIndex);
+    if (flow.isHeld === isHeld) return;
+    const wasCompeting = this.#competes(flow.classIndex);
+    flow.isHeld = isHeld;
+    if (!isHeld && this.flowLength(flowIndex) > 0) this.#wake(flow, wasCompeting);
   }
 
   closeFlow(flowIndex: number): boolean {
@@ -93,7 +102,8 @@ export class ReferenceFairQueue {
   push(item: ReferenceItem): number {
     this.evictedHandle = NONE;
     const flow = this.#flow(item.flowIndex);
-    const wasWaiting = { flow: this.flowLength(item.flowIndex) > 0, class: this.classLength(flow.classIndex) > 0 };
+    const wasWaiting = this.flowLength(item.flowIndex) > 0;
+    const wasCompeting = this.#competes(flow.classIndex);
     if (this.flowLength(item.flowIndex) >= flow.lengthMax) {
       const victim = this.#items
         .filter(({ flowIndex, urgency }) => flowIndex === item.flowIndex && urgency > item.urgency)
@@ -105,9 +115,7 @@ export class ReferenceFairQueue {
     const handle = this.#pushed;
     this.#pushed += 1;
     this.#items.push({ ...item, handle });
-    const itsClass = this.#class(flow.classIndex);
-    if (!wasWaiting.flow) flow.start = later(itsClass.virtual, flow.finish);
-    if (!wasWaiting.class) itsClass.start = later(this.#root.virtual, itsClass.finish);
+    if (!wasWaiting && !flow.isHeld) this.#wake(flow, wasCompeting);
     return handle;
   }
 
@@ -151,12 +159,23 @@ export class ReferenceFairQueue {
     return this.#items.filter(({ flowIndex }) => this.#flow(flowIndex).classIndex === classIndex).length;
   }
 
+  #wake(flow: ReferenceFlow, wasCompeting: boolean): void {
+    const itsClass = this.#class(flow.classIndex);
+    flow.start = later(itsClass.virtual, flow.finish);
+    if (!wasCompeting) itsClass.start = later(this.#root.virtual, itsClass.finish);
+  }
+
+  /** Whether something waits in a flow of the class that is not held back. */
+  #competes(classIndex: number): boolean {
+    return this.#items.some(({ flowIndex }) => this.#flow(flowIndex).classIndex === classIndex && !this.#flow(flowIndex).isHeld);
+  }
+
   #first(): Waiting | undefined {
     const rank = ({ arrivalMs, urgency }: Waiting): number => Math.floor(arrivalMs / this.#ageStepMs) + urgency;
-    const waitingClasses = [...this.#classes.keys()].filter((index) => this.classLength(index) > 0);
+    const waitingClasses = [...this.#classes.keys()].filter((index) => this.#competes(index));
     const classIndex = earliest(waitingClasses, (index) => this.#class(index));
     const waitingFlows = [...this.#flows.keys()].filter(
-      (index) => this.#flow(index).classIndex === classIndex && this.flowLength(index) > 0,
+      (index) => this.#flow(index).classIndex === classIndex && this.flowLength(index) > 0 && !this.#flow(index).isHeld,
     );
     const flowIndex = earliest(waitingFlows, (index) => this.#flow(index));
     return this.#items

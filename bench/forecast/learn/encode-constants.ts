@@ -1,18 +1,21 @@
 // The bytes that wasm/reference/forecast/hourly/constants.ts reads.
 import { CONSTANTS_FORMAT } from "#wasm/reference/forecast/hourly/constants.ts";
+import type { Layer, Net } from "#wasm/reference/forecast/hourly/net.ts";
 import type { Prior } from "#wasm/reference/forecast/hourly/prior.ts";
 import { triangleSize } from "#wasm/reference/forecast/hourly/triangle.ts";
 
 export interface TrainedConstants {
   readonly log: Prior;
   readonly raw: Prior;
+  readonly net: Net | null;
 }
 
-export function encodeConstants({ log, raw }: TrainedConstants): Uint8Array {
+export function encodeConstants({ log, raw, net }: TrainedConstants): Uint8Array {
   const writer = new Writer();
   writer.uint8(CONSTANTS_FORMAT);
   writePrior(writer, log);
   writePrior(writer, raw);
+  writeNet(writer, net);
   return writer.bytes();
 }
 
@@ -30,6 +33,25 @@ function writePrior(writer: Writer, { order, clusterCount, kappa, logShares, mea
     for (const { scale } of rows) writer.float16(scale);
     for (const { levels } of rows) for (const level of levels) writer.int8(level);
   }
+}
+
+function writeNet(writer: Writer, net: Net | null): void {
+  writer.uint8(net?.members.length ?? 0);
+  if (net === null) return;
+  for (const [index, mean] of net.means.entries()) {
+    writer.float16(mean);
+    writer.float16(net.deviations[index] ?? Number.NaN);
+  }
+  for (const { layers } of net.members) for (const layer of layers) writeLayer(writer, layer);
+}
+
+function writeLayer(writer: Writer, { inputs, outputs, weights, biases }: Layer): void {
+  writer.uint8(inputs);
+  writer.uint8(outputs);
+  const columns = Array.from({ length: outputs }, (_, output) => quantise(weights.filter((__, index) => index % outputs === output)));
+  for (const { scale } of columns) writer.float16(scale);
+  for (const bias of biases) writer.float16(bias);
+  for (let input = 0; input < inputs; input += 1) for (const { levels } of columns) writer.int8(levels[input] ?? 0);
 }
 
 /** Levels from −127 to 127 of one scale, which is rounded first, so that the levels are those of the scale that is read. */

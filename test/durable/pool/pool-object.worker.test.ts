@@ -1,8 +1,12 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
+
+const FLOW = "acme/gold";
+const NO_TELEMETRY = { flows: [], shards: [], edge: {} };
 
 /** A pool of its own, with a configuration that has its service. */
 async function poolOf(service: TestService) {
@@ -13,47 +17,136 @@ async function poolOf(service: TestService) {
       slotId,
       holder: "h",
       service: service.service,
-      flow: "acme/gold",
+      flow: FLOW,
       urgency: 3,
       affinityKey: "d-1",
       kind: "request",
+      waitMsMax: 100,
       configurationVersion: version,
       ...more,
     });
-  const inUse = async (): Promise<number> =>
-    (await stub.stats(service.service, version)).shards.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
-  const release = (slotId: string, holder = "h") =>
-    stub.release({ slotId, holder, flow: "acme/gold", outcome: "admitted-queued", latencyMs: 12 });
-  return { stub, version, ask, inUse, release };
+  const stats = () => stub.stats(service.service, version);
+  const out = async (): Promise<number> => (await stats()).endpoints.reduce((sum, { slotsOut }) => sum + slotsOut, 0);
+  const socket = (slotId: string, more: Partial<AcquireRequest> = {}) => ask(slotId, { kind: "socket", ...more });
+  const release = (slotId: string, holder = "h") => stub.release({ slotId, holder, flow: FLOW, outcome: "admitted-queued" });
+  /** Renews for so many slots, and lives by the answer. */
+  const renew = async (lease: HeldLease, want: number, configurationVersion = version) => {
+    const lane = `https://${service.service}.example`;
+    const request = lease.request({ flows: [{ flow: FLOW, want, tokensWant: 0 }], lanes: [{ lane, want }] }, Date.now());
+    const message = { service: service.service, configurationVersion, tableVersion: 0, lease: request, telemetry: NO_TELEMETRY };
+    const answer = await stub.renew(message);
+    lease.apply(answer.lease, Date.now());
+    return { answer, slots: lease.slots(FLOW, Date.now()), message };
+  };
+  return { stub, version, ask, socket, stats, out, release, renew };
 }
 
-describe("the pool", () => {
-  it("grants what its endpoints can take, then refuses with when to come back", async () => {
-    const { ask, inUse } = await poolOf({ service: "full", capacity: 3 });
-    for (const slotId of ["1", "2", "3"])
-      expect(await ask(slotId)).toMatchObject({ ok: true, slot: { endpointUrl: "https://full.example" } });
-    expect(await ask("4")).toMatchObject({ ok: false, outcome: "rejected-capacity", retryAfterMs: 1_000 });
-    expect(await inUse()).toBe(3);
+describe("a lease of the pool", () => {
+  it("has what is wanted while there is some, with the table of shards", async () => {
+    const { renew, out } = await poolOf({ service: "leased", capacity: 120 });
+    const [one, two] = [await renew(new HeldLease("one"), 100), await renew(new HeldLease("two"), 100)];
+    // A sixteenth stays for those who ask the pool, and half of the rest for the next.
+    expect([one.slots, two.slots]).toEqual([57, 28]);
+    expect(one.answer.table?.shards.map(({ size }) => size)).toEqual([40, 40, 40]);
+    expect(await out()).toBe(85);
+  });
+
+  it("is the same after an eviction: the next renewal is answered at once, and nothing is granted twice", async () => {
+    const { stub, renew, out } = await poolOf({ service: "evicted", capacity: 10 });
+    const lease = new HeldLease("one");
+    await renew(lease, 5);
+    await evictDurableObject(stub);
+    expect(await out()).toBe(5);
+    expect((await renew(new HeldLease("two"), 10)).slots).toBe(3);
+    expect((await renew(lease, 5)).slots).toBe(5);
+  });
+
+  it("said again gets the same answer", async () => {
+    const { stub, renew } = await poolOf({ service: "again", capacity: 10 });
+    const { answer, message } = await renew(new HeldLease("one"), 6);
+    expect((await stub.renew(message)).lease).toEqual(answer.lease);
+  });
+
+  it("brings what was measured, and keeps it over an eviction", async () => {
+    const { stub, version, stats } = await poolOf({ service: "measured", capacity: 10 });
+    const flow = { flow: FLOW, arrivals: 2, outcomes: { "admitted-local": 2 }, buckets: [2], sumMs: 7, busyMs: 9 };
+    await stub.stats("measured", version, { flows: [flow], shards: [], edge: { unauthorized: 1 } });
+    // The clock is the pool's own: it is told that its counters wait long enough.
+    await expect.poll(() => runDurableObjectAlarm(stub), { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(() => runInDurableObject(stub, (_instance, state) => [...state.storage.sql.exec("SELECT * FROM flow_counters")].length), {
+        timeout: 15_000,
+      })
+      .toBe(1);
+    await evictDurableObject(stub);
+    expect((await stats()).counters).toMatchObject({ outcomes: { "acme/gold admitted-local": 2 }, edgeOutcomes: { unauthorized: 1 } });
+  });
+});
+
+describe("the pool's queue", () => {
+  it("grants what is free at once; whoever comes then waits until a slot comes back", async () => {
+    const { stub, ask, out } = await poolOf({ service: "full", capacity: 2 });
+    for (const slotId of ["1", "2"]) expect(await ask(slotId)).toMatchObject({ ok: true, slot: { endpointUrl: "https://full.example" } });
+    const third = ask("3", { waitMsMax: 5_000 });
+    await expect.poll(() => stub.place("3")).toMatchObject({ aheadMax: expect.any(Number) as number });
+    expect(await out()).toBe(2);
+    expect(await stub.giveBack(["1"], "h")).toBe(1);
+    expect(await third).toMatchObject({ ok: true, slot: { slotId: "3" } });
+    expect(await out()).toBe(2);
+  });
+
+  it("refuses whose deadline passes, and says when to come back", async () => {
+    const { ask } = await poolOf({ service: "late", capacity: 1 });
+    await ask("1");
+    expect(await ask("2", { waitMsMax: 50 })).toMatchObject({
+      ok: false,
+      outcome: "expired-in-queue",
+      retryAfterMs: expect.any(Number) as number,
+    });
+  });
+
+  it("serves the urgent first, and a class by its weight", async () => {
+    const { stub, ask } = await poolOf({ service: "urgent", capacity: 1 });
+    await ask("first");
+    const order: string[] = [];
+    const waiting = ["7", "3", "0"].map(async (slotId) => {
+      const answer = await ask(slotId, { urgency: Number(slotId), waitMsMax: 5_000 });
+      order.push(slotId);
+      return answer;
+    });
+    await expect.poll(async () => (await stub.stats("urgent", 0)).queueLength).toBe(3);
+    for (const slotId of ["first", "0", "3"]) {
+      await stub.giveBack([slotId], "h");
+      await expect.poll(() => order.length).toBeGreaterThan(["first", "0", "3"].indexOf(slotId));
+    }
+    await Promise.all(waiting);
+    expect(order).toEqual(["0", "3", "7"]);
+  });
+
+  it("lets one go that is cancelled by its own holder, and by nobody else", async () => {
+    const { stub, ask, stats } = await poolOf({ service: "cancelled", capacity: 1 });
+    await ask("1");
+    const second = ask("2", { waitMsMax: 5_000 });
+    await expect.poll(async () => (await stats()).queueLength).toBe(1);
+    expect(await stub.cancel("2", "thief")).toBe(false);
+    expect(await stub.cancel("2", "h")).toBe(true);
+    expect(await second).toMatchObject({ ok: false, outcome: "cancelled" });
+    expect((await stats()).queueLength).toBe(0);
   });
 
   it("gives a repeated request the slot it has, and no second one", async () => {
-    const { ask, inUse } = await poolOf({ service: "repeat", capacity: 3 });
+    const { ask, out } = await poolOf({ service: "repeat", capacity: 3 });
     const first = await ask("1");
-    expect(await ask("1")).toEqual(first);
-    expect(await inUse()).toBe(1);
+    expect(await ask("1")).toMatchObject({ ok: true, slot: { slotId: "1", shardId: first.ok ? first.slot.shardId : "" } });
+    expect(await out()).toBe(1);
     expect(await ask("1", { holder: "thief" })).toMatchObject({ ok: false, outcome: "internal" });
   });
 
-  it("frees a released slot once, and counts the stale releases", async () => {
-    const { stub, version, ask, inUse, release } = await poolOf({ service: "stale", capacity: 3 });
+  it("takes back by itself what its holder neither names nor returns, and says so", { timeout: 15_000 }, async () => {
+    const { ask, out, stats } = await poolOf({ service: "lost", capacity: 2 });
     await ask("1");
-    expect(await release("1", "thief")).toEqual({ freed: false });
-    expect(await inUse()).toBe(1);
-    expect(await release("1")).toEqual({ freed: true });
-    expect(await release("1")).toEqual({ freed: false });
-    const { counters } = await stub.stats("stale", version);
-    expect(counters).toMatchObject({ staleReleases: 2, outcomes: { "acme/gold admitted-queued": 1 }, acquireCalls: 1, releaseCalls: 3 });
-    expect(counters.latency["acme/gold"]?.buckets.reduce((sum, count) => sum + count, 0)).toBe(1);
+    await expect.poll(out, { timeout: 10_000, interval: 100 }).toBe(0);
+    expect((await stats()).counters.slotsReclaimed).toBe(1);
   });
 
   it("keeps one key on one shard while that has room, and spreads many", async () => {
@@ -68,70 +161,54 @@ describe("the pool", () => {
     expect(new Set(spread).size).toBe(4);
   });
 
-  it("knows its slots after an eviction, and grants nothing twice", async () => {
-    const { stub, ask, inUse, release } = await poolOf({ service: "evicted", capacity: 2 });
-    await ask("1");
-    await ask("2");
-    await evictDurableObject(stub);
-    expect(await inUse()).toBe(2);
-    expect(await ask("3")).toMatchObject({ ok: false, outcome: "rejected-capacity" });
-    expect(await release("1")).toEqual({ freed: true });
-    expect(await ask("3")).toMatchObject({ ok: true });
-  });
-
-  it("frees the slots of a dead holder once their time is past, and says how many", async () => {
-    const { stub, version, ask, inUse } = await poolOf({ service: "dead", capacity: 2, more: { deadlineMs: 1 } });
-    await ask("1");
-    expect(await inUse()).toBe(1);
-    // The clock is the pool's own: the slot's time is moved instead.
-    await runInDurableObject(stub, (_instance, state) => void state.storage.sql.exec("UPDATE slots SET expires_at_ms = 1"));
-    await evictDurableObject(stub);
-    await runDurableObjectAlarm(stub);
-    expect(await inUse()).toBe(0);
-    expect((await stub.stats("dead", version)).counters.slotsReclaimed).toBe(1);
-  });
-
-  it("frees slots of sockets whose Shard object does not know them, and no others'", async () => {
-    const { stub, version, ask, inUse } = await poolOf({ service: "sockets", capacity: 2 });
-    await ask("1", { kind: "socket" });
-    expect(await stub.keep("1", "h", "some-shard-object")).toBe(true);
-    await runDurableObjectAlarm(stub);
-    expect(await inUse()).toBe(0);
-    expect((await stub.stats("sockets", version)).counters.slotsReclaimed).toBe(1);
-  });
-
-  it("extends for the holder only", async () => {
-    const { stub, ask } = await poolOf({ service: "extended", capacity: 1 });
-    await ask("1");
-    expect(await stub.extend("1", "thief")).toBe(false);
-    expect(await stub.extend("1", "h")).toBe(true);
-    expect(await stub.extend("none", "h")).toBe(false);
-  });
-
-  it("follows a new version: drains what goes, grants what comes", async () => {
-    const { ask, release } = await poolOf({ service: "grown", capacity: 2 });
-    await ask("1");
-    const smaller = await applyServices([{ service: "grown", capacity: 1 }]);
-    expect(await ask("2", { configurationVersion: smaller })).toMatchObject({ ok: false, outcome: "rejected-capacity" });
-    expect(await release("1")).toEqual({ freed: true });
-    expect(await ask("2", { configurationVersion: smaller })).toMatchObject({ ok: true, configurationVersion: smaller });
-    const larger = await applyServices([{ service: "grown", capacity: 100 }]);
-    expect(await ask("3", { configurationVersion: larger })).toMatchObject({ ok: true, configurationVersion: larger });
-  });
-
   it("says no-endpoint where the service has none, and unknown-service where there is none", async () => {
     const { ask } = await poolOf({ service: "empty", capacity: 1, more: { endpoints: [] } });
     expect(await ask("1")).toMatchObject({ ok: false, outcome: "no-endpoint" });
     const gone = await applyServices([{ service: "other", capacity: 1 }]);
     expect(await ask("2", { configurationVersion: gone })).toMatchObject({ ok: false, outcome: "unknown-service" });
   });
+});
 
-  it("keeps its counters over an eviction", async () => {
-    const { stub, version, ask, release } = await poolOf({ service: "counted", capacity: 1 });
-    await ask("1");
-    await release("1");
-    await runDurableObjectAlarm(stub);
-    await evictDurableObject(stub);
-    expect((await stub.stats("counted", version)).counters.outcomes).toEqual({ "acme/gold admitted-queued": 1 });
+describe("a socket's slot", () => {
+  it("is freed once, by its owner; stale releases are counted", async () => {
+    const { socket, out, release, stats } = await poolOf({ service: "stale", capacity: 3 });
+    await socket("1");
+    expect(await release("1", "thief")).toEqual({ freed: false });
+    expect(await out()).toBe(1);
+    expect(await release("1")).toEqual({ freed: true });
+    expect(await release("1")).toEqual({ freed: false });
+    const { counters } = await stats();
+    expect(counters).toMatchObject({ staleReleases: 2, outcomes: { "acme/gold admitted-queued": 1 }, acquireCalls: 1, releaseCalls: 3 });
   });
+
+  it("is known after an eviction, and granted to nobody else", async () => {
+    const { stub, socket, out, release } = await poolOf({ service: "sockets", capacity: 2 });
+    await socket("1");
+    await socket("2");
+    await evictDurableObject(stub);
+    expect(await out()).toBe(2);
+    expect(await socket("3")).toMatchObject({ ok: false });
+    expect(await release("1")).toEqual({ freed: true });
+    expect(await socket("4")).toMatchObject({ ok: true });
+  });
+
+  it("whose Shard object does not know it is freed, and says so", async () => {
+    const { stub, socket, out, stats } = await poolOf({ service: "unknown", capacity: 2 });
+    await socket("1");
+    expect(await stub.keep("1", "h", "some-shard-object")).toBe(true);
+    await runDurableObjectAlarm(stub);
+    expect(await out()).toBe(0);
+    expect((await stats()).counters.slotsReclaimed).toBe(1);
+  });
+});
+
+it("a pool follows a new version: it takes back what goes as that ends, and grants what comes", async () => {
+  const { ask, stub } = await poolOf({ service: "grown", capacity: 2 });
+  await ask("1");
+  const smaller = await applyServices([{ service: "grown", capacity: 1 }]);
+  expect(await ask("2", { configurationVersion: smaller })).toMatchObject({ ok: false, outcome: "expired-in-queue" });
+  expect(await stub.giveBack(["1"], "h")).toBe(1);
+  expect(await ask("3", { configurationVersion: smaller })).toMatchObject({ ok: true, configurationVersion: smaller });
+  const larger = await applyServices([{ service: "grown", capacity: 100 }]);
+  expect(await ask("4", { configurationVersion: larger })).toMatchObject({ ok: true, configurationVersion: larger });
 });

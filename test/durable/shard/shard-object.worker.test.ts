@@ -64,6 +64,7 @@ async function shardOf(service: string) {
       urgency: 3,
       affinityKey: null,
       kind: "socket",
+      waitMsMax: 1_000,
       configurationVersion: version,
     });
     if (!acquired.ok) throw new Error("no slot");
@@ -94,7 +95,7 @@ async function shardOf(service: string) {
     return connection;
   };
   const slots = async (): Promise<number> =>
-    (await pool.stats(service, version)).shards.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
+    (await pool.stats(service, version)).endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
   return { stub, open, resume, slots };
 }
 

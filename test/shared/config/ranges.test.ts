@@ -61,7 +61,12 @@ const FIELDS: readonly Field[] = [
   quota("slots", 1_000_000),
   quota("ratePerSecond", 10_000_000),
   quota("burst", 10_000_000),
-  quota("bandwidthBytesPerSecond", Number.MAX_SAFE_INTEGER),
+  count(tenantFile(), ["services", "echo", "gold", "bandwidthBytesPerSecond"], [1_024, 64 * 2 ** 30]),
+  count(tenantFile(), ["services", "echo", "gold", "weight"], [1, 1_000]),
+  quota("memoryBytesMax", 10 * 2 ** 30),
+  amount(tenantFile(), ["services", "echo", "gold", "cpuSecondsPerSecond"], 1_000_000),
+  count(tenantFile({ total: {} }), ["total", "slots"], [0, 1_000_000]),
+  amount(serviceFile(), ["costWeight"], 1_000),
   quota("queueLengthMax", 100_000),
   quota("waitMsMax", 600_000),
 ];

@@ -27,11 +27,12 @@ const ROWS = DESIGN.flatMap(([outcomes, statuses]) => {
   return names.map((outcome, index) => ({ outcome, status: codes.length === 1 ? statuses : codes[index] }));
 });
 
-/** Beside the table: a WebSocket's route asked without upgrade, the operator's API, and a push. */
+/** Beside the table: a WebSocket's route asked without upgrade, the operator's API, twice, and a push. */
 const BESIDE = [
   { outcome: "bad-request", status: "400" },
   { outcome: "upgrade-required", status: "426" },
   { outcome: "bad-configuration", status: "422" },
+  { outcome: "bad-instance", status: "400" },
 ];
 
 /** https://www.iana.org/assignments/http-proxy-status/: the error types of RFC 9209 §2.3. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { findPeriods } from "#shared/forecast/find-periods.ts";
-import { halfWidth } from "#shared/forecast/interval-level.ts";
+import { widthRatio } from "#shared/forecast/interval-level.ts";
 import { seasonGrid } from "#shared/forecast/season-grid.ts";
-import { DAY_AND_WEEK, seasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { DAY_AND_WEEK, priorFreeModel } from "#shared/forecast/seasonal-model.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 const KINDS = [
@@ -92,15 +92,13 @@ describe("seasonGrid", () => {
 });
 
 it("has the lags and priors for a day and a week that the figures were measured with", () => {
-  const { lags, regressions, lagMax, issueEvery } = seasonalModel(DAY_AND_WEEK);
+  const { lags, priors, lagMax, issueEvery } = priorFreeModel(DAY_AND_WEEK);
   expect([lagMax, issueEvery]).toEqual([192, 12]);
   expect(lags.log).toEqual([1, 2, 3, 23, 24, 25, 48, 72, 144, 167, 168, 169]);
   expect(lags.raw.join()).toBe("1,2,3,4,6,12,23,24,25,26,47,48,49,71,72,73,95,96,97,119,120,121,143,144,145,166,167,168,169,170,192");
-  expect(regressions.map(({ terms }) => terms.length)).toEqual([20, 32, 22]);
-  expect(regressions[0]?.terms.slice(0, 12).map(({ mean }) => mean)).toEqual([0.7, 0, 0, 0, 0.25, -0.17, 0, 0, 0, 0, 0.15, -0.1]);
-  expect(regressions[0]?.terms.slice(0, 12).map(({ deviation }) => (deviation === 0.2 ? "seasonal" : deviation))).toEqual(
-    lags.log.map((lag) => ([1, 23, 24, 25, 167, 168, 169].includes(lag) ? "seasonal" : 0.07)),
-  );
+  const [cluster] = priors.log[0]?.clusters ?? [];
+  expect(cluster?.means).toEqual([0.7, 0, 0, 0, 0.25, -0.17, 0, 0, 0, 0, 0.15, -0.1, 0.25, -0.17, 0, 0, 0, 0.1, -0.08, 0]);
+  expect(cluster?.root.slice(0, 12)).toEqual(lags.log.map((lag) => 1 / ([1, 23, 24, 25, 167, 168, 169].includes(lag) ? 0.2 : 0.07)));
 });
 
 it.for([
@@ -109,7 +107,7 @@ it.for([
   { day: 1, week: 168 },
   { day: 24, week: 25 },
 ])("has no lag twice and none beyond its memory, with seasons of $day and $week", (seasons) => {
-  const { lags, lagMax } = seasonalModel(seasons);
+  const { lags, lagMax } = priorFreeModel(seasons);
   for (const own of [lags.log, lags.raw]) {
     expect(new Set(own).size).toBe(own.length);
     expect(Math.min(...own)).toBe(1);
@@ -119,7 +117,7 @@ it.for([
 
 it("widens with the level, between levels of its table too, and is the validation's at 95", () => {
   const levels = Array.from({ length: 500 }, (_, index) => 50 + index / 10).filter((level) => level <= 99.9);
-  const widths = levels.map(halfWidth);
+  const widths = levels.map(widthRatio);
   for (const [index, width] of widths.slice(1).entries()) expect(width).toBeGreaterThan(widths[index] ?? NaN);
-  expect([halfWidth(50), halfWidth(95), halfWidth(99.9)]).toEqual([0.564, 2.2, 10.815]);
+  expect([widthRatio(50), widthRatio(95), widthRatio(99.9)]).toEqual([0.272, 1, 5.089]);
 });

@@ -1,13 +1,10 @@
 import { expect, it } from "vitest";
-import { LATENCY_BUCKETS_MS, poolName, SLOT_EXTENSION_INTERVAL_MS, SLOT_EXTENSION_MS } from "#shared/protocol/pool-rpc.ts";
+import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, SOCKET_REFUSAL_HEADER } from "#shared/protocol/shard-rpc.ts";
+import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 
 it("latency buckets ascend, so that a cumulative histogram can be made of them", () => {
   expect(LATENCY_BUCKETS_MS).toEqual([...new Set(LATENCY_BUCKETS_MS)].toSorted((a, b) => a - b));
-});
-
-it("a holder that misses one extension still has its slot at the next", () => {
-  expect(SLOT_EXTENSION_INTERVAL_MS * 2).toBeLessThan(SLOT_EXTENSION_MS);
 });
 
 it("objects of different services and shards have different names: neither may contain the separator", () => {

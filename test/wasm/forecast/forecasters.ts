@@ -1,39 +1,63 @@
 // The kernel and its twin behind one face, and series to tell them.
 import { expect } from "vitest";
-import type { SeasonalModel } from "#shared/forecast/seasonal-model.ts";
-import { SeasonalForecaster, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { learnedModel } from "#shared/forecast/learned-model.ts";
+import { DAY_AND_WEEK, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
+import { SeasonalForecaster, type ForecastOptions, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { widthRatio } from "#shared/forecast/interval-level.ts";
+import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
+import { HourlyForecasterReference, type Variant } from "#wasm/reference/forecast/hourly/hourly-forecaster.ts";
 import { SeasonalForecasterReference } from "#wasm/reference/forecast/seasonal-forecaster.ts";
 import { kernels } from "../../support/kernels.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 
 export interface Forecaster {
   observe(value: number): void;
-  forecast(horizon: number, level?: number): SeasonalForecast;
+  forecast(horizon: number, options?: ForecastOptions): SeasonalForecast;
 }
+
+const CONSTANTS = Buffer.from(LEARNED_CONSTANTS_BASE64, "base64");
+/** What was learned, beside what was not. */
+export const LEARNED = learnedModel(CONSTANTS);
+const VARIANTS: readonly Variant[] = ["learned", "prior-free"];
+/** What was learned takes 70 KiB more. */
+const MEMORY_BYTES = 384 * 1_024;
 
 export function kernelForecaster(model?: SeasonalModel): SeasonalForecaster {
-  return new SeasonalForecaster(kernels(), model);
+  return new SeasonalForecaster(kernels({ memoryBytes: MEMORY_BYTES }), model);
 }
 
-export function twinForecaster(model?: SeasonalModel): Forecaster {
+export function twinForecaster(model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)): Forecaster {
+  if (model === LEARNED) return learnedTwin();
   const twin = new SeasonalForecasterReference(model);
   return {
     observe: (value) => twin.observe(value),
-    forecast(horizon, level) {
-      twin.forecast(horizon, level);
-      return {
-        mean: twin.mean.slice(0, horizon),
-        lower: twin.lower.slice(0, horizon),
-        upper: twin.upper.slice(0, horizon),
-        scale: twin.scale.slice(0, horizon),
-      };
+    forecast(horizon, options) {
+      twin.forecast(horizon, options);
+      return sliced(twin, horizon);
     },
   };
+}
+
+function learnedTwin(): Forecaster {
+  const twin = new HourlyForecasterReference(decodeConstants(CONSTANTS));
+  return {
+    observe: (value) => twin.observe(value),
+    forecast(horizon, { level = 95, choice } = {}) {
+      twin.forecast(horizon, choice === undefined ? "auto" : VARIANTS[choice], widthRatio(level));
+      return sliced(twin, horizon);
+    },
+  };
+}
+
+function sliced({ mean, lower, upper, scale }: SeasonalForecast, horizon: number): SeasonalForecast {
+  return { mean: mean.slice(0, horizon), lower: lower.slice(0, horizon), upper: upper.slice(0, horizon), scale: scale.slice(0, horizon) };
 }
 
 export const FORECASTERS = [
   { name: "kernel", make: kernelForecaster },
   { name: "twin", make: twinForecaster },
+  { name: "kernel with what was learned", make: () => kernelForecaster(LEARNED) },
 ];
 
 export function expectSound({ mean, lower, upper, scale }: SeasonalForecast): void {

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { seasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { priorFreeModel } from "#shared/forecast/seasonal-model.ts";
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 import { kernels } from "../../support/kernels.ts";
 import { seededRandom } from "../seeded-random.ts";
-import { expectSame, kernelForecaster, seasonalSeries } from "./forecasters.ts";
+import { expectSame, kernelForecaster, LEARNED, seasonalSeries } from "./forecasters.ts";
 
 const VALUES = seasonalSeries(seededRandom(1), 900);
 
@@ -43,7 +43,7 @@ it.for([
 });
 
 it("refuses what another model wrote", () => {
-  const other = new SeasonalForecaster(kernels(), seasonalModel({ day: 24, week: 168 }, 6));
+  const other = new SeasonalForecaster(kernels(), priorFreeModel({ day: 24, week: 168 }, 6));
   expect(other.restore(told(300).toBytes())).toEqual({ ok: false, reason: "other-model" });
 });
 
@@ -77,9 +77,9 @@ it("gives its memory back, and says so where there is none", () => {
   expect(() => Array.from({ length: 9 }, () => new SeasonalForecaster(instance))).toThrow(RangeError);
 });
 
-it("takes at most 24 KiB", () => {
-  expect(kernelForecaster().bytes).toBeLessThanOrEqual(24 * 1_024);
-  expect(kernelForecaster().bytes).toBeGreaterThan(8 * 1_024);
+it("takes at most 24 KiB, with learned priors too", () => {
+  expect(kernelForecaster(LEARNED).bytes).toBeLessThanOrEqual(24 * 1_024);
+  expect(kernelForecaster(LEARNED).bytes).toBeGreaterThan(kernelForecaster().bytes);
 });
 
 /** A forecast that a later one does not overwrite. */

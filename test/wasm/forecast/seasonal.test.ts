@@ -75,7 +75,7 @@ describe.for(FORECASTERS)("the seasonal forecaster ($name)", ({ make }) => {
   });
 
   it.for([0, 49.9, 99.91, 100, NaN, Infinity])("refuses a level of %s %%", (level) => {
-    expect(() => make().forecast(1, level)).toThrow(RangeError);
+    expect(() => make().forecast(1, { level })).toThrow(RangeError);
   });
 });
 
@@ -89,7 +89,7 @@ it("answers soundly after a million equal values, and with them", () => {
 it("widens its intervals with the level, and not beyond what the level holds", () => {
   const forecaster = observed(kernelForecaster(), (hour) => seasonalLevel(hour) * (1 + 0.1 * Math.sin(hour * hour)), 900);
   const widths = [50, 60, 80, 90, 95, 99, 99.9].map((level) => {
-    const { lower, upper } = forecaster.forecast(HORIZON, level);
+    const { lower, upper } = forecaster.forecast(HORIZON, { level });
     return upper.reduce((sum, value, step) => sum + value - (lower[step] ?? NaN), 0);
   });
   for (const [index, width] of widths.slice(1).entries()) expect(width).toBeGreaterThan(widths[index] ?? NaN);

@@ -165,7 +165,20 @@ describe("adaptive limits", () => {
         if (limit !== want || !(limit >= (index === 2 ? 1 : 4) && limit <= 3_000))
           expect({ run, index, limit }).toEqual({ run, index, limit: want });
       }
+      const [gradient, twin] = pairs[0];
+      if (gradient.answersLeft !== twin.answersLeft || gradient.answersLeft < 1)
+        expect({ run, left: gradient.answersLeft }).toEqual({ run, left: twin.answersLeft });
     }
+  });
+
+  it("of latency changes with the answer that was the last one left, and not before", () => {
+    const gradient = new GradientLimit(shared, { limitInitial: 150 });
+    const sample = { nowMs: 0, latencyMs: 10, inFlight: 150, dropped: false };
+    expect(gradient.answersLeft).toBe(150);
+    for (let left = 150; left > 0; left -= 1) gradient.observe(sample);
+    const before = gradient.limit;
+    for (let left = gradient.answersLeft; left > 1; left -= 1) expect(gradient.observe(sample)).toBe(before);
+    expect(gradient.observe(sample)).toBeGreaterThan(before);
   });
 
   it.for([

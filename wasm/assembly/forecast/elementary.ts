@@ -48,6 +48,11 @@ export function exponentialLessOne(x: f64): f64 {
   return abs(x) < HALF_LN2 ? exponentialTail(x) : exponential(x) - 1;
 }
 
+export function hyperbolicTangent(x: f64): f64 {
+  const twice = exponentialLessOne(2 * abs(x));
+  return copysign(twice / (twice + 2), x);
+}
+
 // eʳ − 1 for |r| ≤ ½ ln 2, by its series to r¹³.
 function exponentialTail(r: f64): f64 {
   const ninth: f64 = 1.0 / 362880 + r * (1.0 / 3628800 + r * (1.0 / 39916800 + r * (1.0 / 479001600 + r * (1.0 / 6227020800.0))));

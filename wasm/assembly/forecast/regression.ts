@@ -12,7 +12,7 @@ import {
   rawOrder,
   rounds,
   roundsFirst,
-  squareAt,
+  powerAt,
   varianceMin,
   VARIANCES,
 } from "./model";
@@ -43,7 +43,7 @@ export function observeMoments(isRaw: bool, value: f64): void {
   blendScaled(isRaw ? RAW_CROSS : LOG_CROSS, FEATURES, keep, value, order);
   for (let row: u32 = 0; row < order; row++)
     blendScaled(moments + rowBytes(row), FEATURES, keep, load<f64>(FEATURES + ((<usize>row) << 3)), row + 1);
-  store<f64>(squareAt(isRaw), keep * load<f64>(squareAt(isRaw)) + value * value);
+  store<f64>(powerAt(isRaw), keep * load<f64>(powerAt(isRaw)) + value * value);
 }
 
 // The regression at hand, as the model's table has it.
@@ -57,10 +57,6 @@ let clusters: usize = 0;
 /** Its first cluster's variance in the state. */
 let variances: usize = 0;
 
-export function isRawRegression(): bool {
-  return isRaw;
-}
-
 /** Before the first regression. */
 export function beginRegressions(): void {
   variances = VARIANCES;
@@ -68,14 +64,14 @@ export function beginRegressions(): void {
 }
 
 /** Opens the regression at `at` in the model's table; returns where the next one is. */
-export function openRegression(at: usize): usize {
+export function openRegression(at: usize, onRaw: bool): usize {
   variances += (<usize>clusterCount) << 3;
-  isRaw = load<f64>(at) !== 0;
-  order = <u32>load<f64>(at, 8);
-  kappa = load<f64>(at, 16);
-  clusterCount = <u32>load<f64>(at, 24);
-  isDiagonal = load<f64>(at, 32) !== 0;
-  features = at + 40;
+  isRaw = onRaw;
+  order = <u32>load<f64>(at);
+  kappa = load<f64>(at, 8);
+  clusterCount = <u32>load<f64>(at, 16);
+  isDiagonal = load<f64>(at, 24) !== 0;
+  features = at + 32;
   clusters = features + ((<usize>order) << 3);
   return clusters + <usize>clusterCount * clusterBytes();
 }
@@ -137,7 +133,7 @@ function solveCluster(cluster: u32, varianceAt: usize): f64 {
     store<f64>(GAP + ((<usize>row) << 3), load<f64>(CROSS + ((<usize>row) << 3)) - timesMoments(row, means));
   let variance = load<f64>(varianceAt);
   const isFirst = variance === 0;
-  if (isFirst) variance = max(varianceMin(), (0.1 * load<f64>(squareAt(isRaw))) / count);
+  if (isFirst) variance = max(varianceMin(), (0.1 * load<f64>(powerAt(isRaw))) / count);
   const roundCount = isFirst ? roundsFirst() : rounds();
   let logEvidence: f64 = -Infinity;
   for (let round: u32 = 0; round < roundCount; round++) {
@@ -153,11 +149,11 @@ function solveCluster(cluster: u32, varianceAt: usize): f64 {
     variance = max(varianceMin(), (residual + uncertainty) / count);
     if (clusterCount > 1)
       logEvidence =
-        load<f64>(at) -
-        0.5 * kappa * (count * logarithm(variance) + residual / variance) -
-        0.5 * strain() +
-        halfLogDeterminant(ROOT) -
-        halfLogDeterminant(BRACKET);
+        -0.5 * kappa * (count * logarithm(variance) + residual / variance) -
+        0.5 * strain() -
+        halfLogDeterminant(BRACKET) +
+        halfLogDeterminant(ROOT) +
+        load<f64>(at);
   }
   store<f64>(varianceAt, variance);
   return logEvidence;
@@ -200,7 +196,7 @@ function timesMoments(row: u32, x: usize): f64 {
 
 // yy − 2 w·b + w·A w.
 function residualOf(w: usize): f64 {
-  let sum = load<f64>(squareAt(isRaw));
+  let sum: f64 = 0;
   for (let row: u32 = 0; row < order; row++) {
     const rowAt = MOMENTS + rowBytes(row);
     const rowEnd = (<usize>row) << 3;
@@ -209,7 +205,7 @@ function residualOf(w: usize): f64 {
     const own = load<f64>(w + rowEnd);
     sum += own * (own * load<f64>(rowAt + rowEnd) + 2 * half - 2 * load<f64>(CROSS + rowEnd));
   }
-  return max<f64>(0, sum);
+  return max<f64>(0, load<f64>(powerAt(isRaw)) + sum);
 }
 
 // (w − m)ᵀ G (w − m) = |Rᵀ (w − m)|².
@@ -241,7 +237,9 @@ function combine(best: f64): void {
   }
   memory.fill(COEFFICIENTS, 0, (<usize>order) << 3);
   for (let cluster: u32 = 0; cluster < clusterCount; cluster++) {
-    const weight = load<f64>(CLUSTER_WEIGHTS + ((<usize>cluster) << 3)) / sum;
+    const at = CLUSTER_WEIGHTS + ((<usize>cluster) << 3);
+    const weight = load<f64>(at) / sum;
+    store<f64>(at, weight);
     blendScaled(COEFFICIENTS, CLUSTER_SOLUTIONS + ((<usize>(cluster * order)) << 3), 1, weight, order);
   }
 }

@@ -1,5 +1,5 @@
 // The seasonal forecaster on a grid of slots (hours, for a service): a mixture of regressions by empirical Bayes, double
-// seasonal smoothers and the day before, weighed by what each said about the last days.
+// seasonal smoothers and the day before, weighed by what each said about the last days. Several mixtures of the same experts stand side by side.
 //
 // Memory: a model's table that all forecasters of a kind share (model.ts), a state of its own per forecaster (8-aligned;
 // seasonalBytes says how large: 16 to 24 KiB), and one scratch memory for all of an instance (scratch.ts).
@@ -9,9 +9,19 @@
 // IEEE 754 in the order that is written here. A forecast changes nothing.
 // Mathematics, sources and figures: docs/design/forecasting.md.
 import { exponentialLessOne, logOnePlus } from "./elementary";
-import { beginJudged, expected, issue, judge, weigh, writeScales } from "./judged";
+import { correct } from "./correction";
+import { beginJudged, expected, issue, judge } from "./judged";
+import { writeErrorScales } from "./error-scales";
+import { lossOf, mixColumn, weighByLoss } from "./mixture";
 import {
+  baseColumn,
+  choiceCount,
+  choiceEta,
+  choices,
+  columnCount,
+  correctFrom,
   countAt,
+  dailyCountOf,
   day,
   expertCount,
   extremesAt,
@@ -20,12 +30,13 @@ import {
   issueEvery,
   judgedSteps,
   lagMax,
-  LAST_DAY,
   logCentreOf,
+  logRegressionCount,
+  mixtureCount,
   open,
   rawCentreOf,
   RAW_RING,
-  regressionCount,
+  rawRegressionCount,
   regressions,
   setCentres,
   setHour,
@@ -33,13 +44,33 @@ import {
   valueMax,
   week,
 } from "./model";
-import { beginRegressions, forecastRegression, isRawRegression, observeMoments, openRegression, solveRegression } from "./regression";
-import { FORECASTS, HORIZON_MAX, LOG_WINDOW, LOWER, MEAN, openScratch, SCALE, STEP_BYTES, STEPS, UPPER, WEIGHTS } from "./scratch";
-import { beginDescription, describe, observeSignals } from "./signal";
+import { beginRegressions, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
+import {
+  BASE_SCALES,
+  CLUSTER_MAX,
+  CLUSTER_WEIGHTS,
+  COLUMNS,
+  CORRECTED_LOWER,
+  CORRECTED_UPPER,
+  FIRST_WEIGHTS,
+  HORIZON_MAX,
+  LOG_WINDOW,
+  LOWER,
+  MEAN,
+  openScratch,
+  SCALE,
+  STEP_BYTES,
+  STEPS,
+  UPPER,
+  WEIGHTS,
+} from "./scratch";
+import { beginDescription, describe, observeSignals, seen } from "./signal";
 import { beginSmoother, forecastSmoother, observeSmoother, openSmoother } from "./smoother";
 
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
 const HALF_MAX: f64 = 30;
+/** Column, share, half a width. */
+const CHOICE_BYTES: usize = 24;
 
 /** Bytes of a state under this model. */
 export function seasonalBytes(table: usize): u32 {
@@ -66,24 +97,22 @@ export function seasonalInit(table: usize, state: usize): void {
 export function seasonalObserve(table: usize, state: usize, scratch: usize, value: f64): void {
   open(table, state);
   openScratch(scratch);
-  const hour = hourOf();
   const isKnown = abs(value) < Infinity;
-  const seen = isKnown ? min(valueMax(), max<f64>(0, value)) : imputed(hour);
+  const held = isKnown ? min(valueMax(), max<f64>(0, value)) : imputed();
   // What was not seen judges nobody: imputed, it agrees with the mixture that imputed it.
-  if (isKnown) judge(hour, seen);
-  learn(hour, seen);
+  if (isKnown) judge(hourOf(), logOnePlus(held));
+  learn(hourOf(), held);
   if (hourOf() % issueEvery !== 0 || hourOf() < day) return;
-  mix(judgedSteps, true);
+  forecastColumns(judgedSteps, true);
   issue(hourOf());
 }
 
-function imputed(hour: u32): f64 {
-  const said = expected(hour);
-  return said === said ? said : repeated(0);
+function imputed(): f64 {
+  const said = expected(columnCount - 1, hourOf());
+  return exponentialLessOne(said === said ? said : seen(1));
 }
 
 function learn(hour: u32, value: f64): void {
-  store<f32>(LAST_DAY + ((<usize>(hour % day)) << 2), <f32>value);
   if (hour < week) {
     // The scale is known after a week; until then the raw ring has the values themselves.
     store<f32>(RAW_RING + ((<usize>hour) << 2), <f32>value);
@@ -93,7 +122,7 @@ function learn(hour: u32, value: f64): void {
   }
   const log = logOnePlus(value) - logCentreOf();
   const raw = value / rawCentreOf() - 1;
-  if (hour > lagMax) {
+  if (hour >= lagMax) {
     beginDescription();
     describe(false, 0);
     observeMoments(false, log);
@@ -127,75 +156,123 @@ function begin(): void {
   }
 }
 
-/** Writes mean, lower, upper and scale of the coming steps to the beginning of `scratch`; `width` is half an interval's in scales. */
-export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, width: f64): void {
-  assert(horizon >= 1 && horizon <= HORIZON_MAX && width >= 0);
+/**
+ * Writes mean, lower, upper and scale of the coming steps to the beginning of `scratch`, by one of the model's choices; by all,
+ * weighed by what each has lost of late, where `choice` is no place among them. The interval is that of the heaviest choice, in logs,
+ * moved to the mean of all (averaged, the worse ones would widen the better) and `ratio` times as wide as of 95 %.
+ */
+export function seasonalForecast(table: usize, state: usize, scratch: usize, horizon: u32, choice: u32, ratio: f64): void {
+  assert(horizon >= 1 && horizon <= HORIZON_MAX && ratio >= 0);
   open(table, state);
   openScratch(scratch);
-  mix(horizon, false);
-  writeScales(horizon, hourOf());
+  forecastColumns(horizon, false);
+  weighChoices(choice);
+  const heaviest = choices + <usize>heaviestChoice() * CHOICE_BYTES;
+  const column = <u32>load<f64>(heaviest);
+  const half = load<f64>(heaviest, 16);
+  const says = COLUMNS + <usize>column * STEP_BYTES;
+  const isCorrected = isCorrecting() && column === columnCount - 1;
+  writeErrorScales(column, horizon, SCALE);
   for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
-    const mean = load<f64>(MEAN + at);
-    const half = min(HALF_MAX, width * load<f64>(SCALE + at));
-    store<f64>(LOWER + at, max<f64>(0, min(mean, exponentialLessOne(logOnePlus(mean) - half))));
-    store<f64>(UPPER + at, max(mean, exponentialLessOne(logOnePlus(mean) + half)));
+    const log = chosenAt(at);
+    const margin = min(HALF_MAX, half * load<f64>(SCALE + at));
+    const below = isCorrected ? load<f64>(says + at) - load<f64>(CORRECTED_LOWER + at) : margin;
+    const above = isCorrected ? load<f64>(CORRECTED_UPPER + at) - load<f64>(says + at) : margin;
+    const mean = max<f64>(0, exponentialLessOne(log));
+    store<f64>(MEAN + at, mean);
+    store<f64>(LOWER + at, min(mean, max<f64>(0, exponentialLessOne(log - ratio * below))));
+    store<f64>(UPPER + at, max(mean, exponentialLessOne(log + ratio * above)));
   }
 }
 
-// Every expert's steps, and their mixture.
-function mix(horizon: u32, isKept: bool): void {
-  const naive = FORECASTS + <usize>(expertCount - 1) * STEP_BYTES;
-  for (let step: u32 = 0; step < horizon; step++) store<f64>(naive + ((<usize>step) << 3), repeated(step));
+function heaviestChoice(): u32 {
+  let heaviest: u32 = 0;
+  for (let index: u32 = 1; index < choiceCount; index++)
+    if (load<f64>(WEIGHTS + ((<usize>index) << 3)) > load<f64>(WEIGHTS + ((<usize>heaviest) << 3))) heaviest = index;
+  return heaviest;
+}
+
+/** What all choices say of a step, in logs. */
+function chosenAt(at: usize): f64 {
+  let sum: f64 = 0;
+  for (let index: u32 = 0; index < choiceCount; index++) {
+    const column = <u32>load<f64>(choices + <usize>index * CHOICE_BYTES);
+    sum += load<f64>(WEIGHTS + ((<usize>index) << 3)) * load<f64>(COLUMNS + <usize>column * STEP_BYTES + at);
+  }
+  return sum;
+}
+
+function weighChoices(choice: u32): void {
+  // Until something has matured, the first is all there is to say.
+  const only = choice < choiceCount ? choice : 0;
+  if (choice < choiceCount || dailyCountOf() === 0) {
+    for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === only ? 1 : 0);
+    return;
+  }
+  for (let index: u32 = 0; index < choiceCount; index++)
+    store<f64>(WEIGHTS + ((<usize>index) << 3), lossOf(<u32>load<f64>(choices + <usize>index * CHOICE_BYTES)));
+  weighByLoss(choiceCount, choices + 8, CHOICE_BYTES, choiceEta());
+}
+
+function isCorrecting(): bool {
+  return correctFrom > 0 && hourOf() >= correctFrom;
+}
+
+// Every expert's steps, then every mixture's.
+function forecastColumns(horizon: u32, isKept: bool): void {
+  const yesterday = COLUMNS + <usize>(expertCount - 2) * STEP_BYTES;
+  const last = seen(1);
+  for (let step: u32 = 0; step < horizon; step++) {
+    store<f64>(yesterday + ((<usize>step) << 3), hourOf() < day ? last : seen(day - (step % day)));
+    store<f64>(yesterday + STEP_BYTES + ((<usize>step) << 3), last);
+  }
   beginDescription();
-  forecastRegressions(horizon, isKept, naive);
+  forecastRegressions(horizon, isKept, yesterday);
   for (let smoother: u32 = 0; smoother < smootherCount; smoother++) {
-    const into = FORECASTS + <usize>(regressionCount + smoother) * STEP_BYTES;
-    if (hourOf() < week) {
-      memory.copy(into, naive, (<usize>horizon) << 3);
+    const into = COLUMNS + <usize>(logRegressionCount + rawRegressionCount + smoother) * STEP_BYTES;
+    if (hourOf() <= week) {
+      memory.copy(into, yesterday, (<usize>horizon) << 3);
       continue;
     }
     openSmoother(smoother);
     forecastSmoother(horizon);
-    writeValues(into, horizon, false, naive);
+    writeColumn(into, horizon, false, yesterday);
   }
-  weigh();
-  for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
-    let sum: f64 = 0;
-    for (let expert: u32 = 0; expert < expertCount; expert++)
-      sum += load<f64>(WEIGHTS + ((<usize>expert) << 3)) * load<f64>(FORECASTS + <usize>expert * STEP_BYTES + at);
-    store<f64>(MEAN + at, sum);
+  for (let mixture: u32 = 0; mixture < mixtureCount; mixture++) mixColumn(mixture, horizon);
+  if (correctFrom === 0) return;
+  writeErrorScales(baseColumn(), horizon, BASE_SCALES);
+  if (isCorrecting()) correct(horizon);
+  else {
+    const base = COLUMNS + <usize>baseColumn() * STEP_BYTES;
+    memory.copy(base + STEP_BYTES, base, (<usize>horizon) << 3);
   }
 }
 
-function forecastRegressions(horizon: u32, isKept: bool, naive: usize): void {
-  const isReady = hourOf() > lagMax + 1;
+function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void {
+  const isReady = hourOf() > lagMax;
   let at = regressions;
   beginRegressions();
-  for (let regression: u32 = 0; regression < regressionCount; regression++) {
-    const into = FORECASTS + <usize>regression * STEP_BYTES;
+  for (let regression: u32 = 0; regression < logRegressionCount + rawRegressionCount; regression++) {
+    const into = COLUMNS + <usize>regression * STEP_BYTES;
     if (!isReady) {
-      memory.copy(into, naive, (<usize>horizon) << 3);
+      memory.copy(into, yesterday, (<usize>horizon) << 3);
       continue;
     }
-    at = openRegression(at);
+    const isRaw = regression >= logRegressionCount;
+    at = openRegression(at, isRaw);
     solveRegression(isKept);
+    if (regression === 0) memory.copy(FIRST_WEIGHTS, CLUSTER_WEIGHTS, (<usize>CLUSTER_MAX) << 3);
     forecastRegression(horizon);
-    writeValues(into, horizon, isRawRegression(), naive);
+    writeColumn(into, horizon, isRaw, yesterday);
   }
 }
 
-// From an expert's scale to values. An expert that lost its way says what the day before says.
-function writeValues(into: usize, horizon: u32, isRaw: bool, naive: usize): void {
+// From an expert's scale to ln(1 + value). An expert that lost its way says what the day before says.
+function writeColumn(into: usize, horizon: u32, isRaw: bool, yesterday: usize): void {
+  const logMax = logOnePlus(valueMax());
   for (let at: usize = 0; at < (<usize>horizon) << 3; at += 8) {
     const said = load<f64>(STEPS + at);
-    const value = isRaw ? (said + 1) * rawCentreOf() : exponentialLessOne(said + logCentreOf());
-    store<f64>(into + at, value === value ? min(valueMax(), max<f64>(0, value)) : load<f64>(naive + at));
+    const log = isRaw ? logOnePlus(max<f64>(0, (said + 1) * rawCentreOf())) : said + logCentreOf();
+    store<f64>(into + at, log === log ? min(logMax, max<f64>(0, log)) : load<f64>(yesterday + at));
   }
-}
-
-/** The same slot yesterday; the last value where there is no yesterday, and 0 where there is no value. */
-function repeated(step: u32): f64 {
-  const hour = hourOf();
-  if (hour === 0) return 0;
-  return <f64>load<f32>(LAST_DAY + ((<usize>((hour < day ? hour - 1 : hour + step) % day)) << 2));
 }

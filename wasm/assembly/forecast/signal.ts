@@ -1,4 +1,5 @@
 // The series' last values in both scales, its extremes, and its smoothed week and day: what the regressions look at.
+import { logOnePlus } from "./elementary";
 import {
   day,
   extremesAt,
@@ -6,6 +7,7 @@ import {
   interceptFeature,
   lagMax,
   LOG_RING,
+  logCentreOf,
   logLagCount,
   logLags,
   clampRatio,
@@ -18,15 +20,14 @@ import {
   saidAt,
   week,
 } from "./model";
-import { DAY_FAST, DAY_SLOW, FEATURES, LOG_WINDOW, RAW_WINDOW, SAID_WEEK } from "./scratch";
+import { DAY_PROFILE, FEATURES, LOG_WINDOW, RAW_WINDOW, SAID_WEEK } from "./scratch";
 
 const FAST_RATE: f64 = 0.3;
 const SLOW_RATE: f64 = 0.1;
 
 // What the profiles said of the slot before the one that is described; `suppose` moves it along a forecast.
 let saidWeekSlow: f32 = 0;
-let saidDaySlow: f32 = 0;
-let saidDayFast: f32 = 0;
+let saidDay: f32 = 0;
 
 function weekFastAt(hour: u32): usize {
   return PROFILES + ((<usize>(hour % week)) << 2);
@@ -36,8 +37,8 @@ function weekSlowAt(hour: u32): usize {
   return PROFILES + ((<usize>(week + (hour % week))) << 2);
 }
 
-function daysAt(): usize {
-  return PROFILES + ((<usize>(2 * week)) << 2);
+function dayAt(slot: u32): usize {
+  return PROFILES + ((<usize>(2 * week + slot)) << 2);
 }
 
 /** Begins with what was seen, for a description of what follows. */
@@ -49,14 +50,11 @@ export function beginDescription(): void {
   beginSupposition();
 }
 
-/** The daily profiles again as they are, without what a forecast supposed. */
+/** The daily profile again as it is, without what a forecast supposed. */
 export function beginSupposition(): void {
-  const bytes = (<usize>day) << 2;
-  memory.copy(DAY_SLOW, daysAt(), bytes);
-  memory.copy(DAY_FAST, daysAt() + bytes, bytes);
+  memory.copy(DAY_PROFILE, dayAt(0), (<usize>day) << 2);
   saidWeekSlow = load<f32>(saidAt());
-  saidDaySlow = load<f32>(saidAt(), 4);
-  saidDayFast = load<f32>(saidAt(), 8);
+  saidDay = load<f32>(saidAt(), 4);
 }
 
 // Oldest first.
@@ -92,14 +90,29 @@ function describeProfiles(at: u32, step: u32): void {
   setFeature(at + 2, load<f32>(SAID_WEEK + ((<usize>step) << 2)));
   setFeature(at + 3, load<f32>(weekSlowAt(hour)));
   setFeature(at + 4, saidWeekSlow);
-  setFeature(at + 5, load<f32>(DAY_SLOW + slot));
-  setFeature(at + 6, saidDaySlow);
-  setFeature(at + 7, load<f32>(DAY_FAST + slot));
-  setFeature(at + 8, saidDayFast);
+  setFeature(at + 5, load<f32>(DAY_PROFILE + slot));
+  setFeature(at + 6, saidDay);
 }
 
 function setFeature(index: u32, value: f32): void {
   store<f64>(FEATURES + ((<usize>index) << 3), <f64>value);
+}
+
+/** The slow week's value, and the day's, of the slot `step` steps ahead. */
+export function weekAhead(step: u32): f64 {
+  return <f64>load<f32>(weekSlowAt(hourOf() + step));
+}
+export function dayAhead(step: u32): f64 {
+  return <f64>load<f32>(dayAt((hourOf() + step) % day));
+}
+
+/** ln(1 + value) of `lag` slots before the next one; 0 where nothing was seen. */
+export function seen(lag: u32): f64 {
+  const hour = hourOf();
+  if (hour === 0) return 0;
+  const slot = (<usize>((hour - lag) % lagMax)) << 2;
+  if (hour < week) return logOnePlus(<f64>load<f32>(RAW_RING + slot));
+  return max<f64>(0, <f64>load<f32>(LOG_RING + slot) + logCentreOf());
 }
 
 /**
@@ -116,10 +129,8 @@ export function suppose(isRaw: bool, step: u32, value: f64): f64 {
   const hour = hourOf() + step;
   const slot = (<usize>(hour % day)) << 2;
   saidWeekSlow = load<f32>(weekSlowAt(hour));
-  saidDaySlow = load<f32>(DAY_SLOW + slot);
-  saidDayFast = load<f32>(DAY_FAST + slot);
-  blend(DAY_SLOW + slot, kept, SLOW_RATE);
-  blend(DAY_FAST + slot, kept, FAST_RATE);
+  saidDay = load<f32>(DAY_PROFILE + slot);
+  blend(DAY_PROFILE + slot, kept, SLOW_RATE);
   return kept;
 }
 
@@ -130,19 +141,16 @@ export function observeSignals(hour: u32, logValue: f64, rawValue: f64): void {
   store<f32>(RAW_RING + slot, <f32>rawValue);
   extend(extremesAt(false), logValue);
   extend(extremesAt(true), rawValue);
-  const daySlow = daysAt() + ((<usize>(hour % day)) << 2);
-  const dayFast = daySlow + ((<usize>day) << 2);
+  const ofDay = dayAt(hour % day);
   store<f32>(SAID_RING + ((<usize>(hour % day)) << 2), load<f32>(weekFastAt(hour)));
   store<f32>(saidAt(), load<f32>(weekSlowAt(hour)));
-  store<f32>(saidAt(), load<f32>(daySlow), 4);
-  store<f32>(saidAt(), load<f32>(dayFast), 8);
+  store<f32>(saidAt(), load<f32>(ofDay), 4);
   // A running mean at first.
   const weekly = 1 / <f64>(hour / week + 1);
   const daily = 1 / <f64>(hour / day + 1);
   blend(weekFastAt(hour), logValue, max(weekly, FAST_RATE));
   blend(weekSlowAt(hour), logValue, max(weekly, SLOW_RATE));
-  blend(daySlow, logValue, max(daily, SLOW_RATE));
-  blend(dayFast, logValue, max(daily, FAST_RATE));
+  blend(ofDay, logValue, max(daily, SLOW_RATE));
 }
 
 function extend(extremes: usize, value: f64): void {

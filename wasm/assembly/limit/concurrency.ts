@@ -90,6 +90,11 @@ export function gradientLimit(base: usize): u32 {
   return <u32>(load<u32>(base, PHASE) >= DRAINING ? load<f64>(base, BREATH) : load<f64>(base));
 }
 
+/** How many more answers close the window: the limit changes then and not before. */
+export function gradientAnswersLeft(base: usize): u32 {
+  return max(SAMPLE_COUNT_MIN, <u32>load<f64>(base)) - load<u32>(base, SERVED) - load<u32>(base, DROPPED);
+}
+
 /** What a request takes that does not queue, ms; +∞ while nothing is known. */
 export function gradientBaseline(base: usize): f64 {
   return min(load<f64>(base, LAST_LOWEST), load<f64>(base, EPOCH_LOWEST));

@@ -1,5 +1,15 @@
 // A seasonal model as the table that its kernel reads (wasm/assembly/forecast/model.ts says what stands where).
-import { INTERVAL, MIXTURE, REGRESSION, VALUE_MAX, type RegressionSpec, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import {
+  BLOCK_COUNT,
+  CHOICE_ETA,
+  DAILY_COUNT,
+  INTERVAL,
+  REGRESSION,
+  VALUE_MAX,
+  type Nets,
+  type RegressionPrior,
+  type SeasonalModel,
+} from "#shared/forecast/seasonal-model.ts";
 import type { Region } from "../arena.ts";
 import type { Kernels } from "../kernels.ts";
 
@@ -12,7 +22,14 @@ export interface ModelTable {
 const WORD_BYTES = 8;
 /** One piece of scratch memory, and one table of a model, for all forecasters of an instance. */
 const scratches = new WeakMap<Kernels, Region>();
-const tables = new WeakMap<Kernels, Map<string, ModelTable>>();
+const tables = new WeakMap<Kernels, Tables>();
+
+interface Tables {
+  /** By the model that was given; a learned one has ten thousand words to look through otherwise. */
+  readonly known: WeakMap<SeasonalModel, ModelTable>;
+  /** By what is in it: equal models have one table. */
+  readonly written: Map<string, ModelTable>;
+}
 
 /** Throws RangeError where the memory has no room. */
 export function scratchOf(kernels: Kernels): number {
@@ -25,44 +42,68 @@ export function scratchOf(kernels: Kernels): number {
 
 /** The model's table in this instance, written at its first use. Throws RangeError where the memory has no room. */
 export function tableOf(kernels: Kernels, model: SeasonalModel): ModelTable {
+  const { known, written } = tables.get(kernels) ?? {
+    known: new WeakMap<SeasonalModel, ModelTable>(),
+    written: new Map<string, ModelTable>(),
+  };
+  tables.set(kernels, { known, written });
+  const before = known.get(model);
+  if (before !== undefined) return before;
   const words = Float64Array.from(wordsOf(model));
-  const known = tables.get(kernels) ?? new Map<string, ModelTable>();
-  tables.set(kernels, known);
   const key = words.join();
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  const { offset, bytes } = kernels.arena.allocate(words.length * WORD_BYTES, "a seasonal model");
-  new Float64Array(kernels.memory, offset, words.length).set(words);
-  const table = { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
-  known.set(key, table);
+  const table = written.get(key) ?? write(kernels, words);
+  written.set(key, table);
+  known.set(model, table);
   return table;
 }
 
+function write(kernels: Kernels, words: Float64Array): ModelTable {
+  const { offset, bytes } = kernels.arena.allocate(words.length * WORD_BYTES, "a seasonal model");
+  new Float64Array(kernels.memory, offset, words.length).set(words);
+  return { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
+}
+
+const HEADER_WORDS = 30;
+
 function wordsOf(model: SeasonalModel): number[] {
-  const { regressions, smoothers, lags } = model;
-  return [
-    [model.day, model.week, model.lagMax, model.issueEvery],
-    [lags.log.length, lags.raw.length, regressions.length, smoothers.length],
-    [REGRESSION.forgetting, REGRESSION.interceptFeature, REGRESSION.varianceMin],
-    [REGRESSION.roundsFirst, REGRESSION.rounds, REGRESSION.clampRatio],
-    [MIXTURE.eta, MIXTURE.originCount, INTERVAL.longCount, INTERVAL.recentCount],
-    [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
-    [VALUE_MAX, regressions.length],
+  const { priors, smoothers, mixtures, choices, lags, nets } = model;
+  const regressions = [...priors.log, ...priors.raw];
+  const parts = [
     lags.log,
     lags.raw,
-    model.shares,
     smoothers.flatMap(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
+    mixtures.flatMap(({ eta, shares }) => [eta, ...shares]),
+    choices.flatMap(({ column, share, half }) => [column, share, half]),
     regressions.flatMap(wordsOfRegression),
+  ].flat();
+  const header = [
+    [model.day, model.week, model.lagMax, model.issueEvery],
+    [lags.log.length, lags.raw.length, priors.log.length, priors.raw.length, smoothers.length, mixtures.length],
+    [REGRESSION.forgetting, REGRESSION.interceptFeature, REGRESSION.varianceMin],
+    [REGRESSION.roundsFirst, REGRESSION.rounds, REGRESSION.clampRatio],
+    [DAILY_COUNT, INTERVAL.longCount, INTERVAL.recentCount],
+    [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
+    [VALUE_MAX, regressions.reduce((sum, { clusters }) => sum + clusters.length, 0), BLOCK_COUNT],
+    [nets?.correctFrom ?? 0, HEADER_WORDS + parts.length, choices.length, CHOICE_ETA],
+  ].flat();
+  return [header, parts, nets === null ? [] : wordsOfNets(nets)].flat();
+}
+
+function wordsOfNets({ originInputCount, quantileCount, gated, means, deviations, members }: Nets): number[] {
+  return [
+    [means.length, originInputCount, quantileCount, gated.length, members.length],
+    means,
+    deviations,
+    gated,
+    members.flat().flatMap(({ inputs, outputs, weights, biases }) => [inputs, outputs, ...weights, ...biases]),
   ].flat();
 }
 
-function wordsOfRegression({ scale, terms }: RegressionSpec): number[] {
-  const [clusterCount, isDiagonal, logShare] = [1, 1, 0];
+function wordsOfRegression({ features, kappa, clusters }: RegressionPrior): number[] {
+  const isDiagonal = clusters.every(({ root }) => root.length === features.length);
   return [
-    [scale === "raw" ? 1 : 0, terms.length, REGRESSION.kappa, clusterCount, isDiagonal],
-    terms.map(({ feature }) => feature),
-    [logShare],
-    terms.map(({ mean }) => mean),
-    terms.map(({ deviation }) => 1 / deviation),
+    [features.length, kappa, clusters.length, isDiagonal ? 1 : 0],
+    features,
+    clusters.flatMap(({ logShare, means, root }) => [logShare, ...means, ...root]),
   ].flat();
 }

@@ -1,21 +1,14 @@
-import { assert } from "#shared/assert.ts";
-import { halfWidth } from "#shared/forecast/interval-level.ts";
-import { DAY_AND_WEEK, HORIZON_MAX, seasonalModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { widthRatio } from "#shared/forecast/interval-level.ts";
+import { DAY_AND_WEEK, HORIZON_MAX, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import type { Region } from "../arena.ts";
 import { checkInteger } from "../check-range.ts";
 import type { Kernels } from "../kernels.ts";
 import { scratchOf, tableOf, type ModelTable } from "./model-table.ts";
+import { readState, writeState, type RestoreOutcome } from "./state-blob.ts";
 
 const LEVEL_DEFAULT = 95;
-const BLOB_EXTRA_BYTES = 32;
-
-/** By the kernel's numbers (wasm/assembly/forecast/seasonal-blob.ts). */
-const REASONS = ["truncated", "unknown-format", "other-version", "other-model", "corrupt"] as const;
-
-/** Why a blob was refused. Nothing was changed. */
-export type ForecastBlobRefusal = (typeof REASONS)[number];
-
-export type RestoreOutcome = { readonly ok: true } | { readonly ok: false; readonly reason: ForecastBlobRefusal };
+/** Any number that is no place. */
+const ALL_CHOICES = 255;
 
 /** Views of the instance's memory, one entry per coming slot: overwritten by the next call to any forecaster of the instance. */
 export interface SeasonalForecast {
@@ -24,6 +17,13 @@ export interface SeasonalForecast {
   readonly upper: Float64Array;
   /** The expected absolute error of ln(1 + value). */
   readonly scale: Float64Array;
+}
+
+export interface ForecastOptions {
+  /** Of the interval, in percent; 95 if not given. */
+  readonly level?: number;
+  /** A place among the model's choices; all of them, weighed by what each has lost of late, if not given. */
+  readonly choice?: number;
 }
 
 /**
@@ -37,10 +37,12 @@ export class SeasonalForecaster {
   readonly #scratch: number;
   readonly #region: Region;
   readonly #bytes: number;
+  readonly #choiceCount: number;
 
   /** Takes the model's state in memory, and once per instance scratch and the model. Throws RangeError where there is no room. */
-  constructor(kernels: Kernels, model: SeasonalModel = seasonalModel(DAY_AND_WEEK)) {
+  constructor(kernels: Kernels, model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)) {
     this.#kernels = kernels;
+    this.#choiceCount = model.choices.length;
     this.#scratch = scratchOf(kernels);
     this.#table = tableOf(kernels, model);
     this.#bytes = kernels.exports.seasonalBytes(this.#table.offset);
@@ -59,12 +61,14 @@ export class SeasonalForecaster {
   }
 
   /**
-   * The coming `horizon` slots, 1 to 168, with intervals of `level` percent, 50 to 99.9; changes nothing. Throws RangeError for others.
-   * 0 ≤ lower ≤ mean ≤ upper < ∞.
+   * The coming `horizon` slots, 1 to 168, with intervals of `level` percent, 50 to 99.9; changes nothing.
+   * 0 ≤ lower ≤ mean ≤ upper < ∞. Throws RangeError for other horizons, levels and choices.
    */
-  forecast(horizon: number, level: number = LEVEL_DEFAULT): SeasonalForecast {
+  forecast(horizon: number, { level = LEVEL_DEFAULT, choice = ALL_CHOICES }: ForecastOptions = {}): SeasonalForecast {
     checkInteger(horizon, { doing: "forecast so many slots", min: 1, max: HORIZON_MAX });
-    this.#kernels.exports.seasonalForecast(this.#table.offset, this.#region.offset, this.#scratch, horizon, halfWidth(level));
+    if (choice !== ALL_CHOICES) checkInteger(choice, { doing: "forecast by this choice", min: 0, max: this.#choiceCount - 1 });
+    const [table, state] = [this.#table.offset, this.#region.offset];
+    this.#kernels.exports.seasonalForecast(table, state, this.#scratch, horizon, choice, widthRatio(level));
     return {
       mean: this.#result(0, horizon),
       lower: this.#result(1, horizon),
@@ -79,36 +83,18 @@ export class SeasonalForecaster {
 
   /** Everything it knows, for `restore`: 32 bytes more than its state. */
   toBytes(): Uint8Array {
-    return this.#withBlob(this.#bytes + BLOB_EXTRA_BYTES, (into) => {
-      const { offset, settings } = this.#table;
-      const bytes = this.#kernels.exports.seasonalWrite(offset, this.#region.offset, into, settings);
-      return new Uint8Array(this.#kernels.memory).slice(into, into + bytes);
-    });
+    const { offset, settings } = this.#table;
+    return writeState(this.#kernels, this.#bytes, (into) =>
+      this.#kernels.exports.seasonalWrite(offset, this.#region.offset, into, settings),
+    );
   }
 
   /** Goes on where `toBytes` was, bit for bit. What was truncated, damaged, or written by another version or model is refused. */
   restore(blob: Uint8Array): RestoreOutcome {
-    const bytesMax = this.#bytes + BLOB_EXTRA_BYTES;
-    // One byte more than is right is enough to be refused for.
-    const held = blob.subarray(0, bytesMax + 1);
-    const code = this.#withBlob(bytesMax + 1, (from) => {
-      new Uint8Array(this.#kernels.memory, from, held.length).set(held);
-      const { offset, settings } = this.#table;
-      return this.#kernels.exports.seasonalRead(offset, this.#region.offset, from, held.length, settings);
-    });
-    if (code === 0) return { ok: true };
-    const reason = REASONS[code - 1];
-    assert(reason !== undefined, "a kernel refuses with a reason that has a name");
-    return { ok: false, reason };
-  }
-
-  #withBlob<T>(bytes: number, use: (offset: number) => T): T {
-    const region = this.#kernels.arena.allocate(bytes, "a forecaster's blob");
-    try {
-      return use(region.offset);
-    } finally {
-      this.#kernels.arena.release(region);
-    }
+    const { offset, settings } = this.#table;
+    return readState(this.#kernels, { blob, bytes: this.#bytes }, (from, blobBytes) =>
+      this.#kernels.exports.seasonalRead(offset, this.#region.offset, from, blobBytes, settings),
+    );
   }
 
   /** Forgets everything. */

@@ -23,7 +23,7 @@ export function logOnePlus(x: number): number {
 }
 
 /** ln u for a normal u > 0. */
-function logarithm(u: number): number {
+export function logarithm(u: number): number {
   double[0] = u;
   const high = words[1]! + (ONE_HIGH - ROOT_HALF_HIGH);
   const exponent = (high >>> 20) - 1023;
@@ -52,6 +52,11 @@ export function exponential(x: number): number {
 /** eˣ − 1. */
 export function exponentialLessOne(x: number): number {
   return Math.abs(x) < HALF_LN2 ? exponentialTail(x) : exponential(x) - 1;
+}
+
+export function hyperbolicTangent(x: number): number {
+  const twice = exponentialLessOne(2 * Math.abs(x));
+  return x < 0 ? -(twice / (twice + 2)) : twice / (twice + 2);
 }
 
 // eʳ − 1 for |r| ≤ ½ ln 2, by its series to r¹³.

@@ -1,77 +1,140 @@
-// The seasonal core on an hourly grid, training-free: a mixture of regressions under hand-written priors, smoothers and
-// the day before, weighed by what each said about the last days. Mathematics and figures: docs/design/forecasting.md.
-import { DAY_AND_WEEK, HORIZON_MAX, seasonalModel, VALUE_MAX, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
-import { halfWidth } from "#shared/forecast/interval-level.ts";
+// The twin of the seasonal kernel where nothing was learned, for seasons of any length: a pool of experts, run once, a mixture of
+// them, and what has lost least of late. With what was learned, of hours: hourly/hourly-forecaster.ts.
+import { widthRatio } from "#shared/forecast/interval-level.ts";
+import type { RegressionPrior, SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import { exponentialLessOne, logOnePlus } from "./elementary.ts";
-import { Experts } from "./experts.ts";
-import { Judged } from "./judged.ts";
+import { errorScales } from "./hourly/error-scales.ts";
+import { Experts } from "./hourly/experts.ts";
+import { Judged } from "./hourly/judged.ts";
+import { Mixture, weighByLoss } from "./hourly/mixture.ts";
+import type { Prior } from "./hourly/prior.ts";
+import { CHOICE_ETA, DAILY_COUNT, HALF_MAX, HORIZON_MAX, VALUE_MAX } from "./hourly/settings.ts";
+import { triangleSize } from "./hourly/triangle.ts";
 
-/** Half a width in logs; e³⁰ is more than any margin that could be used. */
-const HALF_MAX = 30;
+export interface ForecastRequest {
+  /** In percent. */
+  readonly level?: number;
+  /** A place among the model's choices; all, weighed by loss, if not given. */
+  readonly choice?: number;
+}
 
 export class SeasonalForecasterReference {
-  readonly #model: SeasonalModel;
-  readonly #experts: Experts;
-  readonly #judged: Judged;
   /** After `forecast`: the coming steps. Overwritten by the next call, and by `observe`. */
   readonly mean = new Float64Array(HORIZON_MAX);
   readonly lower = new Float64Array(HORIZON_MAX);
   readonly upper = new Float64Array(HORIZON_MAX);
   /** The expected absolute error of ln(1 + value). */
   readonly scale = new Float64Array(HORIZON_MAX);
+  readonly #model: SeasonalModel;
+  readonly #experts: Experts;
+  readonly #judged: Judged;
+  readonly #mixtures: readonly Mixture[];
+  /** Column-major, HORIZON_MAX steps each: the experts', then the mixtures', as log1p. */
+  readonly #columns: Float64Array;
+  readonly #weights: Float64Array;
 
-  constructor(model: SeasonalModel = seasonalModel(DAY_AND_WEEK)) {
+  constructor(model: SeasonalModel) {
+    const { priors, smoothers, lags, mixtures, choices } = model;
+    const grid = { ...model, logLags: lags.log, rawLags: lags.raw };
     this.#model = model;
-    this.#experts = new Experts(model);
-    this.#judged = new Judged(model);
+    this.#experts = new Experts({ logPriors: priors.log.map(flatPrior), rawPriors: priors.raw.map(flatPrior), smoothers }, grid);
+    const { count } = this.#experts;
+    this.#mixtures = mixtures.map((spec, index) => new Mixture(spec, count + index));
+    this.#judged = new Judged(count + mixtures.length, count + mixtures.length - 1, grid);
+    this.#columns = new Float64Array((count + mixtures.length) * HORIZON_MAX);
+    this.#weights = new Float64Array(choices.length);
   }
 
-  /** The next hour's value, or NaN where it is missing. A negative one is taken as 0, one above VALUE_MAX as that. */
+  /** The next slot's value, or NaN where it is missing. A negative one is taken as 0, one above VALUE_MAX as that. */
   observe(value: number): void {
     const experts = this.#experts;
-    const { hour } = experts;
     const { issueEvery, day } = this.#model;
     const isKnown = Number.isFinite(value);
-    const seen = isKnown ? Math.min(VALUE_MAX, Math.max(0, value)) : this.#imputed(hour);
+    const seen = isKnown ? Math.min(VALUE_MAX, Math.max(0, value)) : this.#imputed();
     // What was not seen judges nobody: imputed, it agrees with the mixture that imputed it.
-    if (isKnown) this.#judged.observe(hour, seen);
+    if (isKnown) this.#judged.observe(experts.hour, logOnePlus(seen));
     experts.observe(seen);
     if (experts.hour % issueEvery !== 0 || experts.hour < day) return;
     experts.solve({ isKept: true });
-    this.#mix(4 * issueEvery);
-    this.#judged.issue(experts.hour, experts.forecasts, this.mean);
+    this.#mix(this.#judged.steps);
+    this.#judged.issue(experts.hour, this.#columns);
   }
 
-  #imputed(hour: number): number {
-    const expected = this.#judged.expected(hour);
-    return Number.isNaN(expected) ? this.#experts.repeated(0) : expected;
+  #imputed(): number {
+    const expected = this.#judged.expected(this.#judged.columnCount - 1, this.#experts.hour);
+    return exponentialLessOne(Number.isNaN(expected) ? this.#experts.seen(1) : expected);
   }
 
-  /** Fills `mean`, `lower`, `upper` (`level` percent) and `scale` for the coming `horizon` hours. Throws RangeError beyond HORIZON_MAX. */
-  forecast(horizon: number, level = 95): void {
+  /** Fills `mean`, `lower`, `upper` and `scale` for the coming `horizon` slots. Throws RangeError beyond HORIZON_MAX. */
+  forecast(horizon: number, { level = 95, choice }: ForecastRequest = {}): void {
     if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= HORIZON_MAX))
       throw new RangeError(`Cannot forecast ${horizon} steps: expected a whole number from 1 to ${HORIZON_MAX}`);
-    const width = halfWidth(level);
+    const ratio = widthRatio(level);
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
-    this.#judged.scalesInto(this.scale, horizon, this.#experts.hour);
+    this.#weighChoices(choice);
+    const { choices } = this.#model;
     for (let step = 0; step < horizon; step += 1) {
-      const mean = this.mean[step]!;
-      const half = Math.min(HALF_MAX, width * this.scale[step]!);
-      this.lower[step] = Math.max(0, Math.min(mean, exponentialLessOne(logOnePlus(mean) - half)));
-      this.upper[step] = Math.max(mean, exponentialLessOne(logOnePlus(mean) + half));
+      let sum = 0;
+      for (const [index, { column }] of choices.entries()) sum += this.#weights[index]! * this.#columns[column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
     }
+    const { column, half } = choices[this.#weights.indexOf(Math.max(...this.#weights))]!;
+    errorScales(this.scale, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
+    for (let step = 0; step < horizon; step += 1) {
+      const margin = ratio * Math.min(HALF_MAX, half * this.scale[step]!);
+      this.lower[step] = this.mean[step]! - margin;
+      this.upper[step] = this.mean[step]! + margin;
+    }
+    for (let step = 0; step < horizon; step += 1) {
+      this.mean[step] = Math.max(0, exponentialLessOne(this.mean[step]!));
+      this.lower[step] = Math.min(this.mean[step]!, Math.max(0, exponentialLessOne(this.lower[step]!)));
+      this.upper[step] = Math.max(this.mean[step]!, exponentialLessOne(this.upper[step]!));
+    }
+  }
+
+  #weighChoices(choice: number | undefined): void {
+    const { choices } = this.#model;
+    // Until something has matured, the first is all there is to say.
+    if (choice !== undefined || this.#judged.dailyCount === 0) {
+      this.#weights.fill(0);
+      this.#weights[choice ?? 0] = 1;
+      return;
+    }
+    for (const [index, { column }] of choices.entries()) this.#weights[index] = this.#judged.dailyLoss(column, DAILY_COUNT);
+    weighByLoss(
+      this.#weights,
+      choices.map(({ share }) => share),
+      CHOICE_ETA,
+    );
   }
 
   #mix(horizon: number): void {
-    this.#judged.weigh();
     this.#experts.forecast(horizon);
-    const { forecasts } = this.#experts;
-    const { weights } = this.#judged;
-    for (let step = 0; step < horizon; step += 1) {
-      let sum = 0;
-      for (let expert = 0; expert < this.#experts.count; expert += 1) sum += weights[expert]! * forecasts[expert * HORIZON_MAX + step]!;
-      this.mean[step] = sum;
+    this.#columns.set(this.#experts.forecasts);
+    for (const mixture of this.#mixtures) {
+      mixture.weigh(this.#judged);
+      mixture.mix(this.#columns, horizon);
     }
   }
+}
+
+function flatPrior({ features, kappa, clusters }: RegressionPrior): Prior {
+  const order = features.length;
+  const roots = clusters.map(({ root }) => (root.length === order ? diagonalTriangle(root) : root));
+  return {
+    order,
+    clusterCount: clusters.length,
+    features,
+    logShares: Float64Array.from(clusters, ({ logShare }) => logShare),
+    means: Float64Array.from(clusters.flatMap(({ means }) => means)),
+    roots: Float64Array.from(roots.flat()),
+    kappa,
+  };
+}
+
+function diagonalTriangle(diagonal: readonly number[]): number[] {
+  const triangle = Array.from({ length: triangleSize(diagonal.length) }, () => 0);
+  for (const [row, entry] of diagonal.entries()) triangle[triangleSize(row + 1) - 1] = entry;
+  return triangle;
 }

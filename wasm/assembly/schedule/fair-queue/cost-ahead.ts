@@ -8,7 +8,7 @@
 
 import { flowOf } from "./flows";
 import { C_HEAP_COUNT, C_QUEUED_COST, C_WAITING_WEIGHT, C_WEIGHT, CLASS_BYTES, F_CLASS, F_LENGTH, F_QUEUED_COST } from "./layout";
-import { F_WEIGHT, Q_CLASS_MASK, Q_CLASSES, Q_COST_LARGEST } from "./layout";
+import { F_HEAP_SLOT, F_WEIGHT, HELD, Q_CLASS_MASK, Q_CLASSES, Q_COST_LARGEST } from "./layout";
 import { REFUSED_FLOW } from "./refusal";
 
 const ROUNDING: f64 = 1 + 1 / 32768;
@@ -34,7 +34,7 @@ export function fairQueueCostAhead(base: usize, flowIndex: u32): f64 {
 function costInClass(classAt: usize, flow: usize, largest: f64): f64 {
   const own = <f64>load<u64>(flow + F_QUEUED_COST);
   const weight = load<u32>(flow + F_WEIGHT);
-  const waits: u32 = load<u32>(flow + F_LENGTH) === 0 ? 0 : 1;
+  const waits: u32 = load<u32>(flow + F_LENGTH) === 0 || load<u32>(flow + F_HEAP_SLOT) === HELD ? 0 : 1;
   const otherWeight = <f64>(load<u64>(classAt + C_WAITING_WEIGHT) - <u64>(waits * weight));
   const otherCount = <f64>(load<u32>(classAt + C_HEAP_COUNT) - waits);
   const share = (((own + largest) * otherWeight) / <f64>weight + largest * otherCount) * ROUNDING;

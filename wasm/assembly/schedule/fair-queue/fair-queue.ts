@@ -29,12 +29,22 @@ import { firstFlow } from "./flow-heap";
 import { classOf, flowOf, linkFreeFlows } from "./flows";
 import { freeItem, handleOf, itemOf, linkFreeItems, takeItem } from "./items";
 import { CLASS_BYTES, CLASS_CAPACITY_MAX, COST_MAX, C_HEAP, C_INDEX, C_LENGTH, C_QUEUED_COST } from "./layout";
-import { EXPIRED_COUNT_MAX, FLOW_CAPACITY_MAX, F_CLASS, F_INDEX, F_LENGTH, F_LENGTH_MAX, F_QUEUED_COST, F_ROOT } from "./layout";
+import {
+  EXPIRED_COUNT_MAX,
+  FLOW_CAPACITY_MAX,
+  F_CLASS,
+  F_HEAP_SLOT,
+  F_INDEX,
+  F_LENGTH,
+  F_LENGTH_MAX,
+  F_QUEUED_COST,
+  F_ROOT,
+} from "./layout";
 import { ITEM_CAPACITY_MAX, I_COST, I_DEADLINE_ENTRY, I_DEADLINE_MS, I_FLOW, I_RANK, I_SEQUENCE } from "./layout";
 import { I_URGENCY, Q_AGE_STEP_MS, Q_CLASSES, Q_CLASS_CAPACITY, Q_COST_LARGEST, Q_DEADLINES, Q_FLOWS } from "./layout";
 import { Q_FLOW_CAPACITY, Q_ITEMS, Q_ITEM_CAPACITY, Q_LENGTH, Q_OUT_COST, Q_OUT_DEADLINE_MS, Q_OUT_EVICTED } from "./layout";
 import { Q_OUT_EXPIRED, Q_OUT_FLOW, Q_OUT_URGENCY, Q_SEQUENCE, TIME_MS_MAX, URGENCY_COUNT, classesAt } from "./layout";
-import { deadlinesAt, flowsAt, itemsAt, queueBytes } from "./layout";
+import { deadlinesAt, flowsAt, HELD, itemsAt, Q_CLASS_MASK, queueBytes } from "./layout";
 import { REFUSED_ARGUMENT, REFUSED_EXPIRED, REFUSED_FLOW, REFUSED_FLOW_FULL, REFUSED_FULL, REFUSED_NONE } from "./refusal";
 import { enterRun, evictable, leaveRun } from "./runs";
 import { charge, firstClass, rest, wakeFlow } from "./virtual-time";
@@ -103,7 +113,7 @@ export function fairQueuePush(base: usize, flowIndex: u32, urgency: u32, cost: u
   store<u32>(base + Q_COST_LARGEST, max(load<u32>(base + Q_COST_LARGEST), cost));
   attach(base, flow, item);
   // A flow whose only item was displaced keeps its place: it never stopped waiting.
-  if (length === 0) wakeFlow(base, <usize>load<u32>(flow + F_CLASS), flow);
+  if (length === 0 && load<u32>(flow + F_HEAP_SLOT) !== HELD) wakeFlow(base, <usize>load<u32>(flow + F_CLASS), flow);
   return handleOf(base, item);
 }
 
@@ -112,6 +122,7 @@ export function fairQueuePop(base: usize, nowMs: f64): f64 {
   if (!isTime(nowMs)) return REFUSED_ARGUMENT;
   if (load<u32>(base + Q_LENGTH) === 0) return REFUSED_NONE;
   if (isAnyDue(base, <u64>nowMs)) return REFUSED_EXPIRED;
+  if (load<u32>(base + Q_CLASS_MASK) === 0) return REFUSED_NONE;
   const classAt = firstClass(base);
   const flow = firstFlow(classAt);
   const item = <usize>load<u32>(flow + F_ROOT);
@@ -125,7 +136,7 @@ export function fairQueuePop(base: usize, nowMs: f64): f64 {
 
 /** The handle of the item that would go next if no deadline came, or -1. */
 export function fairQueuePeek(base: usize): f64 {
-  if (load<u32>(base + Q_LENGTH) === 0) return REFUSED_NONE;
+  if (load<u32>(base + Q_CLASS_MASK) === 0) return REFUSED_NONE;
   return handleOf(base, <usize>load<u32>(firstFlow(firstClass(base)) + F_ROOT));
 }
 

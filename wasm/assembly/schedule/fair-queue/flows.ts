@@ -1,9 +1,10 @@
 // Classes and flows: weights, opening and closing. Answers are 0 or an index; below 0 they are refusals (refusal.ts).
 
 import { C_INVERSE, C_VIRTUAL, C_WAITING_WEIGHT, C_WEIGHT, CLASS_BYTES, F_CLASS, F_FINISH, F_INDEX } from "./layout";
-import { F_INVERSE, F_LENGTH, F_LENGTH_MAX, F_ROOT, F_START, F_WEIGHT, FLOW_BYTES } from "./layout";
-import { Q_CLASS_CAPACITY, Q_CLASSES, Q_FLOW_CAPACITY, Q_FLOWS, Q_FREE_FLOW, Q_ITEM_CAPACITY, WEIGHT_MAX } from "./layout";
+import { F_HEAP_SLOT, F_INVERSE, F_LENGTH, F_LENGTH_MAX, F_ROOT, F_START, F_WEIGHT, FLOW_BYTES } from "./layout";
+import { HELD, Q_CLASS_CAPACITY, Q_CLASSES, Q_FLOW_CAPACITY, Q_FLOWS, Q_FREE_FLOW, Q_ITEM_CAPACITY, WEIGHT_MAX } from "./layout";
 import { REFUSED_ARGUMENT, REFUSED_BUSY, REFUSED_FLOW, REFUSED_FULL } from "./refusal";
+import { sleepFlow, wakeFlow } from "./virtual-time";
 
 /** Links every place into the free list, lowest index first. */
 export function linkFreeFlows(queue: usize, flows: usize, capacity: u32): void {
@@ -52,6 +53,7 @@ export function fairQueueOpenFlow(queue: usize, classIndex: u32, weight: u32, le
   store<u32>(flow + F_WEIGHT, weight);
   store<u64>(flow + F_INVERSE, inverseOf(weight));
   store<u64>(flow + F_START, 0);
+  store<u32>(flow + F_HEAP_SLOT, 0);
   // Neither credit nor debt: as a flow that was always there and never sent.
   store<u64>(flow + F_FINISH, load<u64>(classAt + C_VIRTUAL));
   store<u32>(flow + F_LENGTH_MAX, lengthMax);
@@ -63,12 +65,30 @@ export function fairQueueSetFlowWeight(queue: usize, flowIndex: u32, weight: u32
   const flow = flowOf(queue, flowIndex);
   if (flow === 0) return REFUSED_FLOW;
   if (weight === 0 || weight > WEIGHT_MAX) return REFUSED_ARGUMENT;
-  if (load<u32>(flow + F_LENGTH) !== 0) {
+  if (load<u32>(flow + F_LENGTH) !== 0 && load<u32>(flow + F_HEAP_SLOT) !== HELD) {
     const waiting = <usize>load<u32>(flow + F_CLASS) + C_WAITING_WEIGHT;
     store<u64>(waiting, load<u64>(waiting) - load<u32>(flow + F_WEIGHT) + weight);
   }
   store<u32>(flow + F_WEIGHT, weight);
   store<u64>(flow + F_INVERSE, inverseOf(weight));
+  return 0;
+}
+
+/** Holds a flow back, or lets it compete again: while it is held its items wait, expire and leave, and are not served. It
+ * saves no credit meanwhile, as if nothing waited in it. */
+export function fairQueueHold(queue: usize, flowIndex: u32, isHeld: u32): i32 {
+  const flow = flowOf(queue, flowIndex);
+  if (flow === 0) return REFUSED_FLOW;
+  if ((load<u32>(flow + F_HEAP_SLOT) === HELD) === (isHeld !== 0)) return 0;
+  const classAt = <usize>load<u32>(flow + F_CLASS);
+  const waits = load<u32>(flow + F_LENGTH) !== 0;
+  if (isHeld !== 0) {
+    if (waits) sleepFlow(queue, classAt, flow);
+    store<u32>(flow + F_HEAP_SLOT, HELD);
+  } else {
+    store<u32>(flow + F_HEAP_SLOT, 0);
+    if (waits) wakeFlow(queue, classAt, flow);
+  }
   return 0;
 }
 

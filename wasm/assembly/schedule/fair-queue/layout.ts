@@ -66,6 +66,7 @@ export const F_QUEUED_COST: usize = 24;
 export const F_WEIGHT: usize = 32;
 export const F_CLASS: usize = 36;
 export const F_ROOT: usize = 40;
+/** Its place among the flows that compete, or HELD. */
 export const F_HEAP_SLOT: usize = 44;
 export const F_LENGTH: usize = 48;
 export const F_LENGTH_MAX: usize = 52;
@@ -100,6 +101,9 @@ export const ITEM_SHIFT: usize = 6;
 export const D_ITEM: usize = 8;
 export const D_SEQUENCE: usize = 12;
 export const ENTRY_SHIFT: usize = 4;
+
+/** In F_HEAP_SLOT of a flow that is held back, whether items wait in it or not. */
+export const HELD: u32 = u32.MAX_VALUE;
 
 const LINE_BYTES: usize = 64;
 

@@ -10,6 +10,7 @@ import { addFlow, removeFlow, requeueFirst } from "./flow-heap";
 import {
   C_FINISH,
   C_FINISH_LATEST,
+  C_HEAP_COUNT,
   C_INDEX,
   C_INVERSE,
   C_LENGTH,
@@ -19,11 +20,13 @@ import {
   CLASS_BYTES,
   F_CLASS,
   F_FINISH,
+  F_HEAP_SLOT,
   F_INVERSE,
   F_LENGTH,
   F_START,
   F_WEIGHT,
   FLOW_BYTES,
+  HELD,
   Q_CLASS_CAPACITY,
   Q_CLASS_MASK,
   Q_CLASSES,
@@ -65,6 +68,15 @@ export function wakeFlow(queue: usize, classAt: usize, flow: usize): void {
   store<u64>(classAt + C_START, max(load<u64>(queue + Q_VIRTUAL), load<u64>(classAt + C_FINISH)));
 }
 
+/** The flow no longer competes; a class none of whose flows does, neither. */
+export function sleepFlow(queue: usize, classAt: usize, flow: usize): void {
+  removeFlow(classAt, flow);
+  store<u64>(classAt + C_WAITING_WEIGHT, load<u64>(classAt + C_WAITING_WEIGHT) - load<u32>(flow + F_WEIGHT));
+  if (load<u32>(classAt + C_HEAP_COUNT) !== 0) return;
+  const bit: u32 = 1 << load<u32>(classAt + C_INDEX);
+  store<u32>(queue + Q_CLASS_MASK, load<u32>(queue + Q_CLASS_MASK) & ~bit);
+}
+
 /** Charges the first flow of the first class for an item that was served. */
 export function charge(queue: usize, classAt: usize, flow: usize, cost: u32): void {
   const classStart = load<u64>(classAt + C_START);
@@ -87,12 +99,9 @@ export function charge(queue: usize, classAt: usize, flow: usize, cost: u32): vo
 /** After an item left: what became empty stops competing, and whoever is all alone again owes nothing. */
 export function rest(queue: usize, classAt: usize, flow: usize): void {
   if (load<u32>(flow + F_LENGTH) !== 0) return;
-  removeFlow(classAt, flow);
-  store<u64>(classAt + C_WAITING_WEIGHT, load<u64>(classAt + C_WAITING_WEIGHT) - load<u32>(flow + F_WEIGHT));
+  if (load<u32>(flow + F_HEAP_SLOT) !== HELD) sleepFlow(queue, classAt, flow);
   if (load<u32>(classAt + C_LENGTH) !== 0) return;
   store<u64>(classAt + C_VIRTUAL, load<u64>(classAt + C_FINISH_LATEST));
-  const bit: u32 = 1 << load<u32>(classAt + C_INDEX);
-  store<u32>(queue + Q_CLASS_MASK, load<u32>(queue + Q_CLASS_MASK) & ~bit);
   if (load<u32>(queue + Q_LENGTH) === 0) store<u64>(queue + Q_VIRTUAL, load<u64>(queue + Q_FINISH_LATEST));
 }
 

@@ -1,23 +1,11 @@
 // The pool that every mixture draws from: what each expert says about the coming hours, from the same observations.
+import { exponentialLessOne, logOnePlus } from "../elementary.ts";
 import { Lags } from "./lags.ts";
 import { Moments } from "./moments.ts";
 import type { Prior } from "./prior.ts";
 import { Profiles } from "./profiles.ts";
 import { Regression } from "./regression.ts";
-import {
-  DAY,
-  HORIZON_MAX,
-  LAG_MAX,
-  LEARN_FROM,
-  LOG_LAGS,
-  LOG_ORDER,
-  ORDER_MAX,
-  RAW_LAGS,
-  RAW_ORDER,
-  REGRESSION,
-  LOG_MAX,
-  WEEK,
-} from "./settings.ts";
+import { HORIZON_MAX, HOURS, LOG_MAX, PROFILE_FEATURES, REGRESSION, type Grid } from "./settings.ts";
 import { Smoother, type SmootherRates } from "./smoother.ts";
 
 export interface ExpertsSpec {
@@ -33,39 +21,49 @@ export class Experts {
   readonly forecasts: Float64Array;
   hour = 0;
   /** The series in logs around their mean. */
-  readonly log = new Lags();
+  readonly log: Lags;
   /** Until a week is full the values themselves, then relative to the first week. */
-  readonly raw = new Lags();
-  readonly logMoments = new Moments(LOG_ORDER);
-  readonly rawMoments = new Moments(RAW_ORDER);
+  readonly raw: Lags;
+  readonly logMoments: Moments;
+  readonly rawMoments: Moments;
   readonly logRegressions: readonly Regression[];
   readonly rawRegressions: readonly Regression[];
   logCentre = 0;
   rawCentre = 1;
-  readonly #profiles = new Profiles();
+  readonly #grid: Grid;
+  readonly #profiles: Profiles;
   readonly #smoothers: readonly Smoother[];
-  readonly #features = new Float64Array(ORDER_MAX);
+  readonly #features: Float64Array;
   readonly #steps = new Float64Array(HORIZON_MAX);
 
-  constructor({ logPriors, rawPriors, smoothers }: ExpertsSpec) {
-    this.logRegressions = logPriors.map((prior) => new Regression(prior, LOG_ORDER));
-    this.rawRegressions = rawPriors.map((prior) => new Regression(prior, RAW_ORDER));
-    this.#smoothers = smoothers.map((rates) => new Smoother(rates));
+  constructor({ logPriors, rawPriors, smoothers }: ExpertsSpec, grid: Grid = HOURS) {
+    const [logOrder, rawOrder] = [grid.logLags.length + PROFILE_FEATURES + 1, grid.rawLags.length + 1];
+    this.#grid = grid;
+    this.log = new Lags(grid);
+    this.raw = new Lags(grid);
+    this.logMoments = new Moments(logOrder);
+    this.rawMoments = new Moments(rawOrder);
+    this.#profiles = new Profiles(grid);
+    this.#features = new Float64Array(Math.max(logOrder, rawOrder));
+    this.logRegressions = logPriors.map((prior) => new Regression(prior, logOrder));
+    this.rawRegressions = rawPriors.map((prior) => new Regression(prior, rawOrder));
+    this.#smoothers = smoothers.map((rates) => new Smoother(rates, grid));
     this.count = logPriors.length + rawPriors.length + smoothers.length + 2;
     this.forecasts = new Float64Array(this.count * HORIZON_MAX);
   }
 
   /** `value` is from 0 to VALUE_MAX. */
   observe(value: number): void {
+    const { week, lagMax } = this.#grid;
     this.hour += 1;
-    if (this.hour <= WEEK) {
+    if (this.hour <= week) {
       this.raw.observe(value);
-      if (this.hour === WEEK) this.#begin();
+      if (this.hour === week) this.#begin();
       return;
     }
-    const log = Math.log1p(value) - this.logCentre;
+    const log = logOnePlus(value) - this.logCentre;
     const raw = value / this.rawCentre - 1;
-    if (this.hour > LEARN_FROM) {
+    if (this.hour > lagMax) {
       this.#describeLog(0);
       this.logMoments.observe(this.#features, log);
       this.#describeRaw(0);
@@ -78,18 +76,19 @@ export class Experts {
   }
 
   #begin(): void {
+    const { week, lagMax } = this.#grid;
     const { window } = this.raw;
-    const from = LAG_MAX - WEEK;
+    const from = lagMax - week;
     let sum = 0;
-    for (let hour = 0; hour < WEEK; hour += 1) sum += Math.log1p(window[from + hour]!);
-    this.logCentre = sum / WEEK;
-    this.rawCentre = Math.max(1, Math.expm1(this.logCentre));
+    for (let hour = 0; hour < week; hour += 1) sum += logOnePlus(window[from + hour]!);
+    this.logCentre = sum / week;
+    this.rawCentre = Math.max(1, exponentialLessOne(this.logCentre));
     this.raw.least = Infinity;
     this.raw.most = -Infinity;
     // Each turn of the window brings the next hour of the first week to the same place.
-    for (let hour = 0; hour < WEEK; hour += 1) {
+    for (let hour = 0; hour < week; hour += 1) {
       const value = window[from]!;
-      const log = Math.log1p(value) - this.logCentre;
+      const log = logOnePlus(value) - this.logCentre;
       this.log.observe(log);
       this.#profiles.observe(log);
       this.raw.observe(value / this.rawCentre - 1);
@@ -106,23 +105,24 @@ export class Experts {
   }
 
   solve(options: { readonly isKept: boolean }): void {
-    if (this.hour <= LEARN_FROM) return;
+    if (this.hour <= this.#grid.lagMax) return;
     for (const regression of this.logRegressions) regression.solve(this.logMoments, options);
     for (const regression of this.rawRegressions) regression.solve(this.rawMoments, options);
   }
 
   /** Fills `forecasts` with the coming `horizon` steps of every expert. */
   forecast(horizon: number): void {
+    const { day, week, lagMax } = this.#grid;
     const naive = (this.count - 2) * HORIZON_MAX;
     for (let step = 0; step < horizon; step += 1) {
-      this.forecasts[naive + step] = this.#seen(this.hour < DAY ? 1 : DAY - (step % DAY));
-      this.forecasts[naive + HORIZON_MAX + step] = this.#seen(1);
+      this.forecasts[naive + step] = this.seen(this.hour < day ? 1 : day - (step % day));
+      this.forecasts[naive + HORIZON_MAX + step] = this.seen(1);
     }
     const logCount = this.logRegressions.length;
     const regressionCount = logCount + this.rawRegressions.length;
     for (let expert = 0; expert < this.count - 2; expert += 1) {
       const at = expert * HORIZON_MAX;
-      if (this.hour <= (expert < regressionCount ? LEARN_FROM : WEEK)) {
+      if (this.hour <= (expert < regressionCount ? lagMax : week)) {
         this.forecasts.copyWithin(at, naive, naive + horizon);
         continue;
       }
@@ -132,7 +132,7 @@ export class Experts {
       const isRaw = expert >= logCount && expert < regressionCount;
       for (let step = 0; step < horizon; step += 1) {
         const said = this.#steps[step]!;
-        const log = isRaw ? Math.log1p(Math.max(0, (said + 1) * this.rawCentre)) : said + this.logCentre;
+        const log = isRaw ? logOnePlus(Math.max(0, (said + 1) * this.rawCentre)) : said + this.logCentre;
         // An expert that lost its way says what the day before says.
         this.forecasts[at + step] = Number.isNaN(log) ? this.forecasts[naive + step]! : Math.min(LOG_MAX, Math.max(0, log));
       }
@@ -164,19 +164,21 @@ export class Experts {
   }
 
   #describeLog(step: number): void {
-    for (let index = 0; index < LOG_LAGS.length; index += 1) this.#features[index] = this.log.at(LOG_LAGS[index]!, step);
-    this.#profiles.describe(this.#features, LOG_LAGS.length, step);
-    this.#features[LOG_ORDER - 1] = REGRESSION.interceptFeature;
+    const { logLags } = this.#grid;
+    for (let index = 0; index < logLags.length; index += 1) this.#features[index] = this.log.at(logLags[index]!, step);
+    this.#profiles.describe(this.#features, logLags.length, step);
+    this.#features[logLags.length + PROFILE_FEATURES] = REGRESSION.interceptFeature;
   }
 
   #describeRaw(step: number): void {
-    for (let index = 0; index < RAW_LAGS.length; index += 1) this.#features[index] = this.raw.at(RAW_LAGS[index]!, step);
-    this.#features[RAW_ORDER - 1] = REGRESSION.interceptFeature;
+    const { rawLags } = this.#grid;
+    for (let index = 0; index < rawLags.length; index += 1) this.#features[index] = this.raw.at(rawLags[index]!, step);
+    this.#features[rawLags.length] = REGRESSION.interceptFeature;
   }
 
-  // log1p of what was seen `lag` hours before the next one.
-  #seen(lag: number): number {
+  /** log1p of what was seen `lag` hours before the next one; 0 where nothing was. */
+  seen(lag: number): number {
     if (this.hour === 0) return 0;
-    return this.hour < WEEK ? Math.log1p(this.raw.at(lag, 0)) : Math.max(0, this.log.at(lag, 0) + this.logCentre);
+    return this.hour < this.#grid.week ? logOnePlus(this.raw.at(lag, 0)) : Math.max(0, this.log.at(lag, 0) + this.logCentre);
   }
 }

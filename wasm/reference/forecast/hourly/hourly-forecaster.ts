@@ -1,29 +1,41 @@
 // The seasonal core on an hourly grid: one pool of experts, a mixture of those with hand-written priors, one of those with
-// learned priors that a small net corrects, and the choice between them. Mathematics: docs/design/forecasting.md.
+// learned priors that small nets correct, and what has lost least of late. Mathematics: docs/design/forecasting.md.
+import { exponentialLessOne, logOnePlus } from "../elementary.ts";
 import type { LearnedConstants } from "./constants.ts";
+import { Correction } from "./correction.ts";
+import { errorScales } from "./error-scales.ts";
 import { Experts } from "./experts.ts";
 import { Judged } from "./judged.ts";
-import { Mixture } from "./mixture.ts";
-import { Column, HAND_LOG, HAND_RAW, LEARNED, PRIOR_FREE, SMOOTHERS } from "./pool.ts";
-import { DAY, HALF_MAX, HORIZON_MAX, ISSUE_EVERY, JUDGED, VALUE_MAX } from "./settings.ts";
+import { Mixture, weighByLoss } from "./mixture.ts";
+import type { Situation } from "./net-inputs.ts";
+import { CHOICES, Column, HAND_LOG, HAND_RAW, LEARNED, PRIOR_FREE, SMOOTHERS } from "./pool.ts";
+import { CHOICE_ETA, CORRECT_FROM, DAILY_COUNT, DAY, HALF_MAX, HORIZON_MAX, ISSUE_EVERY, JUDGED, VALUE_MAX } from "./settings.ts";
 
-/** "auto": whichever has lost least of late. */
+/** "auto": all of CHOICES, weighed by what each has lost of late. */
 export type Variant = "auto" | "learned" | "prior-free";
+
+const ONLY: Readonly<Record<Exclude<Variant, "auto">, number>> = { learned: Column.corrected, "prior-free": Column.priorFree };
 
 export class HourlyForecasterReference {
   /** After `forecast`: the coming steps. Overwritten by the next call, and by `observe`. */
   readonly mean = new Float64Array(HORIZON_MAX);
   readonly lower = new Float64Array(HORIZON_MAX);
   readonly upper = new Float64Array(HORIZON_MAX);
+  /** The expected absolute error of ln(1 + value). */
+  readonly scale = new Float64Array(HORIZON_MAX);
+  /** In the order of CHOICES. */
+  readonly choiceWeights = new Float64Array(CHOICES.length);
   readonly #experts: Experts;
   readonly #judged = new Judged(Column.count, Column.learned);
   readonly #priorFree = new Mixture(PRIOR_FREE, Column.priorFree);
   readonly #learned = new Mixture(LEARNED, Column.learned);
+  readonly #correction: Correction | null;
   /** Column-major, HORIZON_MAX steps each: the experts', then the mixtures', as log1p. */
   readonly #columns = new Float64Array(Column.count * HORIZON_MAX);
   readonly #scales = new Float64Array(HORIZON_MAX);
 
-  constructor({ log, raw }: LearnedConstants) {
+  constructor({ log, raw, net }: LearnedConstants) {
+    this.#correction = net === null ? null : new Correction(net);
     this.#experts = new Experts({ logPriors: [log, HAND_LOG], rawPriors: [raw, HAND_RAW], smoothers: SMOOTHERS });
   }
 
@@ -33,7 +45,7 @@ export class HourlyForecasterReference {
     const isKnown = Number.isFinite(value);
     const seen = isKnown ? Math.min(VALUE_MAX, Math.max(0, value)) : this.#imputed();
     // What was not seen judges nobody: imputed, it agrees with the mixture that imputed it.
-    if (isKnown) this.#judged.observe(experts.hour, Math.log1p(seen));
+    if (isKnown) this.#judged.observe(experts.hour, logOnePlus(seen));
     experts.observe(seen);
     if (experts.hour % ISSUE_EVERY !== 0 || experts.hour < DAY) return;
     experts.solve({ isKept: true });
@@ -42,31 +54,68 @@ export class HourlyForecasterReference {
   }
 
   #imputed(): number {
-    const expected = this.#judged.expected(this.#chosen().column, this.#experts.hour);
-    if (!Number.isNaN(expected)) return Math.expm1(expected);
-    this.#mix(1);
-    return Math.expm1(this.#columns[Column.priorFree * HORIZON_MAX]!);
+    const expected = this.#judged.expected(Column.corrected, this.#experts.hour);
+    return exponentialLessOne(Number.isNaN(expected) ? this.#experts.seen(1) : expected);
   }
 
-  /** Fills `mean`, `lower` and `upper` (95 %) for the coming `horizon` hours. Throws RangeError beyond HORIZON_MAX. */
-  forecast(horizon: number, variant: Variant = "auto"): void {
+  /**
+   * Fills `mean`, `lower`, `upper` and `scale` for the coming `horizon` hours; the interval is `ratio` times as wide in logs as that of 95 %.
+   * Throws RangeError beyond HORIZON_MAX.
+   */
+  forecast(horizon: number, variant: Variant = "auto", ratio = 1): void {
     if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= HORIZON_MAX))
       throw new RangeError(`Cannot forecast ${horizon} steps: expected a whole number from 1 to ${HORIZON_MAX}`);
     this.#experts.solve({ isKept: false });
     this.#mix(horizon);
-    const mixture = variant === "auto" ? this.#chosen() : variant === "learned" ? this.#learned : this.#priorFree;
-    mixture.scalesInto(this.#scales, horizon, { judged: this.#judged, hour: this.#experts.hour });
+    this.#weighChoices(variant);
     for (let step = 0; step < horizon; step += 1) {
-      const log = this.#columns[mixture.column * HORIZON_MAX + step]!;
-      const half = Math.min(HALF_MAX, mixture.spec.half * this.#scales[step]!);
-      this.mean[step] = Math.expm1(log);
-      this.lower[step] = Math.max(0, Math.expm1(log - half));
-      this.upper[step] = Math.expm1(log + half);
+      let sum = 0;
+      for (let choice = 0; choice < CHOICES.length; choice += 1)
+        sum += this.choiceWeights[choice]! * this.#columns[CHOICES[choice]!.column * HORIZON_MAX + step]!;
+      this.mean[step] = sum;
+    }
+    this.#addMargins(horizon, ratio);
+    for (let step = 0; step < horizon; step += 1) {
+      this.mean[step] = Math.max(0, exponentialLessOne(this.mean[step]!));
+      this.lower[step] = Math.min(this.mean[step]!, Math.max(0, exponentialLessOne(this.lower[step]!)));
+      this.upper[step] = Math.max(this.mean[step]!, exponentialLessOne(this.upper[step]!));
     }
   }
 
-  #chosen(): Mixture {
-    return this.#learned;
+  #weighChoices(variant: Variant): void {
+    // Until something has matured, the first is all there is to say.
+    if (variant !== "auto" || this.#judged.dailyCount === 0) {
+      const only = variant === "auto" ? CHOICES[0]!.column : ONLY[variant];
+      for (let choice = 0; choice < CHOICES.length; choice += 1) this.choiceWeights[choice] = CHOICES[choice]!.column === only ? 1 : 0;
+      return;
+    }
+    for (let choice = 0; choice < CHOICES.length; choice += 1)
+      this.choiceWeights[choice] = this.#judged.dailyLoss(CHOICES[choice]!.column, DAILY_COUNT);
+    weighByLoss(
+      this.choiceWeights,
+      CHOICES.map(({ share }) => share),
+      CHOICE_ETA,
+    );
+  }
+
+  /** The interval of the heaviest choice, in logs, moved to the mean of all: averaged, the worse ones would widen the better. */
+  #addMargins(horizon: number, ratio: number): void {
+    let heaviest = 0;
+    for (let choice = 1; choice < CHOICES.length; choice += 1)
+      if (this.choiceWeights[choice]! > this.choiceWeights[heaviest]!) heaviest = choice;
+    const { column, half } = CHOICES[heaviest]!;
+    const correction = column === Column.corrected && this.#isCorrecting() ? this.#correction : null;
+    errorScales(this.scale, horizon, { judged: this.#judged, column, hour: this.#experts.hour });
+    for (let step = 0; step < horizon; step += 1) {
+      const log = this.#columns[column * HORIZON_MAX + step]!;
+      const margin = Math.min(HALF_MAX, half * this.scale[step]!);
+      this.lower[step] = this.mean[step]! - ratio * (correction === null ? margin : log - correction.lower[step]!);
+      this.upper[step] = this.mean[step]! + ratio * (correction === null ? margin : correction.upper[step]! - log);
+    }
+  }
+
+  #isCorrecting(): boolean {
+    return this.#correction !== null && this.#experts.hour >= CORRECT_FROM;
   }
 
   #mix(horizon: number): void {
@@ -76,5 +125,13 @@ export class HourlyForecasterReference {
       mixture.weigh(this.#judged);
       mixture.mix(this.#columns, horizon);
     }
+    errorScales(this.#scales, horizon, { judged: this.#judged, column: Column.learned, hour: this.#experts.hour });
+    if (this.#isCorrecting()) this.#correction!.correct(this.situation(), horizon);
+    else this.#columns.copyWithin(Column.corrected * HORIZON_MAX, Column.learned * HORIZON_MAX, Column.learned * HORIZON_MAX + horizon);
+  }
+
+  /** What the nets are told from, as the last forecast left it: for their training. */
+  situation(): Situation {
+    return { experts: this.#experts, judged: this.#judged, columns: this.#columns, scales: this.#scales };
   }
 }

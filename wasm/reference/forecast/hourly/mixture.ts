@@ -1,16 +1,7 @@
-// A weighted mean of the pool's experts, in logs, weighed by what each said about the last days; and its own scale of error.
+// A weighted mean of the pool's experts, in logs, weighed by what each said about the last days.
+import { exponential } from "../elementary.ts";
 import type { Judged } from "./judged.ts";
-import {
-  BLOCK_COUNT,
-  BLOCK_HOURS,
-  DAILY_COUNT,
-  HORIZON_MAX,
-  INTERVAL,
-  JUDGED,
-  LONG_COUNT,
-  RECENT_COUNT,
-  type MixtureSpec,
-} from "./settings.ts";
+import { DAILY_COUNT, HORIZON_MAX, type MixtureSpec } from "./settings.ts";
 
 export class Mixture {
   readonly spec: MixtureSpec;
@@ -28,19 +19,9 @@ export class Mixture {
   weigh(judged: Judged): void {
     const { shares, eta } = this.spec;
     const { weights } = this;
-    let best = Infinity;
-    for (let expert = 0; expert < weights.length; expert += 1) {
+    for (let expert = 0; expert < weights.length; expert += 1)
       weights[expert] = judged.dailyCount > 0 ? judged.dailyLoss(expert, DAILY_COUNT) : 0;
-      if (shares[expert]! > 0) best = Math.min(best, weights[expert]!);
-    }
-    let sum = 0;
-    for (let expert = 0; expert < weights.length; expert += 1) {
-      const loss = weights[expert]!;
-      const excess = best > 0 ? loss / best - 1 : loss > 0 ? Infinity : 0;
-      weights[expert] = shares[expert]! > 0 ? shares[expert]! * Math.exp(-eta * excess) : 0;
-      sum += weights[expert]!;
-    }
-    for (let expert = 0; expert < weights.length; expert += 1) weights[expert] = weights[expert]! / sum;
+    weighByLoss(weights, shares, eta);
   }
 
   /** Writes the mixture's steps into its own column of `columns`, HORIZON_MAX steps each. */
@@ -52,29 +33,18 @@ export class Mixture {
       columns[own + step] = sum;
     }
   }
+}
 
-  /** The expected absolute log error of the coming steps; `hour` hours have been seen. */
-  scalesInto(scales: Float64Array, horizon: number, { judged, hour }: { judged: Judged; hour: number }): void {
-    if (judged.maturedCount === 0) {
-      scales.fill(1, 0, horizon);
-      return;
-    }
-    const long = judged.maturedError(this.column, LONG_COUNT);
-    const recent = judged.maturedError(this.column, RECENT_COUNT);
-    const waiting = judged.pendingError(this.column, hour);
-    const pending = Number.isNaN(waiting) ? long : waiting;
-    const base = INTERVAL.long * long + INTERVAL.recent * recent + INTERVAL.pending * pending + INTERVAL.floor;
-    for (let step = 0; step < horizon; step += 1) {
-      const shape = long > 0 ? this.#blockError(judged, Math.min(step, JUDGED - 1)) / long : 1;
-      scales[step] = base * Math.sqrt(0.5 + 0.5 * shape);
-    }
+/** Turns losses into weights: share × exp(−eta (loss ÷ best − 1)), of sum 1. Share 0 has no part. */
+export function weighByLoss(losses: Float64Array, shares: readonly number[], eta: number): void {
+  let best = Infinity;
+  for (let index = 0; index < losses.length; index += 1) if (shares[index]! > 0) best = Math.min(best, losses[index]!);
+  let sum = 0;
+  for (let index = 0; index < losses.length; index += 1) {
+    const loss = losses[index]!;
+    const excess = best > 0 ? loss / best - 1 : loss > 0 ? Infinity : 0;
+    losses[index] = shares[index]! > 0 ? shares[index]! * exponential(-eta * excess) : 0;
+    sum += losses[index]!;
   }
-
-  // Between the middles of two blocks on a straight line.
-  #blockError({ blocks }: Judged, step: number): number {
-    const place = Math.min(BLOCK_COUNT - 1, Math.max(0, (step + 0.5) / BLOCK_HOURS - 0.5));
-    const first = Math.min(BLOCK_COUNT - 2, Math.floor(place));
-    const at = this.column * BLOCK_COUNT + first;
-    return blocks[at]! + (place - first) * (blocks[at + 1]! - blocks[at]!);
-  }
+  for (let index = 0; index < losses.length; index += 1) losses[index] = losses[index]! / sum;
 }

@@ -1,5 +1,6 @@
 // An autoregression by empirical Bayes: normal equations under a mixture of Gaussian priors, the series' own noise
 // estimated with them (EM). After MacKay 1992, Bayesian interpolation (Neural Computation 4).
+import { exponential, logarithm } from "../elementary.ts";
 import type { Moments } from "./moments.ts";
 import type { Prior } from "./prior.ts";
 import { ORDER_MAX, REGRESSION } from "./settings.ts";
@@ -91,7 +92,7 @@ export class Regression {
       const uncertainty = Math.max(0, (n - traceOfQuotient({ root, factored: bracket, n, scratch: deviation })) / trust);
       variance = Math.max(REGRESSION.varianceMin, (residual + uncertainty) / count);
       logEvidence =
-        -0.5 * kappa * (count * Math.log(variance) + residual / variance) -
+        -0.5 * kappa * (count * logarithm(variance) + residual / variance) -
         0.5 * strain -
         halfLogBracket +
         halfLogDeterminant(root, n) +
@@ -108,7 +109,7 @@ export class Regression {
     for (const weight of this.weights) most = Math.max(most, weight);
     let sum = 0;
     for (let cluster = 0; cluster < clusterCount; cluster += 1) {
-      const weight = most === -Infinity ? 1 : Math.exp(this.weights[cluster]! - most);
+      const weight = most === -Infinity ? 1 : exponential(this.weights[cluster]! - most);
       this.weights[cluster] = weight;
       sum += weight;
     }

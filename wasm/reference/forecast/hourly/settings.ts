@@ -1,5 +1,7 @@
 // Every constant of the hourly forecaster that no training gives. Sources and trials: docs/design/forecasting.md.
 
+import { logOnePlus } from "../elementary.ts";
+
 export const DAY = 24;
 export const WEEK = 168;
 export const LAG_MAX = WEEK + DAY;
@@ -10,14 +12,12 @@ export const JUDGED = 2 * DAY;
 /** Hours between two forecasts that are kept to be judged, and between two solves. */
 export const ISSUE_EVERY = DAY / 2;
 export const PENDING_COUNT = JUDGED / ISSUE_EVERY;
-/** Regressions begin to learn after so many hours: the scale is known after a week, and the longest lag needs a day more. */
-export const LEARN_FROM = WEEK + DAY;
 /** An observation above this is held to be this: its square still fits a double a hundred times over. */
 export const VALUE_MAX = 1e15;
-export const LOG_MAX = Math.log1p(VALUE_MAX);
+export const LOG_MAX = logOnePlus(VALUE_MAX);
 
 export const REGRESSION = {
-  forgetting: 0.999,
+  forgetting: 0.9995,
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
@@ -44,10 +44,23 @@ export const RAW_LAGS: readonly number[] = [
   ...WEEKS.toSpliced(3, 0, WEEK - 2),
   WEEK + DAY,
 ];
-const PROFILE_FEATURES = 7;
+export const PROFILE_FEATURES = 7;
 export const LOG_ORDER = LOG_LAGS.length + PROFILE_FEATURES + 1;
 export const RAW_ORDER = RAW_LAGS.length + 1;
 export const ORDER_MAX = Math.max(LOG_ORDER, RAW_ORDER);
+
+/** The seasons in slots, and what follows from them. */
+export interface Grid {
+  readonly day: number;
+  readonly week: number;
+  readonly lagMax: number;
+  /** Slots between two forecasts that are kept to be judged over four times as many, and between two solves. */
+  readonly issueEvery: number;
+  readonly logLags: readonly number[];
+  readonly rawLags: readonly number[];
+}
+
+export const HOURS: Grid = { day: DAY, week: WEEK, lagMax: LAG_MAX, issueEvery: ISSUE_EVERY, logLags: LOG_LAGS, rawLags: RAW_LAGS };
 
 /** Daily origins whose loss weighs the experts, and decides between the mixtures. */
 export const DAILY_COUNT = 12;
@@ -61,10 +74,34 @@ export interface MixtureSpec {
   /** Weight share × exp(−eta (loss ÷ best − 1)) of each expert of the pool; share 0: none of its own. */
   readonly shares: readonly number[];
   readonly eta: number;
-  /** Half the width of the 95 % interval, in mean absolute log errors. */
-  readonly half: number;
 }
 
+/** The same among the mixtures and naive forecasts that "auto" weighs. */
+export const CHOICE_ETA = 12;
+
+/** The expected error: shares of the long, the recent and the not yet matured, and what is always added. */
 export const INTERVAL = { long: 0.5, recent: 0.3, pending: 0.2, floor: 0.002 } as const;
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
 export const HALF_MAX = 30;
+
+/** The levels of the nets' quantiles: the 95 % interval's ends, and the median in the middle. */
+export const QUANTILES: readonly number[] = [0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975];
+/** The nets' inputs: of an origin, of a step (net-inputs.ts). */
+export const ORIGIN_INPUT_COUNT = 32;
+export const STEP_INPUT_COUNT = 27;
+export const INPUT_COUNT = ORIGIN_INPUT_COUNT + STEP_INPUT_COUNT;
+/** A standardised input further out is held to be this. */
+export const INPUT_MAX = 4;
+/** Experts whose weight the nets set; an expert's difference from the base, in units of the scale, ends at DEVIATION_MAX. */
+export const GATED_COUNT = 7;
+export const DEVIATION_MAX = 8;
+export const CORRECTION = {
+  /** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
+  gate: 0.5,
+  /** The interval is stretched from the median by so much. Validation. */
+  stretch: 1.08,
+} as const;
+/** The nets correct nothing before: the regressions' first forecasts have matured then. */
+export const CORRECT_FROM = WEEK + 4 * DAY;
+/** How fast the base's errors by hour of the day are forgotten. */
+export const HOUR_RATES = { bias: 0.2, error: 0.1 } as const;

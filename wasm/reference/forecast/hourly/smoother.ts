@@ -1,5 +1,5 @@
 // Double-seasonal exponential smoothing with an autoregressive residual (Taylor 2003), additive on the log scale.
-import { DAY, WEEK } from "./settings.ts";
+import { HOURS } from "./settings.ts";
 
 export interface SmootherRates {
   readonly level: number;
@@ -11,30 +11,39 @@ export interface SmootherRates {
 
 export class Smoother {
   readonly #rates: SmootherRates;
-  readonly #daily = new Float32Array(DAY);
-  readonly #weekly = new Float32Array(WEEK);
+  readonly #daily: Float32Array;
+  readonly #weekly: Float32Array;
   #level = 0;
   #residual = 0;
   #hour = 0;
 
-  constructor(rates: SmootherRates) {
+  constructor(rates: SmootherRates, { day, week } = HOURS) {
     this.#rates = rates;
+    this.#daily = new Float32Array(day);
+    this.#weekly = new Float32Array(week);
   }
 
-  /** Begins with one week: its days' mean, and what is left. `week` is read from `from` on. */
-  begin(week: Float32Array, from: number): void {
-    for (let day = 0; day < DAY; day += 1) {
-      let sum = 0;
-      for (let hour = day; hour < WEEK; hour += DAY) sum += week[from + hour]!;
-      this.#daily[day] = sum / (WEEK / DAY);
+  /**
+   * Begins with one week, read from `from` on: its days' mean, and what is left. A last day that the week cuts off counts for
+   * what it has.
+   */
+  begin(values: Float32Array, from: number): void {
+    const [{ length: day }, { length: week }] = [this.#daily, this.#weekly];
+    for (let slot = 0; slot < day; slot += 1) {
+      let [sum, count] = [0, 0];
+      for (let hour = slot; hour < week; hour += day) {
+        sum += values[from + hour]!;
+        count += 1;
+      }
+      this.#daily[slot] = sum / count;
     }
-    for (let hour = 0; hour < WEEK; hour += 1) this.#weekly[hour] = week[from + hour]! - this.#daily[hour % DAY]!;
-    this.#hour = WEEK;
+    for (let hour = 0; hour < week; hour += 1) this.#weekly[hour] = values[from + hour]! - this.#daily[hour % day]!;
+    this.#hour = week;
   }
 
   observe(value: number): void {
     const { level, daily, weekly, residual } = this.#rates;
-    const [day, week] = [this.#hour % DAY, this.#hour % WEEK];
+    const [day, week] = [this.#hour % this.#daily.length, this.#hour % this.#weekly.length];
     const rest = value - (this.#level + this.#daily[day]! + this.#weekly[week]!);
     const error = rest - residual * this.#residual;
     this.#level += level * error;
@@ -50,7 +59,7 @@ export class Smoother {
     for (let step = 0; step < horizon; step += 1) {
       rest *= this.#rates.residual;
       const hour = this.#hour + step;
-      into[step] = this.#level + this.#daily[hour % DAY]! + this.#weekly[hour % WEEK]! + rest;
+      into[step] = this.#level + this.#daily[hour % this.#daily.length]! + this.#weekly[hour % this.#weekly.length]! + rest;
     }
   }
 }

@@ -1,5 +1,7 @@
 // Lower triangles of order n, packed row after row: entry (row, column) lies at row (row + 1) ÷ 2 + column.
 
+import { logarithm } from "../elementary.ts";
+
 /** Factors a symmetric m = L Lᵀ in place. False where m is not positive definite; m is then spoilt. */
 export function factorTriangle(m: Float64Array, n: number): boolean {
   let rowAt = 0;
@@ -62,15 +64,17 @@ export function traceOfQuotient({
 }): number {
   let trace = 0;
   for (let column = 0; column < n; column += 1) {
+    let squares = 0;
     let rowAt = (column * (column + 1)) / 2;
     for (let row = column; row < n; row += 1) {
       let sum = root[rowAt + column]!;
       for (let k = column; k < row; k += 1) sum -= factored[rowAt + k]! * scratch[k]!;
       const entry = sum / factored[rowAt + row]!;
       scratch[row] = entry;
-      trace += entry * entry;
+      squares += entry * entry;
       rowAt += row + 1;
     }
+    trace += squares;
   }
   return trace;
 }
@@ -78,7 +82,7 @@ export function traceOfQuotient({
 /** Σ log of the diagonal: half of log |L Lᵀ|. */
 export function halfLogDeterminant(factored: Float64Array, n: number): number {
   let sum = 0;
-  for (let row = 0, at = 0; row < n; row += 1, at += row + 1) sum += Math.log(factored[at]!);
+  for (let row = 0, at = 0; row < n; row += 1, at += row + 1) sum += logarithm(factored[at]!);
   return sum;
 }
 

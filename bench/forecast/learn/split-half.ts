@@ -1,0 +1,34 @@
+// How the constants transfer: learned from alternate blocks of neighbouring series, scored on the others, both ways.
+import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
+import { meanScores, type Scores } from "../measures.ts";
+import { scoreVariants, VARIANTS, type ScoredVariant } from "../score-variants.ts";
+import { encodeConstants } from "./encode-constants.ts";
+import { halfOf, learn, type LearnOptions } from "./learn.ts";
+
+export interface TransferRow {
+  readonly variant: (typeof VARIANTS)[number];
+  /** Learned from the other half; learned from all. */
+  readonly transferred: Scores;
+  readonly own: Scores;
+}
+
+/** `own` is the constants learned from all of the series. */
+export function splitHalf(options: LearnOptions, own: Uint8Array): TransferRow[] {
+  const { series, onProgress } = options;
+  const transferred = [0, 1].flatMap((half) => {
+    const learned = learn({
+      ...options,
+      series: series.filter((_, index) => halfOf(index) !== half),
+      onProgress: (what) => onProgress(`without half ${half + 1}: ${what}`),
+    });
+    const constants = decodeConstants(encodeConstants(learned));
+    return series.filter((_, index) => halfOf(index) === half).flatMap((values) => scoreVariants(values, constants));
+  });
+  const ownConstants = decodeConstants(own);
+  const owned = series.flatMap((values) => scoreVariants(values, ownConstants));
+  return VARIANTS.map((variant) => ({ variant, transferred: meanOf(transferred, variant), own: meanOf(owned, variant) }));
+}
+
+function meanOf(scored: readonly ScoredVariant[], variant: TransferRow["variant"]): Scores {
+  return meanScores(scored.filter((entry) => entry.variant === variant).map(({ scores }) => scores));
+}

@@ -1,0 +1,100 @@
+// The rates of a ledger's flows: tokens lent to holders, and taken by the object itself. Times are the ledger's.
+//
+// Promise: over any interval T at most burst + rate × T are spent, at holders and here together. For what lies at holders and what
+// lies here is never more than a burst: while tokens are out the bucket is that much smaller. `clip` says so to the bucket before
+// every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend.
+import type { FlowRecord } from "./holder-record.ts";
+import { TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
+import type { FlowTotals } from "./flow-totals.ts";
+import type { ChangedKeys } from "./lease-rows.ts";
+import { RateBudgets, type RateBudget, type RatePolicy } from "./rate-budget.ts";
+
+interface FlowTokensInput {
+  readonly rateOf: (flow: string) => RatePolicy | null;
+  readonly totals: () => FlowTotals;
+  readonly changed: ChangedKeys;
+}
+
+const OUT_RATIO_MAX = 0.5;
+/** Of a smaller bucket nothing is lent: what lay idle at one holder would be missed at another. */
+const LENT_BURST_MIN = 32;
+
+interface Lending {
+  readonly flow: FlowRecord;
+  /** Of the holder, among the sources of the flow. */
+  readonly source: string;
+  readonly atMs: number;
+}
+
+export class FlowTokens {
+  readonly #budgets = new RateBudgets();
+  readonly #rateOf: FlowTokensInput["rateOf"];
+  readonly #totals: FlowTokensInput["totals"];
+  readonly #changed: ChangedKeys;
+
+  constructor({ rateOf, totals, changed }: FlowTokensInput) {
+    this.#rateOf = rateOf;
+    this.#totals = totals;
+    this.#changed = changed;
+  }
+
+  get budgets(): ReadonlyMap<string, RateBudget> {
+    return this.#budgets.all;
+  }
+
+  restore(flow: string, budget: RateBudget): void {
+    this.#budgets.restore(flow, budget);
+  }
+
+  /** How many a holder gets beside those it has. */
+  lend({ flow: { flow, tokensWant, tokensHeld }, source, atMs }: Lending): number {
+    const rate = this.#rateOf(flow);
+    if (rate === null || rate.burst < LENT_BURST_MIN) return 0;
+    const room = Math.max(0, Math.floor(rate.burst * OUT_RATIO_MAX) - this.#totals().tokensOutOf(flow));
+    const part = this.#totals().tokensPart(flow, source, this.#budgets.available(flow, rate, atMs));
+    const count = Math.min(Math.max(0, tokensWant - tokensHeld), part, room);
+    if (count > 0) this.pay(flow, count, atMs);
+    return count;
+  }
+
+  /** Whether holders want more than the rate earns: then each interval between reports costs what the bucket could not take. */
+  isShort(flow: string): boolean {
+    const rate = this.#rateOf(flow);
+    return rate !== null && this.#totals().tokensWantOf(flow) * rate.periodMs > rate.tokens * TOKEN_WANT_MS;
+  }
+
+  /** 0: one is taken. Else in how many milliseconds there is one; Infinity: never. */
+  take(flow: string, atMs: number): number {
+    this.clip(flow, atMs);
+    const rate = this.#rateOf(flow);
+    const waitMs = rate === null ? 0 : this.#budgets.waitMs(flow, rate, atMs);
+    if (waitMs === 0) this.pay(flow, 1, atMs);
+    return waitMs;
+  }
+
+  /** Tokens that nobody holds; null: the flow has no rate. */
+  left(flow: string, atMs: number): number | null {
+    this.clip(flow, atMs);
+    const rate = this.#rateOf(flow);
+    return rate === null ? null : this.#budgets.available(flow, rate, atMs);
+  }
+
+  /** Before what is out changes, or the bucket is looked into. */
+  clip(flow: string, atMs: number): void {
+    const rate = this.#rateOf(flow);
+    const tokensOut = rate === null ? 0 : this.#totals().tokensOutOf(flow);
+    if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#changed.budget(flow);
+  }
+
+  clipAll(atMs: number): void {
+    for (const flow of this.#budgets.all.keys()) this.clip(flow, atMs);
+  }
+
+  /** A negative count comes back. */
+  pay(flow: string, count: number, atMs: number): void {
+    const rate = this.#rateOf(flow);
+    if (rate === null) return;
+    this.#budgets.take(flow, rate, { count, nowMs: atMs });
+    this.#changed.budget(flow);
+  }
+}

@@ -1,0 +1,68 @@
+// What a renewal's answer offers: slots per flow and per lane. Pure.
+import { divide } from "./divide.ts";
+import { floatOf } from "./float.ts";
+import { grantLanes } from "./grant-lanes.ts";
+import { slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
+import type { LedgerPolicy } from "./lease-policy.ts";
+
+interface FlowOffer {
+  readonly atMs: number;
+  readonly policy: LedgerPolicy;
+  readonly slotsFree: number;
+  /** The holder's part of the flow's share. */
+  readonly partOf: (flow: string) => number;
+  /** How far the flow is from its own limit. */
+  readonly roomOf: (flow: string) => number;
+  /** Others wait for a slot of the flow. */
+  readonly isQueued: (flow: string) => boolean;
+  readonly tokensFor: (flow: FlowRecord) => number;
+}
+
+export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[] {
+  const { atMs, policy, slotsFree, roomOf, isQueued } = offer;
+  // A flow for which others wait: its slots go to them, in their order; the holder keeps what it runs.
+  const targets = record.flows.map(({ flow, want, running }) =>
+    want === 0 ? 0 : Math.min(want, isQueued(flow) ? running : offer.partOf(flow)),
+  );
+  const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy }));
+  // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
+  // one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
+  const open = Math.max(0, slotsFree - floatOf(policy));
+  const more = divide(
+    policy.areHoldersDurable === true ? open : Math.ceil(open / 2),
+    record.flows.map(({ flow }, index) => ({
+      want: Math.min(Math.max(0, (targets[index] ?? 0) - (has[index] ?? 0)), roomOf(flow)),
+      weight: Math.max(1, policy.flow(flow).weight),
+      reserve: 0,
+    })),
+  );
+  return record.flows.map((flow, index) => ({
+    ...flow,
+    offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more[index] ?? 0)),
+    isQueued: isQueued(flow.flow),
+    tokensOffered: offer.tokensFor(flow),
+  }));
+}
+
+interface LaneOffer {
+  readonly atMs: number;
+  readonly policy: LedgerPolicy;
+  readonly slotsFreeIn: (lane: string) => number;
+}
+
+/** Lanes for a holder with so many slots in its flows. */
+export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, slotsFreeIn }: LaneOffer): LaneRecord[] {
+  const known = new Map(record.lanes.map((lane) => [lane.lane, lane]));
+  const lanes = [...policy.lanes].map(([lane, capacity]) => {
+    const of = known.get(lane) ?? { lane, want: 0, running: 0, appliedSlots: 0, offeredSlots: 0 };
+    const has = slotsOf(record, of, { nowMs: atMs, policy });
+    return { of, claim: { want: of.want, running: of.running, has, free: slotsFreeIn(lane), capacity } };
+  });
+  const granted = grantLanes(
+    slots,
+    lanes.map(({ claim }) => claim),
+  );
+  const inService = lanes.map(({ of }, index) => ({ ...of, offeredSlots: granted[index] ?? 0 }));
+  const others = record.lanes.filter(({ lane }) => !policy.lanes.has(lane));
+  return [...inService.filter(({ running, appliedSlots, offeredSlots }) => running + appliedSlots + offeredSlots > 0), ...others];
+}

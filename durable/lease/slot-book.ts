@@ -1,0 +1,147 @@
+// What is out, in flows and in lanes: leased and held by holders, named by sockets and queued requests. It keeps the sums
+// and when the next of them ends by time alone; what may be promised is the ledger's business.
+import { assert } from "#shared/assert.ts";
+import { FlowTotals } from "./flow-totals.ts";
+import { nextChangeMs, slotsOf, type HolderRecord } from "./holder-record.ts";
+import { LaneTotals } from "./lane-totals.ts";
+import type { LedgerPolicy } from "./lease-policy.ts";
+import type { ChangedKeys } from "./lease-rows.ts";
+import { NamedSlots, type NamedSlot, type SlotBlock } from "./named-slots.ts";
+import { holderContributions, holderKey, queueKey, slotContribution, slotKey } from "./sources.ts";
+
+export class SlotBook {
+  readonly holders = new Map<string, HolderRecord>();
+  readonly slots = new NamedSlots();
+  readonly totals: FlowTotals;
+  readonly lanes = new LaneTotals();
+  readonly #waiting = new Map<string, number>();
+  #waitingCount = 0;
+  readonly #changed: ChangedKeys;
+  #policy: LedgerPolicy;
+  #nextChangeMs = Infinity;
+
+  constructor(policy: LedgerPolicy, changed: ChangedKeys) {
+    this.#policy = policy;
+    this.#changed = changed;
+    this.totals = new FlowTotals(policy);
+  }
+
+  get nextChangeMs(): number {
+    return this.#nextChangeMs;
+  }
+
+  get slotsFree(): number {
+    return Math.max(0, this.#policy.capacity - this.totals.slots);
+  }
+
+  slotsFreeIn(lane: string): number {
+    return Math.max(0, (this.#policy.lanes.get(lane) ?? 0) - this.lanes.slotsOf(lane));
+  }
+
+  /** How far the flow is from its own limit. */
+  roomOf(flow: string): number {
+    return Math.max(0, this.#policy.flow(flow).slotsMax - this.totals.slotsOf(flow));
+  }
+
+  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
+  isBelowShare(flow: string): boolean {
+    return this.totals.slotsOf(flow) < this.totals.shareOf(flow) && this.roomOf(flow) > 0;
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount;
+  }
+
+  hasWaiting(flow: string): boolean {
+    return this.#waiting.has(flow);
+  }
+
+  setWaiting(flow: string, count: number): void {
+    const before = this.#waiting.get(flow) ?? 0;
+    if (before === count) return;
+    this.#waitingCount += count - before;
+    if (count === 0) this.#waiting.delete(flow);
+    else this.#waiting.set(flow, count);
+    const waiting = { flow, slots: 0, running: 0, want: count, pinned: 0, tokensWant: 0, tokensOut: 0 };
+    this.totals.replace(queueKey(flow), count === 0 ? [] : [waiting]);
+  }
+
+  configure(policy: LedgerPolicy): void {
+    this.#policy = policy;
+    this.totals.configure(policy);
+  }
+
+  putHolder(record: HolderRecord, nowMs: number): void {
+    const at = { nowMs, policy: this.#policy };
+    const source = holderKey(record.holder);
+    this.holders.set(record.holder, record);
+    this.totals.replace(source, holderContributions(record, at));
+    this.lanes.replace(
+      source,
+      record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at), running: lane.running })),
+    );
+    this.watch(nextChangeMs(record, this.#policy, nowMs));
+  }
+
+  dropHolder(holder: string): void {
+    this.holders.delete(holder);
+    this.totals.replace(holderKey(holder), []);
+    this.lanes.replace(holderKey(holder), []);
+    this.#changed.holder(holder);
+  }
+
+  putSlot(slot: NamedSlot, nowMs: number): void {
+    const block = this.slots.put(slot, nowMs);
+    if (block !== null) this.#changed.block(block);
+    if (slot.isDurable) this.#changed.slot(slot.slotId);
+    this.#countSlot(slot);
+  }
+
+  restoreBlock(block: SlotBlock): void {
+    for (const slot of this.slots.restoreBlock(block)) this.#countSlot(slot);
+    this.watch(block.untilMs);
+  }
+
+  dropSlot(slotId: string): void {
+    const slot = this.slots.drop(slotId);
+    assert(slot !== undefined, "a slot is freed once");
+    this.totals.replace(slotKey(slotId), []);
+    this.lanes.replace(slotKey(slotId), []);
+    if (slot.isDurable) this.#changed.slot(slotId);
+  }
+
+  /** Forgets what ended by `nowMs`, and counts anew what counts for less. How many slots came back so. */
+  expire(nowMs: number, endsAtMs: (record: HolderRecord) => number): number {
+    if (nowMs < this.#nextChangeMs) return 0;
+    let count = 0;
+    this.#nextChangeMs = Infinity;
+    for (const { slotId, expiresAtMs, owner } of this.slots.values) {
+      if (expiresAtMs === null || expiresAtMs > nowMs) continue;
+      // Without an owner it only stood for names that a restart has lost.
+      if (owner !== "") count += 1;
+      this.dropSlot(slotId);
+    }
+    for (const key of this.slots.endBlocks(nowMs)) this.#changed.block(key);
+    for (const record of this.holders.values()) {
+      if (endsAtMs(record) > nowMs) this.putHolder(record, nowMs);
+      else {
+        for (const { running } of record.flows) count += running;
+        this.dropHolder(record.holder);
+      }
+    }
+    for (const slot of this.slots.values) this.watch(slot.expiresAtMs ?? Infinity);
+    for (const { untilMs } of this.slots.blocks.values()) this.watch(untilMs);
+    return count;
+  }
+
+  #countSlot(slot: NamedSlot): void {
+    this.totals.replace(slotKey(slot.slotId), [slotContribution(slot)]);
+    this.lanes.replace(slotKey(slot.slotId), [{ lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 }]);
+    this.watch(slot.expiresAtMs ?? Infinity);
+  }
+
+  /** Something may end then: `expire` looks at everything. */
+  watch(atMs: number): void {
+    this.#nextChangeMs = Math.min(this.#nextChangeMs, atMs);
+  }
+}

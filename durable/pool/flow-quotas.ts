@@ -1,0 +1,144 @@
+// What the tenants may use of one service, per (tenant, class). Pure. Slots and rate bind in the ledger, the length of the queue
+// and the wait where requests queue; here is what they are, what service time has cost, and what a limit that only casts a
+// shadow would have done.
+import type { RatePolicy } from "#durable/lease/rate-budget.ts";
+import type { QuotaConfig } from "#shared/config/schema.ts";
+import type { QuotaKind } from "#shared/protocol/quota-state.ts";
+import { KIB_BYTES, SECOND_MS } from "#shared/units.ts";
+
+/** What a request that waits keeps in the gateway, at the most: its headers, and its entry in the queue. */
+export const WAITING_BYTES_MAX = 34 * KIB_BYTES;
+/** What a request whose bodies are paced keeps: one chunk each way. */
+export const PACED_BYTES_MAX = 128 * KIB_BYTES;
+
+export interface FlowLimits {
+  readonly slotsMax: number;
+  readonly rate: RatePolicy | null;
+  readonly queueLengthMax: number;
+  readonly waitMsMax: number;
+}
+
+/** Of a flow since the last report. */
+export interface FlowUse {
+  readonly arrivals: number;
+  /** Time that requests took at the endpoint, times the service's costWeight. */
+  readonly costMs: number;
+  /** Requests in flight, as last heard. */
+  readonly running: number;
+  readonly waiting: number;
+}
+
+const UNLIMITED: FlowLimits = { slotsMax: Infinity, rate: null, queueLengthMax: Infinity, waitMsMax: Infinity };
+
+/** The limits that bind. Memory binds by construction: so many bytes a waiting request, so many a paced one. */
+export function flowLimitsOf(quota: QuotaConfig | undefined): FlowLimits {
+  if (quota === undefined || quota.mode === "shadow") return UNLIMITED;
+  const { slots = Infinity, ratePerSecond, burst, queueLengthMax = Infinity, waitMsMax = Infinity, memoryBytesMax = Infinity } = quota;
+  const isPaced = quota.bandwidthBytesPerSecond !== undefined;
+  const [waitingBytes, pacedBytes] = isPaced ? [memoryBytesMax / 2, memoryBytesMax / 2] : [memoryBytesMax, Infinity];
+  return {
+    slotsMax: Math.min(slots, Math.floor(pacedBytes / PACED_BYTES_MAX)),
+    rate: ratePerSecond === undefined ? null : { tokens: ratePerSecond, periodMs: SECOND_MS, burst: burst ?? ratePerSecond },
+    queueLengthMax: Math.min(queueLengthMax, Math.floor(waitingBytes / WAITING_BYTES_MAX)),
+    waitMsMax,
+  };
+}
+
+/** A rate that is used up is shared out in renewals so far apart, not asked for request by request. */
+const DRY_MS = 250;
+
+/** How long asking for a token of a used-up rate is of no use: never so long that the bucket could overflow meanwhile. */
+export function dryMsOf({ tokens, periodMs, burst }: RatePolicy, retryAfterMs: number): number {
+  const halfFullMs = tokens === 0 ? Infinity : (burst * periodMs) / tokens / 2;
+  return Math.max(retryAfterMs, Math.min(DRY_MS, halfFullMs));
+}
+
+/** A debt in milliseconds of service time that drains at so many a second. 0: nothing is owed beyond the burst. */
+interface CostDebt {
+  readonly costMs: number;
+  readonly atMs: number;
+}
+
+export class FlowQuotas {
+  #quotas: Readonly<Record<string, QuotaConfig>> = {};
+  readonly #limits = new Map<string, FlowLimits>();
+  readonly #costs = new Map<string, CostDebt>();
+  readonly #shadowRates = new Map<string, CostDebt>();
+  #shadow: Record<string, number> = {};
+
+  /** By flow, `tenant/class`. What is owed stays owed. */
+  configure(quotas: Readonly<Record<string, QuotaConfig>>): void {
+    this.#quotas = quotas;
+    this.#limits.clear();
+    for (const debts of [this.#costs, this.#shadowRates])
+      for (const flow of debts.keys()) if (!Object.hasOwn(quotas, flow)) debts.delete(flow);
+  }
+
+  limitsOf(flow: string): FlowLimits {
+    let limits = this.#limits.get(flow);
+    if (limits === undefined && Object.hasOwn(this.#quotas, flow)) this.#limits.set(flow, (limits = flowLimitsOf(this.#quotas[flow])));
+    return limits ?? UNLIMITED;
+  }
+
+  /** Takes what a holder measured. Service time is known afterwards only: a flow goes over by what runs when it is used up. */
+  observe(flow: string, use: FlowUse, nowMs: number): void {
+    const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
+    if (quota === undefined) return;
+    if (quota.cpuSecondsPerSecond !== undefined) this.#charge(flow, quota.cpuSecondsPerSecond, { costMs: use.costMs, nowMs });
+    if (quota.mode === "shadow") this.#castShadow(flow, { quota, use, nowMs });
+  }
+
+  /** In how long the flow's service time is below its limit again; 0: it is, or is not limited. */
+  blockedForMs(flow: string, nowMs: number): number {
+    const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
+    const rate = quota?.cpuSecondsPerSecond;
+    return rate === undefined || quota?.mode === "shadow" ? 0 : blockedForMs(this.#costs.get(flow), rate, nowMs);
+  }
+
+  /** `${flow} ${kind}` → what would have been refused or held back since the last time, handed over. */
+  takeShadow(): Readonly<Record<string, number>> {
+    const shadow = this.#shadow;
+    this.#shadow = {};
+    return shadow;
+  }
+
+  #castShadow(flow: string, { quota, use, nowMs }: { quota: QuotaConfig; use: FlowUse; nowMs: number }): void {
+    const limits = flowLimitsOf({ ...quota, mode: "enforce" });
+    if (limits.rate !== null) {
+      const { tokens, burst } = limits.rate;
+      const held = drained(this.#shadowRates.get(flow), tokens, nowMs);
+      const over = Math.max(0, Math.min(use.arrivals, Math.ceil(held + use.arrivals - burst)));
+      this.#shadowRates.set(flow, { costMs: held + use.arrivals - over, atMs: nowMs });
+      this.#count(flow, "rate", over);
+    }
+    this.#count(flow, "slots", Math.max(0, use.running - limits.slotsMax));
+    this.#count(flow, "queue", Math.max(0, use.waiting - limits.queueLengthMax));
+    if (quota.cpuSecondsPerSecond !== undefined && blockedForMs(this.#costs.get(flow), quota.cpuSecondsPerSecond, nowMs) > 0)
+      this.#count(flow, "cpu", use.arrivals);
+  }
+
+  #charge(flow: string, secondsPerSecond: number, { costMs, nowMs }: { costMs: number; nowMs: number }): void {
+    const before = drained(this.#costs.get(flow), secondsPerSecond * SECOND_MS, nowMs);
+    this.#costs.set(flow, { costMs: before + costMs, atMs: nowMs });
+  }
+
+  #count(flow: string, kind: QuotaKind, count: number): void {
+    if (count === 0) return;
+    const key = `${flow} ${kind}`;
+    this.#shadow[key] = (this.#shadow[key] ?? 0) + count;
+  }
+}
+
+/** What is left of a debt that drains at so many units a second. */
+function drained(debt: CostDebt | undefined, perSecond: number, nowMs: number): number {
+  if (debt === undefined) return 0;
+  return Math.max(0, debt.costMs - (perSecond * Math.max(0, nowMs - debt.atMs)) / SECOND_MS);
+}
+
+/** A second's worth may be owed. */
+function blockedForMs(debt: CostDebt | undefined, secondsPerSecond: number, nowMs: number): number {
+  const perSecond = secondsPerSecond * SECOND_MS;
+  const over = drained(debt, perSecond, nowMs) - perSecond;
+  if (over < 0) return 0;
+  return perSecond === 0 ? SECOND_MS : Math.ceil((over * SECOND_MS) / perSecond) + 1;
+}

@@ -1,0 +1,125 @@
+// Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
+// given back where the request is refused after all.
+import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { costState, rateState } from "#shared/config/quota-policies.ts";
+import type { QuotaConfig } from "#shared/config/schema.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import type { Dry, FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import type { QuotaState } from "#shared/protocol/quota-state.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
+
+/** A rate of nothing is asked for again after so long: the configuration may have changed. */
+const NEVER_MS = 10 * SECOND_MS;
+
+export type QuotaRefusal = Refusal & { readonly dry?: Dry };
+
+/** What the pool knows of a flow, beside its limits. */
+export interface FlowStanding {
+  readonly flow: string;
+  readonly waiting: number;
+  /** A request that comes now finds a slot at once. */
+  readonly isOpen: boolean;
+}
+
+export class QuotaGate {
+  readonly #quotas = new FlowQuotas();
+  #configured: Readonly<Record<string, QuotaConfig>> = {};
+  #costWeight = 1;
+  /** Flows of requests that wait and have paid a token. */
+  readonly #paid = new Map<string, string>();
+
+  configure(quotas: Readonly<Record<string, QuotaConfig>>, costWeight: number): void {
+    this.#configured = quotas;
+    this.#costWeight = costWeight;
+    this.#quotas.configure(quotas);
+  }
+
+  limitsOf(flow: string): FlowLimits {
+    return this.#quotas.limitsOf(flow);
+  }
+
+  /** Null: it may ask, and a token is paid. */
+  enter(slotId: string, standing: FlowStanding, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): QuotaRefusal | null {
+    const { flow } = standing;
+    const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
+    if (blockedMs > 0) {
+      const violated = [costState(this.#configured[flow], blockedMs)];
+      return refuse("rejected-quota", "Your tenant and class have used up their service time.", { retryAfterMs: blockedMs, violated });
+    }
+    const full = this.#checkQueue(standing, ledger);
+    if (full !== null) return full;
+    const { rate } = this.#quotas.limitsOf(flow);
+    if (rate === null) return null;
+    const waitMs = ledger.takeToken(flow, nowMs);
+    if (waitMs === 0) {
+      this.#paid.set(slotId, flow);
+      return null;
+    }
+    return this.#refuseForRate(flow, waitMs, dryMsOf(rate, waitMs));
+  }
+
+  /** Its token is spent. */
+  granted(slotId: string): void {
+    this.#paid.delete(slotId);
+  }
+
+  /** Its token goes back. */
+  refused(slotId: string, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): void {
+    const flow = this.#paid.get(slotId);
+    if (flow === undefined) return;
+    this.#paid.delete(slotId);
+    ledger.giveBackToken(flow, nowMs);
+  }
+
+  /** Whose deadline passed while its tenant had all the slots that it may have: that is what it waited for. */
+  waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
+    if (ledger.hasRoom(flow)) return null;
+    return { kind: "slots", quota: Math.min(this.#quotas.limitsOf(flow).slotsMax, ledger.slotsOfFlow(flow)), remaining: 0 };
+  }
+
+  observe(
+    { flow, arrivals, busyMs }: FlowTelemetry,
+    { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
+  ): void {
+    this.#quotas.observe(flow, { arrivals, costMs: busyMs * this.#costWeight, running, waiting }, nowMs);
+  }
+
+  /** What is left of the flows' limits, for those that have any. */
+  leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
+    return flows.flatMap((flow) => {
+      const { slotsMax, rate } = this.#quotas.limitsOf(flow);
+      const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
+      if (slotsMax === Infinity && rate === null && blockedMs === 0) return [];
+      const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
+      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), blockedMs }];
+    });
+  }
+
+  takeShadow(): Readonly<Record<string, number>> {
+    return this.#quotas.takeShadow();
+  }
+
+  /** A queue that is full is the queue's fault, or the tenant's own where it waits for the slots that the tenant may have. */
+  #checkQueue({ flow, waiting, isOpen }: FlowStanding, ledger: LeaseLedger): QuotaRefusal | null {
+    const { queueLengthMax } = this.#quotas.limitsOf(flow);
+    if (waiting < queueLengthMax || (waiting === 0 && isOpen)) return null;
+    const queue: QuotaState = { kind: "queue", quota: queueLengthMax, remaining: 0 };
+    const slots = this.waitedForQuota(flow, ledger);
+    const facts = { retryAfterMs: SECOND_MS, queue: { position: waiting + 1, length: waiting, waitMs: 0 } };
+    if (slots === null)
+      return refuse("rejected-queue-full", `The queue of your tenant and class is full: ${waiting} wait.`, { ...facts, violated: [queue] });
+    const detail = `Your tenant and class have all their ${slots.quota} slots, and ${waiting} wait for one.`;
+    return refuse("rejected-quota", detail, { ...facts, violated: [slots, queue] });
+  }
+
+  #refuseForRate(flow: string, waitMs: number, dryMs: number): QuotaRefusal {
+    const isNever = waitMs === Infinity;
+    const state = rateState(this.#configured[flow], isNever ? undefined : waitMs);
+    const detail = `Your tenant and class have used up their rate of ${this.#configured[flow]?.ratePerSecond ?? 0} requests a second.`;
+    const more = { violated: state === null ? [] : [state], ...(isNever ? {} : { retryAfterMs: waitMs }) };
+    const forMs = Math.min(dryMs, NEVER_MS);
+    return { ...refuse("rejected-quota", detail, more), dry: { retryAfterMs: Math.min(waitMs, NEVER_MS), forMs } };
+  }
+}

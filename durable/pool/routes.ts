@@ -1,0 +1,63 @@
+// Where a pool's requests may go: its shards, numbered anew with every change, and the choice among them. Pure but for Wasm memory.
+import type { RouteTable } from "#shared/protocol/pool-rpc.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
+import { layoutShards, type PoolShard } from "./layout.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
+import { ShardChoice } from "./shard-choice.ts";
+
+export class Routes {
+  readonly choice: ShardChoice;
+  #shards: readonly PoolShard[] = [];
+  #version = 0;
+
+  constructor(kernels: Kernels) {
+    this.choice = new ShardChoice(kernels);
+  }
+
+  get shards(): readonly PoolShard[] {
+    return this.#shards;
+  }
+
+  /** Rises with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** As it was written down. */
+  load(shards: readonly PoolShard[], version: number): void {
+    this.#follow(shards);
+    this.#version = version;
+  }
+
+  /** Follows a new configuration; returns the number of the next new shard. */
+  configure(
+    { service, name }: PoolConfiguration,
+    { nextNumber, inUse }: { nextNumber: number; inUse: (shardId: string) => number },
+  ): number {
+    const none = { service: name, endpoints: [], shards: { sizeMin: 1, sizeMax: 1, countMin: 0, countMax: 0 } };
+    const layout = layoutShards({ service: service ?? none, current: this.#shards, inUse, nextNumber });
+    this.#follow(layout.shards);
+    this.#version += 1;
+    return layout.nextNumber;
+  }
+
+  /** Ends the draining shards that hold nothing any more; says whether there were any. */
+  dropDrained(inUse: (shardId: string) => number): boolean {
+    const left = this.#shards.filter(({ shardId, state }) => state === "active" || inUse(shardId) > 0);
+    if (left.length === this.#shards.length) return false;
+    this.#shards = left;
+    return true;
+  }
+
+  /** Null: the holder's is current. */
+  tableFor(version: number): RouteTable | null {
+    if (version === this.#version) return null;
+    const shards = this.#shards.filter(({ state }) => state === "active");
+    return { version: this.#version, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
+  }
+
+  #follow(shards: readonly PoolShard[]): void {
+    this.#shards = shards;
+    this.choice.replace(shards);
+  }
+}

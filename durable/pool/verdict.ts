@@ -1,0 +1,17 @@
+// What the pool says to one that asked. Plain data: it crosses RPC.
+import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
+import type { NamedSlot } from "#durable/lease/named-slots.ts";
+import type { Refusal } from "#shared/errors/refusal.ts";
+import type { Dry, GrantedSlot, Shed } from "#shared/protocol/pool-rpc.ts";
+
+export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed; readonly dry?: Dry };
+
+/** What became of one that asked, or waited. */
+export interface Decision {
+  readonly slotId: string;
+  readonly verdict: Verdict;
+}
+
+export function grantOf({ slotId, shardId, lane }: NamedSlot, { waitedMs, lifeMs }: { waitedMs: number; lifeMs: number }): GrantedSlot {
+  return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX) };
+}

@@ -1,0 +1,148 @@
+// What one flow did at this isolate since the last renewal, and what it will want until the next one.
+import type { Outcome } from "#shared/errors/outcomes.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { FlowRate } from "./flow-rate.ts";
+import type { RateLimitLine } from "./rate-limit-line.ts";
+
+const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
+/** An answer that takes longer was waited for. */
+const CALL_MS_MAX = 50;
+/** How long a mean concurrency, and a peak, are remembered. */
+const MEMORY_MS = 4 * SECOND_MS;
+/** Of a Poisson arrival's concurrency, what lies this many deviations above the mean is seldom needed. */
+const HEADROOM_DEVIATIONS = 3;
+
+export class FlowMeter {
+  /** Asked of the pool and not answered yet, by when; the oldest first. */
+  readonly #asked = new Map<string, number>();
+  /** The pool's word: others wait for this flow. */
+  isQueued = false;
+  /** The pool's word: newcomers of this urgency or a later one are refused until then. */
+  shedUntilMs = -Infinity;
+  shedUrgencyFrom = 0;
+  shedRetryAfterMs = 0;
+  running = 0;
+  /** Where the flow has a rate. */
+  readonly rate = new FlowRate();
+  /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
+  left: FlowLeft | undefined;
+  line: RateLimitLine | undefined;
+  /** Until then the flow's service time is used up. */
+  blockedUntilMs = -Infinity;
+  #peak = 0;
+  #peakBefore = 0;
+  #arrivals = 0;
+  #busyMs = 0;
+  /** Of reports that did not arrive: it counts for the cost, no longer for the demand. */
+  #busyMsLost = 0;
+  #mean = 0;
+  #buckets = new Uint32Array(BUCKET_COUNT);
+  #sumMs = 0;
+  #outcomes: Record<string, number> = {};
+  #isReported = true;
+
+  get isIdle(): boolean {
+    return this.running === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
+  }
+
+  ask(slotId: string, nowMs: number): void {
+    this.#asked.set(slotId, nowMs);
+  }
+
+  answered(slotId: string): void {
+    this.#asked.delete(slotId);
+  }
+
+  granted(slotId: string, waitedMs: number): void {
+    this.#asked.delete(slotId);
+    this.isQueued = waitedMs > CALL_MS_MAX;
+  }
+
+  /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes
+   * now queues behind them. */
+  isQueuedAt(nowMs: number): boolean {
+    if (this.isQueued) return true;
+    for (const askedAtMs of this.#asked.values()) return nowMs - askedAtMs > CALL_MS_MAX;
+    return false;
+  }
+
+  arrive(): void {
+    this.#arrivals += 1;
+    this.#isReported = false;
+  }
+
+  /** Counts for the demand alone: the request itself arrives later. */
+  expect(): void {
+    this.#peak = Math.max(this.#peak, this.running + 1);
+  }
+
+  start(): void {
+    this.running += 1;
+    if (this.running > this.#peak) this.#peak = this.running;
+  }
+
+  end(outcome: Outcome, { heldMs, latencyMs }: { heldMs: number; latencyMs: number | undefined }): void {
+    this.running -= 1;
+    this.#busyMs += heldMs;
+    this.#isReported = false;
+    this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + 1;
+    if (latencyMs === undefined) return;
+    let bucket = 0;
+    while (bucket < BUCKET_COUNT - 1 && latencyMs > (LATENCY_BUCKETS_MS[bucket] ?? Infinity)) bucket += 1;
+    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1;
+    this.#sumMs += latencyMs;
+  }
+
+  /** A refusal at the edge. */
+  refuse(outcome: Outcome): void {
+    this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + 1;
+    this.#isReported = false;
+  }
+
+  /**
+   * Slots that the flow will use until the next renewal, from the last `elapsedMs`: by Little's law rate × latency, and as
+   * much above that as chance needs; never less than the most it used at once. Nothing for a flow that asked for nothing.
+   */
+  demand(elapsedMs: number, isContended: boolean): number {
+    if (this.#arrivals === 0 && this.#peak === 0) {
+      this.#mean = 0;
+      this.#peakBefore = 0;
+      return 0;
+    }
+    const memory = Math.exp(-elapsedMs / MEMORY_MS);
+    const mean = this.#busyMs / Math.max(1, elapsedMs);
+    this.#mean = mean + memory * (this.#mean - mean);
+    this.#peakBefore = Math.max(this.#peak, memory * this.#peakBefore);
+    // Where others wait, chance is served by the pool: what lies here unused is theirs.
+    if (isContended) return Math.max(1, Math.round(this.#mean));
+    const high = Math.max(mean, this.#mean);
+    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
+  }
+
+  /** What was measured since the last time, handed over; null: nothing. */
+  take(flow: string): FlowTelemetry | null {
+    const arrivals = this.#arrivals;
+    const [outcomes, buckets, sumMs, busyMs] = [this.#outcomes, this.#buckets, this.#sumMs, this.#busyMs + this.#busyMsLost];
+    this.#peak = this.running;
+    this.#arrivals = 0;
+    this.#busyMs = 0;
+    if (this.#isReported) return null;
+    this.#isReported = true;
+    this.#busyMsLost = 0;
+    this.#outcomes = {};
+    this.#buckets = new Uint32Array(BUCKET_COUNT);
+    this.#sumMs = 0;
+    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs };
+  }
+
+  /** Puts back what did not arrive. */
+  restore({ outcomes, buckets, sumMs, busyMs }: FlowTelemetry): void {
+    this.#isReported = false;
+    this.#busyMsLost += busyMs;
+    for (const [outcome, count] of Object.entries(outcomes)) this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + count;
+    for (const [index, count] of buckets.entries()) this.#buckets[index] = (this.#buckets[index] ?? 0) + count;
+    this.#sumMs += sumMs;
+  }
+}

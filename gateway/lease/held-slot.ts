@@ -1,0 +1,33 @@
+import type { QuotaConfig } from "#shared/config/schema.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
+
+/** A slot that runs a request. */
+export interface HeldSlot {
+  readonly flow: string;
+  readonly lane: string;
+  readonly shardId: string;
+  readonly shardIndex: number;
+  readonly tableVersion: number;
+  /** Granted by the pool under this name; undefined: of the lease. */
+  readonly slotId: string | undefined;
+  readonly startedAtMs: number;
+}
+
+export interface SlotEnd {
+  readonly outcome: Outcome;
+  /** Arrival to response headers; undefined where none came. */
+  readonly latencyMs: number | undefined;
+  /** The endpoint's part of it. */
+  readonly upstreamMs: number | undefined;
+  readonly nowMs: number;
+}
+
+export interface LocalRequest {
+  readonly flow: string;
+  readonly urgency: number;
+  /** Requests with the same key meet the same shard. */
+  readonly key: string;
+  /** Undefined: the flow has none. */
+  readonly quota: QuotaConfig | undefined;
+  readonly nowMs: number;
+}

@@ -1,0 +1,75 @@
+// The calls that keep a service's lease: each in the context of the request that sets it off, one of a kind at a time. What
+// does not arrive is repaired by the next, and by the lease's end.
+import { SECOND_MS } from "#shared/units.ts";
+import type { RequestScope } from "../request-scope.ts";
+import { callPool, warnOf } from "./pool-call.ts";
+import type { ServiceLease } from "./service-lease.ts";
+
+/** An isolate without requests gives its slots back, and says what it measured, after so long … */
+const LINGER_MS = SECOND_MS;
+/** … and looks for it no longer than this; the next request that ends looks again. */
+const LINGER_MS_MAX = 20 * SECOND_MS;
+
+/** Renews now. False: no answer came, or none that gives a lease. */
+export async function renew(scope: RequestScope, lease: ServiceLease, configurationVersion: number): Promise<boolean> {
+  const { env, isolate } = scope;
+  const edge = isolate.takeEdgeCounts();
+  const message = lease.message(configurationVersion, Date.now());
+  const withEdge = { ...message, telemetry: { ...message.telemetry, edge } };
+  try {
+    const answer = await callPool(env.POOL, lease.service, (pool) => pool.renew(withEdge));
+    lease.apply(answer, Date.now());
+    isolate.configuration.expire(answer.configurationVersion);
+    return answer.lease.ok;
+  } catch (error) {
+    lease.failed(message, Date.now());
+    isolate.restoreEdgeCounts(edge);
+    warnOf("renewal-failed", lease.service, error);
+    return false;
+  }
+}
+
+/** After a request began, ended or looked: renews where it is time, behind its answer. */
+export function renewIfDue(scope: RequestScope, lease: ServiceLease, nowMs: number): void {
+  if (lease.pace.isDue(nowMs)) scope.ctx.waitUntil(renew(scope, lease, scope.isolate.configurationVersion));
+}
+
+/** After a request ended: what was granted by name goes back at once; what the isolate no longer needs, a little later. */
+export function settle(scope: RequestScope, lease: ServiceLease, nowMs: number): void {
+  if (lease.returned.isWaiting(nowMs)) scope.ctx.waitUntil(giveBack(scope, lease));
+  renewIfDue(scope, lease, nowMs);
+  const dueInMs = lease.pace.seeToInMs(nowMs);
+  if (dueInMs !== null) scope.ctx.waitUntil(renewLater(scope, lease, dueInMs));
+  if (lease.running === 0 && lease.pace.beginLinger(nowMs, LINGER_MS)) scope.ctx.waitUntil(linger(scope, lease, nowMs));
+}
+
+async function renewLater(scope: RequestScope, lease: ServiceLease, delayMs: number): Promise<void> {
+  await new Promise((wake) => setTimeout(wake, delayMs));
+  if (lease.pace.isDue(Date.now())) await renew(scope, lease, scope.isolate.configurationVersion);
+}
+
+/** What ends while a call is on its way is returned with the next: under load one call returns many. */
+async function giveBack({ env, isolate }: RequestScope, lease: ServiceLease): Promise<void> {
+  while (lease.returned.isWaiting(Date.now())) {
+    const slotIds = lease.returned.take(Date.now());
+    try {
+      await callPool(env.POOL, lease.service, (pool) => pool.giveBack(slotIds, isolate.holder));
+    } catch (error) {
+      warnOf("return-failed", lease.service, error);
+    }
+    lease.returned.sent();
+  }
+}
+
+async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number): Promise<void> {
+  for (let nowMs = sinceMs; nowMs - sinceMs < LINGER_MS_MAX; nowMs = Date.now()) {
+    const idleMs = lease.idleMs(nowMs);
+    if (idleMs >= LINGER_MS) {
+      if (lease.hasNews && !lease.pace.isRenewing(nowMs)) await renew(scope, lease, scope.isolate.configurationVersion);
+      return;
+    }
+    const leftMs = LINGER_MS - idleMs;
+    lease.pace.keepLingering(nowMs + 2 * leftMs);
+    await new Promise((wake) => setTimeout(wake, leftMs));
+  }
+}

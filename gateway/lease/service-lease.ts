@@ -1,0 +1,290 @@
+// What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
+// network and no clock: admission.ts asks it, renewal.ts renews it.
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { HeldLease } from "#shared/lease/held-lease.ts";
+import type { Partition } from "#shared/protocol/rate-limit.ts";
+import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { Telemetry } from "#shared/protocol/telemetry.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
+import { RetryBudget } from "../upstream/retry.ts";
+import { Balancer } from "./balancer.ts";
+import type { FlowMeter } from "./flow-meter.ts";
+import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { FlowMeters } from "./flow-meters.ts";
+import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
+import { RateLimitLine } from "./rate-limit-line.ts";
+import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
+import { ReturnedNames } from "./returned-names.ts";
+import { ShardMeters } from "./shard-meters.ts";
+
+/** Renewals that a rate sets off are at least so far apart. */
+const RATE_SPACING_MS = 250;
+/** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
+const CONTENDED_SPACING_MS = 250;
+
+export class ServiceLease {
+  readonly service: string;
+  readonly #held: HeldLease;
+  readonly #balancer: Balancer;
+  readonly #flows = new FlowMeters();
+  readonly #shardMeters: ShardMeters;
+  readonly #returned = new ReturnedNames();
+  /** When it renews, and who sees to that. */
+  readonly pace = new RenewalPace();
+  readonly retries = new RetryBudget();
+  #tableVersion = 0;
+  #slots = 0;
+  #isContended = false;
+  #running = 0;
+  #reportedAtMs: number | null = null;
+  #endedAtMs = -Infinity;
+
+  constructor(holder: string, service: string, kernels: () => Kernels) {
+    this.service = service;
+    this.#held = new HeldLease(holder);
+    this.#balancer = new Balancer(kernels);
+    this.#shardMeters = new ShardMeters(kernels);
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  use(config: ServiceConfig): void {
+    this.#balancer.use(config.balance);
+  }
+
+  holdsLease(nowMs: number): boolean {
+    return this.#held.isLive(nowMs);
+  }
+
+  /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */
+  admit({ flow, urgency, key, quota, nowMs }: LocalRequest): HeldSlot | Refusal | null {
+    const meter = this.#flows.of(flow);
+    if (meter === null)
+      return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
+    meter.arrive();
+    if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
+      meter.refuse("rejected-capacity");
+      return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
+        retryAfterMs: meter.shedRetryAfterMs,
+        decidedBy: "lease",
+        lease: leaseFactsOf(this.#held, flow, nowMs),
+      });
+    }
+    if (nowMs < meter.blockedUntilMs) {
+      meter.refuse("rejected-quota");
+      return costRefusal(quota, { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
+    }
+    const tokens = isRated(quota) ? 1 : 0;
+    if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
+    // Who waits already goes first.
+    if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs, tokens })) return null;
+    const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
+    const shard = this.#balancer.shards[shardIndex];
+    if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs, tokens })) return null;
+    if (tokens > 0 && meter.rate.spent(this.#held.tokens(flow, nowMs))) this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
+    return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
+  }
+
+  /** A request is about to come: the next renewal asks for a slot for it. */
+  expect(flow: string): void {
+    this.#flows.of(flow)?.expect();
+  }
+
+  /** Gives the memory of its tables back. It must not be used afterwards. */
+  release(): void {
+    this.#balancer.release();
+    this.#shardMeters.release();
+  }
+
+  /** The request asks the pool. */
+  ask(flow: string, slotId: string, nowMs: number): { readonly clockEpoch: number } {
+    this.#flows.of(flow)?.ask(slotId, nowMs);
+    return { clockEpoch: this.#held.clockEpoch(nowMs) };
+  }
+
+  /** The pool has granted a slot by name; null: it came too late to be used. */
+  take(
+    flow: string,
+    slot: GrantedSlot,
+    { askedAtMs, clockEpoch, nowMs }: { askedAtMs: number; clockEpoch: number; nowMs: number },
+  ): HeldSlot | null {
+    const meter = this.#flows.of(flow);
+    const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
+    if (meter === null) return null;
+    meter.granted(slotId, waitedMs);
+    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in
+    // time, and not before.
+    if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
+    else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
+    if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
+      this.#returned.add(slotId);
+      return null;
+    }
+    return this.#start(meter, { flow, lane, shardId, shardIndex: this.#balancer.indexOf(shardId), slotId, nowMs });
+  }
+
+  /** The pool has refused, or could not be asked. */
+  refused(flow: string, { slotId, shed, dry, nowMs }: { slotId: string; shed?: Shed; dry?: Dry; nowMs: number }): void {
+    const meter = this.#flows.of(flow);
+    if (meter === null) return;
+    meter.answered(slotId);
+    if (shed !== undefined) noteShed(meter, shed, nowMs);
+    if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
+  }
+
+  /** Ends a request. */
+  end(slot: HeldSlot, { outcome, latencyMs, upstreamMs, nowMs }: SlotEnd): void {
+    const { flow, lane, slotId } = slot;
+    this.#running -= 1;
+    this.#endedAtMs = nowMs;
+    this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
+    const isToldOf = this.#held.end(flow, lane, slotId);
+    if (isToldOf && slotId !== undefined) this.#returned.add(slotId);
+    this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
+    const meter = this.#flows.known(flow);
+    if (meter === undefined) return;
+    meter.end(outcome, { heldMs: nowMs - slot.startedAtMs, latencyMs });
+    // Others wait for this flow: what is free here is theirs.
+    if (!isToldOf && meter.isQueuedAt(nowMs)) this.pace.setOff(nowMs);
+  }
+
+  /** Another endpoint's slot for the same request, or null. */
+  move(slot: HeldSlot, { key, nowMs, avoid }: { key: string; nowMs: number; avoid: ReadonlySet<string> }): HeldSlot | null {
+    for (const lane of avoid) this.#balancer.setOpen(lane, false);
+    const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
+    for (const lane of avoid) this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
+    const shard = this.#balancer.shards[shardIndex];
+    if (shard === undefined || slot.slotId !== undefined || !this.#held.move(slot.lane, shard.endpointUrl, nowMs)) return null;
+    this.#leaveShard(slot, { outcome: "upstream-failed", latencyMs: undefined, nowMs });
+    this.#balancer.setOpen(slot.lane, this.#held.hasRoomIn(slot.lane));
+    this.#enterShard(shard.endpointUrl, shardIndex);
+    return { ...slot, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, tableVersion: this.#tableVersion };
+  }
+
+  /** In how long a running request is to look again; 0: its slot is no longer ours, it ends now. */
+  lookAgainInMs({ flow, lane }: HeldSlot, nowMs: number): number {
+    if (this.#held.isExcess(flow, lane, nowMs)) return 0;
+    const untilMs = this.#held.expiresAtMs - nowMs;
+    return untilMs > 0 ? Math.max(1, Math.min(untilMs, this.pace.renewAtMs - nowMs)) : RENEWAL_SPACING_MS;
+  }
+
+  /** Names to return to the pool. */
+  get returned(): ReturnedNames {
+    return this.#returned;
+  }
+
+  /** Something has ended, or was measured, since the last renewal. */
+  get hasNews(): boolean {
+    return this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
+  }
+
+  /** Idle for so long. */
+  idleMs(nowMs: number): number {
+    return this.#running > 0 ? 0 : nowMs - this.#endedAtMs;
+  }
+
+  /** What to send to the pool. It is the newest request from now on; `failed` where it gets no answer. */
+  message(configurationVersion: number, nowMs: number): RenewMessage {
+    const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
+    this.#reportedAtMs = nowMs;
+    this.pace.sent(nowMs);
+    // Where others wait the isolate keeps what runs, and the pool knows who waits.
+    const flows = [...this.#flows.entries].map(([flow, meter]) => {
+      const demand = meter.demand(elapsedMs, this.#isContended);
+      const keepsNames = meter.isQueuedAt(nowMs);
+      const tokensWant = meter.rate.want(elapsedMs);
+      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
+    });
+    const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
+    const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
+    const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
+    return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry: this.takeTelemetry({}) };
+  }
+
+  /** What was measured since the last time, handed over. */
+  takeTelemetry(edge: Readonly<Record<string, number>>): Telemetry {
+    return { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge };
+  }
+
+  failed({ telemetry }: RenewMessage, nowMs: number): void {
+    this.pace.failed(nowMs);
+    this.#flows.restore(telemetry.flows);
+    this.#shardMeters.restore(telemetry.shards);
+  }
+
+  apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
+    this.#isContended = isContended;
+    this.pace.answered(lease.renewAfterMs);
+    if (table !== null) this.#follow(table);
+    if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
+    this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
+    for (const { flow, isQueued } of lease.flows) {
+      const meter = this.#flows.known(flow);
+      if (meter === undefined) continue;
+      meter.isQueued = isQueued;
+      meter.left = left.find((one) => one.flow === flow);
+      meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
+      meter.rate.granted(this.#held.tokens(flow, nowMs));
+    }
+    for (const shed of sheds) {
+      const meter = this.#flows.known(shed.flow);
+      if (meter !== undefined) noteShed(meter, shed, nowMs);
+    }
+    for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
+  }
+
+  /** RateLimit as it stands; null: the flow has no limits, or nothing is known of them yet. */
+  rateLimitOf(flow: string, quota: QuotaConfig | undefined, { partition, nowMs }: { partition: Partition; nowMs: number }): string | null {
+    const meter = quota === undefined ? undefined : this.#flows.known(flow);
+    if (quota === undefined || meter?.left === undefined) return null;
+    if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
+    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs));
+  }
+
+  /** A refusal where the pool has said that there is none for a while; null: ask it. */
+  #withoutToken(meter: FlowMeter, { flow, quota, nowMs }: Pick<LocalRequest, "flow" | "quota" | "nowMs">): Refusal | null {
+    this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
+    const retryAfterMs = meter.rate.lacked(nowMs);
+    if (retryAfterMs === null) return null;
+    meter.refuse("rejected-quota");
+    return rateRefusal(quota, { retryAfterMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
+  }
+
+  #start(meter: FlowMeter, started: Omit<HeldSlot, "tableVersion" | "startedAtMs"> & { nowMs: number }): HeldSlot {
+    const { flow, lane, shardId, shardIndex, slotId, nowMs } = started;
+    meter.start();
+    this.#running += 1;
+    this.#enterShard(lane, shardIndex);
+    return { flow, lane, shardId, shardIndex, tableVersion: this.#tableVersion, slotId, startedAtMs: nowMs };
+  }
+
+  #enterShard(lane: string, shardIndex: number): void {
+    this.#balancer.start(shardIndex);
+    this.#shardMeters.start(lane);
+    if (!this.#held.hasRoomIn(lane)) this.#balancer.setOpen(lane, false);
+  }
+
+  #leaveShard(slot: HeldSlot, { outcome, latencyMs, nowMs }: { outcome: Outcome; latencyMs: number | undefined; nowMs: number }): void {
+    const { lane, shardId, tableVersion } = slot;
+    const shardIndex = tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(shardId);
+    this.#balancer.end(shardIndex, { latencyMs, nowMs });
+    this.#shardMeters.end({ shardId, lane, outcome, latencyMs });
+  }
+
+  #follow(table: RouteTable): void {
+    if (table.version <= this.#tableVersion) return;
+    this.#tableVersion = table.version;
+    this.#balancer.replace(table.shards);
+  }
+}
+
+function noteShed(meter: FlowMeter, { urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {
+  meter.shedUntilMs = nowMs + forMs;
+  meter.shedUrgencyFrom = urgencyFrom;
+  meter.shedRetryAfterMs = retryAfterMs;
+}

@@ -1,0 +1,107 @@
+// What an isolate measured of each shard since the last renewal, and how much of each lane it will want.
+import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { LaneDemand } from "#shared/lease/held-lease.ts";
+import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
+import { QuantileSketch } from "#wasm/binding/quantile-sketch.ts";
+
+/** A ratio of 25,000 below the slowest: from half a millisecond to seconds. */
+const BIN_COUNT = 512;
+/** Endpoints of one service whose latency an isolate sketches at a time. */
+const SKETCH_COUNT_MAX = 64;
+const FAILURES: ReadonlySet<Outcome> = new Set(["upstream-failed", "upstream-timeout"]);
+
+interface LaneMeter {
+  running: number;
+  peak: number;
+}
+
+interface ShardMeter {
+  readonly endpointUrl: string;
+  requests: number;
+  failures: number;
+}
+
+export class ShardMeters {
+  readonly #kernels: () => Kernels;
+  readonly #lanes = new Map<string, LaneMeter>();
+  readonly #shards = new Map<string, ShardMeter>();
+  readonly #latency = new Map<string, QuantileSketch>();
+
+  constructor(kernels: () => Kernels) {
+    this.#kernels = kernels;
+  }
+
+  start(lane: string): void {
+    let meter = this.#lanes.get(lane);
+    if (meter === undefined) this.#lanes.set(lane, (meter = { running: 0, peak: 0 }));
+    meter.running += 1;
+    if (meter.running > meter.peak) meter.peak = meter.running;
+  }
+
+  end({ shardId, lane, outcome, latencyMs }: { shardId: string; lane: string; outcome: Outcome; latencyMs: number | undefined }): void {
+    const meter = this.#lanes.get(lane);
+    if (meter !== undefined) meter.running -= 1;
+    let shard = this.#shards.get(shardId);
+    if (shard === undefined) this.#shards.set(shardId, (shard = { endpointUrl: lane, requests: 0, failures: 0 }));
+    shard.requests += 1;
+    if (FAILURES.has(outcome)) shard.failures += 1;
+    if (latencyMs !== undefined) this.#sketch(shardId)?.add(Math.max(0, latencyMs));
+  }
+
+  /**
+   * What each lane runs, and its part of `spare` slots more: by the most that it had at once since the last time. Lanes
+   * without traffic are forgotten.
+   */
+  takeWants(spare: number): readonly LaneDemand[] {
+    const wants: LaneDemand[] = [];
+    let wished = 0;
+    for (const { peak, running } of this.#lanes.values()) wished += peak + 1 - running;
+    const ratio = Math.min(1, spare / Math.max(1, wished));
+    for (const [lane, meter] of this.#lanes) {
+      const { peak, running } = meter;
+      if (peak === 0) this.#lanes.delete(lane);
+      else wants.push({ lane, want: running + Math.ceil((peak + 1 - running) * ratio) });
+      meter.peak = running;
+    }
+    return wants;
+  }
+
+  take(): readonly ShardTelemetry[] {
+    const taken = [...this.#shards].map(([shardId, { endpointUrl, requests, failures }]) => {
+      const sketch = this.#latency.get(shardId);
+      const latency = sketch === undefined || sketch.count === 0 ? new Uint8Array(0) : sketch.toBytes();
+      sketch?.clear();
+      return { shardId, endpointUrl, requests, failures, latency };
+    });
+    this.#shards.clear();
+    return taken;
+  }
+
+  /** Puts back what did not arrive. */
+  restore(shards: readonly ShardTelemetry[]): void {
+    for (const { shardId, endpointUrl, requests, failures, latency } of shards) {
+      const shard = this.#shards.get(shardId) ?? { endpointUrl, requests: 0, failures: 0 };
+      this.#shards.set(shardId, { ...shard, requests: shard.requests + requests, failures: shard.failures + failures });
+      if (latency.length > 0) this.#sketch(shardId)?.mergeBytes(latency);
+    }
+  }
+
+  release(): void {
+    for (const sketch of this.#latency.values()) sketch.release();
+  }
+
+  #sketch(shardId: string): QuantileSketch | null {
+    const known = this.#latency.get(shardId);
+    if (known !== undefined) return known;
+    const [oldest] = this.#latency;
+    if (oldest !== undefined && this.#latency.size >= SKETCH_COUNT_MAX) {
+      if (oldest[1].count > 0) return null;
+      oldest[1].release();
+      this.#latency.delete(oldest[0]);
+    }
+    const sketch = new QuantileSketch(this.#kernels(), { binCount: BIN_COUNT });
+    this.#latency.set(shardId, sketch);
+    return sketch;
+  }
+}

@@ -1,0 +1,14 @@
+/** What of a request crossed I/O: elsewhere production clocks stand still, so there is nothing to tell. */
+export interface Timing {
+  /** In the pool: its call, and the queue. */
+  readonly queueMs?: number;
+  /** From there to the endpoint's headers, or to its failure. */
+  readonly upstreamMs?: number;
+}
+
+/** The Server-Timing field; empty where nothing crossed I/O. */
+export function formatServerTiming({ queueMs, upstreamMs }: Timing, className: string): string {
+  const queue = queueMs === undefined ? [] : [`queue;dur=${queueMs};desc="${className}"`];
+  const upstream = upstreamMs === undefined ? [] : [`upstream;dur=${upstreamMs}`];
+  return [...queue, ...upstream].join(", ");
+}

@@ -1,0 +1,100 @@
+import type { ServiceConfig } from "#shared/config/schema.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import type { Admitted } from "../lease/admission.ts";
+import type { RequestScope } from "../request-scope.ts";
+
+/**
+ * What ends an exchange early: its time is up, its slot is lost, its device is gone, or its body broke off. The first reason counts.
+ *
+ * Most exchanges end by themselves, so what the end would need is made when it is asked for. One timer serves both limits and the
+ * slot of a request that outlives the renewal that was due when it began: it finds out when it fires what has changed meanwhile.
+ */
+export class Cutoff {
+  readonly #startedAtMs: number;
+  readonly #service: ServiceConfig;
+  readonly #admitted: Pick<Admitted, "lookAgainInMs">;
+  #aborter: AbortController | null = null;
+  #giveUp: ((why: Error) => void) | null = null;
+  #reason: Refusal | null = null;
+  #isAnswered = false;
+  #looksAtMs = 0;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs">) {
+    this.#startedAtMs = startedAtMs;
+    this.#service = service;
+    this.#admitted = admitted;
+    this.#look();
+    request.signal.addEventListener("abort", () => this.cut(refuse("cancelled", "The device went away.")));
+  }
+
+  /** Aborted by a cut: for what must be broken off at the endpoint, though this request's own context goes on. */
+  get signal(): AbortSignal {
+    if (this.#aborter === null) {
+      this.#aborter = new AbortController();
+      if (this.#reason !== null) this.#aborter.abort();
+    }
+    return this.#aborter.signal;
+  }
+
+  get reason(): Refusal | null {
+    return this.#reason;
+  }
+
+  /** No headers have come, and nothing has been cut: another endpoint may be tried. */
+  get isUnanswered(): boolean {
+    return !this.#isAnswered && this.#reason === null;
+  }
+
+  readonly cut = (why: Refusal): void => {
+    this.#reason ??= why;
+    this.#aborter?.abort();
+    this.#giveUp?.(new Error(why.detail));
+  };
+
+  /**
+   * `promise`, unless a cut comes first: then it rejects, and whoever answers the refusal ends the request's context, which ends
+   * what `promise` waits for. One at a time.
+   */
+  race<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      promise.then(resolve, reject);
+      if (this.#reason !== null) this.cut(this.#reason);
+    });
+  }
+
+  /** The headers are here: from their deadline to the limit for the whole. */
+  extend(): void {
+    this.#isAnswered = true;
+    if (this.#startedAtMs + this.#limitMs >= this.#looksAtMs) return;
+    this.stop();
+    this.#look();
+  }
+
+  readonly stop = (): void => {
+    clearTimeout(this.#timer);
+  };
+
+  get #limitMs(): number {
+    return this.#isAnswered ? this.#service.requestDurationMsMax : this.#service.deadlineMs;
+  }
+
+  #look(): void {
+    const nowMs = Date.now();
+    const leftMs = this.#startedAtMs + this.#limitMs - nowMs;
+    const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
+    if (leftMs <= 0) this.cut(this.#timeIsUp());
+    else if (lookAgainInMs <= 0) this.cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
+    else {
+      const inMs = Math.min(leftMs, lookAgainInMs);
+      this.#looksAtMs = nowMs + inMs;
+      this.#timer = setTimeout(() => this.#look(), inMs);
+    }
+  }
+
+  #timeIsUp(): Refusal {
+    const what = this.#isAnswered ? "finish" : "answer";
+    return refuse("upstream-timeout", `The endpoint did not ${what} within ${this.#limitMs} ms.`);
+  }
+}

@@ -1,0 +1,53 @@
+// What a device sees of an endpoint's headers, and what the gateway adds. Cloned whole by the runtime and then changed by
+// name: building them anew costs several times as much, and several cookies stay several.
+import { splitList } from "./header-lists.ts";
+
+/** Not the endpoint's to say to a device: hop-by-hop, ours, or a way around the gateway. */
+const DROPPED = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "alt-svc",
+  "endpoint-load-metrics",
+]);
+
+export interface ResponseHeaders {
+  /** Lower case. */
+  readonly dropped: readonly string[];
+  readonly contentLength: number | null;
+}
+
+/** One pass over an endpoint's headers: each look-up by name would cross into the runtime. */
+export function readResponseHeaders(headers: Headers): ResponseHeaders {
+  const dropped: string[] = [];
+  let contentLength: number | null = null;
+  for (const [name, value] of headers) {
+    if (name === "content-length") contentLength = Number(value);
+    else if (DROPPED.has(name)) {
+      dropped.push(name);
+      if (name === "connection") dropped.push(...splitList(value).map((named) => named.toLowerCase()));
+    }
+  }
+  return { dropped, contentLength };
+}
+
+export interface OwnHeaders {
+  readonly connectionIdentifier: string;
+  readonly priority: string;
+  /** Follows the endpoint's own, where it sends one. */
+  readonly serverTiming: string;
+  /** Null: the flow has no limit. */
+  readonly rateLimit: string | null;
+}
+
+export function changeResponseHeaders(headers: Headers, dropped: readonly string[], own: OwnHeaders): void {
+  for (const name of dropped) headers.delete(name);
+  headers.set("connection-identifier", own.connectionIdentifier);
+  headers.set("priority", own.priority);
+  headers.append("server-timing", own.serverTiming);
+  if (own.rateLimit !== null) headers.set("ratelimit", own.rateLimit);
+}

@@ -1,0 +1,182 @@
+// The model with priors learned from many series, beside the hand-written ones: an hour's day and week only.
+import {
+  DAY_AND_WEEK,
+  LAST,
+  PRIOR_FREE_HALF,
+  priorFreeModel,
+  PROFILE_COUNT,
+  YESTERDAY,
+  type NetLayer,
+  type Nets,
+  type RegressionPrior,
+  type SeasonalModel,
+} from "./seasonal-model.ts";
+
+/** What scripts/learn-forecast-constants.ts wrote, little-endian, without padding: u8 format, the prior on logs, the raw one, the nets. */
+const CONSTANTS_FORMAT = 2;
+
+/** Regressions on logs look at these; the raw scale's lags are those without training. */
+const LOG_LAGS = [1, 2, 3, 4, 12, 23, 24, 25, 47, 48, 49, 71, 72, 73, 96, 120, 143, 144, 145, 167, 168, 169, 170];
+/** Shares in the order of the experts: on logs learned and by hand, raw learned and by hand, smoother, yesterday, last. */
+const PRIOR_FREE_SHARES = [0, 1, 0, 1, 3, 1, 0];
+/** Then of the mixture that was not learned. */
+const LEARNED = { shares: [1, 0, 1, 0, 1, 0, 0, 1], eta: 7 };
+const Column = {
+  learnedLog: 0,
+  handLog: 1,
+  learnedRaw: 2,
+  handRaw: 3,
+  smoother: 4,
+  yesterday: 5,
+  last: 6,
+  priorFree: 7,
+  corrected: 9,
+} as const;
+/** Inputs of the nets: of an origin, of a step (wasm/assembly/forecast/net-inputs.ts). */
+const ORIGIN_INPUT_COUNT = 32;
+const INPUT_COUNT = 59;
+const QUANTILE_COUNT = 11;
+const LAYER_COUNT = 3;
+const HIDDEN_MAX = 32;
+/** The regressions' first forecasts have matured then. */
+const CORRECT_FROM = 168 + 4 * 24;
+
+/** By the model's choices. */
+export const LearnedChoice = { learned: 0, priorFree: 1 } as const;
+
+/** Throws RangeError where the bytes are no such constants. */
+export function learnedModel(constants: Uint8Array): SeasonalModel {
+  const byHand = priorFreeModel(DAY_AND_WEEK);
+  const reader = new Reader(constants);
+  const format = reader.uint8();
+  if (format !== CONSTANTS_FORMAT) throw new RangeError(`Cannot decode constants: format is ${format}, expected ${CONSTANTS_FORMAT}`);
+  const log = readPrior(reader, LOG_LAGS.length + PROFILE_COUNT + 1);
+  const raw = readPrior(reader, byHand.lags.raw.length + 1);
+  const nets = readNets(reader);
+  if (reader.at !== constants.length) throw new RangeError(`Cannot decode constants: ${constants.length} bytes, expected ${reader.at}`);
+  return {
+    ...byHand,
+    lags: { log: LOG_LAGS, raw: byHand.lags.raw },
+    priors: {
+      log: [log, ...byHand.priors.log.map((prior) => amongLags(prior, byHand.lags.log))],
+      raw: [raw, ...byHand.priors.raw],
+    },
+    mixtures: [...byHand.mixtures.map((mixture) => ({ ...mixture, shares: PRIOR_FREE_SHARES })), LEARNED],
+    choices: [
+      { column: Column.corrected, share: 1, half: 2.3 },
+      { column: Column.priorFree, share: 0.4, half: PRIOR_FREE_HALF },
+      { column: Column.last, ...LAST },
+      { column: Column.yesterday, ...YESTERDAY },
+    ],
+    nets,
+  };
+}
+
+// The same prior where its lags are some among more.
+function amongLags(prior: RegressionPrior, lags: readonly number[]): RegressionPrior {
+  const features = prior.features.map((feature) => {
+    const lag = lags[feature];
+    return lag === undefined ? feature - lags.length + LOG_LAGS.length : LOG_LAGS.indexOf(lag);
+  });
+  return { ...prior, features };
+}
+
+/**
+ * u8 order, u8 clusters, f32 kappa; of each cluster f32 log share, `order` × f16 mean, `order` × f16 scale of a row, then the
+ * rows of the triangle as int8: an entry is its row's scale × itself.
+ */
+function readPrior(reader: Reader, expectedOrder: number): RegressionPrior {
+  const order = reader.uint8();
+  if (order !== expectedOrder) throw new RangeError(`Cannot decode constants: a prior's order is ${order}, expected ${expectedOrder}`);
+  const clusterCount = reader.uint8();
+  const kappa = reader.float32();
+  const clusters = Array.from({ length: clusterCount }, () => {
+    const logShare = reader.float32();
+    const means = Array.from({ length: order }, () => reader.float16());
+    const scales = Array.from({ length: order }, () => reader.float16());
+    const root = scales.flatMap((scale, row) => Array.from({ length: row + 1 }, () => scale * reader.int8()));
+    return { logShare, means, root };
+  });
+  return { features: Array.from({ length: order }, (_, index) => index), kappa, clusters };
+}
+
+/**
+ * u8 members; of every input f16 mean, f16 deviation; then the members, each with three layers and each layer u8 inputs, u8
+ * outputs, `outputs` × f16 scale, `outputs` × f16 bias, and int8 weights of one input after the other: a weight is its output's
+ * scale × itself.
+ */
+function readNets(reader: Reader): Nets {
+  const memberCount = reader.uint8();
+  if (memberCount === 0) throw new RangeError("Cannot decode constants: there are no nets, expected at least one");
+  const inputs = Array.from({ length: INPUT_COUNT }, () => ({ mean: reader.float16(), deviation: reader.float16() }));
+  const { learnedLog, handLog, learnedRaw, handRaw, smoother, yesterday, priorFree } = Column;
+  const gated = [learnedLog, handLog, learnedRaw, handRaw, smoother, yesterday, priorFree];
+  return {
+    correctFrom: CORRECT_FROM,
+    originInputCount: ORIGIN_INPUT_COUNT,
+    quantileCount: QUANTILE_COUNT,
+    gated,
+    means: inputs.map(({ mean }) => mean),
+    deviations: inputs.map(({ deviation }) => deviation),
+    members: Array.from({ length: memberCount }, () => readMember(reader, QUANTILE_COUNT + gated.length + 1)),
+  };
+}
+
+function readMember(reader: Reader, outputCount: number): NetLayer[] {
+  const layers = Array.from({ length: LAYER_COUNT }, () => readLayer(reader));
+  const sizes = [INPUT_COUNT, ...layers.map(({ outputs }) => outputs)];
+  for (const [index, { inputs, outputs }] of layers.entries()) {
+    if (inputs !== sizes[index]) throw new RangeError(`Cannot decode constants: a layer takes ${inputs} inputs, expected ${sizes[index]}`);
+    if (outputs > HIDDEN_MAX)
+      throw new RangeError(`Cannot decode constants: a layer has ${outputs} outputs, expected at most ${HIDDEN_MAX}`);
+  }
+  if (sizes[LAYER_COUNT] !== outputCount)
+    throw new RangeError(`Cannot decode constants: ${sizes[LAYER_COUNT]} outputs, expected ${outputCount}`);
+  return layers;
+}
+
+function readLayer(reader: Reader): NetLayer {
+  const inputs = reader.uint8();
+  const outputs = reader.uint8();
+  const scales = Array.from({ length: outputs }, () => reader.float16());
+  const biases = Array.from({ length: outputs }, () => reader.float16());
+  const weights = Array.from({ length: inputs * outputs }, (_, index) => (scales[index % outputs] ?? 0) * reader.int8());
+  return { inputs, outputs, weights, biases };
+}
+
+class Reader {
+  at = 0;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  uint8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  int8(): number {
+    return this.#view.getInt8(this.#take(1));
+  }
+
+  float32(): number {
+    return this.#view.getFloat32(this.#take(4), true);
+  }
+
+  /** IEEE 754 binary16; what the writer never writes, subnormals and infinities, is not read right. */
+  float16(): number {
+    const word = this.#view.getUint16(this.#take(2), true);
+    if ((word & 0x7fff) === 0) return 0;
+    const sign = word & 0x8000 ? -1 : 1;
+    return sign * (1 + (word & 0x3ff) / 1024) * 2 ** (((word >> 10) & 31) - 15);
+  }
+
+  #take(bytes: number): number {
+    const from = this.at;
+    if (from + bytes > this.#view.byteLength)
+      throw new RangeError(`Cannot decode constants: they end after ${this.#view.byteLength} bytes`);
+    this.at += bytes;
+    return from;
+  }
+}

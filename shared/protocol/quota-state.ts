@@ -1,0 +1,26 @@
+// What limits a flow, and what is left of it: said in headers, problems and accounts alike.
+import type { AppliedIdentifier } from "../identifier/entitlement.ts";
+
+/** `capacity` is the service's own; the others are the tenant's at that service, per class. */
+export const QUOTA_KINDS = ["rate", "slots", "bandwidth", "cpu", "memory", "queue", "wait", "capacity"] as const;
+export type QuotaKind = (typeof QUOTA_KINDS)[number];
+
+/** A limit as configured. Requests, slots, bytes, cost units, or milliseconds: as its kind has it. */
+export interface QuotaPolicy {
+  readonly kind: QuotaKind;
+  readonly quota: number;
+  /** The quota is for so much time. */
+  readonly windowMs?: number;
+}
+
+/** A limit and how much of it is left. */
+export interface QuotaState extends QuotaPolicy {
+  readonly remaining: number;
+  /** When there will be more. */
+  readonly resetAfterMs?: number;
+}
+
+/** Names the policy in RateLimit and in `violated-policies`. */
+export function policyNameOf(kind: QuotaKind, { service, className }: Pick<AppliedIdentifier, "service" | "className">): string {
+  return kind === "capacity" ? `${service}-capacity` : `${className}-${kind}`;
+}

@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import { flowLimitsOf, FlowQuotas, PACED_BYTES_MAX, WAITING_BYTES_MAX } from "#durable/pool/flow-quotas.ts";
+import type { QuotaConfig } from "#shared/config/schema.ts";
+
+const FLOW = "acme/gold";
+const quota = (more: Partial<QuotaConfig>): QuotaConfig => ({ weight: 1, mode: "enforce", ...more });
+const use = (more: object) => ({ arrivals: 0, costMs: 0, running: 0, waiting: 0, ...more });
+
+function quotasOf(more: Partial<QuotaConfig>): FlowQuotas {
+  const quotas = new FlowQuotas();
+  quotas.configure({ [FLOW]: quota(more) });
+  return quotas;
+}
+
+describe("limits", () => {
+  it.for([
+    {
+      name: "of nobody's quota are none",
+      of: undefined,
+      want: { slotsMax: Infinity, rate: null, queueLengthMax: Infinity, waitMsMax: Infinity },
+    },
+    {
+      name: "in shadow bind nobody",
+      of: quota({ slots: 0, ratePerSecond: 0, queueLengthMax: 0, waitMsMax: 0, mode: "shadow" }),
+      want: { slotsMax: Infinity, rate: null, queueLengthMax: Infinity, waitMsMax: Infinity },
+    },
+    {
+      name: "are what is written",
+      of: quota({ slots: 5, ratePerSecond: 10, burst: 20, queueLengthMax: 3, waitMsMax: 4 }),
+      want: { slotsMax: 5, rate: { tokens: 10, periodMs: 1_000, burst: 20 }, queueLengthMax: 3, waitMsMax: 4 },
+    },
+    {
+      name: "of a rate alone have a second's burst",
+      of: quota({ ratePerSecond: 10 }),
+      want: { rate: { tokens: 10, periodMs: 1_000, burst: 10 } },
+    },
+    {
+      name: "of memory bound who waits",
+      of: quota({ memoryBytesMax: 10 * WAITING_BYTES_MAX }),
+      want: { queueLengthMax: 10, slotsMax: Infinity },
+    },
+    {
+      name: "of memory bound who waits and who is paced, half each",
+      of: quota({ memoryBytesMax: 8 * PACED_BYTES_MAX, bandwidthBytesPerSecond: 1_024 }),
+      want: { slotsMax: 4, queueLengthMax: 15 },
+    },
+  ])("$name", ({ of, want }) => {
+    expect(flowLimitsOf(of)).toMatchObject(want);
+  });
+
+  it("keep the bytes of all that wait and are paced below the limit, whatever it is", () => {
+    for (let memoryBytesMax = 0; memoryBytesMax < 5_000_000; memoryBytesMax += 77_777) {
+      const { slotsMax, queueLengthMax } = flowLimitsOf(quota({ memoryBytesMax, bandwidthBytesPerSecond: 1_024 }));
+      expect(slotsMax * PACED_BYTES_MAX + queueLengthMax * WAITING_BYTES_MAX).toBeLessThanOrEqual(memoryBytesMax);
+    }
+  });
+});
+
+describe("service time", () => {
+  it("blocks a flow once a second's worth is owed, until it has drained below that", () => {
+    const quotas = quotasOf({ cpuSecondsPerSecond: 2 });
+    quotas.observe(FLOW, use({ costMs: 1_999 }), 0);
+    expect(quotas.blockedForMs(FLOW, 0)).toBe(0);
+    quotas.observe(FLOW, use({ costMs: 3_001 }), 0);
+    const blockedMs = quotas.blockedForMs(FLOW, 0);
+    expect(blockedMs).toBe(1_501);
+    expect([quotas.blockedForMs(FLOW, blockedMs - 2), quotas.blockedForMs(FLOW, blockedMs)].map((ms) => ms > 0)).toEqual([true, false]);
+  });
+
+  it("is at most what the limit allows plus a second's worth plus what one report brings, in the long run", () => {
+    const quotas = quotasOf({ cpuSecondsPerSecond: 0.5 });
+    let spentMs = 0;
+    const reportMs = 400;
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 100) {
+      if (quotas.blockedForMs(FLOW, nowMs) > 0) continue;
+      quotas.observe(FLOW, use({ costMs: reportMs }), nowMs);
+      spentMs += reportMs;
+    }
+    expect(spentMs).toBeLessThanOrEqual(0.5 * 60_000 + 500 + reportMs);
+    expect(spentMs).toBeGreaterThanOrEqual(0.5 * 60_000 - reportMs);
+  });
+
+  it("of nothing allows nothing after the first that was known too late", () => {
+    const quotas = quotasOf({ cpuSecondsPerSecond: 0 });
+    quotas.observe(FLOW, use({ costMs: 5 }), 0);
+    expect(quotas.blockedForMs(FLOW, 3_600_000)).toBeGreaterThan(0);
+  });
+
+  it("is not moved by a clock that goes back", () => {
+    const quotas = quotasOf({ cpuSecondsPerSecond: 1 });
+    quotas.observe(FLOW, use({ costMs: 1_500 }), 10_000);
+    expect(quotas.blockedForMs(FLOW, 0)).toBe(501);
+  });
+
+  it("owed stays owed under a new configuration, and goes with the flow", () => {
+    const quotas = quotasOf({ cpuSecondsPerSecond: 1 });
+    quotas.observe(FLOW, use({ costMs: 9_000 }), 0);
+    quotas.configure({ [FLOW]: quota({ cpuSecondsPerSecond: 2 }) });
+    expect(quotas.blockedForMs(FLOW, 0)).toBe(3_501);
+    quotas.configure({});
+    quotas.configure({ [FLOW]: quota({ cpuSecondsPerSecond: 2 }) });
+    expect(quotas.blockedForMs(FLOW, 0)).toBe(0);
+  });
+});
+
+describe("a limit in shadow", () => {
+  it("counts what it would have refused, each kind by itself, and blocks nobody", () => {
+    const quotas = quotasOf({ slots: 5, ratePerSecond: 10, burst: 20, queueLengthMax: 2, cpuSecondsPerSecond: 1, mode: "shadow" });
+    quotas.observe(FLOW, use({ arrivals: 25, running: 7, waiting: 3, costMs: 2_000 }), 0);
+    expect(quotas.takeShadow()).toEqual({ [`${FLOW} rate`]: 5, [`${FLOW} slots`]: 2, [`${FLOW} queue`]: 1, [`${FLOW} cpu`]: 25 });
+    expect(quotas.blockedForMs(FLOW, 0)).toBe(0);
+    expect(quotas.takeShadow()).toEqual({});
+  });
+
+  it("admits exactly burst + rate × time of a steady flood, like the limit itself", () => {
+    const quotas = quotasOf({ ratePerSecond: 10, burst: 20, mode: "shadow" });
+    let over = 0;
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 500) {
+      quotas.observe(FLOW, use({ arrivals: 50 }), nowMs);
+      over += quotas.takeShadow()[`${FLOW} rate`] ?? 0;
+    }
+    expect(21 * 50 - over).toBe(20 + 10 * 10);
+  });
+
+  it("of another flow, or none, says nothing", () => {
+    const quotas = quotasOf({ slots: 0, mode: "shadow" });
+    quotas.observe("globex/gold", use({ running: 9 }), 0);
+    quotas.observe("constructor", use({ running: 9 }), 0);
+    expect(quotas.takeShadow()).toEqual({});
+  });
+});

@@ -1,0 +1,345 @@
+// One service in virtual time: a pool and many isolates, the parts themselves, with calls that take time and endpoints that
+// serve. It stands in for the network, the clock and the request's context alone; what renewal.ts and admission.ts do with
+// them is repeated here.
+import type { HeldSlot } from "#gateway/lease/held-slot.ts";
+import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import { Pool } from "#durable/pool/pool.ts";
+import type { Verdict } from "#durable/pool/verdict.ts";
+import { configurationOf } from "#durable/pool/pool-configuration.ts";
+import { quotaOf } from "#shared/config/quota-policies.ts";
+import type { Configuration, QuotaConfig } from "#shared/config/schema.ts";
+import { validateConfiguration } from "#shared/config/validate.ts";
+import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
+import { EventClock } from "#test/support/event-clock.ts";
+import { kernels } from "#test/support/kernels.ts";
+import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
+
+export interface VirtualLoad {
+  readonly flow: string;
+  readonly urgency: number;
+  readonly perSecond: number;
+}
+
+export interface VirtualServiceOptions {
+  readonly seed: number;
+  readonly holderCount: number;
+  /** Per endpoint. */
+  readonly capacities: readonly number[];
+  readonly loads: readonly VirtualLoad[];
+  /** Mean; exponential. */
+  readonly serviceMs: number;
+  readonly deadlineMs: number;
+  /** One way, to the pool and back. */
+  readonly callMs?: number;
+  readonly classes?: Readonly<Record<string, { weight: number; reserve?: number }>>;
+  readonly service?: Readonly<Record<string, unknown>>;
+  /** By flow. */
+  readonly quotas?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface FlowResult {
+  arrivals: number;
+  servedLocally: number;
+  servedByName: number;
+  refused: number;
+  /** Milliseconds from arrival to the begin of service, of those served. */
+  readonly waitsMs: number[];
+}
+
+export interface VirtualResult {
+  readonly flows: ReadonlyMap<string, FlowResult>;
+  readonly calls: { renew: number; acquire: number; giveBack: number };
+  readonly rowsWritten: number;
+  /** The most that an endpoint had at once, over its capacity: at most 0. */
+  readonly overCapacityMax: number;
+  readonly idleWhileWaitingMs: number;
+  readonly busyMs: number;
+}
+
+const START_MS = 1_700_000_000_000;
+const CALL_MS = 2;
+const LINGER_MS = 1_000;
+const HOLD_LOOK_MS = 100;
+
+interface Isolate {
+  readonly name: string;
+  readonly lease: ServiceLease;
+}
+
+export class VirtualService {
+  readonly #options: VirtualServiceOptions;
+  readonly #configured: Configuration;
+  readonly #clock = new EventClock(START_MS);
+  readonly #random: SeededRandom;
+  readonly #pool: Pool;
+  readonly #isolates: Isolate[];
+  readonly #settlers = new Map<string, (verdict: Verdict) => void>();
+  readonly #inFlight = new Map<string, number>();
+  readonly #flows = new Map<string, FlowResult>();
+  readonly #calls = { renew: 0, acquire: 0, giveBack: 0 };
+  #rowsWritten = 0;
+  #overCapacityMax = -Infinity;
+  #requestCount = 0;
+  #idleSinceMs: number | null = null;
+  #idleWhileWaitingMs = 0;
+  #busyMs = 0;
+  /** What came before is not counted: isolates start cold. */
+  #countsFromMs = START_MS;
+
+  constructor(options: VirtualServiceOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    this.#pool = new Pool(kernels({ memoryBytes: 2 * 2 ** 20 }), START_MS);
+    this.#configured = this.#configuration();
+    this.#pool.configure(configurationOf("svc", 1, this.#configured), { nextNumber: 1, nowMs: START_MS });
+    const memory = kernels({ memoryBytes: 64 * 2 ** 20 });
+    this.#isolates = Array.from({ length: options.holderCount }, (_, index) => {
+      const name = `h${index}`;
+      return { name, lease: new ServiceLease(name, "svc", () => memory) };
+    });
+  }
+
+  run({ warmMs, measuredMs }: { warmMs: number; measuredMs: number }): VirtualResult {
+    for (const load of this.#options.loads) this.#arriveNext(load);
+    this.#tick();
+    this.#countsFromMs = START_MS + warmMs;
+    this.#clock.until(this.#countsFromMs + measuredMs);
+    return {
+      flows: this.#flows,
+      calls: this.#calls,
+      rowsWritten: this.#rowsWritten,
+      overCapacityMax: this.#overCapacityMax,
+      idleWhileWaitingMs: this.#idleWhileWaitingMs,
+      busyMs: this.#busyMs,
+    };
+  }
+
+  get #isCounting(): boolean {
+    return this.#clock.nowMs >= this.#countsFromMs;
+  }
+
+  #configuration() {
+    const { capacities, classes = { gold: { weight: 1 } }, loads, deadlineMs, service } = this.#options;
+    const key = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
+    const tenants = new Set(loads.map(({ flow }) => flow.split("/")[0] ?? ""));
+    const quotasOf = (tenant: string) =>
+      Object.fromEntries(Object.keys(classes).map((name) => [name, this.#options.quotas?.[`${tenant}/${name}`] ?? {}]));
+    const endpoints = capacities.map((capacity, index) => ({ url: `https://e${index}.example`, capacity }));
+    const validated = validateConfiguration([
+      { file: "classes.yaml", document: { classes } },
+      { file: "services/svc.yaml", document: { service: "svc", endpoints, deadlineMs, ...service } },
+      ...[...tenants].map((tenant) => ({
+        file: `tenants/${tenant}.yaml`,
+        document: { tenant, keys: { jwks: [key] }, services: { svc: quotasOf(tenant) } },
+      })),
+    ]);
+    if (!validated.ok) throw new Error(JSON.stringify(validated.errors));
+    return validated.configuration;
+  }
+
+  #quotaOf(flow: string): QuotaConfig | undefined {
+    const [tenant = "", className = ""] = flow.split("/");
+    return quotaOf(this.#configured, { tenant, service: "svc", className });
+  }
+
+  #arriveNext(load: VirtualLoad): void {
+    this.#clock.after((1_000 / load.perSecond) * this.#random.exponential(), () => {
+      this.#arriveNext(load);
+      const isolate = this.#isolates[this.#random.below(this.#isolates.length)];
+      if (isolate !== undefined) this.#arrive(isolate, load);
+    });
+  }
+
+  #resultOf(flow: string): FlowResult {
+    const known = this.#flows.get(flow);
+    if (known !== undefined) return known;
+    const result: FlowResult = { arrivals: 0, servedLocally: 0, servedByName: 0, refused: 0, waitsMs: [] };
+    this.#flows.set(flow, result);
+    return result;
+  }
+
+  #arrive(isolate: Isolate, load: VirtualLoad): void {
+    const arrivedAtMs = this.#clock.nowMs;
+    if (this.#isCounting) this.#resultOf(load.flow).arrivals += 1;
+    const { lease } = isolate;
+    const nowMs = this.#clock.wallMs;
+    if (lease.holdsLease(nowMs) || lease.pace.isRenewing(nowMs)) {
+      this.#admit(isolate, load, arrivedAtMs);
+      this.#renewIfDue(isolate);
+      return;
+    }
+    lease.expect(load.flow);
+    this.#renew(isolate, () => this.#admit(isolate, load, arrivedAtMs));
+  }
+
+  #admit(isolate: Isolate, load: VirtualLoad, arrivedAtMs: number): void {
+    const { flow, urgency } = load;
+    this.#requestCount += 1;
+    const slotId = `${isolate.name}-${this.#requestCount}`;
+    const slot = isolate.lease.admit({ flow, urgency, key: slotId, quota: this.#quotaOf(flow), nowMs: this.#clock.wallMs });
+    if (slot === null) this.#ask(isolate, load, { slotId, arrivedAtMs });
+    else if ("ok" in slot) this.#refuse(flow);
+    else this.#serve(isolate, slot, arrivedAtMs);
+  }
+
+  #ask(isolate: Isolate, { flow, urgency }: VirtualLoad, { slotId, arrivedAtMs }: { slotId: string; arrivedAtMs: number }): void {
+    const { lease, name } = isolate;
+    const askedAtMs = this.#clock.wallMs;
+    const { clockEpoch } = lease.ask(flow, slotId, askedAtMs);
+    const waitMsMax = Math.max(0, Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
+    const request: AcquireRequest = {
+      slotId,
+      holder: name,
+      service: "svc",
+      flow,
+      urgency,
+      affinityKey: slotId,
+      kind: "request",
+      waitMsMax,
+      configurationVersion: 1,
+    };
+    const settle = (verdict: Verdict): void =>
+      this.#call(() => {
+        const nowMs = this.#clock.wallMs;
+        if (!verdict.ok) {
+          const { shed, dry } = verdict;
+          lease.refused(flow, { slotId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
+          this.#refuse(flow);
+          return;
+        }
+        const slot = lease.take(flow, verdict.slot, { askedAtMs, clockEpoch, nowMs });
+        if (slot === null) this.#refuse(flow);
+        else this.#serve(isolate, slot, arrivedAtMs);
+      });
+    this.#call(() => {
+      this.#count("acquire");
+      const verdict = this.#pool.acquire(request, this.#clock.wallMs);
+      if (verdict === null) this.#settlers.set(slotId, settle);
+      else settle(verdict);
+      this.#settlePool();
+      this.#clock.after(waitMsMax + 1, () => this.#settlePool());
+    });
+  }
+
+  #refuse(flow: string): void {
+    if (this.#isCounting) this.#resultOf(flow).refused += 1;
+  }
+
+  #serve(isolate: Isolate, slot: HeldSlot, arrivedAtMs: number): void {
+    const { lease } = isolate;
+    const result = this.#resultOf(slot.flow);
+    if (this.#isCounting) {
+      if (slot.slotId === undefined) result.servedLocally += 1;
+      else result.servedByName += 1;
+      result.waitsMs.push(this.#clock.nowMs - arrivedAtMs);
+    }
+    const inFlight = (this.#inFlight.get(slot.lane) ?? 0) + 1;
+    this.#inFlight.set(slot.lane, inFlight);
+    const index = Number(/\d+/.exec(slot.lane)?.[0]);
+    this.#overCapacityMax = Math.max(this.#overCapacityMax, inFlight - (this.#options.capacities[index] ?? 0));
+    const durationMs = this.#options.serviceMs * this.#random.exponential();
+    if (this.#isCounting) this.#busyMs += durationMs;
+    let hasEnded = false;
+    const end = (): void => {
+      if (hasEnded) return;
+      hasEnded = true;
+      this.#inFlight.set(slot.lane, (this.#inFlight.get(slot.lane) ?? 1) - 1);
+      const latencyMs = this.#clock.nowMs - arrivedAtMs;
+      lease.end(slot, { outcome: "admitted-local", latencyMs, upstreamMs: durationMs, nowMs: this.#clock.wallMs });
+      this.#settleIsolate(isolate);
+    };
+    this.#clock.after(durationMs, end);
+    this.#look(isolate, slot, { end, hasEnded: () => hasEnded });
+  }
+
+  /** The running request's own timer. */
+  #look(isolate: Isolate, slot: HeldSlot, request: { end: () => void; hasEnded: () => boolean }): void {
+    if (request.hasEnded()) return;
+    this.#renewIfDue(isolate);
+    const lookInMs = isolate.lease.lookAgainInMs(slot, this.#clock.wallMs);
+    if (lookInMs <= 0) request.end();
+    else this.#clock.after(Math.max(lookInMs, HOLD_LOOK_MS), () => this.#look(isolate, slot, request));
+  }
+
+  #renewIfDue(isolate: Isolate): void {
+    if (isolate.lease.pace.isDue(this.#clock.wallMs)) this.#renew(isolate, () => undefined);
+  }
+
+  #renew({ lease }: Isolate, then: () => void): void {
+    const message = lease.message(1, this.#clock.wallMs);
+    this.#call(() => {
+      this.#count("renew");
+      const nowMs = this.#clock.wallMs;
+      const renewed = this.#pool.renew(message.lease, nowMs);
+      const answer: RenewAnswer = { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: 1 };
+      this.#settlePool();
+      this.#call(() => {
+        lease.apply(answer, this.#clock.wallMs);
+        then();
+      });
+    });
+  }
+
+  #settleIsolate(isolate: Isolate): void {
+    const { lease, name } = isolate;
+    const nowMs = this.#clock.wallMs;
+    if (lease.returned.isWaiting(nowMs)) this.#giveBack(lease, name);
+    this.#renewIfDue(isolate);
+    const dueInMs = lease.pace.seeToInMs(nowMs);
+    if (dueInMs !== null) this.#clock.after(dueInMs, () => this.#renewIfDue(isolate));
+    if (lease.running === 0 && lease.pace.beginLinger(nowMs, LINGER_MS)) this.#linger(isolate);
+  }
+
+  #giveBack(lease: ServiceLease, name: string): void {
+    const slotIds = lease.returned.take(this.#clock.wallMs);
+    this.#call(() => {
+      this.#count("giveBack");
+      for (const slotId of slotIds) this.#pool.ledger.release(slotId, name);
+      this.#settlePool();
+      this.#call(() => {
+        lease.returned.sent();
+        if (lease.returned.isWaiting(this.#clock.wallMs)) this.#giveBack(lease, name);
+      });
+    });
+  }
+
+  #linger(isolate: Isolate): void {
+    const { lease } = isolate;
+    const idleMs = lease.idleMs(this.#clock.wallMs);
+    if (idleMs >= LINGER_MS) {
+      if (lease.hasNews && !lease.pace.isRenewing(this.#clock.wallMs)) this.#renew(isolate, () => undefined);
+      return;
+    }
+    lease.pace.keepLingering(this.#clock.wallMs + 2 * (LINGER_MS - idleMs));
+    this.#clock.after(LINGER_MS - idleMs, () => this.#linger(isolate));
+  }
+
+  #tick(): void {
+    this.#clock.after(1_000, () => {
+      this.#settlePool();
+      this.#tick();
+    });
+  }
+
+  #settlePool(): void {
+    const decisions = [...this.#pool.takeDisplaced(this.#clock.wallMs), ...this.#pool.decide(this.#clock.wallMs)];
+    const { holders, holdersGone, slots, slotsGone, blocks, blocksGone } = this.#pool.ledger.takeChanges();
+    if (this.#isCounting)
+      this.#rowsWritten += [holders, holdersGone, slots, slotsGone, blocks, blocksGone].reduce((sum, { length }) => sum + length, 0);
+    for (const { slotId, verdict } of decisions) {
+      const settle = this.#settlers.get(slotId);
+      this.#settlers.delete(slotId);
+      settle?.(verdict);
+    }
+    if (this.#idleSinceMs !== null && this.#isCounting) this.#idleWhileWaitingMs += this.#clock.nowMs - this.#idleSinceMs;
+    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? this.#clock.nowMs : null;
+  }
+
+  #count(call: "renew" | "acquire" | "giveBack"): void {
+    if (this.#isCounting) this.#calls[call] += 1;
+  }
+
+  #call(run: () => void): void {
+    this.#clock.after(this.#options.callMs ?? CALL_MS, run);
+  }
+}
