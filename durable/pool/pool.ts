@@ -209,7 +209,10 @@ export class Pool {
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
       const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
-      return { ...refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }), ...this.#withShed(flow) };
+      return {
+        ...refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }),
+        ...this.#withShed(ticket.request),
+      };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -254,13 +257,13 @@ export class Pool {
   }
 
   #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
-    const { service, waitMsMax, flow } = request;
+    const { service, waitMsMax } = request;
     const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
-    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...this.#withShed(flow) };
+    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...this.#withShed(request) };
   }
 
-  #withShed(flow: string): { shed?: Shed } {
-    const shed = this.#estimate.shedOf(flow, this.#deadlineMs);
+  #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, waitMsMax);
     return shed === null ? {} : { shed };
   }
 
