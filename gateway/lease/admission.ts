@@ -170,7 +170,7 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
     urgency: identifier.urgency,
     affinityKey: key === "" ? null : key,
     kind: "request",
-    waitMsMax: Math.max(0, scope.startedAtMs + service.deadlineMs - askedAtMs),
+    waitMsMax: lease.waitMsMax(scope.startedAtMs + service.deadlineMs - askedAtMs),
     configurationVersion: active.snapshot.version,
   };
   const stopWatching = cancelWhenGone(scope, identifier.service);

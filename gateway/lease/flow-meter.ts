@@ -116,7 +116,7 @@ export class FlowMeter {
     this.#mean = mean + memory * (this.#mean - mean);
     this.#peakBefore = Math.max(this.#peak, memory * this.#peakBefore);
     // Where others wait, chance is served by the pool: what lies here unused is theirs.
-    if (isContended) return Math.max(1, Math.round(this.#mean));
+    if (isContended) return Math.max(0, Math.floor(this.#mean - Math.sqrt(this.#mean)));
     const high = Math.max(mean, this.#mean);
     return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
   }

@@ -19,6 +19,7 @@ import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
+import { ServiceTime } from "./service-time.ts";
 import { ShardMeters } from "./shard-meters.ts";
 
 /** Renewals that a rate sets off are at least so far apart. */
@@ -39,6 +40,7 @@ export class ServiceLease {
   readonly pace = new RenewalPace();
   readonly retries = new RetryBudget();
   readonly requests = new RunningRequests();
+  readonly #serviceTime = new ServiceTime();
   #requestMsMax = Infinity;
   #tableVersion = 0;
   #slots = 0;
@@ -107,6 +109,11 @@ export class ServiceLease {
     this.#shardMeters.release();
   }
 
+  /** Of the time that is left to a deadline, how much may be waited: its endpoint needs the rest, and at most half of it. */
+  waitMsMax(leftMs: number): number {
+    return Math.max(0, Math.floor(leftMs - Math.min(this.#serviceTime.expectedMs, leftMs / 2)));
+  }
+
   /** The request asks the pool. */
   ask(flow: string, slotId: string, nowMs: number): { readonly clockEpoch: number } {
     this.#flows.of(flow)?.ask(slotId, nowMs);
@@ -149,6 +156,7 @@ export class ServiceLease {
     this.#running -= 1;
     this.#endedAtMs = nowMs;
     this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
+    if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
     const isToldOf = this.#held.end(flow, lane, slotId);
     if (isToldOf && slotId !== undefined) this.#returned.add(slotId);
     this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
@@ -203,9 +211,11 @@ export class ServiceLease {
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
       const demand = meter.demand(elapsedMs, this.#isContended);
-      const keepsNames = meter.isQueuedAt(nowMs);
+      const isQueued = meter.isQueuedAt(nowMs);
+      const want = isQueued ? this.#held.runningUnnamed(flow) : demand;
+      const isEnough = this.#held.slots(flow, nowMs) >= want;
       const tokensWant = meter.rate.want(elapsedMs);
-      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
+      return { flow, want, tokensWant, keepsNames: isQueued || (this.#isContended && isEnough) };
     });
     const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;

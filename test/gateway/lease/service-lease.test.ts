@@ -129,7 +129,8 @@ describe("what a flow will want", () => {
     { name: "nothing without requests", requests: 0, heldMs: 0, isContended: false, want: 0 },
     // 100 × 50 ms in 1 s: 5 at a time; 5 + 3 × √5 = 11.7, and one.
     { name: "rate × latency, three deviations and one", requests: 100, heldMs: 50, isContended: false, want: 13 },
-    { name: "rate × latency alone where others wait, as far as it lasts", requests: 100, heldMs: 50, isContended: true, want: 1 },
+    // What is surely used, of the 1.1 that the memory has: 1.1 − √1.1.
+    { name: "what is surely used where others wait", requests: 100, heldMs: 50, isContended: true, want: 0 },
     { name: "a slot or two where there is little to do", requests: 1, heldMs: 5, isContended: false, want: 2 },
   ])("is $name", ({ requests, heldMs, isContended, want }) => {
     expect(meterOf(requests, heldMs).demand(1_000, isContended)).toBe(want);
@@ -147,14 +148,33 @@ describe("what a flow will want", () => {
   });
 });
 
-it("names of slots go back one call at a time, and another takes over where no answer comes", () => {
+it("leaves the endpoint the time that it takes, and at most half of what is left", () => {
+  const lease = leaseOf(1);
+  expect(lease.waitMsMax(1_000)).toBe(1_000);
+  for (let count = 0; count < 50; count += 1) {
+    const slot = admit(lease, 1);
+    if (slot === null || "ok" in slot) throw new Error("there is a slot");
+    lease.end(slot, { outcome: "admitted-local", latencyMs: 100, upstreamMs: 100, nowMs: 101 });
+  }
+  expect(lease.waitMsMax(1_000)).toBe(899);
+  expect(lease.waitMsMax(100)).toBe(50);
+});
+
+it("names of slots go back at once, in a bounded number of calls at a time, and on where no answer comes", () => {
   const names = new ReturnedNames();
+  for (let call = 1; call <= 8; call += 1) {
+    names.add(`r-${call}`);
+    expect(names.isWaiting(call)).toBe(true);
+    expect(names.take(call)).toEqual([`r-${call}`]);
+  }
   names.add("a");
-  expect(names.take(0)).toEqual(["a"]);
   names.add("b");
-  expect([names.isWaiting(1), names.isWaiting(2_000)]).toEqual([false, true]);
-  names.sent();
-  expect(names.isWaiting(1)).toBe(true);
+  expect([names.isWaiting(9), names.isWaiting(2_009)]).toEqual([false, true]);
+  const other = new ReturnedNames();
+  other.add("a");
+  other.take(0);
+  other.sent();
+  expect(other.isWaiting(1)).toBe(false);
 });
 
 it("a retry budget is a part of the requests, of which some are saved", () => {
