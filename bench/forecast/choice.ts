@@ -12,7 +12,7 @@ import type { Forecast } from "./measures.ts";
 import { naiveForecast } from "./naive.ts";
 import { HORIZON, VARIANTS } from "./score-variants.ts";
 
-const TRACES = ["wiki-en-hourly-2020-2021.csv", "nab-nyc-taxi-30min.csv", "nasa-http-1min-july.csv"];
+const TRACES = ["wiki-en-hourly-2020-2021.csv", "nab-nyc-taxi-30min.csv"];
 const WALK_COUNT = 8;
 const WALK_HOURS = 1_100;
 const WALK_STEP = 0.05;

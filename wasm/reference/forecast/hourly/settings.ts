@@ -100,7 +100,7 @@ export const GATED_COUNT = 7;
 export const DEVIATION_MAX = 8;
 export const CORRECTION = {
   /** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
-  gate: 0.5,
+  gate: 0.75,
   /** The interval is stretched from the median by so much. Validation. */
   stretch: 1.08,
 } as const;
