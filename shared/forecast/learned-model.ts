@@ -39,7 +39,7 @@ const QUANTILE_COUNT = 11;
 const LAYER_COUNT = 3;
 const HIDDEN_MAX = 32;
 /** Validation. */
-const GATE_SHARE = 0.5;
+const GATE_SHARE = 0.75;
 const STRETCH = 1.08;
 /** The regressions' first forecasts have matured then. */
 const CORRECT_FROM = 168 + 4 * 24;
