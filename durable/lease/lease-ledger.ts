@@ -86,6 +86,11 @@ export class LeaseLedger {
     return this.#book.slotsFree;
   }
 
+  /** Used, as last heard: by requests and by sockets. */
+  get slotsInUse(): number {
+    return this.#book.totals.running;
+  }
+
   /** Since the last call: slots that came back without a message, and requests that nobody had counted, nor had room for. */
   takeCounts(): { readonly reclaimed: number; readonly overshot: number } {
     const counts = { reclaimed: this.#reclaimedCount, overshot: this.#overshootCount };

@@ -21,9 +21,12 @@ import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
+import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { openDemand } from "./demand-shell.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
+import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision, Verdict } from "./verdict.ts";
@@ -36,7 +39,7 @@ const SAVE_MS = 5 * SECOND_MS;
 /** Sockets' slots are held against what their Shard objects say: when in doubt, and this often. */
 const RECONCILE_INTERVAL_MS = 10 * MINUTE_MS;
 const RECONCILE_SUSPICION_MS = 10 * SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + 192 * 1_024;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
@@ -54,6 +57,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
+  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -71,7 +75,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
-    this.#measure(message.telemetry);
+    this.#measure(message.telemetry, message.lease.holder);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { version } = this.#pool.configuration;
@@ -83,6 +87,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
+    // A socket's isolate reports nothing of it; a request's does.
+    if (request.kind === "socket") this.#demand.arrive(nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
@@ -91,6 +97,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const decided = await waits;
     if (!decided.ok && decided.outcome !== "cancelled") {
       this.#counters.countOutcome(request.flow, decided.outcome);
+      if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
       if (decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue") this.#suspect(Date.now());
     }
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
@@ -133,16 +140,17 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
-    if (telemetry) this.#measure(telemetry);
+    if (telemetry) this.#measure(telemetry, "");
     const nowMs = Date.now();
     this.#settle(nowMs);
-    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, nowMs });
+    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
   }
 
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
     this.#settle(nowMs);
+    this.#demand.tick(nowMs);
     if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
     if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
@@ -158,6 +166,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const shards = this.#store.loadShards();
     this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
+    this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
   }
 
@@ -171,6 +180,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nextNumber = this.#pool.configure(configuration, { nextNumber: this.#store.loadNextNumber(), nowMs: Date.now() });
     const { shards, tableVersion } = this.#pool;
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
+    this.#demand.configure({ service: configuration.service, shards });
   }
 
   async #wait(request: AcquireRequest): Promise<Verdict> {
@@ -200,6 +210,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #observe(nowMs: number): void {
+    this.#demand.note(levelOf(this.#pool), nowMs);
     const { global } = this.#counters;
     const { reclaimed, overshot } = this.#pool.ledger.takeCounts();
     global.slotsReclaimed += reclaimed;
@@ -209,8 +220,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure({ flows, shards, edge }: Telemetry): void {
+  #measure({ flows, shards, edge }: Telemetry, holder: string): void {
     const nowMs = Date.now();
+    this.#demand.report(holder, reportOf(flows), nowMs);
     for (const flow of flows) {
       this.#counters.countFlow(flow);
       this.#pool.observe(flow, nowMs);
@@ -272,6 +284,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
+    const demandAtMs = this.#demand.wakesAtMs;
+    if (demandAtMs !== null) this.#setAlarm(Math.max(nowMs, demandAtMs));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
     const isUnsure = this.#hasSockets && this.#reconciledAtMs === 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);

@@ -2,16 +2,18 @@
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { Pool } from "./pool.ts";
+import type { ServiceDemand } from "./service-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
 interface PoolParts {
   readonly pool: Pool;
   readonly meters: ShardMeters;
   readonly counters: Counters;
+  readonly demand: ServiceDemand;
   readonly nowMs: number;
 }
 
-export function poolStatsOf(service: string, { pool, meters, counters, nowMs }: PoolParts): PoolStats {
+export function poolStatsOf(service: string, { pool, meters, counters, demand, nowMs }: PoolParts): PoolStats {
   const { ledger, shards } = pool;
   const { lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
   return {
@@ -28,5 +30,6 @@ export function poolStatsOf(service: string, { pool, meters, counters, nowMs }: 
     queueLength,
     longestWaitMsNow,
     counters: counters.snapshot(),
+    demand: demand.stats(nowMs),
   };
 }

@@ -214,7 +214,7 @@ export class Pool {
     const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
-      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(flow) };
+      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -258,7 +258,7 @@ export class Pool {
   }
 
   #refuseForWant(ticket: Ticket): Verdict {
-    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request.flow) };
+    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
   }
 
   /** Where it would stand now. */
@@ -267,8 +267,8 @@ export class Pool {
     return { queue, slotInMs: this.#estimate.ofNewcomer(flow, urgency) };
   }
 
-  #withShed(flow: string): { shed?: Shed } {
-    const shed = this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow));
+  #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
     return shed === null ? {} : { shed };
   }
 

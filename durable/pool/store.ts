@@ -2,6 +2,7 @@
 // no answer leaves the object before they are confirmed.
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
+import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
 import type { PoolShard } from "./layout.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
@@ -39,6 +40,7 @@ export const POOL_MIGRATIONS = [
       DROP TABLE slots;
     `,
   },
+  DEMAND_MIGRATION,
 ];
 
 export class PoolStore {

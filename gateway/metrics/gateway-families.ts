@@ -2,6 +2,7 @@
 import type { PoolCounters, PoolStats } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import { demandFamilies } from "./demand-families.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
 
 export interface GatewayFacts {
@@ -11,7 +12,14 @@ export interface GatewayFacts {
 }
 
 export function gatewayFamilies(facts: GatewayFacts): Family[] {
-  return [...requestFamilies(facts), ...slotFamilies(facts), ...contractFamilies(facts), ...callFamilies(facts), ...isolateFamilies(facts)];
+  return [
+    ...requestFamilies(facts),
+    ...slotFamilies(facts),
+    ...contractFamilies(facts),
+    ...demandFamilies(facts.pools),
+    ...callFamilies(facts),
+    ...isolateFamilies(facts),
+  ];
 }
 
 function requestFamilies({ pools }: GatewayFacts): Family[] {

@@ -1,3 +1,4 @@
+import { hourlySeasons } from "../forecast/hourly-seasons.ts";
 import type { FromFile } from "./read-documents.ts";
 import type { ServiceConfig, TenantConfig } from "./schema.ts";
 
@@ -25,7 +26,9 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
   if (service.balance !== "rendezvous" && affinity !== undefined && affinity !== "none")
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
   if (service.provisioning.mode === "act")
-    warnings.push("provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured");
+    warnings.push("provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured");
+  if (hourlySeasons(service.forecast.seasonsMs) === null)
+    warnings.push("forecast.seasonsMs: expected at most two of whole hours, up to a day and up to a week; a day and a week are followed");
   if (sockets?.mode === "http")
     warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));

@@ -1,6 +1,7 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { DemandStats } from "./demand-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -146,6 +147,7 @@ export interface PoolStats {
   readonly queueLength: number;
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
+  readonly demand: DemandStats;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */

@@ -50,6 +50,11 @@ export function controlOf(state: PlannerState, shortfallRatio: number): Control 
   return { rung, expectedRatio, isAttainable: expectedRatio <= CONTROL.attainableRatioMax * accepted };
 }
 
+/** What was left unserved, of what was wanted, remembered for about two weeks; NaN before anything was wanted. */
+export function seenShortfallRatio({ scalars }: PlannerState): number {
+  return (scalars[AT.seenShortfall]! + scalars[AT.hourSeen]!) / (scalars[AT.seenLoad]! + scalars[AT.hourLoad]!);
+}
+
 /**
  * The shortfall that the replays should have shown: what is accepted, less what was seen beyond it, to be paid back over
  * about a week's load, within bounds.

@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 function poolOf(service: string, tenant = "acme") {
   const stub = env.POOL.get(env.POOL.idFromName(service));
-  const ask = (slotId: string, waitMsMax = 50) =>
+  const ask = (slotId: string, waitMsMax = 1_500) =>
     stub.acquire({
       slotId: `${tenant}-${slotId}`,
       holder: "h",

@@ -132,7 +132,7 @@ it.for([
   {
     name: "provisioning.mode: act",
     more: { provisioning: { mode: "act" } },
-    says: "provisioning.mode: act does not act yet; the endpoints' capacity is sharded as configured",
+    says: "provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured",
   },
 ])("warns of $name and accepts it", ({ more, says }) => {
   expect(validateConfiguration(whole(serviceFile(more)))).toMatchObject({

@@ -1,7 +1,7 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exponential, exponentialLessOne, logarithm } from "./elementary.ts";
-import { INTERVAL_PROBABILITIES, narrowest } from "./fine-interval.ts";
+import { exponential, logarithm } from "./elementary.ts";
+import { INTERVAL_PROBABILITIES, narrowest, valueOf } from "./fine-interval.ts";
 import { Judge } from "./fine-judge.ts";
 import { LeastSquares, type Target } from "./fine-least-squares.ts";
 import { Pool, POOL_COUNT } from "./fine-pool.ts";
@@ -203,7 +203,7 @@ export class Horizon {
       // After a gap there is no label.
       if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
       this.#learn(at, level);
-      this.#judge(at, exponentialLessOne(level + uplift), uplift);
+      this.#judge(at, valueOf(level + uplift), uplift);
       isNew = true;
     }
     if (!isNew) return;
@@ -249,17 +249,17 @@ export class Horizon {
 
   #judge(at: number, value: number, uplift: number): void {
     for (let index = 0; index < POOL_COUNT; index += 1)
-      this.#pool.observe(index, Math.abs(value - exponentialLessOne(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
+      this.#pool.observe(index, Math.abs(value - valueOf(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     this.judge.observe({
       value,
-      own: exponentialLessOne(said[SAID.own]!),
-      said: exponentialLessOne(said[SAID.median]!),
-      lower: Math.max(0, exponentialLessOne(said[SAID.lower]!)),
-      upper: Math.max(0, exponentialLessOne(said[SAID.upper]!)),
+      own: valueOf(said[SAID.own]!),
+      said: valueOf(said[SAID.median]!),
+      lower: valueOf(said[SAID.lower]!),
+      upper: valueOf(said[SAID.upper]!),
       share: said[SAID.share]!,
-      persistence: exponentialLessOne(said[SAID.persistence]!),
-      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : exponentialLessOne(said[SAID.seasonal]!),
+      persistence: valueOf(said[SAID.persistence]!),
+      seasonal: valueOf(said[SAID.seasonal]!),
     });
   }
 }

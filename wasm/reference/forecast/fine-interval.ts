@@ -32,6 +32,7 @@ export function narrowest(levels: readonly number[]): Interval {
   return { median: levels[COUNT]!, lower: levels[best]!, upper: levels[COUNT + 1 + best]!, share: INTERVAL.shares[best]! };
 }
 
-function valueOf(level: number): number {
+/** In the values' unit. */
+export function valueOf(level: number): number {
   return Math.max(0, exponentialLessOne(level));
 }

@@ -7,11 +7,11 @@
 // how much time went by; no state reads or writes outside itself; the same calls give the same bits in the twin
 // (wasm/reference/forecast/fine-forecaster.ts). A question changes nothing.
 // Mathematics and figures: docs/design/forecasting-online.md.
-import { exponentialLessOne, logarithm } from "../elementary";
+import { logarithm } from "../elementary";
 import { localTime, upliftAt, upliftMostWithin } from "./calendar";
 import { beginHorizon, dropWaiting, forecastHorizon, horizonQuantile, issueForecast, observeHorizon, writeInterval } from "./horizon";
 import { bytesOf, horizonBytes, STEPS } from "./horizon-layout";
-import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_UPPER, narrowest } from "./interval";
+import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { advance, describe, levelNow, middleMs, outlookAt } from "./origin";
 import { beginSlots, observeSlot, setSlotsAt, slotBytes } from "./slots";
 import {
@@ -189,7 +189,7 @@ function ask(state: usize, target: u32, horizonMs: f64): f64 {
   sayAt(state, horizonMs, 1);
   const hereMs = middleMs(state, load<f64>(state, BIN));
   const uplift = target === 0 ? upliftAt(state, askedMs) : upliftMostWithin(state, hereMs, askedMs);
-  return toValue(min(LEVEL_MAX, load<f64>(INTERVAL) + uplift));
+  return toValue(load<f64>(INTERVAL) + uplift);
 }
 
 /** Writes the median, and the narrowest 95 % interval's lower and upper end, f64 each, at the scratch memory's beginning. */
@@ -253,5 +253,5 @@ function write(horizon: usize, spread: f64, count: usize, into: usize): void {
 }
 
 function toValue(level: f64): f64 {
-  return min(VALUE_MAX, max<f64>(0, exponentialLessOne(level)));
+  return min(VALUE_MAX, valueOf(min(LEVEL_MAX, level)));
 }

@@ -1,6 +1,6 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exponential, exponentialLessOne, logarithm } from "../elementary";
+import { exponential, logarithm } from "../elementary";
 import {
   DAY_SLOT_COUNT,
   DAY_SLOTS,
@@ -43,7 +43,7 @@ import {
   WAITING_UPPER,
   YIELDS,
 } from "./horizon-layout";
-import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest } from "./interval";
+import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { judgeForecast, mixPool } from "./judge";
 import { beginLeastSquares, observeNews, predictTarget, setNews, solveLeastSquares } from "./least-squares";
 import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile, residualQuantiles } from "./residuals";
@@ -220,7 +220,7 @@ export function observeHorizon(horizon: usize, bin: f64, level: f64, uplift: f64
     // After a gap there is no label.
     if (age > steps * (1 + LATE_LABEL_RATIO)) continue;
     learn(horizon, waiting, level);
-    judgeForecast(horizon, waiting, exponentialLessOne(level + uplift), uplift);
+    judgeForecast(horizon, waiting, valueOf(level + uplift), uplift);
     isNew = true;
   }
   if (!isNew) return;

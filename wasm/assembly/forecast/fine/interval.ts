@@ -31,7 +31,7 @@ export function narrowest(levels: usize): usize {
   let best: usize = 0;
   let width = Infinity;
   for (let at: usize = 0; at < INTERVAL_MEDIAN; at += 8) {
-    const across = valueAt(levels + at + INTERVAL_UPPER) - valueAt(levels + at);
+    const across = valueOf(load<f64>(levels + at, INTERVAL_UPPER)) - valueOf(load<f64>(levels + at));
     if (across >= width) continue;
     best = at;
     width = across;
@@ -39,6 +39,7 @@ export function narrowest(levels: usize): usize {
   return best;
 }
 
-function valueAt(level: usize): f64 {
-  return max<f64>(0, exponentialLessOne(load<f64>(level)));
+/** In the values' unit. */
+export function valueOf(level: f64): f64 {
+  return max<f64>(0, exponentialLessOne(level));
 }

@@ -2,8 +2,8 @@
 // sums over a week, in the values' own unit; and the pool's losses.
 // Sums, f64: weight · value · error · own error · persistence's · seasonal's · value where there was a season · inside · width ·
 // pinball · bias.
-import { exponential, exponentialLessOne } from "../elementary";
-import { INTERVAL_LEVEL } from "./interval";
+import { exponential } from "../elementary";
+import { INTERVAL_LEVEL, valueOf } from "./interval";
 import { FACTOR, MEMBERS, POOL_COUNT } from "./state";
 import {
   JUDGE_KEEP,
@@ -48,19 +48,19 @@ function pinball(error: f64, p: f64): f64 {
 }
 
 function said(waiting: usize, at: usize): f64 {
-  return exponentialLessOne(<f64>load<f32>(waiting + at));
+  return valueOf(<f64>load<f32>(waiting + at));
 }
 
 /** The forecast that waited at `waiting` has its value. */
 export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift: f64): void {
   for (let index: usize = 0; index < POOL_COUNT; index++) {
     const at = horizon + (index << 3);
-    const member = exponentialLessOne(<f64>load<f32>(waiting + (index << 2), WAITING_MEMBERS) + uplift);
+    const member = valueOf(<f64>load<f32>(waiting + (index << 2), WAITING_MEMBERS) + uplift);
     store<f64>(at, load<f64>(horizon, POOL_KEEP) * load<f64>(at, LOSSES) + abs(value - member), LOSSES);
   }
   const median = said(waiting, WAITING_MEDIAN);
-  const lower = max<f64>(0, said(waiting, WAITING_LOWER));
-  const upper = max<f64>(0, said(waiting, WAITING_UPPER));
+  const lower = said(waiting, WAITING_LOWER);
+  const upper = said(waiting, WAITING_UPPER);
   const below = <f64>load<f32>(waiting, WAITING_SHARE);
   const seasonal = said(waiting, WAITING_SEASONAL);
   const news = FACTOR;

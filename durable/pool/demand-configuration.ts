@@ -1,0 +1,45 @@
+// What of a service's configuration concerns its forecast and its plan. Pure.
+import type { ServiceConfig } from "#shared/config/schema.ts";
+import { hourlySeasons } from "#shared/forecast/hourly-seasons.ts";
+import { DAY_AND_WEEK, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import type { DemandEvent } from "#wasm/binding/forecast/event-uplifts.ts";
+import type { PoolShard } from "./layout.ts";
+import type { PlanPolicy } from "./planner.ts";
+
+/** Without the learned priors: docs/decisions/0045-the-pool-forecasts-without-learned-priors.md. */
+export function modelOf({ forecast }: Pick<ServiceConfig, "forecast">): SeasonalModel {
+  return priorFreeModel(hourlySeasons(forecast.seasonsMs) ?? DAY_AND_WEEK);
+}
+
+export function eventsOf({ forecast }: Pick<ServiceConfig, "forecast">): DemandEvent[] {
+  return forecast.events.map(({ name, start, end, uplift }) => ({
+    name,
+    startMs: Date.parse(start),
+    endMs: Date.parse(end),
+    upliftRatio: uplift,
+  }));
+}
+
+/** A shard is as large as the service's are in the mean; it costs its part of the endpoints' prices. */
+export function planPolicyOf({ provisioning, shards, endpoints }: ServiceConfig, current: readonly PoolShard[]): PlanPolicy {
+  const sizes = current.filter(({ state }) => state === "active").map(({ size }) => size);
+  const shardSlots = sizes.length === 0 ? shards.sizeMax : Math.max(1, Math.round(sum(sizes) / sizes.length));
+  const capacity = sum(endpoints.map((endpoint) => endpoint.capacity));
+  const pricePerHour = sum(endpoints.map((endpoint) => endpoint.pricePerHour));
+  return {
+    shortfallRatio: provisioning.shortfallRatio,
+    drainPrice: provisioning.drainPrice,
+    startMsPrior: provisioning.startMsPrior,
+    stepMax: provisioning.stepMax,
+    warmCount: provisioning.warmCount,
+    costPerHourMax: provisioning.costPerHourMax,
+    countMin: shards.countMin,
+    countMax: shards.countMax,
+    pricePerHour: capacity === 0 ? 0 : (pricePerHour * shardSlots) / capacity,
+    shardSlots,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,278 @@
+// The control loop of one service, in shadow: bins of demand → forecaster → plan → what the operator sees. Pure but for the
+// Wasm memory it owns; the pool's object gives it time and a disk. docs/design/control-loop.md.
+//
+// Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
+import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
+import { DAY_MS, HOUR_MS, KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
+import type { Kernels } from "#wasm/binding/kernels.ts";
+import type { PoolShard } from "./layout.ts";
+import { seenShortfallRatio } from "./plan/control.ts";
+import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
+import { plan, type Plan, type PlanPolicy } from "./planner.ts";
+import { eventsOf, modelOf, planPolicyOf } from "./demand-configuration.ts";
+import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
+import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
+
+/** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
+export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
+/** After so long without a request the loop sleeps: it sets no alarm until something comes. */
+const IDLE_MS = 10 * MINUTE_MS;
+/** While it changes, the state is written so often: one row. */
+const SAVE_MS = MINUTE_MS;
+/** Of a silence, so much is told bin by bin, then coarsely; what is older tells the forecaster nothing it would still know. */
+const FILL_FINE_MS = HOUR_MS;
+const FILL_STEP_MS = 5 * MINUTE_MS;
+const FILL_MS_MAX = 8 * DAY_MS;
+const SIGNALS = ["arrivals", "concurrency"] as const;
+/** Of those that the forecaster is judged at, what the operator sees. */
+const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
+
+export interface DemandShell {
+  readonly kernels: Kernels;
+  readonly loadFacts: () => DemandFacts;
+  /** Read at the first need, not at the start. */
+  readonly loadStates: () => DemandStates | null;
+  readonly save: (facts: DemandFacts, states: DemandStates) => void;
+  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface DemandSetting {
+  readonly service: ServiceConfig | null;
+  readonly shards: readonly PoolShard[];
+}
+
+interface Engine {
+  /** Of the configuration's parts that it was made for. */
+  readonly key: string;
+  readonly forecaster: DemandForecaster;
+}
+
+export class ServiceDemand {
+  readonly #shell: DemandShell;
+  #facts = NO_FACTS;
+  #setting: DemandSetting = { service: null, shards: [] };
+  #policy: PlanPolicy | null = null;
+  #engine: Engine | null = null;
+  #planner: PlannerState | null = null;
+  #lastPlan: Plan | null = null;
+  /** Null: asleep. */
+  #meter: DemandMeter | null = null;
+  #savedAtMs = -Infinity;
+  #isDirty = false;
+  #hasFailed = false;
+
+  constructor(shell: DemandShell) {
+    this.#shell = shell;
+  }
+
+  /** Once, when the disk may be read. */
+  open(setting: DemandSetting): void {
+    this.#facts = this.#shell.loadFacts();
+    this.configure(setting);
+  }
+
+  configure(setting: DemandSetting): void {
+    this.#setting = setting;
+    this.#policy = setting.service === null ? null : planPolicyOf(setting.service, setting.shards);
+    if (setting.service !== null) this.#engine?.forecaster.setEvents(eventsOf(setting.service));
+  }
+
+  /** What a holder did since it last said so. */
+  report(holder: string, report: DemandReport, nowMs: number): void {
+    if (report.arrivals > 0 || report.busyMs > 0 || report.refusedCount > 0) this.#wake(nowMs)?.report(holder, report, nowMs);
+  }
+
+  arrive(nowMs: number): void {
+    this.#wake(nowMs)?.arrive(nowMs);
+  }
+
+  refuse(nowMs: number): void {
+    this.#wake(nowMs)?.refuse(nowMs);
+  }
+
+  /** After every event of the pool: what is out now. */
+  note(level: DemandLevel & { readonly isBusy: boolean }, nowMs: number): void {
+    if (level.isBusy) this.#wake(nowMs);
+    else if (this.#meter === null && !this.#facts.isSilent && this.#idleMs(nowMs) < IDLE_MS) this.#begin(nowMs);
+    this.#meter?.setLevel(level, nowMs);
+  }
+
+  /** When `tick` has something to do; null: nothing, until something comes. */
+  get wakesAtMs(): number | null {
+    return this.#meter === null || this.#setting.service === null ? null : this.#meter.closesAtMs;
+  }
+
+  /** Takes the bins that have closed into the forecast and the plan. Never throws, but for what `save` throws. */
+  tick(nowMs: number): void {
+    const { service } = this.#setting;
+    if (this.#meter === null || service === null || nowMs < this.#meter.closesAtMs) return;
+    const bins = this.#meter.take(nowMs);
+    if (!this.#attempt(() => this.#observe(service, bins, nowMs))) return;
+    const isSilent = this.#idleMs(nowMs) >= IDLE_MS && this.#facts.binEndMs !== null;
+    if (isSilent) {
+      this.#meter = null;
+      this.#facts = { ...this.#facts, isSilent };
+    }
+    if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
+  }
+
+  stats(nowMs: number): DemandStats {
+    const { service } = this.#setting;
+    const { binCount, arrivalsPerSecond, slotsWanted } = this.#facts;
+    let horizons: readonly HorizonStats[] = [];
+    if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#forecasterOf(service), nowMs)));
+    const { restarts } = this.#facts;
+    return { binCount, arrivalsPerSecond, slotsWanted, horizons, plan: this.#planStats(), restarts, hasFailed: this.#hasFailed };
+  }
+
+  #planStats(): DemandStats["plan"] {
+    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
+    if (policy === null || planned === null || planner === null) return null;
+    const { count, warmCount, reason, expectedShortfallRatio, isAttainable } = planned;
+    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
+    return {
+      mode: this.#setting.service?.provisioning.mode ?? "shadow",
+      count,
+      warmCount,
+      reason,
+      shardSlots: policy.shardSlots,
+      expectedShortfallRatio,
+      seenShortfallRatio: seenShortfallRatio(planner),
+      isAttainable,
+      costPerHour: (count + warmCount) * policy.pricePerHour,
+      plannedShardSeconds,
+      wantedShardSeconds,
+    };
+  }
+
+  #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
+    const [first] = bins;
+    const last = bins.at(-1);
+    if (first === undefined || last === undefined) return;
+    const forecaster = this.#forecasterOf(service);
+    if (this.#facts.isSilent && this.#facts.binEndMs !== null) fillSilence(forecaster, this.#facts.binEndMs, first.endMs - BIN_MS);
+    for (const { endMs, arrivalsPerSecond, slots } of bins)
+      forecaster.observe({ timeMs: endMs - 1, arrivals: arrivalsPerSecond, concurrency: slots });
+    const wantedSlots = bins.map(({ slots }) => slots);
+    const planned = this.#replan(forecaster, wantedSlots, nowMs);
+    this.#facts = {
+      ...this.#facts,
+      isSilent: false,
+      binEndMs: last.endMs,
+      binCount: this.#facts.binCount + bins.length,
+      arrivalsPerSecond: last.arrivalsPerSecond,
+      slotsWanted: last.slots,
+      ...planned,
+    };
+    this.#isDirty = true;
+  }
+
+  /** In shadow: no fleet is told, so the plan is held against its own shadow. */
+  #replan(
+    forecaster: DemandForecaster,
+    wantedSlots: readonly number[],
+    nowMs: number,
+  ): Pick<DemandFacts, "plannedShardSeconds" | "wantedShardSeconds"> {
+    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
+    const policy = this.#policy;
+    if (policy === null || this.#planner === null) return { plannedShardSeconds, wantedShardSeconds };
+    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: null, startsMs: [] });
+    const { count, warmCount } = this.#lastPlan;
+    const secondsEach = BIN_MS / SECOND_MS;
+    const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;
+    return {
+      plannedShardSeconds: plannedShardSeconds + (count + warmCount) * secondsEach * wantedSlots.length,
+      wantedShardSeconds: wantedShardSeconds + wantedShards * secondsEach,
+    };
+  }
+
+  /** Made at its first need: decoding the model is no part of a start. */
+  #forecasterOf(service: ServiceConfig): DemandForecaster {
+    const { timeZone, seasonsMs } = service.forecast;
+    const key = JSON.stringify([timeZone, seasonsMs]);
+    if (this.#engine?.key === key) return this.#engine.forecaster;
+    const states = this.#engine === null ? this.#shell.loadStates() : null;
+    const before = this.#engine === null ? states?.forecaster : this.#engine.forecaster.toBytes();
+    this.#engine?.forecaster.release();
+    this.#engine = null;
+    const options: DemandOptions = { timeZone, events: eventsOf(service), model: modelOf(service) };
+    const forecaster = new DemandForecaster(this.#shell.kernels, options);
+    this.#engine = { key, forecaster };
+    const restored = before === undefined ? null : forecaster.restore(before);
+    if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
+    this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
+    return forecaster;
+  }
+
+  #plannerFrom(bytes: Uint8Array | undefined, startMsPrior: number): PlannerState {
+    const read = bytes === undefined ? null : readPlannerState(bytes);
+    if (bytes !== undefined && read === null) this.#restarted("planner", "unreadable");
+    return read ?? newPlannerState(startMsPrior);
+  }
+
+  #restarted(part: "forecaster" | "planner", reason: string): void {
+    const key = `${part} ${reason}`;
+    const { restarts } = this.#facts;
+    this.#facts = { ...this.#facts, restarts: { ...restarts, [key]: (restarts[key] ?? 0) + 1 } };
+    this.#shell.warn("demand-begun-afresh", { service: this.#setting.service?.service, part, reason });
+  }
+
+  #save(nowMs: number): void {
+    if (this.#engine === null || this.#planner === null) return;
+    this.#shell.save(this.#facts, { forecaster: this.#engine.forecaster.toBytes(), planner: this.#planner.bytes });
+    this.#savedAtMs = nowMs;
+    this.#isDirty = false;
+  }
+
+  #attempt(run: () => void): boolean {
+    if (this.#hasFailed) return false;
+    try {
+      run();
+      return true;
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#meter = null;
+      this.#shell.warn("demand-failed", { service: this.#setting.service?.service, error: String(error) });
+      return false;
+    }
+  }
+
+  #wake(nowMs: number): DemandMeter | null {
+    if (this.#hasFailed) return null;
+    if (this.#meter === null) this.#begin(nowMs);
+    this.#facts = { ...this.#facts, activeAtMs: nowMs };
+    return this.#meter;
+  }
+
+  #begin(nowMs: number): void {
+    if (this.#hasFailed) return;
+    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null);
+  }
+
+  /** A clock set back does not keep it awake for longer. */
+  #idleMs(nowMs: number): number {
+    if (this.#facts.activeAtMs > nowMs) this.#facts = { ...this.#facts, activeAtMs: nowMs };
+    return nowMs - this.#facts.activeAtMs;
+  }
+}
+
+/** A silence is zeros, not missing values: coarse ones where they are long past. */
+function fillSilence(forecaster: DemandForecaster, fromMs: number, untilMs: number): void {
+  const tell = (timeMs: number): unknown => forecaster.observe({ timeMs, arrivals: 0, concurrency: 0 });
+  const fineMs = Math.max(fromMs, untilMs - FILL_FINE_MS);
+  for (let atMs = Math.max(fromMs, untilMs - FILL_MS_MAX); atMs < fineMs; atMs += FILL_STEP_MS) tell(atMs + BIN_MS - 1);
+  for (let atMs = fineMs; atMs < untilMs; atMs += BIN_MS) tell(atMs + BIN_MS - 1);
+}
+
+function horizonsOf(forecaster: DemandForecaster, nowMs: number): HorizonStats[] {
+  return SIGNALS.flatMap((signal) => {
+    const rows = forecaster.profile(signal, SHOWN_HORIZONS_MS, nowMs);
+    const verdicts = new Map(forecaster.verdicts(signal).map((verdict) => [verdict.horizonMs, verdict]));
+    return rows.flatMap((row) => {
+      const verdict = verdicts.get(row.horizonMs);
+      return verdict === undefined ? [] : [{ signal, ...verdict, ...row }];
+    });
+  });
+}
