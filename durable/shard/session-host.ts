@@ -5,6 +5,7 @@ import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, typ
 import {
   canPush,
   expiresAtMs,
+  isTokenOld,
   openSession,
   stepGateway,
   UNKNOWN_END,
@@ -13,25 +14,12 @@ import {
   type GatewaySession,
 } from "#shared/resume/gateway-session.ts";
 import { isAbnormal } from "./close-codes.ts";
-import type { Leg, LegEvents } from "./leg.ts";
+import type { HostShell, Live } from "./host-shell.ts";
+import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
-import type { SessionRoute, SessionStore } from "./session-store.ts";
+import type { SessionRoute } from "./session-store.ts";
 import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
-
-export interface HostShell {
-  readonly ctx: DurableObjectState;
-  readonly store: SessionStore;
-  /** The way to the endpoint of a session that was loaded, or has just begun. */
-  readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
-  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
-}
-
-export interface Live {
-  readonly route: SessionRoute;
-  readonly leg: Leg;
-  state: GatewaySession;
-  saved: GatewaySession | null;
-}
+import { Turn } from "./turn.ts";
 
 /** A connection without a hello is closed after that. */
 const HELLO_MS_MAX = RESUME.unconfirmedMsMax;
@@ -44,6 +32,8 @@ export class SessionHost {
   readonly #live = new Map<string, Live>();
   /** Sessions that another Shard object has a copy of, and which. Whatever happens to one here ends that. */
   readonly moving = new Map<string, string>();
+  /** What devices and endpoints say is taken together. */
+  readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
@@ -91,7 +81,8 @@ export class SessionHost {
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.load(attachment.sessionId);
     if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
-    this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random: randomText() }], socket);
+    const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
+    this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
   }
 
   onClose(socket: WebSocket, code: number): void {
@@ -160,19 +151,21 @@ export class SessionHost {
     if (live.state.attempt === 0) this.step(live, [{ kind: "fail", why: "policy", code: POLICY, reason: "no hello" }]);
   }
 
-  /** Writes what the inputs change, then does what they ask for. `sender`: the socket that brought them. */
+  /** Does what the inputs ask for; what they change is on disk before any of it leaves. `sender`: the socket that brought them. */
   step(live: Live, inputs: readonly GatewayInput[], sender?: WebSocket): void {
     const nowMs = Date.now();
     const before = live.state;
-    const effects: GatewayEffect[] = [];
-    for (const input of inputs) {
-      const step = stepGateway(live.state, input, nowMs);
-      live.state = step.state;
-      effects.push(...step.effects);
-    }
-    if (live.state !== before) this.moving.delete(before.sessionId);
-    this.#save(live, nowMs);
-    for (const effect of effects) this.#act(live, effect, sender);
+    this.turn.run(() => {
+      this.turn.touch(live);
+      const effects: GatewayEffect[] = [];
+      for (const input of inputs) {
+        const step = stepGateway(live.state, input, nowMs);
+        live.state = step.state;
+        effects.push(...step.effects);
+      }
+      if (live.state !== before) this.moving.delete(before.sessionId);
+      for (const effect of effects) this.#act(live, effect, sender);
+    });
   }
 
   /** Memory has changed already: if the disk does not follow, this instance must not go on. */
@@ -194,16 +187,10 @@ export class SessionHost {
 
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
     switch (effect.kind) {
-      case "transmit": {
-        const socket = socketOf(this.#shell.ctx, live.state.sessionId, effect.attempt);
-        if (socket !== undefined) sendFrame(socket, effect.frame);
-        return;
-      }
-      case "disconnect": {
-        const socket = socketOf(this.#shell.ctx, live.state.sessionId, effect.attempt);
-        if (socket !== undefined) closeQuietly(socket, effect);
-        return;
-      }
+      case "transmit":
+        return sendFrame(this.#socketOf(live, effect.attempt), effect.frame);
+      case "disconnect":
+        return closeQuietly(this.#socketOf(live, effect.attempt), effect);
       case "reject":
         if (sender === undefined) return;
         if (effect.frame !== null) sendFrame(sender, effect.frame);
@@ -224,9 +211,10 @@ export class SessionHost {
     };
     return this.#shell.makeLeg(sessionId, route, {
       delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
-      push: (payload) => withLive((live) => this.#push(live, payload)),
-      closed: ({ code, reason }) => withLive((live) => this.step(live, [{ kind: "close", code, reason }])),
-      failed: (detail) => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason: detail }])),
+      push: (payload) => this.turn.soon(() => withLive((live) => this.#push(live, payload))),
+      closed: ({ code, reason }) => this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "close", code, reason }]))),
+      failed: (reason) =>
+        this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason }]))),
       received: () => this.#live.get(sessionId)?.state.received ?? 0,
       waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
     });
@@ -252,6 +240,14 @@ export class SessionHost {
 
   #overflow(live: Live): void {
     this.step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
+  }
+
+  #socketOf(live: Live, attempt: number): WebSocket | undefined {
+    const known = live.connection;
+    if (known?.attempt === attempt && known.socket.readyState === WebSocket.OPEN) return known.socket;
+    const socket = socketOf(this.#shell.ctx, live.state.sessionId, attempt);
+    if (socket !== undefined) live.connection = { attempt, socket };
+    return socket;
   }
 
   /** From memory, or from disk; undefined: not here. */

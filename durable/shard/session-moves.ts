@@ -2,7 +2,8 @@
 import type { HandOver, HandOverRequest } from "#shared/protocol/shard-rpc.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { useToken } from "#shared/resume/resume-token.ts";
-import type { HostShell, Live, SessionHost } from "./session-host.ts";
+import type { HostShell, Live } from "./host-shell.ts";
+import type { SessionHost } from "./session-host.ts";
 import { sessionFromRows } from "./session-rows.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { closeQuietly, socketOf, type SocketAttachment } from "./socket-io.ts";

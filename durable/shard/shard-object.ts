@@ -21,7 +21,8 @@ import { PING, PONG, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts"
 import { HttpLeg, openOverHttp, payloadsOf } from "./http-leg.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
-import { SessionHost, type HostShell } from "./session-host.ts";
+import type { HostShell } from "./host-shell.ts";
+import { SessionHost } from "./session-host.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
@@ -120,15 +121,15 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
-    this.#host.onMessage(socket, data);
+    this.#host.turn.soon(() => this.#host.onMessage(socket, data));
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
-    this.#host.onClose(socket, code);
+    this.#host.turn.soon(() => this.#host.onClose(socket, code));
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#host.onClose(socket, 1006);
+    this.#host.turn.soon(() => this.#host.onClose(socket, 1006));
   }
 
   async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {

@@ -42,20 +42,20 @@ export function randomText(): string {
     .replaceAll("/", "_");
 }
 
-/** To a socket that may be closing. */
-export function sendFrame(socket: WebSocket, frame: GatewayFrame): void {
+/** To a socket that may be closing, or gone. */
+export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): void {
   try {
-    socket.send(encodeFrame(frame));
+    socket?.send(encodeFrame(frame));
   } catch {
     // It is closing: its close event follows, and everything is sent again.
   }
 }
 
 /** Closes a device's socket with a code that may be sent; 1005: without one. */
-export function closeQuietly(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): void {
+export function closeQuietly(socket: WebSocket | undefined, { code, reason }: { readonly code: number; readonly reason: string }): void {
   try {
-    if (code === 1005) socket.close();
-    else socket.close(code, truncateReason(reason));
+    if (code === 1005) socket?.close();
+    else socket?.close(code, truncateReason(reason));
   } catch {
     // Closed already.
   }

@@ -40,6 +40,7 @@ const OUTCOMES: readonly RefusalOutcome[] = [
   "upstream-timeout",
   "upstream-failed",
   "bad-instance",
+  "bad-request",
 ];
 
 export function encodeAccount(account: Account): Uint8Array<ArrayBuffer> {

@@ -44,6 +44,7 @@ export interface GatewaySession {
 export type GatewayInput =
   /** On a connection that is not the session's yet, with the token's secret from its upgrade. */
   | { readonly kind: "hello"; readonly secret: string; readonly hello: Hello; readonly random: string }
+  /** `random`: empty where no new token is due. */
   | { readonly kind: "frame"; readonly attempt: number; readonly frame: DeviceFrame | FrameFault; readonly random: string }
   /** `isFinal`: the device ended the session by closing with 1000. */
   | { readonly kind: "dropped"; readonly attempt: number; readonly isFinal: boolean }
@@ -138,6 +139,11 @@ export function expiresAtMs({ detachedAtMs, isConfirmed, rotatedAtMs, end }: Gat
   return detachedAtMs === null ? null : detachedAtMs + RESUME.detachedMsMax;
 }
 
+/** Whether the next frame brings a new token, for which the shell has a secret ready. */
+export function isTokenOld({ isConfirmed, rotatedAtMs }: GatewaySession, nowMs: number): boolean {
+  return isConfirmed && nowMs - rotatedAtMs >= RESUME.tokenMsMax;
+}
+
 /** Whether a message of so many bytes may be pushed. Otherwise the endpoint waits, or the session fails with `overflow`. */
 export function canPush({ outbound, end, closing }: GatewaySession, bytes: number): boolean {
   return end === null && closing === null && hasRoom(outbound, bytes);
@@ -227,8 +233,8 @@ function onRotated(state: GatewaySession, secret: string | undefined): GatewaySt
 
 /** A token lives an hour of use; replacing it is an answer, so an idle session is not woken for it. */
 function rotateIfOld({ state, effects }: GatewayStep, { random, nowMs }: { random: string; nowMs: number }): GatewayStep {
-  const { shardId, sessionId, tokens, rotatedAtMs, detachedAtMs, isConfirmed, end } = state;
-  if (!isConfirmed || nowMs - rotatedAtMs < RESUME.tokenMsMax || detachedAtMs !== null || end !== null) return { state, effects };
+  const { shardId, sessionId, tokens, detachedAtMs, end } = state;
+  if (random === "" || !isTokenOld(state, nowMs) || detachedAtMs !== null || end !== null) return { state, effects };
   const secret = tokens.next ?? random;
   const next = { ...state, rotatedAtMs: nowMs, tokens: { ...tokens, next: secret } };
   return step(next, [...effects, transmit(next, { type: "rotate", token: formatResumeToken({ shardId, sessionId, secret }) })]);

@@ -12,8 +12,8 @@ export interface EventsBackend {
   readonly url: string;
   /** Messages that the application handled, by session. */
   readonly handled: Map<string, string[]>;
-  /** Events other than messages, in order of arrival. */
-  readonly others: SocketEvent[];
+  /** Events other than messages, by session, in order of arrival. */
+  readonly others: Map<string, SocketEvent[]>;
   /** Requests with messages. */
   readonly requests: number;
   /** What becomes of the next requests with messages. */
@@ -25,7 +25,7 @@ export interface EventsBackend {
 export async function startEventsBackend(): Promise<EventsBackend> {
   const states = new Map<string, DedupeState>();
   const handled = new Map<string, string[]>();
-  const others: SocketEvent[] = [];
+  const others = new Map<string, SocketEvent[]>();
   let requests = 0;
   const server = createServer((request, response) => void serve(request, response));
   const backend: EventsBackend = {
@@ -49,11 +49,11 @@ export async function startEventsBackend(): Promise<EventsBackend> {
     const messages = events.flatMap((event): Payload[] =>
       event.type === "TEXT" ? [event.text] : event.type === "BINARY" ? [event.content] : [],
     );
-    others.push(...events.filter(({ type }) => type !== "TEXT" && type !== "BINARY"));
+    const session = String(request.headers["tidegate-session"]);
+    others.set(session, [...(others.get(session) ?? []), ...events.filter(({ type }) => type !== "TEXT" && type !== "BINARY")]);
     const fault = messages.length > 0 ? backend.faultOf(requests++) : null;
     if (fault === "reset-before") return void request.socket.destroy();
     if (fault === "refuse" || fault === "forbid") return void response.writeHead(fault === "refuse" ? 503 : 403).end();
-    const session = String(request.headers["tidegate-session"]);
     const seen = handled.get(session) ?? [];
     handled.set(session, seen);
     const { state, messages: answers } = handleOnce(

@@ -1,0 +1,21 @@
+import type { GatewaySession } from "#shared/resume/gateway-session.ts";
+import type { Leg, LegEvents } from "./leg.ts";
+import type { SessionRoute, SessionStore } from "./session-store.ts";
+
+/** What a session host is given by its Shard object. */
+export interface HostShell {
+  readonly ctx: DurableObjectState;
+  readonly store: SessionStore;
+  /** The way to the endpoint of a session that was loaded, or has just begun. */
+  readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
+  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+}
+
+export interface Live {
+  readonly route: SessionRoute;
+  readonly leg: Leg;
+  state: GatewaySession;
+  saved: GatewaySession | null;
+  /** As last found. */
+  connection?: { readonly attempt: number; readonly socket: WebSocket };
+}
