@@ -69,7 +69,6 @@ export async function bundleWorker(entryPoint: string, outFile: string): Promise
     conditions: ["workerd", "worker", "import"],
     target: "es2024",
     minify: true,
-    keepNames: true,
     sourcemap: "linked",
     external: ["cloudflare:*", "node:*"],
     loader: { ".wasm": "copy" },

@@ -59,7 +59,8 @@ interface Waiter {
 
 /** The flow whose requests each need a token. */
 const RATED = "a/gold";
-const RATE = { tokens: 4, periodMs: 1_000, burst: 5 };
+/** A burst that is large enough to be lent. */
+const RATE = { tokens: 1, periodMs: 1_000, burst: 32 };
 const LANES = ["e1", "e2"] as const;
 const FLOWS = ["a/gold", "b/gold", "a/bronze", "b/bronze"] as const;
 const REQUEST_MS_MAX = 6_000;
@@ -523,10 +524,10 @@ export class LeaseSimulation {
     this.#checkRate();
   }
 
-  /** A burst, what came in since, and one burst more that may lie at holders. */
+  /** A burst and what came in since: what lies at holders was taken from it. */
   #checkRate(): void {
     const elapsedMs = this.#nowMs - START_MS + this.#stepCount * GAP_MS_MAX;
-    const most = 2 * RATE.burst + Math.ceil((RATE.tokens * elapsedMs) / RATE.periodMs);
+    const most = RATE.burst + Math.ceil((RATE.tokens * elapsedMs) / RATE.periodMs);
     require(this.#spent <= most, `${this.#spent} tokens were spent of ${most}`);
   }
 
