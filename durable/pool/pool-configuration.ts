@@ -61,12 +61,15 @@ export function policyOf({ service, classes, tenantWeights }: PoolConfiguration,
     classes: new Map(
       classes.map(({ className, weight, reserveRatio }) => [className, { weight, reserve: Math.floor(reserveRatio * capacity) }]),
     ),
-    flow: (flow): FlowPolicy => {
-      const [tenant = "", className = ""] = flow.split("/");
-      return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: FLOW_SLOTS_MAX, rate: null };
-    },
+    flow: (flow): FlowPolicy => ({ ...partsOf({ tenantWeights }, flow), slotsMax: FLOW_SLOTS_MAX, rate: null }),
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };
+}
+
+/** The class of a flow, and its weight in it. */
+export function partsOf({ tenantWeights }: Pick<PoolConfiguration, "tenantWeights">, flow: string): { className: string; weight: number } {
+  const [tenant = "", className = ""] = flow.split("/");
+  return { className, weight: tenantWeights[tenant] ?? 1 };
 }

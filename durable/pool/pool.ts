@@ -17,7 +17,7 @@ import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { layoutShards, type PoolShard } from "./layout.ts";
-import { NO_CONFIGURATION, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
+import { NO_CONFIGURATION, partsOf, policyOf, type PoolConfiguration } from "./pool-configuration.ts";
 import { ShardChoice } from "./shard-choice.ts";
 import { RETRY_AFTER_MS, WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
@@ -41,6 +41,7 @@ export class Pool {
   readonly #line: WaitingLine;
   readonly #choice: ShardChoice;
   readonly #estimate: WaitEstimate;
+  readonly #displaced: Ticket[] = [];
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
@@ -136,7 +137,7 @@ export class Pool {
     const lease = this.#ledger.renew(request, nowMs);
     return {
       lease,
-      sheds: request.flows.flatMap(({ flow }) => this.#estimate.shedOf(flow, this.#deadlineMs) ?? []),
+      sheds: request.flows.flatMap(({ flow }) => this.#shedOf(flow, this.#deadlineMs) ?? []),
       isContended: this.#line.length > 0,
     };
   }
@@ -204,22 +205,19 @@ export class Pool {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
     const waitMs = this.#estimate.msFor(aheadMax);
-    if (aheadMax > 0 && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket, waitMs);
-    const { className, weight } = policyOfFlow(this.#configuration, flow);
-    const pushed = this.#line.push(ticket, { className, weight });
+    if (aheadMax > 0 && !this.#isNext(flow) && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket, waitMs);
+    const pushed = this.#line.push(ticket, partsOf(this.#configuration, flow));
     if (pushed !== null && "refused" in pushed) {
       const what = pushed.refused === "full" ? "The service's queue" : "The queue of your tenant and class";
       return {
         ...refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: waitMs ?? RETRY_AFTER_MS }),
-        ...this.#withShed(ticket.request),
+        ...shedIn(this.#shedOf(flow, waitMsMax)),
       };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
     return null;
   }
-
-  readonly #displaced: Ticket[] = [];
 
   /** Those that a more urgent one has displaced since the last time it was asked. */
   takeDisplaced(): readonly Decision[] {
@@ -257,14 +255,18 @@ export class Pool {
   }
 
   #refuseForWant({ request }: Ticket, waitMs: number): Verdict {
-    const { service, waitMsMax } = request;
+    const { service, flow, waitMsMax } = request;
     const detail = `A slot of service ${service} will be free for you in about ${Math.ceil(waitMs)} ms, and you can wait for ${Math.floor(waitMsMax)} ms.`;
-    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...this.#withShed(request) };
+    return { ...refuse("rejected-capacity", detail, { retryAfterMs: Math.ceil(waitMs) }), ...shedIn(this.#shedOf(flow, waitMsMax)) };
   }
 
-  #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
-    const shed = this.#estimate.shedOf(flow, waitMsMax);
-    return shed === null ? {} : { shed };
+  #shedOf(flow: string, leftMs: number): Shed | null {
+    return this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
+  }
+
+  /** All who wait in the flow have a slot in its share: they get the next ones, whatever an estimate says. */
+  #isNext(flow: string): boolean {
+    return this.#ledger.flows.roomInShare(flow) >= this.#line.lengthOf(flow);
   }
 
   get #deadlineMs(): number {
@@ -293,7 +295,6 @@ function grantOf({ slotId, shardId, lane }: NamedSlot, { waitedMs, lifeMs }: { w
   return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX) };
 }
 
-function policyOfFlow({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
-  const [tenant = "", className = ""] = flow.split("/");
-  return { className, weight: tenantWeights[tenant] ?? 1 };
+function shedIn(shed: Shed | null): { shed?: Shed } {
+  return shed === null ? {} : { shed };
 }
