@@ -146,7 +146,7 @@ export class LeaseLedger {
   }
 
   /** Which flows may have more, to be looked at. */
-  get flows(): Pick<SlotBook, "isBelowShare" | "roomOf"> {
+  get flows(): Pick<SlotBook, "isBelowShare" | "roomInShare" | "roomOf"> {
     return this.#book;
   }
 

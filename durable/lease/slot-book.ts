@@ -45,7 +45,12 @@ export class SlotBook {
 
   /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
   isBelowShare(flow: string): boolean {
-    return this.totals.slotsOf(flow) < this.totals.shareOf(flow) && this.roomOf(flow) > 0;
+    return this.roomInShare(flow) > 0;
+  }
+
+  /** How many slots it has less than its share. */
+  roomInShare(flow: string): number {
+    return Math.min(this.totals.shareOf(flow) - this.totals.slotsOf(flow), this.roomOf(flow));
   }
 
   get waitingCount(): number {

@@ -36,6 +36,7 @@ export class Pool {
   readonly #line: WaitingLine;
   readonly #routes: Routes;
   readonly #estimate: WaitEstimate;
+  readonly #displaced: Ticket[] = [];
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
@@ -114,7 +115,7 @@ export class Pool {
     const flows = request.flows.map(({ flow }) => flow);
     return {
       lease,
-      sheds: flows.flatMap((flow) => this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
+      sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
       isContended: this.#line.length > 0,
     };
@@ -210,7 +211,7 @@ export class Pool {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
     const waitMs = this.#estimate.msFor(aheadMax);
-    if (aheadMax > 0 && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket);
+    if (aheadMax > 0 && !this.#isNext(flow) && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket);
     const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
@@ -220,8 +221,6 @@ export class Pool {
     if (pushed !== null) this.#displaced.push(pushed.displaced);
     return null;
   }
-
-  readonly #displaced: Ticket[] = [];
 
   /** Those that a more urgent one has displaced since the last time it was asked. */
   takeDisplaced(nowMs: number): readonly Decision[] {
@@ -268,8 +267,17 @@ export class Pool {
   }
 
   #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
-    const shed = this.#estimate.shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
+    const shed = this.#shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
     return shed === null ? {} : { shed };
+  }
+
+  #shedOf(flow: string, leftMs: number): Shed | null {
+    return this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
+  }
+
+  /** All who wait in the flow have a slot in its share: they get the next ones, whatever an estimate says. */
+  #isNext(flow: string): boolean {
+    return this.#ledger.flows.roomInShare(flow) >= this.#line.lengthOf(flow);
   }
 
   /** As long as anybody of the flow may wait. */

@@ -72,6 +72,7 @@ export class ServiceLease {
   /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */
   admit({ flow, urgency, key, quota, nowMs }: LocalRequest): HeldSlot | Refusal | null {
     const meter = this.#flows.of(flow);
+    // More flows at once than are counted: this refusal is in the log alone.
     if (meter === null)
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
@@ -136,6 +137,7 @@ export class ServiceLease {
     else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
+      meter.refuse("rejected-capacity");
       return null;
     }
     return this.#start(meter, { flow, lane, shardId, shardIndex: this.#balancer.indexOf(shardId), slotId, nowMs });

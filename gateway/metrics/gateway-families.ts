@@ -27,7 +27,7 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_requests_total",
       type: "counter",
-      help: "Requests and sockets that reached a pool, by what became of them.",
+      help: "Requests and sockets of a service, by what became of them; an isolate reports them with its renewals.",
       samples: pools.flatMap(({ service, counters }) =>
         Object.entries(counters.outcomes).map(([key, value]) => ({ labels: { service, ...flowLabels(key) }, value })),
       ),

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,15 +25,20 @@ export interface Edges {
   readonly state: State;
   apply(documents: readonly ConfigurationDocument[]): Promise<void>;
   metrics(): Promise<string>;
+  /** Kills the process without a word, and starts another one with what is on disk. */
+  killAndStartAgain(): Promise<Edges>;
   stop(): Promise<void>;
 }
 
 export async function startEdges(count: number): Promise<Edges> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-edges-"));
-  const operatorKey = randomBytes(32).toString("base64url");
+  await mkdir(join(folder, "objects"));
+  return startIn({ folder, count, operatorKey: randomBytes(32).toString("base64url") });
+}
+
+async function startIn({ folder, count, operatorKey }: { folder: string; count: number; operatorKey: string }): Promise<Edges> {
   const configFile = join(folder, "workerd.capnp");
   const objectsFolder = join(folder, "objects");
-  await mkdir(objectsFolder);
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
   const operatorKeySha256 = createHash("sha256").update(operatorKey).digest("hex");
   const one = await workerdConfig({
@@ -66,6 +71,13 @@ export async function startEdges(count: number): Promise<Edges> {
       if (!applied.ok) throw new Error(JSON.stringify(applied.errors));
     },
     metrics: async () => (await fetch(`${first}/metrics`)).text(),
+    async killAndStartAgain() {
+      // The leash's only child is workerd.
+      const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+      process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
+      await ended;
+      return startIn({ folder, count, operatorKey });
+    },
     async stop() {
       child.stdin?.end();
       await ended;
