@@ -141,8 +141,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
-    this.#settle(nowMs);
+    // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
+    this.#settle(nowMs);
     if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
     if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
@@ -279,7 +280,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     const demandAtMs = this.#demand.wakesAtMs;
-    if (demandAtMs !== null) this.#setAlarm(Math.max(nowMs, demandAtMs));
+    if (demandAtMs !== null) this.#setAlarm(Math.max(nowMs + TICK_MS, demandAtMs));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
     const isUnsure = this.#pool.hasSockets && this.#reconciledAtMs === 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);

@@ -2,8 +2,13 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { NO_FACTS } from "#durable/pool/demand-store.ts";
+import { ServiceDemand } from "#durable/pool/service-demand.ts";
+import { serviceFileSchema } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { instantiateKernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
 
 const FLOW = "acme/gold";
@@ -73,6 +78,15 @@ describe("a pool's demand", () => {
     expect(demand.plan?.count).toBeGreaterThanOrEqual(1);
     expect(shards).toHaveLength(2);
     expect(demand.hasFailed).toBe(false);
+  });
+
+  it("has its next alarm ahead of it after each one, so that none is lost", async () => {
+    const { live, alarmAt } = await poolOf({ service: "demand-alarms", capacity: 100 });
+    await live(20 * SECOND_MS, 5);
+    for (let step = 0; step < 15; step += 1) {
+      await live(STEP_MS, 0);
+      expect(await alarmAt()).toBeGreaterThan(Date.now());
+    }
   });
 
   it("goes on after an eviction where it was, a minute lost at most", { timeout: 60_000 }, async () => {
@@ -201,4 +215,28 @@ it("a service's own seasons, time zone and events reach its forecast, and a chan
   expect(demand.restarts).toEqual({});
   expect(await of(MINUTE_MS)).toBeGreaterThan(10);
   expect(await of(HOUR_MS)).toBeLessThan(2 * (await of(MINUTE_MS)));
+});
+
+it("a forecaster that cannot be made says so once, and rests: nothing is thrown at the pool", () => {
+  const warnings: string[] = [];
+  const demand = new ServiceDemand({
+    kernels: instantiateKernels(kernelsModule, { memoryBytes: 64 * 1_024 }),
+    loadFacts: () => NO_FACTS,
+    loadStates: () => null,
+    save: () => expect.unreachable("nothing is saved of what never was"),
+    warn: (event) => warnings.push(event),
+  });
+  demand.open({ service: serviceFileSchema.parse({ service: "small", endpoints: [] }), shards: [] });
+  const runFor = (fromMs: number): void => {
+    for (let atMs = fromMs; atMs < fromMs + MINUTE_MS; atMs += SECOND_MS) {
+      demand.arrive(atMs);
+      demand.note({ requests: 1, sockets: 0, isBusy: true }, atMs);
+      demand.tick(atMs);
+    }
+  };
+  runFor(START_MS);
+  runFor(START_MS + MINUTE_MS);
+  expect(warnings).toEqual(["demand-failed"]);
+  expect(demand.wakesAtMs).toBeNull();
+  expect(demand.stats(START_MS)).toMatchObject({ hasFailed: true, horizons: [], plan: null });
 });
