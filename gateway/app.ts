@@ -12,6 +12,7 @@ import { health } from "./routes/health.ts";
 import { metrics } from "./routes/metrics.ts";
 import { operator } from "./routes/operator.ts";
 import { problems } from "./routes/problems.ts";
+import { push } from "./routes/push.ts";
 
 const DEVICE_ROUTES = [
   { prefix: FORWARD_PREFIX, handle: handleForward },
@@ -28,6 +29,7 @@ const router = new Hono<AppEnv>()
   .route("/", operator)
   .route("/", explain)
   .route("/", problems)
+  .route("/", push)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
   .onError((error, c) => answerError(c.var.scope, error));
 
@@ -38,6 +40,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   "/metrics": ["GET", "HEAD"],
   "/v1/config": ["GET", "HEAD", "POST"],
   "/v1/explain": ["GET", "HEAD"],
+  "/v1/push": ["POST"],
 };
 
 export const app = {
@@ -68,6 +71,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/push, /metrics, /livez or /readyz.",
   );
 }

@@ -2,6 +2,7 @@
 import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
 import type { BenchRow } from "../report.ts";
+import { choiceRows } from "./choice.ts";
 import { M4_HOURLY_PATH, readM4Hourly } from "./m4-hourly.ts";
 import { meanScores } from "./measures.ts";
 import { HORIZON, ORIGIN_COUNT, scoreVariants, VARIANTS, type ScoredVariant } from "./score-variants.ts";
@@ -28,6 +29,7 @@ export async function variants(onProgress: (what: string) => void): Promise<Benc
   const elapsedMs = performance.now() - startedMs;
   return [
     ...VARIANTS.flatMap((variant) => rowsOf(scored, variant)),
+    ...(await choiceRows(constants)),
     { name: "a series, five origins × three variants (twin)", value: elapsedMs / series.length, unit: "ms" },
   ];
 }

@@ -2,6 +2,7 @@
 // rules themselves, Poisson arrivals, exponential service.
 import { VirtualService, type VirtualResult } from "#test/simulation/virtual-service.ts";
 import type { BenchRow } from "../report.ts";
+import { renewalCost } from "./renewal-cost.ts";
 
 const PER_SECOND = 1_000;
 const SERVICE_MS = 20;
@@ -13,8 +14,10 @@ const HOLDER_COUNTS = [1, 2, 4, 8, 16, 32, 64, 100, 200] as const;
 const BUDGETED_HOLDERS = 8;
 
 export function leases(onProgress: (what: string) => void): Promise<BenchRow[]> {
-  return Promise.resolve(
-    HOLDER_COUNTS.flatMap((holderCount): BenchRow[] => {
+  onProgress("renewals of many flows");
+  return Promise.resolve([
+    ...renewalCost(),
+    ...HOLDER_COUNTS.flatMap((holderCount): BenchRow[] => {
       onProgress(`${holderCount} isolates`);
       const result = new VirtualService({
         seed: 1,
@@ -40,7 +43,7 @@ export function leases(onProgress: (what: string) => void): Promise<BenchRow[]> 
         { name: `  rows written per request, ${holderCount} isolates`, value: result.rowsWritten / arrivals, unit: "rows" },
       ];
     }),
-  );
+  ]);
 }
 
 function totals({ flows }: VirtualResult): { arrivals: number; local: number } {

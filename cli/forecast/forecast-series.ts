@@ -1,10 +1,17 @@
 import { learnedModel, LearnedChoice } from "#shared/forecast/learned-model.ts";
 import { widthRatio } from "#shared/forecast/interval-level.ts";
 import type { SeasonGrid } from "#shared/forecast/season-grid.ts";
-import { DAY_AND_WEEK, ISSUE_EVERY_MAX, priorFreeModel, type SeasonalModel, type Seasons } from "#shared/forecast/seasonal-model.ts";
+import {
+  DAY_AND_WEEK,
+  HORIZON_MAX,
+  ISSUE_EVERY_MAX,
+  priorFreeModel,
+  type SeasonalModel,
+  type Seasons,
+} from "#shared/forecast/seasonal-model.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
-import { SeasonalForecaster, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { SeasonalForecaster, type ForecastOptions, type SeasonalForecast } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 import { fineShape, slotLine, slotsOf } from "./fine-shape.ts";
 
 export interface SeriesForecast {
@@ -66,8 +73,8 @@ export class SeriesForecasters {
     const forecaster = hasLearned ? this.#forecaster("learned", () => this.#learnedModel()) : this.#priorFree(seen, slotHorizon);
     for (const value of slots) forecaster.observe(value);
     const choice = { auto: {}, learned: { choice: LearnedChoice.learned }, "prior-free": { choice: PRIOR_FREE_CHOICE } }[variant];
-    const coarse = forecaster.forecast(slotHorizon, { level, ...choice });
-    if (stepsPerSlot === 1) return { mean: coarse.mean.slice(), lower: coarse.lower.slice(), upper: coarse.upper.slice() };
+    const coarse = inParts(forecaster, slotHorizon, { level, ...choice });
+    if (stepsPerSlot === 1) return coarse;
     return refined(coarse, { values, slots }, { grid, horizon, level });
   }
 
@@ -90,6 +97,23 @@ export class SeriesForecasters {
     this.#forecasters.set(key, forecaster);
     return forecaster;
   }
+}
+
+/** Beyond what a forecaster looks ahead at once it goes on from its own forecast, as it does where values are missing. */
+function inParts(forecaster: SeasonalForecaster, horizon: number, options: ForecastOptions): SeasonalForecast {
+  const whole = {
+    mean: new Float64Array(horizon),
+    lower: new Float64Array(horizon),
+    upper: new Float64Array(horizon),
+    scale: new Float64Array(horizon),
+  };
+  for (let from = 0; from < horizon; from += HORIZON_MAX) {
+    const count = Math.min(HORIZON_MAX, horizon - from);
+    const part = forecaster.forecast(count, options);
+    for (const name of ["mean", "lower", "upper", "scale"] as const) whole[name].set(part[name], from);
+    if (from + count < horizon) for (let step = 0; step < count; step += 1) forecaster.observe(NaN);
+  }
+  return whole;
 }
 
 function seenSeasons({ day, week }: Seasons, count: number): Seasons {

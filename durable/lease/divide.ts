@@ -41,56 +41,39 @@ export function divide(capacity: number, claims: readonly Claim[]): number[] {
   return shares.map((share, index) => share + at(rest, index));
 }
 
-/** Equal parts first, what is left in proportion to what is still wanted: Doorman's PROPORTIONAL_SHARE. A small want is
- * met before a large one is topped up, so no holder of a flow starves beside a busy one. */
-export function divideByWant(capacity: number, wants: readonly number[]): number[] {
-  const claimants = wants.filter((want) => want > 0).length;
+/**
+ * One's part where equal parts come first and what is left goes in proportion to what is still wanted: Doorman's
+ * PROPORTIONAL_SHARE. A small want is met before a large one is topped up, so no holder of a flow starves beside a busy one.
+ * `wants` are (name, want); a remainder goes to the largest fractions, a tie to the lesser name.
+ */
+export function partByWant(capacity: number, wants: Iterable<readonly [string, number]>, name: string): number {
+  let [claimants, own] = [0, 0];
+  for (const [of, want] of wants) {
+    if (want > 0) claimants += 1;
+    if (of === name) own = want;
+  }
   const part = claimants === 0 ? 0 : Math.floor(capacity / claimants);
-  const shares = wants.map((want) => Math.min(want, part));
-  const rest = proportional(
-    capacity - sum(shares),
-    wants.map((want, index) => want - at(shares, index)),
-  );
-  return shares.map((share, index) => share + at(rest, index));
+  if (own <= part) return own;
+  let [rest, over] = [capacity, 0];
+  for (const [, want] of wants) {
+    rest -= Math.min(want, part);
+    over += Math.max(0, want - part);
+  }
+  if (over <= rest) return own;
+  const fractionOf = (want: number): number => (rest * Math.max(0, want - part)) % over;
+  let [down, before] = [0, 0];
+  for (const [of, want] of wants) {
+    down += Math.floor((rest * Math.max(0, want - part)) / over);
+    const difference = fractionOf(want) - fractionOf(own);
+    if (of !== name && (difference > 0 || (difference === 0 && of < name))) before += 1;
+  }
+  return part + Math.floor((rest * (own - part)) / over) + (before < rest - down ? 1 : 0);
 }
 
 export interface ClassShare {
   readonly weight: number;
   /** Slots. */
   readonly reserve: number;
-}
-
-export interface FlowClaim {
-  readonly className: string;
-  readonly weight: number;
-  readonly want: number;
-  /** Of the want, what cannot be taken back now: it comes first, and counts against its flow and class. */
-  readonly pinned: number;
-}
-
-/** Classes by weight over their reserves, flows inside a class by weight. */
-export function divideFlows(capacity: number, classes: ReadonlyMap<string, ClassShare>, flows: readonly FlowClaim[]): number[] {
-  const byClass = Map.groupBy(flows.keys(), (index) => flows[index]?.className ?? "");
-  const groups = [...byClass].map(([className, members]) => ({ share: classes.get(className), members }));
-  const claims = groups.map(({ share, members }): Claim => {
-    const pinned = sum(members.map((index) => flows[index]?.pinned ?? 0));
-    return {
-      want: sum(members.map((index) => flows[index]?.want ?? 0)),
-      weight: share?.weight ?? 0,
-      reserve: share?.reserve ?? 0,
-      pinned,
-    };
-  });
-  const perClass = divide(capacity, claims);
-  const shares = flows.map(() => 0);
-  for (const [place, { members }] of groups.entries()) {
-    const ofFlows = members.map((index): Claim => {
-      const flow = flows[index];
-      return { want: flow?.want ?? 0, weight: flow?.weight ?? 0, reserve: 0, pinned: flow?.pinned ?? 0 };
-    });
-    for (const [nth, share] of divide(at(perClass, place), ofFlows).entries()) shares[at(members, nth)] = share;
-  }
-  return shares;
 }
 
 interface Bounds {

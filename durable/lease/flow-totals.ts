@@ -1,7 +1,7 @@
 // Sums over holders, named slots and those who wait, per flow, per class and in all, kept up to date one record at a
 // time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
 // only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
-import { divide, divideByWant, type Claim, type ClassShare } from "./divide.ts";
+import { divide, partByWant, type Claim, type ClassShare } from "./divide.ts";
 import { floatOf } from "./float.ts";
 import type { FlowPolicy } from "./lease-policy.ts";
 
@@ -35,6 +35,8 @@ interface ClassTotal {
   /** By flow; null: to be divided anew. */
   shares: ReadonlyMap<string, number> | null;
   share: number;
+  /** Its flows by name; null: they changed. */
+  order: readonly string[] | null;
 }
 
 interface SharePolicy {
@@ -79,6 +81,10 @@ export class FlowTotals {
     return this.#flows.get(flow)?.tokensOut ?? 0;
   }
 
+  wantOf(flow: string): number {
+    return this.#flows.get(flow)?.want ?? 0;
+  }
+
   tokensWantOf(flow: string): number {
     return this.#flows.get(flow)?.tokensWant ?? 0;
   }
@@ -104,7 +110,7 @@ export class FlowTotals {
     if (total === undefined) return 0;
     const wantOf = (one: Contribution): number => one.want - one.pinned;
     const units = Math.max(0, this.shareOf(flow) - total.pinned);
-    return units >= total.want - total.pinned ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(total, { units, source, wantOf });
+    return units >= total.want - total.pinned ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(units, wantsOf(total, wantOf), source);
   }
 
   /** One source's part of so many tokens. */
@@ -112,7 +118,7 @@ export class FlowTotals {
     const total = this.#flows.get(flow);
     if (total === undefined) return 0;
     const wantOf = (one: Contribution): number => one.tokensWant;
-    return tokens >= total.tokensWant ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(total, { units: tokens, source, wantOf });
+    return tokens >= total.tokensWant ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(tokens, wantsOf(total, wantOf), source);
   }
 
   /** Replaces all that the source contributes; an empty list forgets it. */
@@ -183,14 +189,16 @@ export class FlowTotals {
     const policy = this.#policy.flow(flow);
     const total = { slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, policy, by: new Map() };
     this.#flows.set(flow, total);
-    this.#class(policy.className).flows.set(flow, total);
+    const ofClass = this.#class(policy.className);
+    ofClass.flows.set(flow, total);
+    ofClass.order = null;
     return total;
   }
 
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(className, (ofClass = { want: 0, pinned: 0, flows: new Map(), shares: null, share: 0 }));
+      this.#classes.set(className, (ofClass = { want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
       this.#isDivided = false;
     }
     return ofClass;
@@ -201,8 +209,10 @@ export class FlowTotals {
     if (total === undefined || total.by.size > 0) return;
     this.#flows.delete(flow);
     const ofClass = this.#classes.get(total.policy.className);
-    ofClass?.flows.delete(flow);
-    if (ofClass?.flows.size === 0) this.#classes.delete(total.policy.className);
+    if (ofClass === undefined) return;
+    ofClass.flows.delete(flow);
+    ofClass.order = null;
+    if (ofClass.flows.size === 0) this.#classes.delete(total.policy.className);
   }
 }
 
@@ -212,20 +222,22 @@ function demandOf({ want, pinned, policy }: FlowTotal): number {
   return Math.max(Math.min(want, policy.slotsMax), pinned);
 }
 
-function divideWithin({ share, flows }: ClassTotal): ReadonlyMap<string, number> {
-  const ordered = [...flows].toSorted(([a], [b]) => compare(a, b));
-  const shares = divide(
-    share,
-    ordered.map(([, total]) => ({ want: demandOf(total), weight: total.policy.weight, reserve: 0, pinned: total.pinned })),
-  );
-  return new Map(ordered.map(([flow], index) => [flow, shares[index] ?? 0]));
+function divideWithin(ofClass: ClassTotal): ReadonlyMap<string, number> {
+  ofClass.order ??= [...ofClass.flows.keys()].toSorted(compare);
+  const { order, flows } = ofClass;
+  const claims = order.map((flow): Claim => {
+    const total = flows.get(flow);
+    return { want: total === undefined ? 0 : demandOf(total), weight: total?.policy.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
+  });
+  const shares = divide(ofClass.share, claims);
+  return new Map(order.map((flow, index) => [flow, shares[index] ?? 0]));
 }
 
-/** All sources of the flow divide by want, in the order of their names. */
-function partByWant({ by }: FlowTotal, input: { units: number; source: string; wantOf: (one: Contribution) => number }): number {
-  const sources = [...by].toSorted(([a], [b]) => compare(a, b));
-  const wants = sources.map(([, one]) => input.wantOf(one));
-  return divideByWant(input.units, wants)[sources.findIndex(([name]) => name === input.source)] ?? 0;
+/** All sources of the flow, and what each wants. */
+function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number])[] {
+  const wants: (readonly [string, number])[] = [];
+  for (const [source, one] of by) wants.push([source, wantOf(one)]);
+  return wants;
 }
 
 function compare(a: string, b: string): number {

@@ -7,21 +7,17 @@
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
-import { floatOf } from "./float.ts";
 import { FlowTokens } from "./flow-tokens.ts";
 import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
+import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
-import { answerOf, carryOver, checkRequest, leaseLengthMs, nextRenewalMs, refusalReason } from "./renewal.ts";
+import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
-
-/** The longest jump of the clock that counts in full, and how much longer than its holder the ledger believes in a
- * lease: so one step of the clock within a lease, however long, ends none early. */
-export const GAP_MS_MAX = 1_000;
 
 export interface AcquireInput {
   readonly slotId: string;
@@ -119,6 +115,11 @@ export class LeaseLedger {
     return this.#book.roomOf(flow) > 0;
   }
 
+  /** With those who wait. */
+  wantOfFlow(flow: string): number {
+    return this.#book.totals.wantOf(flow);
+  }
+
   slotsOfFlow(flow: string): number {
     return this.#book.totals.slotsOf(flow);
   }
@@ -140,14 +141,13 @@ export class LeaseLedger {
     return this.#book.slotsFreeIn(lane);
   }
 
-  /** How many of the holder's slots the ledger counts in a flow: leased, or held after its lease. */
   slotsOfHolder(holder: string, flow: string): number {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
-  isBelowShare(flow: string): boolean {
-    return this.#book.isBelowShare(flow);
+  /** Which flows may have more, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowShare" | "roomOf"> {
+    return this.#book;
   }
 
   /** How many wait for a slot of this flow: they take part in the division, and nobody's lease in the flow grows. */
@@ -195,19 +195,22 @@ export class LeaseLedger {
     for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
     for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
-    const lengthMs = leaseLengthMs(this.#book.totals.running + this.#book.waitingCount, this.#policy.capacity);
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
+    const pace = paceOf(carried.record, flows, {
+      atMs,
+      policy: this.#policy,
+      used: this.#book.totals.running + this.#book.waitingCount,
+      slotsFree: this.slotsFree,
+      isRateShort: flows.some(({ flow }) => this.#tokens.isShort(flow)),
+    });
     const record: HolderRecord = {
       ...carried.record,
       flows,
       lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
-      expiresAtMs: atMs + lengthMs,
-      lengthMs: lengthMs - GAP_MS_MAX,
-      renewAfterMs: nextRenewalMs(
-        lengthMs - GAP_MS_MAX,
-        flows.some(({ flow }) => this.#tokens.isShort(flow)),
-      ),
+      expiresAtMs: atMs + pace.lengthMs,
+      lengthMs: pace.lengthMs - GAP_MS_MAX,
+      renewAfterMs: pace.renewAfterMs,
     };
     this.#book.putHolder(record, atMs);
     this.#changed.holder(record.holder);
@@ -268,7 +271,7 @@ export class LeaseLedger {
     return offerFlows(record, {
       atMs,
       policy: this.#policy,
-      slotsFree: Math.max(0, this.slotsFree - floatOf(this.#policy)),
+      slotsFree: this.slotsFree,
       partOf: (flow) => this.#book.totals.slotsPart(flow, source),
       roomOf: (flow) => this.#book.roomOf(flow),
       isQueued: (flow) => this.#book.hasWaiting(flow),

@@ -1,5 +1,6 @@
 // What a renewal's answer offers: slots per flow and per lane. Pure.
 import { divide } from "./divide.ts";
+import { floatOf } from "./float.ts";
 import { grantLanes } from "./grant-lanes.ts";
 import { slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
@@ -24,18 +25,22 @@ export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[]
     want === 0 ? 0 : Math.min(want, isQueued(flow) ? running : offer.partOf(flow)),
   );
   const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy }));
-  // What it may have beyond what it has comes out of what is free; where that is short, by weight again.
-  const more = divide(
-    slotsFree,
-    record.flows.map(({ flow }, index) => ({
-      want: Math.min(Math.max(0, (targets[index] ?? 0) - (has[index] ?? 0)), roomOf(flow)),
-      weight: Math.max(1, policy.flow(flow).weight),
-      reserve: 0,
-    })),
+  // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
+  // one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
+  const open = Math.max(0, slotsFree - floatOf(policy));
+  const lacking = targets.flatMap((target, index) => (target > (has[index] ?? 0) ? [index] : []));
+  const shares = divide(
+    policy.areHoldersDurable === true ? open : Math.ceil(open / 2),
+    lacking.map((index) => {
+      const flow = record.flows[index]?.flow ?? "";
+      const want = Math.min((targets[index] ?? 0) - (has[index] ?? 0), roomOf(flow));
+      return { want, weight: Math.max(1, policy.flow(flow).weight), reserve: 0 };
+    }),
   );
+  const more = new Map(lacking.map((index, place) => [index, shares[place] ?? 0]));
   return record.flows.map((flow, index) => ({
     ...flow,
-    offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more[index] ?? 0)),
+    offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more.get(index) ?? 0)),
     isQueued: isQueued(flow.flow),
     tokensOffered: offer.tokensFor(flow),
   }));

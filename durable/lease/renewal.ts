@@ -1,8 +1,9 @@
-// The steps of a renewal that need no other holder: what carries over from the last one, how long the next lease is,
-// and the answer in words.
+// The steps of a renewal that need no other holder: what carries over from the last one, and the
+// answer in words.
 import { assert } from "#shared/assert.ts";
 import type { AdoptedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { UNITS_MAX } from "./divide.ts";
+import { LEASE_MS_MIN } from "./lease-pace.ts";
 import {
   promiseOf,
   slotsOf,
@@ -12,25 +13,6 @@ import {
   type LaneRecord,
   type SlotsRecord,
 } from "./holder-record.ts";
-
-/** Above it nothing is gained: a holder renews every few seconds for its telemetry's sake. */
-export const LEASE_MS_MAX = 8_000;
-/** Below it the renewals cost more than the fairness is worth. */
-export const LEASE_MS_MIN = 2_000;
-
-/** Longest while half of the capacity is used, or waited for, shortest from three quarters on, straight between. */
-export function leaseLengthMs(used: number, capacity: number): number {
-  const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
-  return LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
-}
-
-/** Of a rate that is short, holders report so often. */
-const SHORT_RATE_MS = 500;
-
-/** At half of the lease, so that one renewal may be lost. */
-export function nextRenewalMs(lengthMs: number, isRateShort: boolean): number {
-  return Math.min(Math.floor(lengthMs / 2), isRateShort ? SHORT_RATE_MS : Infinity);
-}
 
 /** A holder is our own code: a request that breaks this is its bug. */
 export function checkRequest({ sequence, appliedSequence, flows, lanes }: RenewalRequest): void {

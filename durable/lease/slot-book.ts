@@ -43,6 +43,7 @@ export class SlotBook {
     return Math.max(0, this.#policy.flow(flow).slotsMax - this.totals.slotsOf(flow));
   }
 
+  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
   isBelowShare(flow: string): boolean {
     return this.totals.slotsOf(flow) < this.totals.shareOf(flow) && this.roomOf(flow) > 0;
   }

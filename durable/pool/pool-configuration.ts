@@ -3,8 +3,10 @@ import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import type { PoolShard } from "./layout.ts";
+import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
 const HOLDERS_MAX = 4_096;
@@ -25,6 +27,8 @@ export interface PoolConfiguration {
   readonly tenantWeights: Readonly<Record<string, number>>;
   /** By flow; those that limit nothing are left out. */
   readonly quotas: Readonly<Record<string, QuotaConfig>>;
+  /** Tenants that are limited over all their services. */
+  readonly tenantsWithTotal: readonly string[];
 }
 
 /** A pool as it was written down. */
@@ -35,7 +39,15 @@ export interface StoredPool {
   readonly tableVersion: number;
 }
 
-export const NO_CONFIGURATION: PoolConfiguration = { version: 0, name: "", service: null, classes: [], tenantWeights: {}, quotas: {} };
+export const NO_CONFIGURATION: PoolConfiguration = {
+  version: 0,
+  name: "",
+  service: null,
+  classes: [],
+  tenantWeights: {},
+  quotas: {},
+  tenantsWithTotal: [],
+};
 
 export function configurationOf(name: string, version: number, { services, classes, tenants }: Configuration): PoolConfiguration {
   const service = services[name] ?? null;
@@ -51,6 +63,9 @@ export function configurationOf(name: string, version: number, { services, class
     })),
     tenantWeights: Object.fromEntries(weighted.map(([tenant, { weight }]) => [tenant, weight])),
     quotas: quotasOf(name, tenants),
+    tenantsWithTotal: Object.values(tenants)
+      .filter(({ total, services: of }) => total?.mode === "enforce" && Object.hasOwn(of, name))
+      .map(({ tenant }) => tenant),
   };
 }
 
@@ -68,7 +83,11 @@ function isLimit({ weight: _weight, mode: _mode, ...limits }: QuotaConfig): bool
 }
 
 /** An endpoint takes what its shards have, and never more than its capacity. */
-export function policyOf({ service, classes, tenantWeights, quotas }: PoolConfiguration, shards: readonly PoolShard[]): LedgerPolicy {
+export function policyOf(
+  { name, service, classes, tenantWeights, quotas }: PoolConfiguration,
+  shards: readonly PoolShard[],
+  credits: Pick<TenantCredits, "slotsMaxOf">,
+): LedgerPolicy {
   const lanes = new Map<string, number>();
   for (const { url, capacity } of service?.endpoints ?? []) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
@@ -90,7 +109,12 @@ export function policyOf({ service, classes, tenantWeights, quotas }: PoolConfig
     flow: (flow): FlowPolicy => {
       const [tenant = "", className = ""] = flow.split("/");
       const { slotsMax, rate } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
-      return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX), rate };
+      return {
+        className,
+        weight: tenantWeights[tenant] ?? 1,
+        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(name, className))),
+        rate,
+      };
     },
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
     holdersMax: HOLDERS_MAX,

@@ -20,6 +20,7 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
+import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { openDemand } from "./demand-shell.ts";
 import { Pool } from "./pool.ts";
@@ -49,6 +50,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
+  readonly #credits = new CreditRenewals(this.#pool, {
+    env: this.env,
+    life: () => this.#store.nextLife(),
+    onChanged: (nowMs) => this.#settle(nowMs),
+  });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
@@ -66,17 +72,18 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
     await this.#followVersion(message.service, message.configurationVersion);
+    await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry, message.lease.holder);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
-    const { version } = this.#pool.configuration;
-    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
+    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
@@ -135,7 +142,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     const nowMs = Date.now();
     this.#settle(nowMs);
-    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand }, nowMs);
+    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
   }
 
   override async alarm(): Promise<void> {
@@ -155,12 +162,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   #load(): void {
     const rows = this.#store.loadLedger();
-    const [configuration, shards, tableVersion] = [
-      this.#store.loadConfiguration(),
-      this.#store.loadShards(),
-      this.#store.loadTableVersion(),
-    ];
-    this.#pool.load({ configuration, shards, rows, tableVersion }, Date.now());
+    const configuration = this.#store.loadConfiguration();
+    const shards = this.#store.loadShards();
+    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
@@ -197,6 +201,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
+    this.#credits.renewDue(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
@@ -222,7 +227,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
       this.#counters.countFlow(flow);
       this.#pool.observe(flow, nowMs);
     }
-    this.#counters.countShadow(this.#pool.takeShadow());
+    this.#counters.countShadow(this.#pool.gate.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
     this.#counters.countEdge(edge);
     this.#touch();
@@ -255,7 +260,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
   #suspect(nowMs: number): void {
     if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (!this.#pool.hasSockets) return;
+    if (this.#pool.ledger.counts.durable === 0) return;
     this.#reconciledAtMs = 0;
     this.#setAlarm(nowMs);
   }
@@ -279,13 +284,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    const demandAtMs = this.#demand.wakesAtMs;
-    if (demandAtMs !== null) this.#setAlarm(Math.max(nowMs + TICK_MS, demandAtMs));
+    this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
-    const isUnsure = this.#pool.hasSockets && this.#reconciledAtMs === 0;
+    const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || isUnsure) this.#setAlarm(nowMs + SAVE_MS);
-    else if (this.#pool.hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#reconciledAtMs === 0)) this.#setAlarm(nowMs + SAVE_MS);
+    else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
   }
 
   #setAlarm(atMs: number): void {

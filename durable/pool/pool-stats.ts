@@ -1,19 +1,21 @@
-// What a pool says of itself to those who watch.
+// A pool as it is watched: what /metrics and the operator's pages are made of.
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { Pool } from "./pool.ts";
 import type { ServiceDemand } from "./service-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
-interface Watched {
+interface PoolParts {
   readonly pool: Pool;
   readonly meters: ShardMeters;
   readonly counters: Counters;
   readonly demand: ServiceDemand;
+  readonly nowMs: number;
 }
 
-export function poolStatsOf(service: string, { pool, meters, counters, demand }: Watched, nowMs: number): PoolStats {
-  const { ledger, shards, lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
+export function poolStatsOf(service: string, { pool, meters, counters, demand, nowMs }: PoolParts): PoolStats {
+  const { ledger, shards } = pool;
+  const { lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
   return {
     service,
     endpoints: [...lanes].map(([endpointUrl, capacity]) => ({

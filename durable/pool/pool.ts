@@ -1,6 +1,7 @@
 // One service's pool: the ledger, the queue before it, the table of its shards. Pure but for the Wasm memory it owns;
 // pool-object.ts gives it time, storage and a network, and carries its decisions to those who wait.
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import {
   SLOT_GRACE_MS,
@@ -20,6 +21,7 @@ import { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
 import { Routes } from "./routes.ts";
 import { grantOf, type Decision, type Verdict } from "./verdict.ts";
+import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
@@ -27,18 +29,19 @@ import { WaitingLine, type Ticket } from "./waiting-line.ts";
 const NAMED_SLOT_MS = 3 * SECOND_MS;
 
 export class Pool {
+  readonly credits = new TenantCredits();
+  readonly gate = new QuotaGate();
   #ledger: LeaseLedger;
   #configuration = NO_CONFIGURATION;
   readonly #line: WaitingLine;
   readonly #routes: Routes;
-  readonly #gate = new QuotaGate();
   readonly #estimate: WaitEstimate;
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.#routes = new Routes(kernels);
-    this.#ledger = new LeaseLedger(policyOf(NO_CONFIGURATION, []), nowMs);
+    this.#ledger = new LeaseLedger(this.#policy, nowMs);
   }
 
   get configuration(): PoolConfiguration {
@@ -57,38 +60,36 @@ export class Pool {
     return this.#line.length;
   }
 
-  get hasSockets(): boolean {
-    return this.#ledger.counts.durable > 0;
-  }
-
   /** For those who watch. */
   view(nowMs: number) {
-    const { lanes } = policyOf(this.#configuration, this.#routes.shards);
-    const longestWaitMsNow = this.#line.longestWaitMs(nowMs);
-    return { ledger: this.#ledger, shards: this.#routes.shards, lanes, queueLength: this.#line.length, longestWaitMsNow };
+    const { lanes } = this.#policy;
+    return { lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
   }
 
   /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
   get isIdleWhileWaiting(): boolean {
     if (this.#line.length === 0) return false;
-    for (const flow of this.#line.flows) {
-      if (this.#line.lengthOf(flow) > 0 && (this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0)) return true;
-    }
-    return false;
+    const isIdle = (flow: string): boolean => this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0;
+    return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
+  }
+
+  /** Other credits than before: shares are divided anew. */
+  creditsChanged(nowMs: number): void {
+    this.#ledger.configure(this.#policy, nowMs);
   }
 
   /** As it was written down. */
   load({ configuration, shards, rows, tableVersion }: StoredPool, nowMs: number): void {
-    this.#ledger = LeaseLedger.fromRows(policyOf(configuration, shards), rows, nowMs);
     this.#routes.load(shards, tableVersion);
     this.#follow(configuration);
+    this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
   }
 
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
     const next = this.#routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
-    this.#ledger.configure(policyOf(configuration, this.#routes.shards), nowMs);
     this.#follow(configuration);
+    this.#ledger.configure(this.#policy, nowMs);
     return next;
   }
 
@@ -114,7 +115,7 @@ export class Pool {
     return {
       lease,
       sheds: flows.flatMap((flow) => this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
-      left: this.#gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
+      left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
       isContended: this.#line.length > 0,
     };
   }
@@ -123,17 +124,12 @@ export class Pool {
   observe(telemetry: FlowTelemetry, nowMs: number): void {
     const { flow } = telemetry;
     const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
-    this.#gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
-  }
-
-  /** `${flow} ${kind}` → what limits in shadow would have refused since the last time. */
-  takeShadow(): Readonly<Record<string, number>> {
-    return this.#gate.takeShadow();
+    this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
   }
 
   /** How long the request may wait: until its deadline, or as long as its tenant lets it. */
   waitMsMaxOf({ flow, waitMsMax }: AcquireRequest): number {
-    return Math.min(waitMsMax, this.#gate.limitsOf(flow).waitMsMax);
+    return Math.min(waitMsMax, this.gate.limitsOf(flow).waitMsMax);
   }
 
   /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
@@ -155,14 +151,14 @@ export class Pool {
       isOpen: this.#ledger.slotsFree > 0 && this.#ledger.hasRoom(request.flow),
     };
     const verdict =
-      this.#gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
+      this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
       this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
     return verdict;
   }
 
   #unpay(slotId: string, nowMs: number): void {
-    this.#gate.refused(slotId, { ledger: this.#ledger, nowMs });
+    this.gate.refused(slotId, { ledger: this.#ledger, nowMs });
   }
 
   cancel(slotId: string, holder: string, nowMs: number): boolean {
@@ -188,8 +184,8 @@ export class Pool {
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     if (this.#ledger.slotsFree === 0) return decisions;
     // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.hasRoom(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
+    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
     return decisions;
   }
 
@@ -218,7 +214,7 @@ export class Pool {
     const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
-      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(flow) };
+      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -249,7 +245,7 @@ export class Pool {
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
     this.#estimate.served();
-    this.#gate.granted(slotId);
+    this.gate.granted(slotId);
     return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
   }
 
@@ -257,12 +253,12 @@ export class Pool {
     this.#countWaiting(ticket);
     const { slotId, flow } = ticket.request;
     this.#unpay(slotId, nowMs);
-    const slots = this.#gate.waitedForQuota(flow, this.#ledger);
+    const slots = this.gate.waitedForQuota(flow, this.#ledger);
     return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
   }
 
   #refuseForWant(ticket: Ticket): Verdict {
-    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request.flow) };
+    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
   }
 
   /** Where it would stand now. */
@@ -271,14 +267,14 @@ export class Pool {
     return { queue, slotInMs: this.#estimate.ofNewcomer(flow, urgency) };
   }
 
-  #withShed(flow: string): { shed?: Shed } {
-    const shed = this.#estimate.shedOf(flow, this.#waitMsMaxOf(flow));
+  #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
+    const shed = this.#estimate.shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
     return shed === null ? {} : { shed };
   }
 
   /** As long as anybody of the flow may wait. */
   #waitMsMaxOf(flow: string): number {
-    return Math.min(this.#configuration.service?.deadlineMs ?? 0, this.#gate.limitsOf(flow).waitMsMax);
+    return Math.min(this.#configuration.service?.deadlineMs ?? 0, this.gate.limitsOf(flow).waitMsMax);
   }
 
   #countWaiting(ticket: Ticket | undefined): void {
@@ -287,10 +283,15 @@ export class Pool {
     this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
   }
 
+  get #policy(): LedgerPolicy {
+    return policyOf(this.#configuration, this.#routes.shards, this.credits);
+  }
+
   #follow(configuration: PoolConfiguration): void {
     this.#configuration = configuration;
     this.#line.configure(configuration.classes);
-    this.#gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
+    this.credits.configure(configuration.tenantsWithTotal);
+    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
   }
 
   #socketsOn(shardId: string): number {

@@ -75,8 +75,8 @@ export class QuotaGate {
 
   /** Whose deadline passed while its tenant had all the slots that it may have: that is what it waited for. */
   waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
-    const { slotsMax } = this.#quotas.limitsOf(flow);
-    return ledger.slotsOfFlow(flow) < slotsMax ? null : { kind: "slots", quota: slotsMax, remaining: 0 };
+    if (ledger.hasRoom(flow)) return null;
+    return { kind: "slots", quota: Math.min(this.#quotas.limitsOf(flow).slotsMax, ledger.slotsOfFlow(flow)), remaining: 0 };
   }
 
   observe(

@@ -58,6 +58,13 @@ export class PoolStore {
     return this.#fact<number>("nextNumber") ?? 1;
   }
 
+  /** A number that no life of this object had before. */
+  nextLife(): number {
+    const life = (this.#fact<number>("life") ?? 0) + 1;
+    this.#saveFact("life", life);
+    return life;
+  }
+
   loadTableVersion(): number {
     return this.#fact<number>("tableVersion") ?? 0;
   }

@@ -1,5 +1,5 @@
 // What the pool says to one that asked. Plain data: it crosses RPC.
-import { GAP_MS_MAX } from "#durable/lease/lease-ledger.ts";
+import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import type { Dry, GrantedSlot, Shed } from "#shared/protocol/pool-rpc.ts";

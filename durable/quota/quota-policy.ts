@@ -2,11 +2,10 @@
 // service's pool's to keep, whose ledger every region hangs on; here is what one pool cannot know: the sum.
 import { UNITS_MAX } from "#durable/lease/divide.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
-import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { ClassesFile, Configuration, QuotaConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
-import { quotaFlowOf, TOTAL_FLOW } from "#shared/protocol/quota-rpc.ts";
-import { SECOND_MS } from "#shared/units.ts";
+import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 
 /** What the quota remembers of a configuration: it serves by it after an eviction without asking. */
 export interface QuotaConfiguration {
@@ -56,13 +55,12 @@ export function quotaConfigurationOf({ classes, services, tenants }: Configurati
 
 /** Slots over all services that are enforced; null: as many as are wanted. */
 function slotsMaxOf({ total }: QuotaConfiguration): number | null {
-  return total?.slots === undefined || total.mode === "shadow" ? null : total.slots;
+  return total === null || total.mode === "shadow" ? null : total.slots;
 }
 
 export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
-  const { classes, flows, total, requestDurationMsMax } = configuration;
+  const { classes, flows, requestDurationMsMax } = configuration;
   const capacity = slotsMaxOf(configuration) ?? UNITS_MAX;
-  const rate = total === null || total.mode === "shadow" ? null : rateOf(total);
   return {
     capacity,
     lanes: NO_LANES,
@@ -70,7 +68,6 @@ export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
       Object.entries(classes).map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * capacity) }]),
     ),
     flow(name) {
-      if (name === TOTAL_FLOW) return { className: "", weight: 1, slotsMax: 0, rate };
       const { className = "", weight = 1, slots, mode = "enforce" } = flows[name] ?? {};
       // Of a flow that nobody configured, nothing: a pool may know a version that this one does not, or the other way round.
       const slotsMax = Object.hasOwn(flows, name) ? (mode === "enforce" ? (slots ?? capacity) : capacity) : 0;
@@ -79,10 +76,6 @@ export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
     requestDurationMsMax: requestDurationMsMax + LEASE_MS_MAX,
     areHoldersDurable: true,
     holdersMax: HOLDER_COUNT_MAX,
-    flowsPerHolderMax: LIMITS.classCountMax + 1,
+    flowsPerHolderMax: LIMITS.classCountMax,
   };
-}
-
-function rateOf({ ratePerSecond, burst }: TotalConfig): { tokens: number; periodMs: number; burst: number } | null {
-  return ratePerSecond === undefined ? null : { tokens: ratePerSecond, periodMs: SECOND_MS, burst: burst ?? ratePerSecond };
 }

@@ -37,6 +37,10 @@ export class HttpLeg implements Leg {
     this.#input.events.waitUntil(post(route, { sessionId, events: [event] }));
   }
 
+  abandon(): void {
+    this.#hasStopped = true;
+  }
+
   async #postAll(): Promise<void> {
     this.#isPosting = true;
     while (this.#queue.length > 0 && !this.#hasStopped) {

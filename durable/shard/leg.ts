@@ -28,6 +28,8 @@ export interface Leg {
   wake(): void;
   /** The session is over; the endpoint is told. */
   stop(end: Pick<End, "why" | "code" | "reason">): void;
+  /** The session goes on elsewhere: nothing more happens here, and the endpoint is told nothing. */
+  abandon(): void;
 }
 
 /** Attempts at one request, or at one socket, before the session fails; the waits between them. */

@@ -15,9 +15,17 @@ export interface RelayEnd {
 /**
  * Joins a device's socket and its endpoint's: text and binary both ways, one close for the other. Accepts both
  * sockets. Calls `onEnd` exactly once: when the endpoint's connection has ended, because that is what the slot stands
- * for, or when it has not answered a close in time.
+ * for, or when it has not answered a close in time. Returns what closes the device's side for our own reasons.
  */
-export function relay({ device, endpoint, onEnd }: { device: WebSocket; endpoint: WebSocket; onEnd: (end: RelayEnd) => void }): void {
+export function relay({
+  device,
+  endpoint,
+  onEnd,
+}: {
+  device: WebSocket;
+  endpoint: WebSocket;
+  onEnd: (end: RelayEnd) => void;
+}): (code: number, reason: string) => void {
   let first: RelayEnd | null = null;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let hasEnded = false;
@@ -38,6 +46,11 @@ export function relay({ device, endpoint, onEnd }: { device: WebSocket; endpoint
     socket.binaryType = "arraybuffer";
     socket.accept();
   }
+  return (code, reason) => {
+    closeQuietly(device, code, reason);
+    closeQuietly(endpoint, 1001, reason);
+    legEnded("device", false);
+  };
 }
 
 interface Join {

@@ -1,4 +1,5 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
+import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
 import {
@@ -15,17 +16,7 @@ import { isAbnormal } from "./close-codes.ts";
 import type { Leg, LegEvents } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
 import type { SessionRoute, SessionStore } from "./session-store.ts";
-import { closeQuietly, randomText, sendFrame } from "./socket-io.ts";
-
-/** What a device's socket carries through hibernation. */
-export interface SocketAttachment {
-  readonly sessionId: string;
-  /** Of the token at its upgrade. */
-  readonly secret: string;
-  /** Null: it has not said hello yet. */
-  readonly attempt: number | null;
-  readonly acceptedAtMs: number;
-}
+import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
 
 export interface HostShell {
   readonly ctx: DurableObjectState;
@@ -35,7 +26,7 @@ export interface HostShell {
   readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
 }
 
-interface Live {
+export interface Live {
   readonly route: SessionRoute;
   readonly leg: Leg;
   state: GatewaySession;
@@ -51,6 +42,8 @@ const NORMAL = 1000;
 export class SessionHost {
   readonly #shell: HostShell;
   readonly #live = new Map<string, Live>();
+  /** Sessions that another Shard object has a copy of, and which. Whatever happens to one here ends that. */
+  readonly moving = new Map<string, string>();
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
@@ -63,17 +56,32 @@ export class SessionHost {
     const secret = randomText();
     const nowMs = Date.now();
     const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
-    const live: Live = { route, state, saved: null, leg: this.#makeLeg(sessionId, route) };
-    this.#live.set(sessionId, live);
-    this.#shell.store.begin(sessionId, route);
-    this.#step(live, [{ kind: "tick" }]);
+    const live = this.add(sessionId, route, state);
     for (const payload of greeting) this.#push(live, payload);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 
+  /** A message of the service's own accord, to each session of one device or of all: on disk when this returns. */
+  push({ tenant, device, payload }: PushRequest): PushAnswer {
+    const bytes = payloadBytes(payload);
+    let taken = 0;
+    let full = 0;
+    for (const sessionId of this.#shell.store.ownedBy(tenant, device)) {
+      const live = this.load(sessionId);
+      if (live === undefined || live.state.end !== null || live.state.closing !== null) continue;
+      // Unlike an endpoint's own socket, who pushes can be told to come back.
+      if (this.moving.has(sessionId) || !canPush(live.state, bytes)) full += 1;
+      else {
+        this.step(live, [{ kind: "push", payload }]);
+        taken += 1;
+      }
+    }
+    return { taken, full };
+  }
+
   /** Whether a device that brings this session is the one it belongs to. */
   belongsTo(sessionId: string, owner: Pick<SessionRoute, "tenant" | "device" | "service">): boolean {
-    const route = this.#load(sessionId)?.route;
+    const route = this.load(sessionId)?.route;
     return route?.tenant === owner.tenant && route.device === owner.device && route.service === owner.service;
   }
 
@@ -81,15 +89,15 @@ export class SessionHost {
     const attachment = socket.deserializeAttachment() as SocketAttachment;
     const frame = decodeDeviceFrame(data);
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
-    const live = this.#load(attachment.sessionId);
+    const live = this.load(attachment.sessionId);
     if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
-    this.#step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random: randomText() }], socket);
+    this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random: randomText() }], socket);
   }
 
   onClose(socket: WebSocket, code: number): void {
     const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
-    const live = this.#load(sessionId);
-    if (live !== undefined && attempt !== null) this.#step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
+    const live = this.load(sessionId);
+    if (live !== undefined && attempt !== null) this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
     else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
@@ -97,41 +105,40 @@ export class SessionHost {
 
   /** After a start: sessions whose connections are gone can be resumed from now on. */
   recover(): void {
-    for (const sessionId of this.#shell.store.attached()) {
-      const live = this.#load(sessionId);
-      if (live === undefined) continue;
-      if (this.#socketOf(sessionId, live.state.attempt) === undefined) this.#step(live, [{ kind: "restarted" }]);
-      else live.leg.wake();
+    const { ctx, store } = this.#shell;
+    // Connections outlive hibernation, all of them, and nothing else.
+    if (ctx.getWebSockets().length > 0) for (const sessionId of store.attached("websocket")) this.load(sessionId)?.leg.wake();
+    else {
+      for (const sessionId of [...store.attached("http"), ...store.attached("websocket")]) {
+        const live = this.load(sessionId);
+        if (live !== undefined) this.step(live, [{ kind: "restarted" }]);
+        this.unload(sessionId);
+      }
     }
-    const dueAtMs = this.#shell.store.nextDueAtMs();
-    if (dueAtMs !== null) this.#wakeAt(dueAtMs);
+    const dueAtMs = store.nextDueAtMs();
+    if (dueAtMs !== null) this.wakeAt(dueAtMs);
   }
 
   onAlarm(nowMs: number): void {
     this.#alarmAtMs = Infinity;
     for (const sessionId of this.#shell.store.due(nowMs)) {
-      const live = this.#load(sessionId);
-      if (live === undefined) continue;
-      if (live.state.end === null) this.#step(live, [{ kind: "tick" }]);
-      else this.#forget(sessionId);
+      const live = this.load(sessionId);
+      if (live === undefined || live.state.end !== null) this.forget(sessionId);
+      else this.step(live, [{ kind: "tick" }]);
     }
-    for (const socket of this.#shell.ctx.getWebSockets()) {
-      const { attempt, acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
-      if (attempt !== null) continue;
-      if (nowMs >= acceptedAtMs + HELLO_MS_MAX) closeQuietly(socket, { code: POLICY, reason: "no hello" });
-      else this.#wakeAt(acceptedAtMs + HELLO_MS_MAX);
-    }
+    const unheardAtMs = closeUnheard(this.#shell.ctx.getWebSockets(), { nowMs, helloMsMax: HELLO_MS_MAX });
+    if (unheardAtMs !== null) this.wakeAt(unheardAtMs);
     const nextAtMs = this.#shell.store.nextDueAtMs();
-    if (nextAtMs !== null) this.#wakeAt(nextAtMs);
+    if (nextAtMs !== null) this.wakeAt(nextAtMs);
   }
 
   /** A socket was accepted: an alarm sees whether it says hello. */
   expectHello(nowMs: number): void {
-    this.#wakeAt(nowMs + HELLO_MS_MAX);
+    this.wakeAt(nowMs + HELLO_MS_MAX);
   }
 
   #onHello(socket: WebSocket, attachment: SocketAttachment, frame: DeviceFrame | FrameFault): void {
-    const live = this.#load(attachment.sessionId);
+    const live = this.load(attachment.sessionId);
     if (frame.type !== "hello") {
       if (live !== undefined) this.#endUnheard(live);
       return closeQuietly(socket, { code: PROTOCOL_ERROR, reason: "the first frame is no hello" });
@@ -143,24 +150,27 @@ export class SessionHost {
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);
-    this.#step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText() }], socket);
+    this.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText() }], socket);
     if (mayAttach && live.state.attempt !== frame.attempt) socket.serializeAttachment(attachment);
     if (live.state.detachedAtMs === null) live.leg.wake();
   }
 
   /** A new session whose only connection brought no hello: nobody was told of it, so nobody can resume it. */
   #endUnheard(live: Live): void {
-    if (live.state.attempt === 0) this.#step(live, [{ kind: "fail", why: "policy", code: POLICY, reason: "no hello" }]);
+    if (live.state.attempt === 0) this.step(live, [{ kind: "fail", why: "policy", code: POLICY, reason: "no hello" }]);
   }
 
-  #step(live: Live, inputs: readonly GatewayInput[], sender?: WebSocket): void {
+  /** Writes what the inputs change, then does what they ask for. `sender`: the socket that brought them. */
+  step(live: Live, inputs: readonly GatewayInput[], sender?: WebSocket): void {
     const nowMs = Date.now();
+    const before = live.state;
     const effects: GatewayEffect[] = [];
     for (const input of inputs) {
       const step = stepGateway(live.state, input, nowMs);
       live.state = step.state;
       effects.push(...step.effects);
     }
+    if (live.state !== before) this.moving.delete(before.sessionId);
     this.#save(live, nowMs);
     for (const effect of effects) this.#act(live, effect, sender);
   }
@@ -179,18 +189,18 @@ export class SessionHost {
       this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
       throw error;
     }
-    if (dueAtMs !== null) this.#wakeAt(dueAtMs);
+    if (dueAtMs !== null) this.wakeAt(dueAtMs);
   }
 
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
     switch (effect.kind) {
       case "transmit": {
-        const socket = this.#socketOf(live.state.sessionId, effect.attempt);
+        const socket = socketOf(this.#shell.ctx, live.state.sessionId, effect.attempt);
         if (socket !== undefined) sendFrame(socket, effect.frame);
         return;
       }
       case "disconnect": {
-        const socket = this.#socketOf(live.state.sessionId, effect.attempt);
+        const socket = socketOf(this.#shell.ctx, live.state.sessionId, effect.attempt);
         if (socket !== undefined) closeQuietly(socket, effect);
         return;
       }
@@ -201,7 +211,8 @@ export class SessionHost {
       case "deliver":
         return live.leg.deliver(effect.message);
       case "over":
-        live.leg.stop(effect.end);
+        if (live.route.isTentative === true) live.leg.abandon();
+        else live.leg.stop(effect.end);
         return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
     }
   }
@@ -214,8 +225,8 @@ export class SessionHost {
     return this.#shell.makeLeg(sessionId, route, {
       delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
       push: (payload) => withLive((live) => this.#push(live, payload)),
-      closed: ({ code, reason }) => withLive((live) => this.#step(live, [{ kind: "close", code, reason }])),
-      failed: (detail) => withLive((live) => this.#step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason: detail }])),
+      closed: ({ code, reason }) => withLive((live) => this.step(live, [{ kind: "close", code, reason }])),
+      failed: (detail) => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason: detail }])),
       received: () => this.#live.get(sessionId)?.state.received ?? 0,
       waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
     });
@@ -228,22 +239,23 @@ export class SessionHost {
     const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
     if (answers.length > 0 && !fits) return this.#overflow(live);
     const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
-    this.#step(live, [...pushes, { kind: "delivered", upTo }]);
+    this.step(live, [...pushes, { kind: "delivered", upTo }]);
   }
 
   /** A session that is over, or being closed, takes nothing more. */
   #push(live: Live, payload: Payload): void {
     const { end, closing } = live.state;
     if (end !== null || closing !== null) return;
-    if (canPush(live.state, payloadBytes(payload))) this.#step(live, [{ kind: "push", payload }]);
+    if (canPush(live.state, payloadBytes(payload))) this.step(live, [{ kind: "push", payload }]);
     else this.#overflow(live);
   }
 
   #overflow(live: Live): void {
-    this.#step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
+    this.step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
   }
 
-  #load(sessionId: string): Live | undefined {
+  /** From memory, or from disk; undefined: not here. */
+  load(sessionId: string): Live | undefined {
     const known = this.#live.get(sessionId);
     if (known !== undefined) return known;
     const stored = this.#shell.store.load(sessionId);
@@ -254,18 +266,28 @@ export class SessionHost {
     return live;
   }
 
-  #forget(sessionId: string): void {
+  /** Out of memory; its disk stays. */
+  unload(sessionId: string): void {
+    this.#live.delete(sessionId);
+  }
+
+  /** A session that is new here: in memory and on disk. */
+  add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
+    const live: Live = { route, state, saved: null, leg: this.#makeLeg(sessionId, route) };
+    this.#live.set(sessionId, live);
+    this.#shell.store.begin(sessionId, route);
+    this.#save(live, Date.now());
+    return live;
+  }
+
+  /** Not even that it was is known from here on. */
+  forget(sessionId: string): void {
     this.#live.delete(sessionId);
     this.#shell.store.drop(sessionId);
   }
 
-  #socketOf(sessionId: string, attempt: number): WebSocket | undefined {
-    return this.#shell.ctx
-      .getWebSockets(sessionId)
-      .find((socket) => (socket.deserializeAttachment() as SocketAttachment).attempt === attempt && socket.readyState === WebSocket.OPEN);
-  }
-
-  #wakeAt(atMs: number): void {
+  /** An alarm comes then, or before. */
+  wakeAt(atMs: number): void {
     if (this.#alarmAtMs <= atMs) return;
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);

@@ -1,5 +1,6 @@
 // The Shard object's tables. SQL here is synchronous; writes without an await between them are one transaction, and nothing
 // leaves the object before they are confirmed.
+import type { HandOver } from "#shared/protocol/shard-rpc.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import { sessionFromRows, type SessionChanges } from "./session-rows.ts";
@@ -10,10 +11,14 @@ export const SHARD_MIGRATIONS = [
     description: "sessions and the messages that wait for their devices",
     sql: `
       CREATE TABLE IF NOT EXISTS sessions (
-        session_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, route TEXT NOT NULL, facts TEXT NOT NULL,
-        is_attached INTEGER NOT NULL, is_over INTEGER NOT NULL, due_at_ms INTEGER
+        session_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, tenant TEXT NOT NULL, device TEXT NOT NULL,
+        route TEXT NOT NULL, facts TEXT NOT NULL,
+        mode TEXT NOT NULL, is_attached INTEGER NOT NULL, is_over INTEGER NOT NULL, due_at_ms INTEGER, moved_to TEXT
       ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS facts (fact TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS sessions_attached ON sessions (mode) WHERE is_attached = 1;
       CREATE INDEX IF NOT EXISTS sessions_due ON sessions (due_at_ms) WHERE due_at_ms IS NOT NULL;
+      CREATE INDEX IF NOT EXISTS sessions_owner ON sessions (tenant, device) WHERE is_over = 0;
       CREATE TABLE IF NOT EXISTS messages (
         session_id TEXT NOT NULL, sequence INTEGER NOT NULL, text TEXT, bytes BLOB, PRIMARY KEY (session_id, sequence)
       ) WITHOUT ROWID;
@@ -21,7 +26,7 @@ export const SHARD_MIGRATIONS = [
   },
 ];
 
-/** Where a session's messages go, and whose slot it has. Never changes. */
+/** Where a session's messages go, and whose slot it has. */
 export interface SessionRoute {
   readonly service: string;
   readonly tenant: string;
@@ -32,6 +37,8 @@ export interface SessionRoute {
   readonly mode: "http" | "websocket";
   readonly upstreamUrl: string;
   readonly deadlineMs: number;
+  /** It may have come here and may not have left: the endpoint is told nothing by its end here. */
+  readonly isTentative?: boolean;
   /** Those of the upgrade that the endpoint may see. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
@@ -41,6 +48,11 @@ export interface SessionRow {
   readonly isAttached: boolean;
   readonly isOver: boolean;
   readonly dueAtMs: number | null;
+}
+
+export interface Drain {
+  readonly reason: string;
+  readonly untilMs: number;
 }
 
 export interface StoredSession {
@@ -57,7 +69,7 @@ export class SessionStore {
 
   load(sessionId: string): StoredSession | undefined {
     type Row = { route: string; facts: string };
-    const [row] = this.#sql.exec<Row>("SELECT route, facts FROM sessions WHERE session_id = ?", sessionId).toArray();
+    const [row] = this.#sql.exec<Row>("SELECT route, facts FROM sessions WHERE session_id = ? AND moved_to IS NULL", sessionId).toArray();
     if (row === undefined) return undefined;
     const route = JSON.parse(row.route) as SessionRoute;
     return { route, state: sessionFromRows(row.facts, this.#loadMessages(sessionId)) };
@@ -66,11 +78,19 @@ export class SessionStore {
   /** Its facts follow with the first `save`, in the same transaction. */
   begin(sessionId: string, route: SessionRoute): void {
     this.#sql.exec(
-      "INSERT INTO sessions (session_id, slot_id, route, facts, is_attached, is_over, due_at_ms) VALUES (?, ?, ?, '', 0, 0, NULL)",
+      `INSERT OR REPLACE INTO sessions (session_id, slot_id, tenant, device, route, facts, mode, is_attached, is_over, due_at_ms, moved_to)
+       VALUES (?, ?, ?, ?, ?, '', ?, 0, 0, NULL, NULL)`,
       sessionId,
       route.slotId,
+      route.tenant,
+      route.device,
       JSON.stringify(route),
+      route.mode,
     );
+  }
+
+  saveRoute(sessionId: string, route: SessionRoute): void {
+    this.#sql.exec("UPDATE sessions SET route = ? WHERE session_id = ?", JSON.stringify(route), sessionId);
   }
 
   save(sessionId: string, { facts, appended, trimmedTo }: SessionChanges, row: SessionRow): void {
@@ -97,8 +117,44 @@ export class SessionStore {
     this.#sql.exec("DELETE FROM sessions WHERE session_id = ?", sessionId);
   }
 
-  attached(): readonly string[] {
-    return this.#ids("SELECT session_id FROM sessions WHERE is_attached = 1");
+  attached(mode: SessionRoute["mode"]): readonly string[] {
+    return this.#ids("SELECT session_id FROM sessions WHERE is_attached = 1 AND mode = ?", mode);
+  }
+
+  /** As another Shard object takes it over. */
+  export(sessionId: string): HandOver | null {
+    const [row] = this.#sql.exec<{ facts: string }>("SELECT facts FROM sessions WHERE session_id = ?", sessionId).toArray();
+    return row === undefined ? null : { facts: row.facts, messages: this.#loadMessages(sessionId) };
+  }
+
+  /** All that is left here is where it went. */
+  pointTo(sessionId: string, { to, dueAtMs }: { to: string; dueAtMs: number }): void {
+    this.#sql.exec("DELETE FROM messages WHERE session_id = ?", sessionId);
+    this.#sql.exec(
+      "UPDATE sessions SET moved_to = ?, is_attached = 0, is_over = 1, due_at_ms = ? WHERE session_id = ?",
+      to,
+      dueAtMs,
+      sessionId,
+    );
+  }
+
+  movedTo(sessionId: string): string | null {
+    const query = "SELECT moved_to FROM sessions WHERE session_id = ?";
+    return this.#sql.exec<{ moved_to: string | null }>(query, sessionId).toArray()[0]?.moved_to ?? null;
+  }
+
+  livingCount(): number {
+    return this.#sql.exec<{ count: number }>("SELECT COUNT(*) AS count FROM sessions WHERE is_over = 0").one().count;
+  }
+
+  loadDrain(): Drain | null {
+    const [row] = this.#sql.exec<{ value: string }>("SELECT value FROM facts WHERE fact = 'drain'").toArray();
+    return row === undefined ? null : (JSON.parse(row.value) as Drain);
+  }
+
+  saveDrain(drain: Drain | null): void {
+    if (drain === null) this.#sql.exec("DELETE FROM facts WHERE fact = 'drain'");
+    else this.#sql.exec("INSERT OR REPLACE INTO facts (fact, value) VALUES ('drain', ?)", JSON.stringify(drain));
   }
 
   due(nowMs: number): readonly string[] {
@@ -110,11 +166,17 @@ export class SessionStore {
     return row?.due ?? null;
   }
 
+  /** Living sessions of a tenant's device, or of all its devices. */
+  ownedBy(tenant: string, device: string | null): readonly string[] {
+    const all = "SELECT session_id FROM sessions WHERE is_over = 0 AND tenant = ?";
+    return device === null ? this.#ids(all, tenant) : this.#ids(`${all} AND device = ?`, tenant, device);
+  }
+
   holdsSlot(slotId: string): boolean {
     return this.#sql.exec("SELECT 1 FROM sessions WHERE slot_id = ? AND is_over = 0 LIMIT 1", slotId).toArray().length > 0;
   }
 
-  #ids(query: string, ...bindings: number[]): readonly string[] {
+  #ids(query: string, ...bindings: (number | string)[]): readonly string[] {
     return this.#sql
       .exec<{ session_id: string }>(query, ...bindings)
       .toArray()

@@ -2,11 +2,17 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
+  shardObjectName,
   SOCKET_ASSIGNMENT_HEADER,
-  SOCKET_REFUSAL_HEADER,
   SOCKET_RESUMPTION_HEADER,
+  type DrainProgress,
+  type DrainRequest,
+  type HandOver,
+  type HandOverRequest,
+  type MovedFrom,
+  type PushAnswer,
+  type PushRequest,
   type ShardRpc,
   type SocketAssignment,
   type SocketResumption,
@@ -14,19 +20,18 @@ import {
 import { PING, PONG, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
 import { HttpLeg, openOverHttp, payloadsOf } from "./http-leg.ts";
 import { relay } from "./relay.ts";
-import { SessionHost, type SocketAttachment } from "./session-host.ts";
+import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
+import { SessionHost, type HostShell } from "./session-host.ts";
+import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
-import { randomText } from "./socket-io.ts";
+import { SlotKeeper } from "./slot-keeper.ts";
+import { randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
-/** A release that does not arrive is repaired by the pool's reconciliation; trying again is only faster. */
-const RELEASE_ATTEMPTS_MAX = 3;
 /** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
 const SOCKET_COUNT_MAX = 20_000;
-
-/** What ends a slot: the flow it counts for, and the pool. */
-type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service">;
+const RESTART = 1012;
 
 /**
  * Holds the device sockets of one shard and their slots in the pool's ledger: taken over when a socket opens, given back
@@ -34,12 +39,13 @@ type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service">;
  * this instance; a plain one is joined to a socket of the endpoint's.
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
-  /** Slots of living plain sockets. Lost with the instance, as the sockets are. */
-  readonly #held = new Set<string>();
+  readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
+  /** Living plain sockets: what closes each. */
+  readonly #plain = new Set<(code: number, reason: string) => void>();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
-  readonly #host = new SessionHost({
+  readonly #shell: HostShell = {
     ctx: this.ctx,
     store: this.#store,
     makeLeg: (sessionId, route, events) => {
@@ -49,14 +55,20 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#opened.delete(sessionId);
       return new WebSocketLeg(input, socket);
     },
-    releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#release(route, this.#owner, hasFailed)),
-  });
+    releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
+  };
+  readonly #host = new SessionHost(this.#shell);
+  readonly #moves = new SessionMoves(this.#host, this.#shell);
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    migrateFirst(ctx, SHARD_MIGRATIONS, () => this.#host.recover());
+    migrateFirst(ctx, SHARD_MIGRATIONS, () => {
+      this.#host.recover();
+      const drain = this.#store.loadDrain();
+      if (drain !== null) this.#host.wakeAt(drain.untilMs);
+    });
   }
 
   /** The upgrade request of an admitted device, or of one that resumes, handed over by the edge. */
@@ -65,15 +77,46 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (resumption !== null) return this.#resume(request, resumption);
     const assignment = JSON.parse(request.headers.get(SOCKET_ASSIGNMENT_HEADER) ?? "null") as SocketAssignment | null;
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
+    if (assignment.movedFrom !== undefined) return this.#moveHere(request, assignment, assignment.movedFrom);
+    if (this.#store.loadDrain() !== null) return refusal(DRAINING);
     return assignment.isResumable ? this.#begin(request, assignment) : this.#relay(request, assignment);
   }
 
   held(slotIds: readonly string[]): readonly string[] {
-    return slotIds.filter((slotId) => this.#held.has(slotId) || this.#store.holdsSlot(slotId));
+    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId));
+  }
+
+  push(request: PushRequest): PushAnswer {
+    return this.#host.push(request);
+  }
+
+  drain(request: DrainRequest | null): DrainProgress {
+    const before = this.#store.loadDrain();
+    const drain = request === null ? null : { reason: request.reason, untilMs: Date.now() + request.graceMs };
+    this.#store.saveDrain(drain);
+    if (request !== null && drain !== null) {
+      this.#host.wakeAt(drain.untilMs);
+      if (before === null) this.#moves.announceDrain(request.reason, request.graceMs);
+    }
+    return { isDraining: drain !== null, sessions: this.#store.livingCount(), plainSockets: this.#plain.size };
+  }
+
+  handOver(request: HandOverRequest): HandOver | null {
+    return this.#moves.handOver(request);
+  }
+
+  confirmMove(sessionId: string, to: string): boolean {
+    return this.#moves.confirmMove(sessionId, to);
   }
 
   override alarm(): void {
-    this.#host.onAlarm(Date.now());
+    const nowMs = Date.now();
+    this.#host.onAlarm(nowMs);
+    const drain = this.#store.loadDrain();
+    if (drain === null) return;
+    if (nowMs < drain.untilMs) return this.#host.wakeAt(drain.untilMs);
+    this.#moves.disconnectAll(drain.reason);
+    for (const close of this.#plain) close(RESTART, drain.reason);
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -88,25 +131,23 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.onClose(socket, 1006);
   }
 
-  get #owner(): string {
-    return this.ctx.id.toString();
-  }
-
   async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {
     const headers = endpointHeaders(request);
     const opened = await openUpstream({ ...assignment, headers, untilMs: assignment.startedAtMs + assignment.deadlineMs });
     if (!opened.ok) return refusal(opened);
     const { socket: endpoint, protocol } = opened;
-    if (!(await this.#takeOver(assignment))) return refuseOpened(endpoint);
+    if (!(await this.#slots.takeOver(assignment))) return refuseOpened(endpoint);
     const { 0: client, 1: device } = new WebSocketPair();
-    relay({
+    const close = relay({
       device,
       endpoint,
       onEnd: ({ endedBy, isAbnormal }) => {
-        this.#held.delete(assignment.slotId);
-        this.ctx.waitUntil(this.#release(assignment, this.#owner, isAbnormal && endedBy === "endpoint"));
+        this.#slots.held.delete(assignment.slotId);
+        this.#plain.delete(close);
+        this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
     });
+    this.#plain.add(close);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
@@ -117,7 +158,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const route = routeOf(request, assignment);
     const opened = await openEndpoint(sessionId, route, assignment.startedAtMs);
     if (!opened.ok) return refusal(opened);
-    if (!(await this.#takeOver(assignment))) {
+    if (!(await this.#slots.takeOver(assignment))) {
       if (opened.socket !== null) return refuseOpened(opened.socket);
       new HttpLeg({ sessionId, route, events: this.#nobody }).stop({ why: "policy", code: 1008, reason: "" });
       return refusal(NO_SLOT);
@@ -125,15 +166,65 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
     const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
     // From here on the session holds it, on disk.
-    this.#held.delete(assignment.slotId);
+    this.#slots.held.delete(assignment.slotId);
     return this.#accept(request, attachment);
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
     if (this.#isFull()) return refusal(FULL);
+    const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
-    const sessionId = this.#host.belongsTo(resumption.sessionId, resumption) ? resumption.sessionId : "";
-    return this.#accept(request, { sessionId, secret: resumption.secret, attempt: null, acceptedAtMs: Date.now() });
+    const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
+    const mustLeave = isHere && resumption.isStaying !== true && this.#store.loadDrain() !== null;
+    if (shardId !== null || mustLeave) return elsewhere({ shardId });
+    return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
+  }
+
+  #acceptResumed(request: Request, { sessionId, secret }: Pick<SocketResumption, "sessionId" | "secret">): Response {
+    if (sessionId !== "") this.#moves.settle(sessionId);
+    return this.#accept(request, { sessionId, secret, attempt: null, acceptedAtMs: Date.now() });
+  }
+
+  /** A session of another shard, on a new slot of this one. It is here as soon as the other Shard object agrees. */
+  async #moveHere(request: Request, assignment: SocketAssignment, { shardId, sessionId, secret }: MovedFrom): Promise<Response> {
+    const { service, tenant, device, slotId, holder } = assignment;
+    const resumption = { service, tenant, device, sessionId, secret };
+    if (shardId === assignment.shardId) {
+      // No other shard has room: it stays, with the slot that it has.
+      await this.#slots.release(assignment, { holder });
+      return this.#acceptResumed(request, { secret, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
+    }
+    if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    const moved = await this.#pull(routeOf(request, assignment), { ...resumption, from: shardId });
+    // What is here holds its slot on disk.
+    this.#slots.held.delete(slotId);
+    if (moved === "here") return this.#acceptResumed(request, resumption);
+    if (moved === "unsure") return refusal(MOVING);
+    await this.#slots.release(assignment);
+    return moved === "stays" ? refusal(MOVING) : this.#acceptResumed(request, { secret, sessionId: "" });
+  }
+
+  async #pull(
+    route: SessionRoute,
+    { from, ...resumption }: SocketResumption & { from: string },
+  ): Promise<"here" | "stays" | "unsure" | "unknown"> {
+    const { sessionId, service } = resumption;
+    const other = this.env.SHARD.get(this.env.SHARD.idFromName(shardObjectName(service, from)));
+    try {
+      const handOver = await other.handOver({ ...resumption, to: route.shardId });
+      if (handOver === null) return "unknown";
+      this.#moves.adopt(sessionId, route, handOver);
+    } catch {
+      return "stays";
+    }
+    try {
+      if (await other.confirmMove(sessionId, route.shardId)) return "here";
+      this.#moves.discard(sessionId);
+      return "stays";
+    } catch {
+      // It may be here now and may not: its device comes here only if the other Shard object sends it.
+      return "unsure";
+    }
   }
 
   #accept(request: Request, attachment: SocketAttachment): Response {
@@ -154,43 +245,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
     return { delivered: nothing, push: nothing, closed: nothing, failed: nothing, received: () => 0, waitUntil };
   }
-
-  /** Known as held before the pool is told: it may ask at once which sockets live. */
-  async #takeOver(assignment: SocketAssignment): Promise<boolean> {
-    this.#held.add(assignment.slotId);
-    const isKept = await this.#keep(assignment);
-    if (!isKept) this.#held.delete(assignment.slotId);
-    return isKept;
-  }
-
-  /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */
-  async #keep(assignment: SocketAssignment): Promise<boolean> {
-    try {
-      return await this.#pool(assignment).keep(assignment.slotId, assignment.holder, this.#owner);
-    } catch {
-      await this.#release(assignment, this.#owner, false);
-      return false;
-    }
-  }
-
-  async #release({ slotId, flow, service }: SlotOwner, holder: string, hasFailed: boolean): Promise<void> {
-    for (let attempt = 1; attempt <= RELEASE_ATTEMPTS_MAX; attempt += 1) {
-      try {
-        await this.#pool({ service }).release({ slotId, holder, flow, outcome: hasFailed ? "upstream-failed" : "admitted-queued" });
-        return;
-      } catch (error) {
-        if (attempt === RELEASE_ATTEMPTS_MAX)
-          console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
-      }
-    }
-  }
-
-  #pool({ service }: Pick<SocketAssignment, "service">) {
-    return this.env.POOL.get(this.env.POOL.idFromName(poolName(service)));
-  }
 }
 
 const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
+const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
+const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
 const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
 
 type OpenedEndpoint = { readonly ok: true; readonly socket: WebSocket | null; readonly greeting: readonly Payload[] } | Refusal;
@@ -223,16 +282,4 @@ function refuseOpened(endpoint: WebSocket): Response {
   endpoint.accept();
   endpoint.close(1001, "no slot");
   return refusal(NO_SLOT);
-}
-
-/** What was applied, as on every answer, and the subprotocol that was chosen. */
-function answerHeaders(request: Request, protocol: string | null): Headers {
-  const headers = new Headers();
-  for (const name of ["connection-identifier", "priority"]) headers.set(name, request.headers.get(name) ?? "");
-  if (protocol !== null) headers.set("sec-websocket-protocol", protocol);
-  return headers;
-}
-
-function refusal(reason: Refusal): Response {
-  return new Response(null, { status: 503, headers: { [SOCKET_REFUSAL_HEADER]: JSON.stringify(reason) } });
 }

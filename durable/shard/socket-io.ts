@@ -2,6 +2,37 @@ import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
+const POLICY = 1008;
+
+/** What a device's socket carries through hibernation. */
+export interface SocketAttachment {
+  readonly sessionId: string;
+  /** Of the token at its upgrade. */
+  readonly secret: string;
+  /** Null: it has not said hello yet. */
+  readonly attempt: number | null;
+  readonly acceptedAtMs: number;
+}
+
+/** The open socket that carries a session, by the session's tag. */
+export function socketOf(ctx: DurableObjectState, sessionId: string, attempt: number): WebSocket | undefined {
+  return ctx
+    .getWebSockets(sessionId)
+    .find((socket) => (socket.deserializeAttachment() as SocketAttachment).attempt === attempt && socket.readyState === WebSocket.OPEN);
+}
+
+/** Closes sockets that have not said hello in time. When the next one is to be; null: none waits. */
+export function closeUnheard(sockets: readonly WebSocket[], { nowMs, helloMsMax }: { nowMs: number; helloMsMax: number }): number | null {
+  let nextAtMs: number | null = null;
+  for (const socket of sockets) {
+    const { attempt, acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+    if (attempt !== null) continue;
+    const untilMs = acceptedAtMs + helloMsMax;
+    if (nowMs >= untilMs) closeQuietly(socket, { code: POLICY, reason: "no hello" });
+    else nextAtMs = Math.min(nextAtMs ?? Infinity, untilMs);
+  }
+  return nextAtMs;
+}
 
 /** Fit for a token: 192 random bits as base64url. */
 export function randomText(): string {

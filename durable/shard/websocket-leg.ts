@@ -39,6 +39,14 @@ export class WebSocketLeg implements Leg {
     this.#socket = null;
   }
 
+  abandon(): void {
+    this.#hasStopped = true;
+    // Its next socket comes from elsewhere.
+    const socket = this.#socket;
+    this.#socket = null;
+    closeQuietly(socket, 1012, "moved");
+  }
+
   async #open(): Promise<void> {
     const { route, events } = this.#input;
     const { upstreamUrl, deadlineMs } = route;

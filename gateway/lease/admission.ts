@@ -12,6 +12,7 @@ import { affinityKeyOf } from "./affinity-key.ts";
 import { callPool, warnOf } from "./pool-call.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
 import type { HeldSlot } from "./held-slot.ts";
+import type { RunningRequest } from "./running-requests.ts";
 import type { ServiceLease } from "./service-lease.ts";
 
 export interface AdmissionInput {
@@ -22,10 +23,13 @@ export interface AdmissionInput {
 }
 
 /** A request with a slot. Whoever has it calls `end` on every way out, and keeps the request's context alive until then. */
-export class Admitted {
+export class Admitted implements RunningRequest {
   readonly ok = true;
   readonly outcome: "admitted-local" | "admitted-queued";
   readonly waitMs: number;
+  readonly startedAtMs: number;
+  before: RunningRequest | null = null;
+  after: RunningRequest | null = null;
   readonly #scope: RequestScope;
   readonly #lease: ServiceLease;
   readonly #key: string;
@@ -55,6 +59,8 @@ export class Admitted {
     this.#key = key;
     this.#quota = quota;
     this.waitMs = waitMs;
+    this.startedAtMs = slot.startedAtMs;
+    lease.requests.enter(this);
     this.outcome = slot.slotId === undefined ? "admitted-local" : "admitted-queued";
   }
 
@@ -77,10 +83,19 @@ export class Admitted {
   end(outcome: Outcome, latencyMs?: number): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#lease.requests.leave(this);
     const nowMs = Date.now();
     const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
     this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, nowMs });
     settle(this.#scope, this.#lease, nowMs);
+  }
+
+  /** Its end never came: its context is gone, and so nothing may be started in it. */
+  giveUp(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#lease.requests.leave(this);
+    this.#lease.end(this.#slot, { outcome: "internal", latencyMs: undefined, upstreamMs: undefined, nowMs: Date.now() });
   }
 
   /** Keeps the slot of a request that runs on, by renewing where it is time. In how many ms to look again; 0: it is lost. */
@@ -155,7 +170,7 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
     urgency: identifier.urgency,
     affinityKey: key === "" ? null : key,
     kind: "request",
-    waitMsMax: Math.max(0, scope.startedAtMs + service.deadlineMs - askedAtMs),
+    waitMsMax: lease.waitMsMax(scope.startedAtMs + service.deadlineMs - askedAtMs),
     configurationVersion: active.snapshot.version,
   };
   const stopWatching = cancelWhenGone(scope, identifier.service);

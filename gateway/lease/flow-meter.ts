@@ -10,7 +10,7 @@ const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
 /** An answer that takes longer was waited for. */
 const CALL_MS_MAX = 50;
 /** How long a mean concurrency, and a peak, are remembered. */
-const MEMORY_MS = 8 * SECOND_MS;
+const MEMORY_MS = 4 * SECOND_MS;
 /** Of a Poisson arrival's concurrency, what lies this many deviations above the mean is seldom needed. */
 const HEADROOM_DEVIATIONS = 3;
 
@@ -44,7 +44,7 @@ export class FlowMeter {
   #isReported = true;
 
   get isIdle(): boolean {
-    return this.running === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
+    return this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
   }
 
   ask(slotId: string, nowMs: number): void {
@@ -116,7 +116,7 @@ export class FlowMeter {
     this.#mean = mean + memory * (this.#mean - mean);
     this.#peakBefore = Math.max(this.#peak, memory * this.#peakBefore);
     // Where others wait, chance is served by the pool: what lies here unused is theirs.
-    if (isContended) return Math.max(1, Math.round(this.#mean));
+    if (isContended) return Math.max(0, Math.floor(this.#mean - Math.sqrt(this.#mean)));
     const high = Math.max(mean, this.#mean);
     return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
   }

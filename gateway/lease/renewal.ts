@@ -6,7 +6,7 @@ import { callPool, warnOf } from "./pool-call.ts";
 import type { ServiceLease } from "./service-lease.ts";
 
 /** An isolate without requests gives its slots back, and says what it measured, after so long … */
-const LINGER_MS = 2 * SECOND_MS;
+const LINGER_MS = SECOND_MS;
 /** … and looks for it no longer than this; the next request that ends looks again. */
 const LINGER_MS_MAX = 20 * SECOND_MS;
 

@@ -7,7 +7,7 @@ import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
-import { SECOND_MS } from "#shared/units.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
@@ -18,10 +18,16 @@ import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
+import { RunningRequests } from "./running-requests.ts";
+import { ServiceTime } from "./service-time.ts";
 import { ShardMeters } from "./shard-meters.ts";
 
 /** Renewals that a rate sets off are at least so far apart. */
 const RATE_SPACING_MS = 250;
+/** A request that has not ended so long after the longest that it may take never will. */
+const GIVE_UP_MS = MINUTE_MS;
+/** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
+const CONTENDED_SPACING_MS = 250;
 
 export class ServiceLease {
   readonly service: string;
@@ -33,6 +39,9 @@ export class ServiceLease {
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
   readonly retries = new RetryBudget();
+  readonly requests = new RunningRequests();
+  readonly #serviceTime = new ServiceTime();
+  #requestMsMax = Infinity;
   #tableVersion = 0;
   #slots = 0;
   #isContended = false;
@@ -53,6 +62,7 @@ export class ServiceLease {
 
   use(config: ServiceConfig): void {
     this.#balancer.use(config.balance);
+    this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
   }
 
   holdsLease(nowMs: number): boolean {
@@ -99,6 +109,11 @@ export class ServiceLease {
     this.#shardMeters.release();
   }
 
+  /** Of the time that is left to a deadline, how much may be waited: its endpoint needs the rest, and at most half of it. */
+  waitMsMax(leftMs: number): number {
+    return Math.max(0, Math.floor(leftMs - Math.min(this.#serviceTime.expectedMs, leftMs / 2)));
+  }
+
   /** The request asks the pool. */
   ask(flow: string, slotId: string, nowMs: number): { readonly clockEpoch: number } {
     this.#flows.of(flow)?.ask(slotId, nowMs);
@@ -115,8 +130,10 @@ export class ServiceLease {
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
     meter.granted(slotId, waitedMs);
-    // Nobody had to wait for it: the lease is too small. Else a renewal has to name it in time, and not before.
-    this.pace.setOff(waitedMs === 0 && !this.#isContended ? nowMs : nowMs + lifeMs / 2);
+    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in
+    // time, and not before.
+    if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
+    else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
       this.#returned.add(slotId);
       return null;
@@ -139,6 +156,7 @@ export class ServiceLease {
     this.#running -= 1;
     this.#endedAtMs = nowMs;
     this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
+    if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
     const isToldOf = this.#held.end(flow, lane, slotId);
     if (isToldOf && slotId !== undefined) this.#returned.add(slotId);
     this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
@@ -186,15 +204,18 @@ export class ServiceLease {
 
   /** What to send to the pool. It is the newest request from now on; `failed` where it gets no answer. */
   message(configurationVersion: number, nowMs: number): RenewMessage {
+    this.requests.giveUpBefore(nowMs - this.#requestMsMax);
     const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     // Where others wait the isolate keeps what runs, and the pool knows who waits.
     const flows = [...this.#flows.entries].map(([flow, meter]) => {
       const demand = meter.demand(elapsedMs, this.#isContended);
-      const keepsNames = meter.isQueuedAt(nowMs);
+      const isQueued = meter.isQueuedAt(nowMs);
+      const want = isQueued ? this.#held.runningUnnamed(flow) : demand;
+      const isEnough = this.#held.slots(flow, nowMs) >= want;
       const tokensWant = meter.rate.want(elapsedMs);
-      return { flow, want: keepsNames ? this.#held.runningUnnamed(flow) : demand, tokensWant, keepsNames };
+      return { flow, want, tokensWant, keepsNames: isQueued || (this.#isContended && isEnough) };
     });
     const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;

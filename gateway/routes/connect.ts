@@ -35,12 +35,16 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;
   scope.identifier = identifier;
-  if (inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET")
-    return resumeSocket({ scope, identifier, inbound }, inbound.resumeToken);
+  const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
+  const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken) : null;
+  if (resumed instanceof Response) return resumed;
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
   const admitted = await admitSocket({ scope, identifier, active, service });
-  if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
+  if (!admitted.ok) {
+    const stayed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken, { isStaying: true }) : null;
+    return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: true });
+  }
   if (scope.request.method === "POST") {
     admitted.end("admitted-queued");
     return Response.json(
@@ -64,6 +68,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       upstreamUrl: joinUrl(slot.endpointUrl, path.target),
       deadlineMs: service.deadlineMs,
       startedAtMs: scope.startedAtMs,
+      ...(resumed === null ? {} : { movedFrom: resumed }),
     },
   );
   if (!(response instanceof Response)) return endRefused(scope, admitted, response);
@@ -90,7 +95,9 @@ function checkForm({ request }: RequestScope, { isUpgrade, isResumable, protocol
 async function openInShard(input: OutboundInput, assignment: SocketAssignment): Promise<Response | Refusal> {
   const headers = outboundHeaders(input);
   headers[SOCKET_ASSIGNMENT_HEADER] = JSON.stringify(assignment);
-  return upgradeInShard(input.scope, shardObjectName(assignment.service, assignment.shardId), headers);
+  const answer = await upgradeInShard(input.scope, shardObjectName(assignment.service, assignment.shardId), headers);
+  if (answer instanceof Response || "ok" in answer) return answer;
+  return refuse("internal", "The Shard object sent a new socket elsewhere.");
 }
 
 async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {

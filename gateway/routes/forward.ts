@@ -34,9 +34,10 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
   const admitting = admit({ scope, identifier, active, service });
+  // A device that goes away ends its request's context at once, unless somebody still waits: then the slot is given back.
+  if (admitting instanceof Promise) scope.ctx.waitUntil(admitting.catch(() => undefined));
   const admitted = admitting instanceof Promise ? await admitting : admitting;
   if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
-  // A device that goes away ends its request's context at once, unless somebody still waits: then the slot is given back.
   const forwarding = forward({ scope, identifier, inbound, service, admitted, target: path.target });
   scope.ctx.waitUntil(forwarding);
   return forwarding;

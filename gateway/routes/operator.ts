@@ -6,6 +6,7 @@ import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { operatorOnly } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
+import { readJson } from "../read-json.ts";
 
 const applySchema = z.strictObject({
   documents: z
@@ -34,20 +35,4 @@ export const operator = new Hono<AppEnv>()
 
 function registryOf(env: AppEnv["Bindings"]) {
   return env.REGISTRY.get(env.REGISTRY.idFromName(REGISTRY_NAME));
-}
-
-/** Undefined where the body is no JSON, or larger than it may be. */
-async function readJson(request: Request, bytesMax: number): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  try {
-    return JSON.parse(await new Blob(chunks).text());
-  } catch {
-    return undefined;
-  }
 }

@@ -2,38 +2,66 @@
 // its slot still.
 import { isRefusalOutcome } from "#shared/errors/outcomes.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { shardObjectName, SOCKET_REFUSAL_HEADER, SOCKET_RESUMPTION_HEADER, type SocketResumption } from "#shared/protocol/shard-rpc.ts";
+import {
+  shardObjectName,
+  SOCKET_ELSEWHERE_HEADER,
+  SOCKET_REFUSAL_HEADER,
+  SOCKET_RESUMPTION_HEADER,
+  type MovedFrom,
+  type SocketElsewhere,
+  type SocketResumption,
+} from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 import type { HeaderRecord } from "../upstream/header-record.ts";
 import { outboundHeaders, type OutboundInput } from "../upstream/outbound-headers.ts";
 
-/** The token says which Shard object has the session; that object says whether the token opens it. */
-export async function resumeSocket(input: OutboundInput, text: string): Promise<Response> {
+/** A draining shard sends its sessions on; one that was sent on twice by then is asked again by its device. */
+const HOPS_MAX = 3;
+
+/**
+ * The token says which Shard object has the session; that object says whether the token opens it. A MovedFrom: the session is
+ * to move to another shard, for which the device is admitted first. `isStaying`: it is not, because there is none.
+ */
+export async function resumeSocket(input: OutboundInput, text: string, { isStaying = false } = {}): Promise<Response | MovedFrom> {
   const { scope, identifier } = input;
   const { service, tenant, device } = identifier;
   const token = parseResumeToken(text);
   // A shard's name begins with its service's: no token leads to an object of another service.
-  if (token === null || !token.shardId.startsWith(`${service}-`))
-    return answerRefusal(
-      scope,
-      refuse("bad-identifier", "The resume token is none of this service: expected the last one that its session sent."),
-    );
-  const headers = outboundHeaders(input);
-  const resumption: SocketResumption = { service, tenant, device, sessionId: token.sessionId, secret: token.secret };
+  if (token === null || !token.shardId.startsWith(`${service}-`)) {
+    const detail = "The resume token is none of this service: expected the last one that its session sent.";
+    return answerRefusal(scope, refuse("bad-identifier", detail));
+  }
+  const { sessionId, secret } = token;
+  // A copy: where the device is admitted anew, its headers are used again.
+  const headers = { ...outboundHeaders(input) };
+  const resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying };
   headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
-  const response = await upgradeInShard(scope, shardObjectName(service, token.shardId), headers);
-  return response instanceof Response ? response : answerRefusal(scope, response);
+  let { shardId } = token;
+  for (let hop = 0; hop < HOPS_MAX; hop += 1) {
+    const answer = await upgradeInShard(scope, shardObjectName(service, shardId), headers);
+    if (answer instanceof Response) return answer;
+    if ("ok" in answer) return answerRefusal(scope, answer);
+    if (answer.shardId === null) return { shardId, sessionId, secret };
+    shardId = answer.shardId;
+  }
+  return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000 }));
 }
 
 /** Asks a Shard object for a socket. */
-export async function upgradeInShard({ env }: RequestScope, objectName: string, headers: HeaderRecord): Promise<Response | Refusal> {
+export async function upgradeInShard(
+  { env }: RequestScope,
+  objectName: string,
+  headers: HeaderRecord,
+): Promise<Response | Refusal | SocketElsewhere> {
   headers["upgrade"] = "websocket";
   const response = await env.SHARD.get(env.SHARD.idFromName(objectName)).fetch("https://shard/", { headers });
   if (response.status === 101) return response;
-  const refusal = JSON.parse(response.headers.get(SOCKET_REFUSAL_HEADER) ?? "null") as Refusal | null;
   await response.body?.cancel();
+  const elsewhere = JSON.parse(response.headers.get(SOCKET_ELSEWHERE_HEADER) ?? "null") as SocketElsewhere | null;
+  if (elsewhere !== null) return elsewhere;
+  const refusal = JSON.parse(response.headers.get(SOCKET_REFUSAL_HEADER) ?? "null") as Refusal | null;
   if (refusal === null || !isRefusalOutcome(refusal.outcome))
     return refuse("internal", "The Shard object did not say what became of the socket.");
   return refusal;

@@ -16,7 +16,7 @@ export interface WorkerdConfigInput {
   readonly explainKeys?: string | undefined;
 }
 
-const OBJECT_CLASSES = [
+export const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
   { binding: "QUOTA", className: "TenantQuota" },
   { binding: "SHARD", className: "Shard" },

@@ -224,7 +224,7 @@ const quotaSchema = z.strictObject({
   mode,
 });
 
-const totalSchema = z.strictObject({ slots: slots.optional(), ratePerSecond: tokens.optional(), burst: tokens.optional(), mode });
+const totalSchema = z.strictObject({ slots: slots.describe("Requests and sockets in flight."), mode });
 
 export const tenantFileSchema = z.strictObject({
   tenant: name.describe("The tenant's name: the iss of its tokens."),

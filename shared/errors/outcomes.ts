@@ -70,6 +70,7 @@ export const REFUSALS = {
   },
   unauthorized: { status: 401, title: "The credential is missing or not valid", proxyError: "http_request_denied" },
   forbidden: { status: 403, title: "The credential does not entitle to this", proxyError: "http_request_denied" },
+  "bad-request": { status: 400, title: "The request is malformed", proxyError: "http_request_error" },
   "bad-identifier": { status: 400, title: "The connection identifier cannot be understood", proxyError: "http_request_error" },
   "unknown-service": { status: 404, title: "There is no such service", proxyError: "destination_not_found" },
   "unknown-route": { status: 404, title: "There is no such route", proxyError: "http_request_error" },

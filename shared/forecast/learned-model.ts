@@ -33,13 +33,20 @@ const Column = {
   corrected: 9,
 } as const;
 /** Inputs of the nets: of an origin, of a step (wasm/assembly/forecast/net-inputs.ts). */
-const ORIGIN_INPUT_COUNT = 32;
-const INPUT_COUNT = 59;
+const ORIGIN_INPUT_COUNT = 36;
+const INPUT_COUNT = 69;
 const QUANTILE_COUNT = 11;
 const LAYER_COUNT = 3;
 const HIDDEN_MAX = 32;
+/** Validation. */
+const GATE_SHARE = 0.75;
+const STRETCH = 1.08;
 /** The regressions' first forecasts have matured then. */
 const CORRECT_FROM = 168 + 4 * 24;
+
+/** The hand-written cluster's share, and the deviation of what it does not speak of. */
+const HAND_SHARE = 0.05;
+const OTHER_DEVIATION = 0.03;
 
 /** By the model's choices. */
 export const LearnedChoice = { learned: 0, priorFree: 1 } as const;
@@ -54,11 +61,12 @@ export function learnedModel(constants: Uint8Array): SeasonalModel {
   const raw = readPrior(reader, byHand.lags.raw.length + 1);
   const nets = readNets(reader);
   if (reader.at !== constants.length) throw new RangeError(`Cannot decode constants: ${constants.length} bytes, expected ${reader.at}`);
+  const handLog = byHand.priors.log.map((prior) => amongLags(prior, byHand.lags.log));
   return {
     ...byHand,
     lags: { log: LOG_LAGS, raw: byHand.lags.raw },
     priors: {
-      log: [log, ...byHand.priors.log.map((prior) => amongLags(prior, byHand.lags.log))],
+      log: [...handLog.map((hand) => withHandCluster(log, hand)), ...handLog],
       raw: [raw, ...byHand.priors.raw],
     },
     mixtures: [...byHand.mixtures.map((mixture) => ({ ...mixture, shares: PRIOR_FREE_SHARES })), LEARNED],
@@ -79,6 +87,17 @@ function amongLags(prior: RegressionPrior, lags: readonly number[]): RegressionP
     return lag === undefined ? feature - lags.length + LOG_LAGS.length : LOG_LAGS.indexOf(lag);
   });
   return { ...prior, features };
+}
+
+/** What a learned mixture prior knows nothing of: the hand-written prior, all other coefficients near 0, as one more cluster. */
+function withHandCluster({ features, kappa, clusters }: RegressionPrior, hand: RegressionPrior): RegressionPrior {
+  const [cluster] = hand.clusters;
+  const places = features.map((feature) => hand.features.indexOf(feature));
+  const means = places.map((place) => cluster?.means[place] ?? 0);
+  const diagonal = places.map((place) => cluster?.root[place] ?? 1 / OTHER_DEVIATION);
+  const root = diagonal.flatMap((entry, row) => [...Array.from({ length: row }, () => 0), entry]);
+  const learned = clusters.map((one) => ({ ...one, logShare: one.logShare + Math.log(1 - HAND_SHARE) }));
+  return { features, kappa, clusters: [...learned, { logShare: Math.log(HAND_SHARE), means, root }] };
 }
 
 /**
@@ -115,6 +134,8 @@ function readNets(reader: Reader): Nets {
     correctFrom: CORRECT_FROM,
     originInputCount: ORIGIN_INPUT_COUNT,
     quantileCount: QUANTILE_COUNT,
+    gateShare: GATE_SHARE,
+    stretch: STRETCH,
     gated,
     means: inputs.map(({ mean }) => mean),
     deviations: inputs.map(({ deviation }) => deviation),

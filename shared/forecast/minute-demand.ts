@@ -32,7 +32,7 @@ export interface DemandRow {
   readonly horizonMs: number;
   /** The median of what is expected: what Σ |error| is least for. */
   readonly mean: number;
-  /** Of the 95 % interval. */
+  /** Of the narrowest interval that is expected to hold 95 %. */
   readonly lower: number;
   readonly upper: number;
 }

@@ -32,7 +32,7 @@ export const REGRESSION = {
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
-  rounds: 2,
+  rounds: 1,
   /** A forecast leaves the range of the history by at most this share of it. */
   clampRatio: 0.3,
 } as const;
@@ -108,6 +108,10 @@ export interface Nets {
   /** Of them so many are the same for every step. */
   readonly originInputCount: number;
   readonly quantileCount: number;
+  /** Share of the gates' shift that the mean follows; it follows the median's whole. */
+  readonly gateShare: number;
+  /** The interval is stretched from the median by so much. */
+  readonly stretch: number;
   /** Columns that the gates weigh. */
   readonly gated: readonly number[];
   /** One per input. */
@@ -132,9 +136,11 @@ const KAPPA = 0.2;
 const ETA = 4;
 /** Of the choices; the naive ones: the same slot yesterday, the last value. */
 export const CHOICE_ETA = 12;
+/** Matured daily origins over which all mixtures must lose to the last value before they yield to it. */
+export const YIELD_COUNT = 7;
 export const PRIOR_FREE_HALF = 2.2;
-export const LAST = { share: 0.1, half: 2.4 };
-export const YESTERDAY = { share: 0.05, half: 2.4 };
+export const LAST = { share: 0.05, half: 2.4 };
+export const YESTERDAY = { share: 0.01, half: 2.4 };
 
 export const DAY_AND_WEEK: Seasons = { day: 24, week: 168 };
 

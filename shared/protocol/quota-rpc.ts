@@ -39,7 +39,4 @@ export interface QuotaRpc {
 
 export const quotaName = (tenant: string): string => tenant;
 
-/** The flow that carries the tokens of the tenant's whole rate; the others carry slots. */
-export const TOTAL_FLOW = "*";
-
 export const quotaFlowOf = (service: string, className: string): string => `${service}/${className}`;

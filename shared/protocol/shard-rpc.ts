@@ -1,6 +1,8 @@
 // How the edge hands an admitted socket to its Shard object: one internal header on the upgrade request,
 // which devices cannot set (the edge strips every tidegate-* header on the way in).
 
+import type { Payload } from "../resume/frames.ts";
+
 /** Carries a SocketAssignment as JSON, from the edge to the Shard object only. */
 export const SOCKET_ASSIGNMENT_HEADER = "tidegate-socket-assignment";
 /** Carries a Refusal as JSON, from the Shard object to the edge only, on a response that is not 101. */
@@ -24,6 +26,14 @@ export interface SocketAssignment {
   /** Until the endpoint has answered the upgrade. */
   readonly deadlineMs: number;
   readonly startedAtMs: number;
+  /** The device resumes a session of a shard that is being drained: it moves here. */
+  readonly movedFrom?: MovedFrom;
+}
+
+export interface MovedFrom {
+  readonly shardId: string;
+  readonly sessionId: string;
+  readonly secret: string;
 }
 
 /** Carries a SocketResumption as JSON, from the edge to the Shard object only, instead of an assignment. */
@@ -36,9 +46,65 @@ export interface SocketResumption {
   readonly device: string;
   readonly sessionId: string;
   readonly secret: string;
+  /** No other shard has room: better here than nowhere, though this one is being drained. */
+  readonly isStaying?: boolean;
+}
+
+/** For one device of a tenant; `device` null: for all of them. */
+export interface PushRequest {
+  readonly tenant: string;
+  readonly device: string | null;
+  readonly payload: Payload;
+}
+
+export interface PushAnswer {
+  /** Sessions that have the message, on disk. */
+  readonly taken: number;
+  /** Sessions whose window is full: they do not have it. */
+  readonly full: number;
+}
+
+/** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
+export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
+
+/** The session is on another shard; null: it is to move to one. */
+export interface SocketElsewhere {
+  readonly shardId: string | null;
+}
+
+/** From one Shard object to another. */
+export interface HandOverRequest extends SocketResumption {
+  readonly to: string;
+}
+
+/** A session as it is on disk. */
+export interface HandOver {
+  readonly facts: string;
+  readonly messages: readonly { readonly sequence: number; readonly payload: Payload }[];
+}
+
+export interface DrainRequest {
+  /** One word, for the devices: `drain`, `deploy`, `move`. */
+  readonly reason: string;
+  /** How long devices have to leave by themselves; then connections are closed with 1012. */
+  readonly graceMs: number;
+}
+
+/** What a shard holds still. */
+export interface DrainProgress {
+  readonly isDraining: boolean;
+  readonly sessions: number;
+  readonly plainSockets: number;
 }
 
 export interface ShardRpc {
+  /** Sends every device away, to come back elsewhere. Null: cancels that, for those that are still here. */
+  drain(request: DrainRequest | null): Promise<DrainProgress> | DrainProgress;
+  /** Gives a session to another Shard object, which keeps it once `confirmMove` says so. Null: this opens none here. */
+  handOver(request: HandOverRequest): Promise<HandOver | null> | HandOver | null;
+  /** From now on the session is there and not here. Idempotent; false: it was needed here meanwhile, and stays. */
+  confirmMove(sessionId: string, to: string): Promise<boolean> | boolean;
+  push(request: PushRequest): Promise<PushAnswer> | PushAnswer;
   /** Of these slots, those that a living socket holds here. */
   held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
 }

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { encodeConstants } from "#bench/forecast/learn/encode-constants.ts";
 import { learn, type Effort } from "#bench/forecast/learn/learn.ts";
 import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
+import { INPUT_COUNT } from "#wasm/reference/forecast/hourly/settings.ts";
 import { triangleSize } from "#wasm/reference/forecast/hourly/triangle.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
 
@@ -30,20 +31,28 @@ it("loses little by rounding: a prior's and a net's numbers to half a level of t
   const read = decodeConstants(encodeConstants(LEARNED));
   const { order } = LEARNED.log;
   for (const [index, mean] of LEARNED.log.means.entries())
-    expect(Math.abs(read.log.means[index]! - mean)).toBeLessThan(Math.abs(mean) / 2_000 + 1e-4);
+    expect(distance(read.log.means[index], mean)).toBeLessThan(Math.abs(mean) / 2_000 + 1e-4);
   for (let row = 0; row < order; row += 1) {
     const [from, to] = [triangleSize(row), triangleSize(row + 1)];
-    const most = Math.max(...LEARNED.log.roots.slice(from, to).map(Math.abs));
-    for (let at = from; at < to; at += 1) expect(Math.abs(read.log.roots[at]! - LEARNED.log.roots[at]!)).toBeLessThan(0.006 * most);
+    expectRounded(read.log.roots.slice(from, to), LEARNED.log.roots.slice(from, to));
   }
-  const [written, got] = [LEARNED.net!.members[1]!.layers[0]!, read.net!.members[1]!.layers[0]!];
-  const most = Math.max(...written.weights.map(Math.abs));
-  for (const [at, weight] of written.weights.entries()) expect(Math.abs(got.weights[at]! - weight)).toBeLessThan(0.006 * most);
+  const [written, got] = [LEARNED.net, read.net].map((net) => net?.members[1]?.layers[0]?.weights ?? new Float64Array(1));
+  expect(written).toHaveLength(INPUT_COUNT * 24);
+  expectRounded(got, written);
 });
 
 it("refuses too few series with a reason", () => {
   expect(() => learnFrom(SERIES.slice(0, 23))).toThrow("Cannot learn from 23 series: expected more than 23");
 });
+
+function expectRounded(got: Float64Array | undefined, written: Float64Array = new Float64Array(0)): void {
+  const most = Math.max(...written.map(Math.abs));
+  for (const [at, value] of written.entries()) expect(distance(got?.[at], value)).toBeLessThan(0.006 * most);
+}
+
+function distance(got: number | undefined, wanted: number): number {
+  return Math.abs((got ?? Number.NaN) - wanted);
+}
 
 function learnFrom(series: readonly (readonly number[])[]): ReturnType<typeof learn> {
   return learn({ series, holdoutHours: HOLDOUT_HOURS, effort: EFFORT, onProgress: () => {} });

@@ -26,7 +26,7 @@ function hourly(count: number, level = 100): number[] {
 async function forecastOf(text: string, argv: readonly string[] = [], name = "demand.csv"): Promise<CliRun> {
   const file = join(await temporaryFolder(), name);
   await writeFile(file, text);
-  return runCli(["forecast", "--input", file, "--horizon", "48", ...argv]);
+  return runCli(["forecast", "--input", file, ...(argv.includes("--horizon") ? [] : ["--horizon", "48"]), ...argv]);
 }
 
 function rowsOf(csv: string): Row[] {
@@ -130,6 +130,19 @@ it("forecasts two days of five-minute steps in slots of an hour, and gives every
   expect(error / rows.reduce((sum, { step }) => sum + value(5_999 + step), 0)).toBeLessThan(0.15);
 });
 
+it("goes on from its own forecast beyond a week: its first week is the same, its third still has the seasons", async () => {
+  const text = `A,${hourly(1_000).join()}\n`;
+  const forecast = async (horizon: string): Promise<Row[]> =>
+    rowsOf((await forecastOf(text, ["--period", "24,168", "--horizon", horizon])).stdout);
+  const [week, weeks] = [await forecast("168"), await forecast("504")];
+  expect(weeks.slice(0, 168)).toEqual(week);
+  expect(weeks).toHaveLength(504);
+  const truth = hourly(1_504).slice(1_000 + 336);
+  const error = weeks.slice(336).reduce((sum, { mean }, step) => sum + Math.abs(mean - (truth[step] ?? NaN)), 0);
+  expect(error / truth.reduce((sum, value) => sum + value, 0)).toBeLessThan(0.12);
+  for (const { lower, mean, upper } of weeks) expect(0 <= lower && lower <= mean && mean <= upper && upper < Infinity).toBe(true);
+});
+
 it("has wider intervals at a higher level, and the mean inside", async () => {
   const text = `A,${hourly(700).join()}\n`;
   const [narrow, usual, wide] = await Promise.all(
@@ -225,7 +238,7 @@ it.for([
   { argv: ["--input", "/nowhere.csv"], says: "Cannot read series /nowhere.csv: ENOENT, expected a file with rows" },
   { argv: ["--output", "/nowhere/out.csv"], says: "Cannot write /nowhere/out.csv: ENOENT" },
   { argv: ["--plot", "/nowhere/out.html"], says: "Cannot write /nowhere/out.html: ENOENT" },
-  { argv: ["--period", "24,168", "--horizon", "169"], says: "expected at most 168 steps with seasons of 24,168" },
+  { argv: ["--horizon", "10001"], says: 'is "10001", expected an integer from 1 to 10000' },
 ])("refuses $argv", async ({ argv, says }) => {
   const file = join(await temporaryFolder(), "demand.csv");
   await writeFile(file, `A,${hourly(30).join()}\n`);

@@ -116,6 +116,56 @@ describe("a device with the SDK", () => {
   });
 });
 
+describe("a push", () => {
+  const push = async (body: unknown, token?: string): Promise<Response> =>
+    gateway.fetch("/v1/push", { method: "POST", body: JSON.stringify(body), token: token ?? (await gateway.token({ role: "service" })) });
+
+  it("reaches the device it is for, also when it is away, once and in order", async () => {
+    const { messages } = open("echo");
+    await expect.poll(gateway.slotsInUse).toBe(1);
+    expect(await (await push({ service: "echo", device: "d-1", text: "1" })).json()).toEqual({ taken: 1, full: 0 });
+    await expect.poll(() => messages).toEqual(["1"]);
+    proxy.cut();
+    for (const text of ["2", "3"]) expect((await push({ service: "echo", text })).status).toBe(200);
+    await push({ service: "echo", base64: "NA==" });
+    await expect.poll(() => messages).toEqual(["1", "2", "3", "4"]);
+    expect(await (await push({ service: "echo", device: "d-2", text: "other" })).json()).toEqual({ taken: 0, full: 0 });
+  });
+
+  it("says when a window is full, and does not touch the session", { timeout: 60_000 }, async () => {
+    const token = await gateway.token();
+    const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/connect/echo`, ["tidegate.v1", `tidegate.bearer.${token}`]);
+    await once(socket, "open");
+    socket.send('{"type":"hello","attempt":1,"received":0}');
+    const large = "x".repeat(1_048_576);
+    for (const taken of [1, 1]) expect(await (await push({ service: "echo", text: large })).json()).toEqual({ taken, full: 0 });
+    const full = await push({ service: "echo", text: "x" });
+    expect([full.status, full.headers.has("retry-after")]).toEqual([503, true]);
+    socket.send("a1");
+    await expect.poll(async () => (await push({ service: "echo", text: "x" })).status).toBe(200);
+    socket.close(1000);
+    await once(socket, "close");
+  });
+
+  it.for([
+    { name: "a device's token", body: { service: "echo", text: "x" }, claims: { role: "device" } as const, status: 403 },
+    { name: "a token of another service", body: { service: "echo", text: "x" }, claims: { services: ["events"] }, status: 403 },
+    { name: "an unknown service", body: { service: "nowhere", text: "x" }, claims: { services: ["nowhere"] }, status: 404 },
+    { name: "both kinds of content", body: { service: "echo", text: "x", base64: "" }, claims: {}, status: 400 },
+    { name: "no content", body: { service: "echo" }, claims: {}, status: 400 },
+    { name: "an unknown key", body: { service: "echo", text: "x", topic: "t" }, claims: {}, status: 400 },
+    { name: "what is no base64", body: { service: "echo", base64: "?" }, claims: {}, status: 400 },
+    { name: "too large a message", body: { service: "echo", text: "x".repeat(1_048_577) }, claims: {}, status: 413 },
+  ])("with $name is refused with $status", async ({ body, claims, status }) => {
+    expect((await push(body, await gateway.token({ role: "service", ...claims }))).status).toBe(status);
+  });
+
+  it("without a credential is refused with 401, and with another method with 405", async () => {
+    expect((await fetch(`${gateway.url}/v1/push`, { method: "POST", body: "{}" })).status).toBe(401);
+    expect((await fetch(`${gateway.url}/v1/push`)).status).toBe(405);
+  });
+});
+
 describe("the wire", () => {
   async function raw(
     protocols: string[],

@@ -1,10 +1,10 @@
 // Many holders, one ledger, a network that repeats, delays, drops and reorders, machines that die, stall and have their
 // clocks set, an object that is evicted: from one seed, in virtual time, checked after every event.
 import { floatOf } from "#durable/lease/float.ts";
-import { GAP_MS_MAX, type LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
-import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { GAP_MS_MAX, LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
@@ -335,7 +335,7 @@ export class LeaseSimulation {
   /** As the pool does after every event: whoever may have a slot gets one, in order of arrival. */
   #dispatch(): void {
     const isOpen = (flow: string): boolean =>
-      this.#ledger.isBelowShare(flow) || !this.#waiters.some((waiter) => this.#ledger.isBelowShare(waiter.flow));
+      this.#ledger.flows.isBelowShare(flow) || !this.#waiters.some((waiter) => this.#ledger.flows.isBelowShare(waiter.flow));
     for (const waiter of this.#waiters) {
       const { holder, slotId, flow, sentAtMs, arrivedAtMs } = waiter;
       const lane = LANES.find((name) => this.#ledger.slotsFreeIn(name) > 0);
@@ -498,8 +498,8 @@ export class LeaseSimulation {
     // A block on disk stands for more than is out.
     if (this.#rows.blocks.length > 0) return;
     for (const flow of FLOWS)
-      require(fresh.isBelowShare(flow) ===
-        this.#ledger.isBelowShare(flow), `${flow} has another share than a restarted ledger would give it`);
+      require(fresh.flows.isBelowShare(flow) ===
+        this.#ledger.flows.isBelowShare(flow), `${flow} has another share than a restarted ledger would give it`);
   }
 
   #check(): void {

@@ -2,7 +2,7 @@
 // restarted, the quota is evicted, clocks are set, limits change. From one seed, in virtual time, checked after every event.
 import { CreditLease } from "#durable/lease/credit-lease.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
-import { LEASE_MS_MAX } from "#durable/lease/renewal.ts";
+import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import type { Quota } from "#durable/quota/quota.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";

@@ -1,6 +1,7 @@
 // Requests at several nodes against one rate that one object owns, in virtual time: nodes spend leased tokens, ask the object where
 // they have none, and refuse by themselves once it has said that there are none.
-import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
 import { dryMsOf } from "#durable/pool/flow-quotas.ts";
 import { FlowRate } from "#gateway/lease/flow-rate.ts";

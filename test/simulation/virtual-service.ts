@@ -26,8 +26,9 @@ export interface VirtualServiceOptions {
   /** Per endpoint. */
   readonly capacities: readonly number[];
   readonly loads: readonly VirtualLoad[];
-  /** Mean; exponential. */
+  /** Mean; exponential, unless `jitter` says by how much of it, up or down, it varies. */
   readonly serviceMs: number;
+  readonly jitter?: number;
   readonly deadlineMs: number;
   /** One way, to the pool and back. */
   readonly callMs?: number;
@@ -58,7 +59,7 @@ export interface VirtualResult {
 
 const START_MS = 1_700_000_000_000;
 const CALL_MS = 2;
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 const HOLD_LOOK_MS = 100;
 
 interface Isolate {
@@ -186,7 +187,7 @@ export class VirtualService {
     const { lease, name } = isolate;
     const askedAtMs = this.#clock.wallMs;
     const { clockEpoch } = lease.ask(flow, slotId, askedAtMs);
-    const waitMsMax = Math.max(0, Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
+    const waitMsMax = lease.waitMsMax(Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
     const request: AcquireRequest = {
       slotId,
       holder: name,
@@ -237,7 +238,8 @@ export class VirtualService {
     this.#inFlight.set(slot.lane, inFlight);
     const index = Number(/\d+/.exec(slot.lane)?.[0]);
     this.#overCapacityMax = Math.max(this.#overCapacityMax, inFlight - (this.#options.capacities[index] ?? 0));
-    const durationMs = this.#options.serviceMs * this.#random.exponential();
+    const { serviceMs, jitter } = this.#options;
+    const durationMs = serviceMs * (jitter === undefined ? this.#random.exponential() : 1 + jitter * (2 * this.#random.next() - 1));
     if (this.#isCounting) this.#busyMs += durationMs;
     let hasEnded = false;
     const end = (): void => {

@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 export interface ShakyProxy {
   readonly url: string;
   readonly connections: number;
+  /** Where new connections go. */
+  port: number;
   /** Resets every connection. */
   cut(): void;
   close(): Promise<void>;
@@ -15,7 +17,7 @@ export async function startShakyProxy(port: number): Promise<ShakyProxy> {
   let connections = 0;
   const server = createServer((device) => {
     connections += 1;
-    const gateway = connect(port, "127.0.0.1");
+    const gateway = connect(proxy.port, "127.0.0.1");
     for (const socket of [device, gateway]) {
       sockets.add(socket);
       socket
@@ -28,10 +30,11 @@ export async function startShakyProxy(port: number): Promise<ShakyProxy> {
     }
     device.pipe(gateway).pipe(device);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  const proxy: ShakyProxy = {
+    port,
+    get url() {
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    },
     get connections() {
       return connections;
     },
@@ -44,4 +47,7 @@ export async function startShakyProxy(port: number): Promise<ShakyProxy> {
       await once(server, "close");
     },
   };
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return proxy;
 }

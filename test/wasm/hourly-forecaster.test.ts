@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
 import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
 import { HourlyForecasterReference, type Variant } from "#wasm/reference/forecast/hourly/hourly-forecaster.ts";
+import { withPooledShares } from "#wasm/reference/forecast/hourly/pool-shares.ts";
 import { seededRandom, type SeededRandom } from "./seeded-random.ts";
 
 const CONSTANTS = decodeConstants(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64"));
@@ -88,6 +89,71 @@ it.for(VARIANTS)("learns a planted daily and weekly season, near the noise: %s",
   expect(coverageRatio).toBeLessThan(0.995);
 });
 
+it("yields to persistence where nothing can be learned, a random walk: auto loses less to it than the variants do", () => {
+  const ratios = { auto: 0, learned: 0, "prior-free": 0 };
+  const seeds = [3, 4, 5, 6];
+  for (const seed of seeds)
+    for (const variant of VARIANTS) {
+      const { own, persistence } = backtest(randomWalk(seededRandom(seed), 1_100), variant);
+      ratios[variant] += own / persistence / seeds.length;
+    }
+  expect(ratios.auto).toBeLessThan(1.12);
+  expect(ratios.auto).toBeGreaterThan(0.9);
+  expect(ratios.auto).toBeLessThan(Math.min(ratios.learned, ratios["prior-free"]));
+});
+
+it("says the last value alone after a week of losing to it", () => {
+  const forecaster = new HourlyForecasterReference(CONSTANTS);
+  const random = seededRandom(11);
+  // Steps that last a day and a half: neither yesterday nor last week says anything.
+  let level = 100;
+  for (let hour = 0; hour < 900; hour += 1) {
+    if (hour % 37 === 0) level = 50 + 400 * random.next();
+    forecaster.observe(level);
+  }
+  forecaster.forecast(HORIZON);
+  expect([...forecaster.choiceWeights]).toEqual([0, 0, 1, 0]);
+  expect(Math.abs((forecaster.mean[20] ?? NaN) - level) / level).toBeLessThan(1e-5);
+});
+
+describe("pooled shares", () => {
+  const [first = NaN, ...others] = CONSTANTS.log.logShares;
+
+  it("move towards what the gateway's services are, the prior counting as five of them", () => {
+    const kind = new Float64Array(CONSTANTS.log.clusterCount);
+    kind[0] = 1;
+    const pooled = withPooledShares(
+      CONSTANTS.log,
+      Array.from({ length: 15 }, () => kind),
+    );
+    const total = Math.exp(first) + others.reduce((sum, log) => sum + Math.exp(log), 0);
+    expect(Math.exp(pooled.logShares[0] ?? NaN)).toBeCloseTo((15 + 5 * Math.exp(first)) / (15 + 5 * total), 9);
+    expect(pooled.logShares.reduce((sum, log) => sum + Math.exp(log), 0)).toBeCloseTo(1, 9);
+    expect(pooled.means).toBe(CONSTANTS.log.means);
+  });
+
+  it("are the prior's own without services", () => {
+    const pooled = withPooledShares(CONSTANTS.log, []);
+    for (const [cluster, log] of pooled.logShares.entries()) expect(log).toBeCloseTo(CONSTANTS.log.logShares[cluster] ?? NaN, 4);
+  });
+
+  it.for([
+    { name: "too short", summary: [1] },
+    { name: "NaN", summary: [NaN, 0, 0, 0, 0, 0, 1] },
+    { name: "negative", summary: [-1, 2, 0, 0, 0, 0, 0] },
+    { name: "no distribution", summary: [1, 1, 0, 0, 0, 0, 0] },
+  ])("refuse a summary that is $name", ({ summary }) => {
+    expect(() => withPooledShares(CONSTANTS.log, [summary])).toThrow(RangeError);
+  });
+
+  it("come from what a forecaster exports", () => {
+    const weights = observed((hour) => seasonalLevel(hour), 500).clusterWeights();
+    expect(weights).toHaveLength(CONSTANTS.log.clusterCount);
+    expect(() => withPooledShares(CONSTANTS.log, [weights ?? []])).not.toThrow();
+    expect(observed((hour) => seasonalLevel(hour), 192).clusterWeights()).toBeNull();
+  });
+});
+
 describe("the learned constants", () => {
   const bytes = Buffer.from(LEARNED_CONSTANTS_BASE64, "base64");
 
@@ -134,13 +200,21 @@ function seasonalLevel(hour: number): number {
   return 1_000 * weekend * (1 + 0.7 * Math.sin((2 * Math.PI * hour) / 24));
 }
 
-/** Mean absolute log errors at every third hour's origin from 600 on; `noise` is that of the planted seasons themselves. */
+function randomWalk(random: SeededRandom, hours: number): number[] {
+  let log = Math.log(1_000);
+  return Array.from({ length: hours }, () => {
+    log += 0.05 * random.normal();
+    return Math.exp(log);
+  });
+}
+
+/** Mean absolute log errors at every eleventh hour's origin from 600 on; `noise` is that of the planted seasons themselves. */
 function backtest(values: readonly number[], variant: Variant): { own: number; persistence: number; noise: number; coverageRatio: number } {
   const forecaster = new HourlyForecasterReference(CONSTANTS);
   let [own, persistence, noise, inside, count] = [0, 0, 0, 0, 0];
   for (const [origin, last] of values.entries()) {
     forecaster.observe(last);
-    if (origin < 600 || origin % 3 !== 0 || origin + HORIZON >= values.length) continue;
+    if (origin < 600 || origin % 11 !== 0 || origin + HORIZON >= values.length) continue;
     forecaster.forecast(HORIZON, variant);
     for (let step = 0; step < HORIZON; step += 1) {
       const hour = origin + 1 + step;

@@ -147,6 +147,7 @@ interface FineExports {
   fineInit(state: Offset, stepMs: number, steps: Offset, count: number): void;
   fineObserve(state: Offset, scratch: Offset, value: number, timeMs: number): number;
   fineQuantile(...call: [state: Offset, scratch: Offset, target: number, horizonMs: number, p: number]): number;
+  fineProfile(state: Offset, scratch: Offset, horizonMs: number): void;
   fineHorizon(state: Offset, index: number): Offset;
   fineSetOutlook(state: Offset, startMs: number, from: Offset, count: number): void;
   fineSetEvents(state: Offset, from: Offset, count: number): void;

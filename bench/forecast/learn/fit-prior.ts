@@ -9,6 +9,8 @@ export interface FitOptions {
   readonly clusterCount: number;
   readonly kappa: number;
   readonly rounds: number;
+  /** A cluster's covariance is shrunk towards the clusters' common one, which counts as so many series. */
+  readonly shrinkage: number;
   /** Added to the diagonal of every covariance. */
   readonly ridge: number;
   readonly onRound?: (round: number, logEvidence: number) => void;
@@ -36,16 +38,16 @@ export function fitPrior(all: readonly Moments[], options: FitOptions): Prior {
   const first = all.map((moments) => posteriorOf(moments, start, { ...options, variance: 0, rounds: 6 }));
   const ranks = first.map(({ variance }, index) => ({ variance, index })).toSorted((a, b) => a.variance - b.variance || a.index - b.index);
   const clusterOf = new Map(ranks.map(({ index }, rank) => [index, Math.floor((rank * clusterCount) / all.length)]));
-  let clusters = Array.from({ length: clusterCount }, (_, cluster) =>
-    gaussianOf(
+  let clusters = gaussiansOf(
+    Array.from({ length: clusterCount }, (_, cluster) =>
       first.map((posterior, index) => ({ posterior, weight: clusterOf.get(index) === cluster ? 1 : 0 })),
-      options,
     ),
+    options,
   );
   const variances = all.map((_, index) => new Float64Array(clusterCount).fill(first[index]!.variance));
   for (let round = 0; round < rounds; round += 1) {
     let total = 0;
-    const weighed: { posterior: Posterior; weight: number }[][] = clusters.map(() => []);
+    const weighed: Weighed[][] = clusters.map(() => []);
     for (const [index, moments] of all.entries()) {
       const posteriors = clusters.map((cluster, at) =>
         posteriorOf(moments, cluster, { ...options, variance: variances[index]![at]!, rounds: 2 }),
@@ -59,7 +61,7 @@ export function fitPrior(all: readonly Moments[], options: FitOptions): Prior {
         weighed[at]!.push({ posterior, weight: weights[at]! / sum });
       }
     }
-    clusters = weighed.map((entries) => gaussianOf(entries, options));
+    clusters = gaussiansOf(weighed, options);
     options.onRound?.(round, total);
   }
   return priorOf(clusters, options);
@@ -123,9 +125,31 @@ function posteriorOf(
   return { solution, covariance, logEvidence, variance };
 }
 
-function gaussianOf(entries: readonly { posterior: Posterior; weight: number }[], { order: n, ridge }: FitOptions): Gaussian {
+interface Weighed {
+  readonly posterior: Posterior;
+  readonly weight: number;
+}
+
+/** The clusters' means, and their covariances shrunk towards the scatter within all of them. */
+function gaussiansOf(clusters: readonly (readonly Weighed[])[], { order: n, ridge, shrinkage }: FitOptions): Gaussian[] {
+  const moments = clusters.map((entries) => scatterOf(entries, n));
+  const common = new Float64Array(triangleSize(n));
+  const all = moments.reduce((sum, { total }) => sum + total, 0);
+  for (const { scatter } of moments) for (let at = 0; at < common.length; at += 1) common[at] = common[at]! + scatter[at]! / all;
+  return moments.map(({ mean, scatter, total }) => {
+    const covariance = scatter.map((value, at) => (value + shrinkage * common[at]!) / (total + shrinkage));
+    for (let row = 0; row < n; row += 1) covariance[triangleSize(row + 1) - 1] = covariance[triangleSize(row + 1) - 1]! + ridge;
+    if (!factorTriangle(covariance, n)) throw new Error("Cannot fit a prior: a covariance is not positive definite");
+    const precision = inverseOf(covariance, n);
+    const root = precision.slice();
+    if (!factorTriangle(root, n)) throw new Error("Cannot fit a prior: a precision is not positive definite");
+    return { logShare: Math.log(total / all), mean, root, precision };
+  });
+}
+
+function scatterOf(entries: readonly Weighed[], n: number): { mean: Float64Array; scatter: Float64Array; total: number } {
   const mean = new Float64Array(n);
-  const covariance = new Float64Array(triangleSize(n));
+  const scatter = new Float64Array(triangleSize(n));
   let total = 1e-9;
   for (const { posterior, weight } of entries) {
     total += weight;
@@ -137,16 +161,10 @@ function gaussianOf(entries: readonly { posterior: Posterior; weight: number }[]
     for (let row = 0, at = 0; row < n; row += 1) {
       const deviation = posterior.solution[row]! - mean[row]!;
       for (let column = 0; column <= row; column += 1, at += 1)
-        covariance[at] = covariance[at]! + weight * (posterior.covariance[at]! + deviation * (posterior.solution[column]! - mean[column]!));
+        scatter[at] = scatter[at]! + weight * (posterior.covariance[at]! + deviation * (posterior.solution[column]! - mean[column]!));
     }
   }
-  for (let row = 0, at = 0; row < n; row += 1)
-    for (let column = 0; column <= row; column += 1, at += 1) covariance[at] = covariance[at]! / total + (row === column ? ridge : 0);
-  if (!factorTriangle(covariance, n)) throw new Error("Cannot fit a prior: a covariance is not positive definite");
-  const precision = inverseOf(covariance, n);
-  const root = precision.slice();
-  if (!factorTriangle(root, n)) throw new Error("Cannot fit a prior: a precision is not positive definite");
-  return { logShare: Math.log(total / entries.length), mean, root, precision };
+  return { mean, scatter, total };
 }
 
 // The inverse of L Lᵀ, packed: L⁻¹ first, then its square.

@@ -23,10 +23,10 @@ export interface Effort {
   readonly seeds: readonly number[];
 }
 
-export const FULL_EFFORT: Effort = { logRounds: 60, rawRounds: 20, epochs: 10, seeds: [1, 2, 3] };
+export const FULL_EFFORT: Effort = { logRounds: 40, rawRounds: 20, epochs: 10, seeds: [1, 2] };
 
-const LOG_PRIOR = { order: LOG_ORDER, clusterCount: 6, kappa: 0.15, ridge: 1e-5 } as const;
-const RAW_PRIOR = { order: RAW_ORDER, clusterCount: 1, kappa: 0.2, ridge: 1e-5 } as const;
+const LOG_PRIOR = { order: LOG_ORDER, clusterCount: 6, kappa: 0.15, ridge: 1e-5, shrinkage: 5 } as const;
+const RAW_PRIOR = { order: RAW_ORDER, clusterCount: 1, kappa: 0.2, ridge: 1e-5, shrinkage: 0 } as const;
 const NET = { hidden: [24, 12], noise: 1.2, rate: 3e-3, batch: 1_024, tail: 4 } as const;
 /** Neighbours in the file are often nearly alike: halves are made of blocks of them. */
 const BLOCK_SERIES = 23;
@@ -43,12 +43,13 @@ export function learn({ series, holdoutHours, effort, onProgress }: LearnOptions
   });
   const all = fitPriors(experts, { effort, name: "all", onProgress });
   // The nets are to see the experts as a series that took no part in their priors would.
-  const halves = [0, 1].map((half) =>
-    fitPriors(
+  const halves = [0, 1].map((half) => {
+    const { log, raw } = fitPriors(
       experts.filter((_, index) => halfOf(index) !== half),
       { effort, name: `without half ${half + 1}`, onProgress },
-    ),
-  );
+    );
+    return { log: withHandCluster(log), raw };
+  });
   const samples = collectSamples({ series, holdoutHours, priorsOf: (index) => halves[halfOf(index)]!, onProgress });
   const standard = standardOf(samples);
   const members = effort.seeds.map((seed) => trainNet(samples, standard, { ...NET, epochs: effort.epochs, seed, onProgress }));
@@ -75,11 +76,9 @@ function fitPriors(experts: readonly Experts[], { effort, name, onProgress }: Fi
     };
   const [logRounds, rawRounds] = [effort.logRounds, effort.rawRounds];
   return {
-    log: withHandCluster(
-      fitPrior(
-        experts.map(({ logMoments }) => logMoments),
-        { ...LOG_PRIOR, rounds: logRounds, onRound: report("log", logRounds) },
-      ),
+    log: fitPrior(
+      experts.map(({ logMoments }) => logMoments),
+      { ...LOG_PRIOR, rounds: logRounds, onRound: report("log", logRounds) },
     ),
     raw: fitPrior(
       experts.map(({ rawMoments }) => rawMoments),

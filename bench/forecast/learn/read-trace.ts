@@ -23,11 +23,19 @@ export function hourlyTrace(text: string): number[] {
   );
 }
 
-/** Overlapping windows of the trace's early part. */
+/** Overlapping windows of the trace's early part; none where that is shorter than a window. */
 export function trainingWindows(values: readonly number[]): number[][] {
-  const hours = Math.max(Math.min(values.length, WINDOW_HOURS), Math.floor(values.length * EARLY_SHARE));
+  const hours = earlyHours(values);
   const windows = [];
-  for (let from = 0; from === 0 || from + WINDOW_HOURS <= hours; from += WINDOW_EVERY_HOURS)
-    windows.push(values.slice(from, Math.min(hours, from + WINDOW_HOURS)));
+  for (let from = 0; from + WINDOW_HOURS <= hours; from += WINDOW_EVERY_HOURS) windows.push(values.slice(from, from + WINDOW_HOURS));
   return windows;
+}
+
+/** What no window touches. */
+export function measuringPart(values: readonly number[]): number[] {
+  return values.slice(earlyHours(values));
+}
+
+function earlyHours(values: readonly number[]): number {
+  return Math.floor(values.length * EARLY_SHARE);
 }

@@ -7,14 +7,18 @@ import { halfOf, learn, type LearnOptions } from "./learn.ts";
 
 export interface TransferRow {
   readonly variant: (typeof VARIANTS)[number];
-  /** Learned from the other half; learned from all. */
+  /** Learned from the other half; as shipped. */
   readonly transferred: Scores;
-  readonly own: Scores;
+  readonly shipped: Scores;
 }
 
-/** `own` is the constants learned from all of the series. */
-export function splitHalf(options: LearnOptions, own: Uint8Array): TransferRow[] {
+/** Scores the first `scoredCount` series. */
+export function splitHalf(
+  options: LearnOptions,
+  { scoredCount, shipped }: { readonly scoredCount: number; readonly shipped: Uint8Array },
+): TransferRow[] {
   const { series, onProgress } = options;
+  const scored = series.slice(0, scoredCount);
   const transferred = [0, 1].flatMap((half) => {
     const learned = learn({
       ...options,
@@ -22,11 +26,11 @@ export function splitHalf(options: LearnOptions, own: Uint8Array): TransferRow[]
       onProgress: (what) => onProgress(`without half ${half + 1}: ${what}`),
     });
     const constants = decodeConstants(encodeConstants(learned));
-    return series.filter((_, index) => halfOf(index) === half).flatMap((values) => scoreVariants(values, constants));
+    return scored.filter((_, index) => halfOf(index) === half).flatMap((values) => scoreVariants(values, constants));
   });
-  const ownConstants = decodeConstants(own);
-  const owned = series.flatMap((values) => scoreVariants(values, ownConstants));
-  return VARIANTS.map((variant) => ({ variant, transferred: meanOf(transferred, variant), own: meanOf(owned, variant) }));
+  const constants = decodeConstants(shipped);
+  const own = scored.flatMap((values) => scoreVariants(values, constants));
+  return VARIANTS.map((variant) => ({ variant, transferred: meanOf(transferred, variant), shipped: meanOf(own, variant) }));
 }
 
 function meanOf(scored: readonly ScoredVariant[], variant: TransferRow["variant"]): Scores {

@@ -8,6 +8,9 @@ import { assert } from "#shared/assert.ts";
 import type { DemandForecast } from "./demand-forecast.ts";
 import { CEILING, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
 
+/** No forecast is taken for more. */
+const SLOTS_MAX = 1e9;
+
 interface Family {
   readonly first: number;
   /** Exclusive. */
@@ -90,18 +93,23 @@ export function ceilingOf(busiest: number): number {
 
 /** The least that a rung leaves whatever the forecast says, in shards: φ × need, in whole shards. */
 export function floorOf(rung: number, need: number): number {
-  if (rung >= QUANTILE_RUNG_COUNT) return Math.floor(Math.max(1, FACTORS[rung]!) * need + ROUNDINGS[rung]!);
+  if (rung >= QUANTILE_RUNG_COUNT) return Math.floor(Math.min(1, FACTORS[rung]!) * need + ROUNDINGS[rung]!);
   return Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
 }
 
-/** Quantiles of every rung of the first family, in shards, never falling along it; returns the median. */
+/**
+ * Quantiles of every rung of the first family, in shards, never falling along it; returns the median. What is no number is 0:
+ * a forecaster that fails leaves the floor.
+ */
 function stretched(out: Float64Array, shardSlots: number, ask: (p: number) => number): number {
   let above = 0;
   for (let rung = 0; rung < QUANTILE_COUNT; rung++) {
-    above = Math.max(above, ask(1 - QUANTILES.exceedances[rung]!));
+    const said = ask(1 - QUANTILES.exceedances[rung]!);
+    if (said > above) above = Math.min(SLOTS_MAX, said);
     out[rung] = above / shardSlots;
   }
-  const median = ask(0.5);
+  const middle = ask(0.5);
+  const median = middle > 0 ? Math.min(SLOTS_MAX, middle) : 0;
   const margin = Math.max(0, Math.log1p(above) - Math.log1p(median));
   for (let rung = QUANTILE_COUNT; rung < QUANTILE_RUNG_COUNT; rung++) {
     out[rung] = Math.expm1(Math.log1p(median) + margin * QUANTILES.stretches[rung - QUANTILE_COUNT]!) / shardSlots;

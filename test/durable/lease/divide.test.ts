@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { divide, divideByWant, divideFlows, type Claim } from "#durable/lease/divide.ts";
+import { divide, partByWant, type Claim } from "#durable/lease/divide.ts";
 import { fluidDivision } from "#test/support/fluid-division.ts";
+import { divideByWant, divideFlows } from "#test/support/whole-division.ts";
 
 const CLAIMS = fc.array(fc.record({ want: fc.nat(200), weight: fc.integer({ min: 1, max: 20 }), reserve: fc.nat(30) }), { maxLength: 12 });
 const CAPACITY = fc.nat(500);
@@ -151,6 +152,18 @@ describe("a division by want", () => {
           expect(shares[index]).toBeGreaterThanOrEqual(Math.min(want, part));
           expect(shares[index]).toBeLessThanOrEqual(want);
         }
+      }),
+    );
+  });
+});
+
+describe("one part of a division by want", () => {
+  it("is that of the whole division", () => {
+    fc.assert(
+      fc.property(CAPACITY, fc.array(fc.nat(200), { minLength: 1, maxLength: 12 }), (capacity, wants) => {
+        const named = wants.map((want, index) => [`h${String(index).padStart(2, "0")}`, want] as const);
+        const parts = named.map(([name]) => partByWant(capacity, named, name));
+        expect(parts).toEqual(divideByWant(capacity, wants));
       }),
     );
   });

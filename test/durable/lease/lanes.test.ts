@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { divideFlows } from "#durable/lease/divide.ts";
 import { FlowTotals } from "#durable/lease/flow-totals.ts";
 import { grantLanes, type LaneClaim } from "#durable/lease/grant-lanes.ts";
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
+import { divideFlows } from "#test/support/whole-division.ts";
 
 const CLAIM = fc.record({
   want: fc.nat(20),

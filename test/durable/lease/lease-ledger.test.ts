@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { GAP_MS_MAX, LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
-import { LEASE_MS_MAX, LEASE_MS_MIN, leaseLengthMs } from "#durable/lease/renewal.ts";
+import { GAP_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, leaseLengthMs } from "#durable/lease/lease-pace.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 
@@ -28,6 +28,10 @@ function requestOf(
   return { holder, sequence, appliedSequence: applied, flows, lanes, adopted: [] };
 }
 
+function lengthOf(used: number): number {
+  return leaseLengthMs({ used, free: 50, policy: { capacity: 100 } });
+}
+
 function slotsIn(answer: ReturnType<LeaseLedger["renew"]>): number | string {
   return answer.ok ? (answer.flows[0]?.slots ?? 0) : answer.reason;
 }
@@ -39,21 +43,24 @@ function pass(ledger: LeaseLedger, fromMs: number, toMs: number): void {
 }
 
 describe("a renewal", () => {
-  it("grants what is wanted, and the free rest to the next", () => {
+  it("grants what is wanted, as far as half of what is free goes: the next one finds some, and the first has the rest soon", () => {
     const ledger = new LeaseLedger(POLICY, 0);
-    expect(slotsIn(ledger.renew(requestOf("a", 1, { want: 7 }), 0))).toBe(7);
-    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 7 }), 0))).toBe(3);
-    expect(ledger.slotsFree).toBe(0);
+    const first = ledger.renew(requestOf("a", 1, { want: 7 }), 0);
+    expect([slotsIn(first), first.renewAfterMs]).toEqual([5, 250]);
+    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 2 }), 0))).toBe(2);
+    expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 7, keep: 5 }), 250))).toBe(7);
   });
 
   it("takes back what is lent once the holder lives by the smaller answer", () => {
     const ledger = new LeaseLedger(POLICY, 0);
-    ledger.renew(requestOf("a", 1, { want: 10 }), 0);
-    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 10 }), 0))).toBe(0);
-    expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 10 }), 500))).toBe(5);
+    for (const [sequence, atMs] of [1, 2, 3, 4, 5].entries()) ledger.renew(requestOf("a", sequence + 1, { want: 10 }), atMs);
     expect(ledger.slotsFree).toBe(0);
-    ledger.renew(requestOf("a", 3, { want: 10 }), 900);
-    expect(slotsIn(ledger.renew(requestOf("b", 2, { want: 10 }), 900))).toBe(5);
+    expect(slotsIn(ledger.renew(requestOf("b", 1, { want: 10 }), 10))).toBe(0);
+    expect(slotsIn(ledger.renew(requestOf("a", 6, { want: 10 }), 500))).toBe(5);
+    expect(ledger.slotsFree).toBe(0);
+    ledger.renew(requestOf("a", 7, { want: 10, keep: 5 }), 900);
+    expect(slotsIn(ledger.renew(requestOf("b", 2, { want: 10 }), 900))).toBe(3);
+    expect(slotsIn(ledger.renew(requestOf("b", 3, { want: 10, keep: 3 }), 950))).toBe(4);
   });
 
   it("said twice is answered alike and changes nothing; an older one is refused", () => {
@@ -83,13 +90,13 @@ describe("a renewal", () => {
     const answer = ledger.renew(requestOf("a", 1, { want: 6 }), 0);
     const restarted = LeaseLedger.fromRows(POLICY, ledger.toRows(), 100);
     expect(restarted.renew(requestOf("a", 1, { want: 6 }), 100)).toEqual(answer);
-    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 4 }), 100))).toBe(4);
+    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 4 }), 100))).toBe(3);
   });
 
   it("lasts longer when quiet and shorter under contention", () => {
-    expect([0, 50, 75, 300].map((used) => leaseLengthMs(used, 100))).toEqual([LEASE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, LEASE_MS_MIN]);
-    expect(leaseLengthMs(60, 100)).toBeGreaterThan(LEASE_MS_MIN);
-    expect(leaseLengthMs(60, 100)).toBeLessThan(LEASE_MS_MAX);
+    expect([0, 50, 75, 300].map((used) => lengthOf(used))).toEqual([LEASE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, LEASE_MS_MIN]);
+    expect(lengthOf(60)).toBeGreaterThan(LEASE_MS_MIN);
+    expect(lengthOf(60)).toBeLessThan(LEASE_MS_MAX);
   });
 });
 
@@ -107,11 +114,11 @@ describe("a holder that is gone", () => {
 
   it("loses nothing to a clock that jumps an hour while its lease runs, and frees all after a real hour", () => {
     const ledger = new LeaseLedger(POLICY, 0);
-    ledger.renew(requestOf("a", 1, { want: 8 }), 0);
+    ledger.renew(requestOf("a", 1, { want: 5 }), 0);
     ledger.tick(3_600_000);
-    expect(ledger.slotsOut).toBe(8);
+    expect(ledger.slotsOut).toBe(5);
     const restarted = LeaseLedger.fromRows(POLICY, ledger.toRows(), 7_200_000);
-    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 10 }), 7_200_000))).toBe(10);
+    expect(slotsIn(restarted.renew(requestOf("b", 1, { want: 5 }), 7_200_000))).toBe(5);
   });
 });
 

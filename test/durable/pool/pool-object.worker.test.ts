@@ -45,20 +45,20 @@ describe("a lease of the pool", () => {
   it("has what is wanted while there is some, with the table of shards", async () => {
     const { renew, out } = await poolOf({ service: "leased", capacity: 120 });
     const [one, two] = [await renew(new HeldLease("one"), 100), await renew(new HeldLease("two"), 100)];
-    // A sixteenth stays for those who ask the pool.
-    expect([one.slots, two.slots]).toEqual([100, 13]);
+    // A sixteenth stays for those who ask the pool, and half of the rest for the next.
+    expect([one.slots, two.slots]).toEqual([57, 28]);
     expect(one.answer.table?.shards.map(({ size }) => size)).toEqual([40, 40, 40]);
-    expect(await out()).toBe(113);
+    expect(await out()).toBe(85);
   });
 
   it("is the same after an eviction: the next renewal is answered at once, and nothing is granted twice", async () => {
     const { stub, renew, out } = await poolOf({ service: "evicted", capacity: 10 });
     const lease = new HeldLease("one");
-    await renew(lease, 6);
+    await renew(lease, 5);
     await evictDurableObject(stub);
-    expect(await out()).toBe(6);
-    expect((await renew(new HeldLease("two"), 10)).slots).toBe(4);
-    expect((await renew(lease, 6)).slots).toBe(5);
+    expect(await out()).toBe(5);
+    expect((await renew(new HeldLease("two"), 10)).slots).toBe(3);
+    expect((await renew(lease, 5)).slots).toBe(5);
   });
 
   it("said again gets the same answer", async () => {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { CreditLease } from "#durable/lease/credit-lease.ts";
 import { NO_CONFIGURATION, quotaConfigurationOf, type QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import { Quota } from "#durable/quota/quota.ts";
-import { TOTAL_FLOW } from "#shared/protocol/quota-rpc.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import { classesFile, serviceFile, tenantFile } from "#test/shared/config/documents.ts";
 
@@ -16,13 +15,9 @@ function configurationOf(total: QuotaConfiguration["total"], flows: QuotaConfigu
 /** A pool that renews until nothing changes. */
 function pool(quota: Quota, service: string) {
   const lease = new CreditLease(service, 1);
-  return (flow: string, { want = 0, passedOn = 0, tokensWant = 0, nowMs = 0 }) => {
-    const demands = [
-      { flow, want, passedOn, tokensWant: 0 },
-      { flow: TOTAL_FLOW, want: 0, passedOn: 0, tokensWant },
-    ];
-    lease.apply(quota.renew(lease.request(demands, nowMs), nowMs), nowMs);
-    return { slots: lease.slots(flow, nowMs), tokens: lease.tokens(TOTAL_FLOW, nowMs) };
+  return (flow: string, { want = 0, passedOn = 0, nowMs = 0 }) => {
+    lease.apply(quota.renew(lease.request([{ flow, want, passedOn, tokensWant: 0 }], nowMs), nowMs), nowMs);
+    return { slots: lease.slots(flow, nowMs) };
   };
 }
 
@@ -76,25 +71,6 @@ describe("slots over all services", () => {
     const quota = Quota.fresh(configurationOf(null, flows), 0);
     expect(pool(quota, "echo")("echo/gold", { want: 1_000 }).slots).toBe(1_000);
     expect(quota.usage(0)).toMatchObject({ slotsMax: null, slotsOverMax: 0 });
-  });
-});
-
-describe("the rate over all services", () => {
-  it.for([{ pools: 1 }, { pools: 3 }, { pools: 9 }])("is at most burst + rate × time at $pools pools together", ({ pools }) => {
-    const flows = Object.fromEntries(Array.from({ length: pools }, (_, index) => [`s${index}/gold`, GOLD] as const));
-    const quota = Quota.fresh(configurationOf({ ratePerSecond: 50, burst: 100, mode: "enforce" }, flows), 0);
-    const all = Array.from({ length: pools }, (_, index) => pool(quota, `s${index}`));
-    let lent = 0;
-    const held = all.map(() => 0);
-    for (let nowMs = 0; nowMs <= 10_000; nowMs += 500) {
-      for (const [index, renew] of all.entries()) {
-        // Each spends what it holds at once, and says so by wanting as much again.
-        const { tokens } = renew(`s${index}/gold`, { tokensWant: 100, nowMs });
-        lent += tokens - (held[index] ?? 0);
-        held[index] = tokens;
-      }
-    }
-    expect(lent).toBeLessThanOrEqual(100 + 50 * 10);
   });
 });
 

@@ -66,8 +66,6 @@ const FIELDS: readonly Field[] = [
   quota("memoryBytesMax", 10 * 2 ** 30),
   amount(tenantFile(), ["services", "echo", "gold", "cpuSecondsPerSecond"], 1_000_000),
   count(tenantFile({ total: {} }), ["total", "slots"], [0, 1_000_000]),
-  count(tenantFile({ total: {} }), ["total", "ratePerSecond"], [0, 10_000_000]),
-  count(tenantFile({ total: {} }), ["total", "burst"], [0, 10_000_000]),
   amount(serviceFile(), ["costWeight"], 1_000),
   quota("queueLengthMax", 100_000),
   quota("waitMsMax", 600_000),

@@ -27,8 +27,9 @@ const ROWS = DESIGN.flatMap(([outcomes, statuses]) => {
   return names.map((outcome, index) => ({ outcome, status: codes.length === 1 ? statuses : codes[index] }));
 });
 
-/** Beside the table: a WebSocket's route asked without upgrade, and the operator's API, twice. */
+/** Beside the table: a WebSocket's route asked without upgrade, the operator's API, twice, and a push. */
 const BESIDE = [
+  { outcome: "bad-request", status: "400" },
   { outcome: "upgrade-required", status: "426" },
   { outcome: "bad-configuration", status: "422" },
   { outcome: "bad-instance", status: "400" },
@@ -84,7 +85,7 @@ describe("the table of outcomes", () => {
     expect(ADMITTED).toEqual(ROWS.filter(({ status }) => status === "the endpoint's").map(({ outcome }) => outcome));
   });
 
-  it("has no outcome that the design does not, but for the three beside it", () => {
+  it("has no outcome that the design does not, but for those beside it", () => {
     const known = [...ROWS, ...BESIDE].map(({ outcome }) => outcome);
     expect([...ADMITTED, ...shapes.map(([outcome]) => outcome)].toSorted()).toEqual(known.toSorted());
     for (const { outcome, status } of BESIDE) expect(new Map(shapes).get(outcome)?.status).toBe(Number(status));

@@ -112,6 +112,18 @@ describe("demand forecaster", () => {
     expect(error("Europe/Berlin")).toBeLessThan(0.6 * error("UTC"));
   });
 
+  it.for([
+    { name: "three days", silentMs: 3 * DAY_MS },
+    { name: "ten years and a half day", silentMs: 3_653 * DAY_MS + DAY_MS / 2 },
+  ])("comes back from silence with the hours of the day in place: $name", ({ silentMs }) => {
+    const forecaster = forecasterOf();
+    live(forecaster, [START_MS, START_MS + 9 * DAY_MS]);
+    const nowMs = START_MS + 9 * DAY_MS + silentMs + DAY_MS;
+    live(forecaster, [nowMs - DAY_MS, nowMs]);
+    for (const { horizonMs, mean } of forecaster.profile("concurrency", [HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS]))
+      expect(Math.abs(Math.log(mean / (2 * levelAt(nowMs + horizonMs))))).toBeLessThan(0.3);
+  });
+
   it("refuses a time zone that is none", () => {
     expect(() => forecasterOf({ timeZone: "Mars/Olympus" })).toThrow(RangeError);
   });

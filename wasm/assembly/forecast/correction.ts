@@ -1,13 +1,8 @@
 // The last mixture as the nets correct it: a mean and an interval, in logs.
 import { baseColumn, columnCount, day, judgedSteps } from "./model";
-import { beginNets, openNets, quantileCount, runNets, shift } from "./net";
+import { beginNets, gateShare, openNets, quantileCount, runNets, shift, stretch } from "./net";
 import { describeOrigin, describeStep } from "./net-inputs";
 import { BASE_SCALES, COLUMNS, CORRECTED_LOWER, CORRECTED_UPPER, QUANTILES, STEP_BYTES } from "./scratch";
-
-/** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
-const GATE: f64 = 0.5;
-/** The interval is stretched from the median by so much. Validation. */
-const STRETCH: f64 = 1.08;
 
 function quantileAt(index: u32): f64 {
   return load<f64>(QUANTILES + ((<usize>index) << 3));
@@ -27,9 +22,9 @@ export function correct(horizon: u32): void {
     const scale = load<f64>(BASE_SCALES + at);
     const said = load<f64>(base + at);
     const median = quantileAt((quantileCount - 1) / 2);
-    const mean = GATE * shift + median;
-    const low = shift + median + STRETCH * (quantileAt(0) - median);
-    const high = shift + median + STRETCH * (quantileAt(quantileCount - 1) - median);
+    const mean = gateShare() * shift + median;
+    const low = shift + median + stretch() * (quantileAt(0) - median);
+    const high = shift + median + stretch() * (quantileAt(quantileCount - 1) - median);
     store<f64>(corrected + at, max<f64>(0, said + scale * mean));
     store<f64>(CORRECTED_LOWER + at, said + scale * min(low, mean));
     store<f64>(CORRECTED_UPPER + at, said + scale * max(high, mean));

@@ -10,7 +10,7 @@
 // Experts: the regressions, the smoothers, the same slot yesterday, the last value. Columns: the experts, then the mixtures,
 // then the last mixture as corrected, where there are nets.
 
-const HEADER_WORDS: u32 = 30;
+const HEADER_WORDS: u32 = 32;
 /** Features of the logs that are smoothed seasons. */
 export const PROFILE_COUNT: u32 = 7;
 /** Forecasts that wait to be judged, one every `issueEvery` slots. */
@@ -135,6 +135,10 @@ export function valueMax(): f64 {
 
 export function choiceEta(): f64 {
   return word(29);
+}
+/** Daily origins over which all mixtures must lose to the last value before they yield to it. */
+export function yieldCount(): u32 {
+  return count(30);
 }
 
 let next: usize = 0;

@@ -4,17 +4,17 @@ import { logarithm } from "./elementary";
 import { ageOf, blockError, blockOf, hourBias, hourError, hourErrorMean, maturedError, pendingError, waitingAt, youngest } from "./judged";
 import { baseColumn, day, hourOf, issueEvery, judgedSteps, lagMax, logCentreOf, longCount, recentCount, week } from "./model";
 import { gatedColumn, gatedCount, originInputCount } from "./net";
+import { dayAhead, weekAhead } from "./signal";
 import { BASE_SCALES, COLUMNS, DEVIATIONS, FIRST_WEIGHTS, INPUTS, LOG_WINDOW, STEP_BYTES } from "./scratch";
 
 /** Keeps logs of errors finite. */
 const FLOOR: f64 = 0.002;
 const DEVIATION_MAX: f64 = 8;
 /** Gated are the four regressions, the smoother, yesterday, the mixture that was not learned. */
-const REGRESSIONS: u32 = 4;
 const YESTERDAY: u32 = 5;
 const PRIOR_FREE: u32 = 6;
-/** How many have their errors told: over long without yesterday. */
-const TOLD: u32 = 6;
+/** How many have their errors told: all of them, over long without yesterday. */
+const TOLD: u32 = 7;
 
 let next: usize = 0;
 
@@ -28,9 +28,9 @@ function tellUnits(difference: f64, scale: f64): void {
   tell(min(DEVIATION_MAX, max(-DEVIATION_MAX, difference / scale)));
 }
 
-/** The column that is told of `index`-th: the regressions, then the mixture that was not learned, then yesterday. */
+/** The column that is told of `index`-th: yesterday last. */
 function toldColumn(index: u32): u32 {
-  return gatedColumn(index < REGRESSIONS ? index : index === REGRESSIONS ? PRIOR_FREE : YESTERDAY);
+  return gatedColumn(index < YESTERDAY ? index : index === YESTERDAY ? PRIOR_FREE : YESTERDAY);
 }
 
 function seenBack(back: u32): f64 {
@@ -63,6 +63,7 @@ export function describeOrigin(): void {
   tellUnits(signedError(issueEvery / 2, issueEvery / 2), scale);
   tellUnits(signedError(day, day), scale);
   tellUnits(signedError(day, 1), scale);
+  tell(logarithm((spreadOfWeek() + FLOOR) / long));
   for (let index: u32 = 0; index < TOLD - 1; index++) tell(logarithm((maturedError(toldColumn(index), longCount) + FLOOR) / long));
   for (let index: u32 = 0; index < TOLD; index++) {
     tell(logarithm((maturedError(toldColumn(index), recentCount) + FLOOR) / recent));
@@ -98,6 +99,11 @@ export function describeStep(step: u32): void {
   tell(logarithm(((hourError(hour + day - 1) + 2 * own + hourError(hour + 1)) / 4 + FLOOR / 2) / mean));
   tell(logarithm((own + FLOOR / 2) / scale));
   tellUnits(olderSaid(step, said), scale);
+  tell(<f64>phase);
+  tellUnits(seenBack(week - (step % week)) - local, scale);
+  tellUnits(weekAhead(step) - local, scale);
+  tellUnits(dayAhead(step) - local, scale);
+  tellUnits(said - saidAt(base, step === 0 ? 0 : step - 1), scale);
   for (let index: u32 = 0; index < gatedCount; index++) {
     tellUnits(saidAt(gatedColumn(index), step) - said, scale);
     store<f64>(DEVIATIONS + ((<usize>index) << 3), load<f64>(next - 8));
@@ -111,6 +117,14 @@ function meanOfLast(hours: u32): f64 {
   let sum: f64 = 0;
   for (let back: u32 = 1; back <= hours; back++) sum += seenBack(back);
   return sum / <f64>hours;
+}
+
+// Mean distance of the last week's slots from their mean.
+function spreadOfWeek(): f64 {
+  const mean = meanOfLast(week);
+  let sum: f64 = 0;
+  for (let back: u32 = 1; back <= week; back++) sum += abs(seenBack(back) - mean);
+  return sum / <f64>week;
 }
 
 // Mean of value − said over the last `hours` slots, of the youngest kept forecast at least `ageMin` old; 0 without one.

@@ -1,6 +1,7 @@
 // Small pooled nets that correct a mixture: what they say of one step, averaged over the nets.
 //
-// In the model's table: inputs · of them the same for every step · quantiles · gated columns · members · a mean per input · a
+// In the model's table: inputs · of them the same for every step · quantiles · gated columns · members · share of the gates' shift ·
+// stretch of the interval · a mean per input · a
 // deviation per input · a column per gated one · per member three layers: inputs · outputs · weights, those of one input
 // together · biases.
 import { exponential, hyperbolicTangent } from "./elementary";
@@ -10,7 +11,7 @@ import { blendScaled } from "./triangle";
 
 /** A standardised input further out is held to be this. */
 const INPUT_HELD: f64 = 4;
-const HEADER_BYTES: usize = 40;
+const HEADER_BYTES: usize = 56;
 
 export let inputCount: u32 = 0;
 export let originInputCount: u32 = 0;
@@ -33,6 +34,16 @@ export function openNets(): void {
   means = at + HEADER_BYTES;
   gated = means + ((<usize>inputCount) << 4);
   members = gated + ((<usize>gatedCount) << 3);
+}
+
+/** Share of the gates' shift that the mean follows; it follows the median's whole. */
+export function gateShare(): f64 {
+  return load<f64>(netsAt(), 40);
+}
+
+/** The interval is stretched from the median by so much. */
+export function stretch(): f64 {
+  return load<f64>(netsAt(), 48);
 }
 
 /** The column of a gated expert. */

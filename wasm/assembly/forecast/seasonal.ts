@@ -10,7 +10,7 @@
 // Mathematics, sources and figures: docs/design/forecasting.md.
 import { exponentialLessOne, logOnePlus } from "./elementary";
 import { correct } from "./correction";
-import { beginJudged, expected, issue, judge } from "./judged";
+import { beginJudged, dailyLoss, expected, issue, judge } from "./judged";
 import { writeErrorScales } from "./error-scales";
 import { lossOf, mixColumn, weighByLoss } from "./mixture";
 import {
@@ -43,6 +43,7 @@ import {
   smootherCount,
   valueMax,
   week,
+  yieldCount,
 } from "./model";
 import { beginRegressions, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
 import {
@@ -103,7 +104,8 @@ export function seasonalObserve(table: usize, state: usize, scratch: usize, valu
   if (isKnown) judge(hourOf(), logOnePlus(held));
   learn(hourOf(), held);
   if (hourOf() % issueEvery !== 0 || hourOf() < day) return;
-  forecastColumns(judgedSteps, true);
+  // Only daily origins judge what the nets correct.
+  forecastColumns(judgedSteps, true, hourOf() % day === 0);
   issue(hourOf());
 }
 
@@ -165,7 +167,7 @@ export function seasonalForecast(table: usize, state: usize, scratch: usize, hor
   assert(horizon >= 1 && horizon <= HORIZON_MAX && ratio >= 0);
   open(table, state);
   openScratch(scratch);
-  forecastColumns(horizon, false);
+  forecastColumns(horizon, false, true);
   weighChoices(choice);
   const heaviest = choices + <usize>heaviestChoice() * CHOICE_BYTES;
   const column = <u32>load<f64>(heaviest);
@@ -203,9 +205,9 @@ function chosenAt(at: usize): f64 {
 }
 
 function weighChoices(choice: u32): void {
-  // Until something has matured, the first is all there is to say.
-  const only = choice < choiceCount ? choice : 0;
-  if (choice < choiceCount || dailyCountOf() === 0) {
+  const yielded = yieldedChoice();
+  const only = choice < choiceCount ? choice : yielded;
+  if (only < choiceCount) {
     for (let index: u32 = 0; index < choiceCount; index++) store<f64>(WEIGHTS + ((<usize>index) << 3), index === only ? 1 : 0);
     return;
   }
@@ -214,12 +216,29 @@ function weighChoices(choice: u32): void {
   weighByLoss(choiceCount, choices + 8, CHOICE_BYTES, choiceEta());
 }
 
+/**
+ * The only one that is to speak, or choiceCount: until something has matured the first, all there is to say; and the last value,
+ * where all mixtures have lost to it over a week.
+ */
+function yieldedChoice(): u32 {
+  if (dailyCountOf() === 0) return 0;
+  if (dailyCountOf() < yieldCount()) return choiceCount;
+  const last = dailyLoss(expertCount - 1, yieldCount());
+  let yielded = choiceCount;
+  for (let index: u32 = 0; index < choiceCount; index++) {
+    const column = <u32>load<f64>(choices + <usize>index * CHOICE_BYTES);
+    if (column === expertCount - 1) yielded = index;
+    else if (column >= expertCount && !(last < dailyLoss(column, yieldCount()))) return choiceCount;
+  }
+  return yielded;
+}
+
 function isCorrecting(): bool {
   return correctFrom > 0 && hourOf() >= correctFrom;
 }
 
 // Every expert's steps, then every mixture's.
-function forecastColumns(horizon: u32, isKept: bool): void {
+function forecastColumns(horizon: u32, isKept: bool, isCorrected: bool): void {
   const yesterday = COLUMNS + <usize>(expertCount - 2) * STEP_BYTES;
   const last = seen(1);
   for (let step: u32 = 0; step < horizon; step++) {
@@ -241,7 +260,7 @@ function forecastColumns(horizon: u32, isKept: bool): void {
   for (let mixture: u32 = 0; mixture < mixtureCount; mixture++) mixColumn(mixture, horizon);
   if (correctFrom === 0) return;
   writeErrorScales(baseColumn(), horizon, BASE_SCALES);
-  if (isCorrecting()) correct(horizon);
+  if (isCorrected && isCorrecting()) correct(horizon);
   else {
     const base = COLUMNS + <usize>baseColumn() * STEP_BYTES;
     memory.copy(base + STEP_BYTES, base, (<usize>horizon) << 3);

@@ -6,7 +6,7 @@ const HOUR_MS = 3_600_000;
 /** Hours of the outlook: the one before, for a slope, and the coming. */
 const OUTLOOK_HOURS = 26;
 /** Missing hours that one observation makes up for; the rest waits for the next ones. */
-const CATCH_UP_MAX = 24;
+const CATCH_UP_MAX = 6;
 const WEEK_HOURS = 168;
 
 /** Everything but the core's own state. */
@@ -54,7 +54,8 @@ export class HourlyDemand {
     // Set back by more than daylight saving: begin to sum up again from here.
     if (hour < this.#hour - 2) this.#hour = hour;
     const outlook = hour > this.#hour ? this.#closeUntil(hour) : null;
-    if (!Number.isNaN(value) && hour >= this.#hour - 2) {
+    // While hours of silence are made up for, the hour at hand has not come.
+    if (!Number.isNaN(value) && hour <= this.#hour) {
       this.#sum += value;
       this.#count += 1;
     }

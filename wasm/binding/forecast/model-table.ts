@@ -6,6 +6,7 @@ import {
   INTERVAL,
   REGRESSION,
   VALUE_MAX,
+  YIELD_COUNT,
   type Nets,
   type RegressionPrior,
   type SeasonalModel,
@@ -63,7 +64,7 @@ function write(kernels: Kernels, words: Float64Array): ModelTable {
   return { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
 }
 
-const HEADER_WORDS = 30;
+const HEADER_WORDS = 32;
 
 function wordsOf(model: SeasonalModel): number[] {
   const { priors, smoothers, mixtures, choices, lags, nets } = model;
@@ -84,14 +85,14 @@ function wordsOf(model: SeasonalModel): number[] {
     [DAILY_COUNT, INTERVAL.longCount, INTERVAL.recentCount],
     [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
     [VALUE_MAX, regressions.reduce((sum, { clusters }) => sum + clusters.length, 0), BLOCK_COUNT],
-    [nets?.correctFrom ?? 0, HEADER_WORDS + parts.length, choices.length, CHOICE_ETA],
+    [nets?.correctFrom ?? 0, HEADER_WORDS + parts.length, choices.length, CHOICE_ETA, YIELD_COUNT],
   ].flat();
-  return [header, parts, nets === null ? [] : wordsOfNets(nets)].flat();
+  return [header, Array.from({ length: HEADER_WORDS - header.length }, () => 0), parts, nets === null ? [] : wordsOfNets(nets)].flat();
 }
 
-function wordsOfNets({ originInputCount, quantileCount, gated, means, deviations, members }: Nets): number[] {
+function wordsOfNets({ originInputCount, quantileCount, gateShare, stretch, gated, means, deviations, members }: Nets): number[] {
   return [
-    [means.length, originInputCount, quantileCount, gated.length, members.length],
+    [means.length, originInputCount, quantileCount, gated.length, members.length, gateShare, stretch],
     means,
     deviations,
     gated,

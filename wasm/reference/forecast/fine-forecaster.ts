@@ -12,6 +12,7 @@ import {
 import { exponential, exponentialLessOne, logarithm, logOnePlus } from "./elementary.ts";
 import { Calendar } from "./fine-calendar.ts";
 import { Horizon, type Origin } from "./fine-horizon.ts";
+import { narrowest } from "./fine-interval.ts";
 import type { Target } from "./fine-least-squares.ts";
 import { CEILING, DAY_MS, HOUR_MS, LEVELS, REGRESSION, SCALE, TAIL_LEAST, TIME, VALUE_MAX } from "./fine-settings.ts";
 import { Slots } from "./fine-slots.ts";
@@ -217,12 +218,13 @@ export class FineForecasterReference {
   }
 
   profile(horizonsMs: readonly number[]): DemandRow[] {
-    return horizonsMs.map((horizonMs) => ({
-      horizonMs,
-      mean: this.#ask(0, horizonMs, 0.5),
-      lower: this.#ask(0, horizonMs, 0.025),
-      upper: this.#ask(0, horizonMs, 0.975),
-    }));
+    return horizonsMs.map((horizonMs) => {
+      if (Number.isNaN(this.#bin)) return { horizonMs, mean: 0, lower: 0, upper: 0 };
+      const said = this.#saidAt(horizonMs, (horizon, spread) => horizon.intervalLevels(spread));
+      const uplift = this.calendar.upliftAt(this.#thereMs(horizonMs));
+      const { median, lower, upper } = narrowest(said.map((level) => Math.min(LEVEL_MAX, level + uplift)));
+      return { horizonMs, mean: toValue(median), lower: toValue(lower), upper: toValue(upper) };
+    });
   }
 
   /** Per fitted horizon. */
@@ -230,36 +232,43 @@ export class FineForecasterReference {
     return this.#horizons.map(({ judge }) => judge.verdict());
   }
 
-  // Between two fitted horizons it goes with the logarithm of the time.
   #ask(target: Target, horizonMs: number, p: number): number {
     if (Number.isNaN(this.#bin)) return 0;
     const held = Math.min(1 - TAIL_LEAST, Math.max(TAIL_LEAST, p));
-    const steps = Math.max(1, horizonMs / this.#stepMs);
+    const [said] = this.#saidAt(horizonMs, (horizon, spread) => [horizon.quantile(target, held, spread)]);
+    const [hereMs, thereMs] = [this.#middleMs(this.#bin), this.#thereMs(horizonMs)];
+    const uplift = target === 0 ? this.calendar.upliftAt(thereMs) : this.calendar.upliftMostWithin(hereMs, thereMs);
+    return toValue(Math.min(LEVEL_MAX, said! + uplift));
+  }
+
+  // Levels at a time ahead. Between two fitted horizons they go with the logarithm of the time.
+  #saidAt(horizonMs: number, say: (horizon: Horizon, spread: number) => number[]): number[] {
+    const level = this.#levelNow();
+    this.#advance(level);
+    const steps = this.#stepsOf(horizonMs);
     const horizons = this.#horizons;
     let next = 0;
     while (next < horizons.length - 1 && horizons[next]!.steps < steps) next += 1;
     const there = horizons[next]!;
-    const spread = Math.min(SPREAD_MAX, Math.max(1, Math.sqrt(steps / there.steps)));
-    let said = this.#say(next, { target, p: held, spread });
-    if (steps > there.steps) said += this.#changeBetween(there.steps, steps);
-    if (next > 0 && steps < there.steps) {
-      const here = horizons[next - 1]!;
-      const share = logarithm(steps / here.steps) / logarithm(there.steps / here.steps);
-      const before = this.#say(next - 1, { target, p: held, spread: 1 });
-      said = before + share * (said - before);
+    there.forecast(this.#describe(there, level));
+    const said = say(there, Math.min(SPREAD_MAX, Math.max(1, Math.sqrt(steps / there.steps))));
+    if (steps > there.steps) {
+      const change = this.#changeBetween(there.steps, steps);
+      return said.map((far) => far + change);
     }
-    return this.#valueOf(said, target, steps);
+    if (next === 0 || steps === there.steps) return said;
+    const here = horizons[next - 1]!;
+    here.forecast(this.#describe(here, level));
+    const share = logarithm(steps / here.steps) / logarithm(there.steps / here.steps);
+    return say(here, 1).map((near, index) => near + share * (said[index]! - near));
   }
 
-  #say(index: number, { target, p, spread }: { target: Target; p: number; spread: number }): number {
-    const horizon = this.#horizons[index]!;
-    if (this.#isSaid[index] === 0) {
-      const level = this.#levelNow();
-      this.#advance(level);
-      horizon.forecast(this.#describe(horizon, level));
-      this.#isSaid[index] = 1;
-    }
-    return horizon.quantile(target, p, spread);
+  #stepsOf(horizonMs: number): number {
+    return Math.max(1, horizonMs / this.#stepMs);
+  }
+
+  #thereMs(horizonMs: number): number {
+    return this.#middleMs(this.#bin) + this.#stepsOf(horizonMs) * this.#stepMs;
   }
 
   // What the hourly core says happens between two times ahead.
@@ -268,11 +277,8 @@ export class FineForecasterReference {
     const change = this.#outlookAt(hereMs + untilSteps * this.#stepMs) - this.#outlookAt(hereMs + fromSteps * this.#stepMs);
     return Number.isNaN(change) ? 0 : change;
   }
+}
 
-  #valueOf(said: number, target: Target, steps: number): number {
-    const hereMs = this.#middleMs(this.#bin);
-    const thereMs = hereMs + steps * this.#stepMs;
-    const uplift = target === 0 ? this.calendar.upliftAt(thereMs) : this.calendar.upliftMostWithin(hereMs, thereMs);
-    return Math.min(VALUE_MAX, Math.max(0, exponentialLessOne(Math.min(LEVEL_MAX, said + uplift))));
-  }
+function toValue(level: number): number {
+  return Math.min(VALUE_MAX, Math.max(0, exponentialLessOne(level)));
 }

@@ -1,6 +1,7 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exponential, exponentialLessOne, logarithm } from "./elementary.ts";
+import { exponential, logarithm } from "./elementary.ts";
+import { INTERVAL_PROBABILITIES, narrowest, valueOf } from "./fine-interval.ts";
 import { Judge } from "./fine-judge.ts";
 import { LeastSquares, type Target } from "./fine-least-squares.ts";
 import { Pool, POOL_COUNT } from "./fine-pool.ts";
@@ -54,8 +55,9 @@ const SAID = {
   upper: 10,
   persistence: 11,
   seasonal: 12,
+  share: 13,
 } as const;
-const SAID_COUNT = 13;
+const SAID_COUNT = 14;
 
 export class Horizon {
   readonly steps: number;
@@ -154,6 +156,14 @@ export class Horizon {
     return Math.min(said, this.#ceiling - CEILING.perFold * logarithm(1 - p));
   }
 
+  /** The same for INTERVAL_PROBABILITIES. */
+  intervalLevels(spread: number): number[] {
+    return this.#residuals[0].quantiles(INTERVAL_PROBABILITIES).map((z, index) => {
+      const said = this.#centres[0] + spread * this.#scales[0] * z;
+      return Math.min(said, this.#ceiling - CEILING.perFold * logarithm(1 - INTERVAL_PROBABILITIES[index]!));
+    });
+  }
+
   /** Keeps the forecast just made, where it is time for one to learn from. */
   issue(origin: Origin): void {
     if (origin.bin < this.#lastBin + this.every) return;
@@ -170,10 +180,12 @@ export class Horizon {
     [said[SAID.scale], said[SAID.topScale]] = this.#scales;
     said[SAID.highest] = 0;
     said[SAID.slot] = slotOf(origin.timeOfDayMs);
-    said[SAID.median] = this.quantile(0, 0.5, 1) + origin.uplift;
-    said[SAID.own] = this.judge.yields ? this.#mixed + origin.uplift : said[SAID.median]!;
-    said[SAID.lower] = this.quantile(0, 0.025, 1) + origin.uplift;
-    said[SAID.upper] = this.quantile(0, 0.975, 1) + origin.uplift;
+    const { median, lower, upper, share } = narrowest(this.intervalLevels(1).map((level) => level + origin.uplift));
+    said[SAID.median] = median;
+    said[SAID.own] = this.judge.yields ? this.#mixed + origin.uplift : median;
+    said[SAID.lower] = lower;
+    said[SAID.upper] = upper;
+    said[SAID.share] = share;
     said[SAID.persistence] = origin.level + origin.upliftHere;
     said[SAID.seasonal] = origin.seasonal;
   }
@@ -191,7 +203,7 @@ export class Horizon {
       // After a gap there is no label.
       if (age > this.steps * (1 + LATE_LABEL_RATIO)) continue;
       this.#learn(at, level);
-      this.#judge(at, exponentialLessOne(level + uplift), uplift);
+      this.#judge(at, valueOf(level + uplift), uplift);
       isNew = true;
     }
     if (!isNew) return;
@@ -237,16 +249,17 @@ export class Horizon {
 
   #judge(at: number, value: number, uplift: number): void {
     for (let index = 0; index < POOL_COUNT; index += 1)
-      this.#pool.observe(index, Math.abs(value - exponentialLessOne(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
+      this.#pool.observe(index, Math.abs(value - valueOf(this.#waitingMembers[at * POOL_COUNT + index]! + uplift)));
     const said = this.#said.subarray(at * SAID_COUNT, (at + 1) * SAID_COUNT);
     this.judge.observe({
       value,
-      own: exponentialLessOne(said[SAID.own]!),
-      said: exponentialLessOne(said[SAID.median]!),
-      lower: Math.max(0, exponentialLessOne(said[SAID.lower]!)),
-      upper: exponentialLessOne(said[SAID.upper]!),
-      persistence: exponentialLessOne(said[SAID.persistence]!),
-      seasonal: Number.isNaN(said[SAID.seasonal]!) ? Number.NaN : exponentialLessOne(said[SAID.seasonal]!),
+      own: valueOf(said[SAID.own]!),
+      said: valueOf(said[SAID.median]!),
+      lower: valueOf(said[SAID.lower]!),
+      upper: valueOf(said[SAID.upper]!),
+      share: said[SAID.share]!,
+      persistence: valueOf(said[SAID.persistence]!),
+      seasonal: valueOf(said[SAID.seasonal]!),
     });
   }
 }

@@ -1,7 +1,7 @@
 // What one horizon's forecasts turned out to be worth, beside persistence and seasonal naive from the same origins:
 // running sums over a week, in the values' own unit.
 import { verdictOf, type Verdict } from "#shared/forecast/minute-demand.ts";
-import { JUDGE } from "./fine-settings.ts";
+import { INTERVAL, JUDGE } from "./fine-settings.ts";
 
 /** All as values, not logarithms. */
 export interface Judged {
@@ -11,12 +11,12 @@ export interface Judged {
   readonly said: number;
   readonly lower: number;
   readonly upper: number;
+  /** What is expected below `lower`. */
+  readonly share: number;
   readonly persistence: number;
   /** NaN where there is none. */
   readonly seasonal: number;
 }
-
-const TAIL = 0.025;
 
 export class Judge {
   yields = false;
@@ -42,7 +42,7 @@ export class Judge {
     this.#rate = 1 / (1 - keep);
   }
 
-  observe({ value, own, said, lower, upper, persistence, seasonal }: Judged): void {
+  observe({ value, own, said, lower, upper, share: below, persistence, seasonal }: Judged): void {
     const sums = this.#sums;
     const keep = this.#keep;
     const add = (sum: number, news: number): number => keep * sum + news;
@@ -57,7 +57,7 @@ export class Judge {
     }
     sums.inside = add(sums.inside, lower <= value && value <= upper ? 1 : 0);
     sums.width = add(sums.width, upper - lower);
-    const loss = pinball(value - said, 0.5) + pinball(value - lower, TAIL) + pinball(value - upper, 1 - TAIL);
+    const loss = pinball(value - said, 0.5) + pinball(value - lower, below) + pinball(value - upper, below + INTERVAL.level);
     sums.pinball = add(sums.pinball, loss / 3);
     sums.bias = add(sums.bias, said - value);
     this.#updates += 1;

@@ -42,25 +42,25 @@ export class Residuals {
   /** `p` within (0, 1). */
   quantile(p: number): number {
     const share = Math.min(p, 1 - p);
-    if (share >= TAIL) return this.#within(p);
-    const [inner, outer] = p < 0.5 ? [4 * TAIL, TAIL] : [1 - 4 * TAIL, 1 - TAIL];
-    const from = this.#within(outer);
-    return from + ((from - this.#within(inner)) / logarithm(4)) * logarithm(TAIL / share);
+    if (share >= TAIL) return this.quantiles([p])[0]!;
+    const [first, second] = this.quantiles(p < 0.5 ? [TAIL, 4 * TAIL] : [1 - 4 * TAIL, 1 - TAIL]);
+    const [outer, inner] = p < 0.5 ? [first!, second!] : [second!, first!];
+    return outer + ((outer - inner) / logarithm(4)) * logarithm(TAIL / share);
   }
 
-  #within(p: number): number {
+  /** Of ascending probabilities that are not in the tails. */
+  quantiles(probabilities: readonly number[]): number[] {
     if (Number.isNaN(this.#total)) this.#total = this.#counts.reduce((sum, count) => sum + count, 0);
-    let left = p * this.#total;
-    for (let bin = 0; bin < 2 * SIDE; bin += 1) {
-      const count = this.#counts[bin]!;
-      if (left <= count && count > 0) {
-        const from = EDGES[bin]!;
-        const to = EDGES[bin + 1]!;
-        return from + (left / count) * (to - from);
+    let [bin, below] = [0, 0];
+    return probabilities.map((p) => {
+      const wanted = p * this.#total;
+      while (bin < 2 * SIDE - 1 && below + this.#counts[bin]! < wanted) {
+        below += this.#counts[bin]!;
+        bin += 1;
       }
-      left -= count;
-    }
-    return edge(SIDE);
+      const [from, to] = [EDGES[bin]!, EDGES[bin + 1]!];
+      return from + Math.min(1, (wanted - below) / this.#counts[bin]!) * (to - from);
+    });
   }
 }
 

@@ -98,6 +98,9 @@ export const POOL = {
   memoryUpdatesMin: 100,
 } as const;
 
+/** The 95 % interval is the narrowest of these in the values' unit, by the share below it. */
+export const INTERVAL = { shares: [0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035], level: 0.95 } as const;
+
 /** No quantile is above the highest level of late by more than `perFold` logs for every factor e of rarity. */
 export const CEILING = { leakPerDay: 0.4, perFold: 0.12 } as const;
 

@@ -1,7 +1,7 @@
 // The twin of the seasonal kernel where nothing was learned, for seasons of any length: a pool of experts, run once, a mixture of
 // them, and what has lost least of late. With what was learned, of hours: hourly/hourly-forecaster.ts.
 import { widthRatio } from "#shared/forecast/interval-level.ts";
-import type { RegressionPrior, SeasonalModel } from "#shared/forecast/seasonal-model.ts";
+import { YIELD_COUNT, type RegressionPrior, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import { exponentialLessOne, logOnePlus } from "./elementary.ts";
 import { errorScales } from "./hourly/error-scales.ts";
 import { Experts } from "./hourly/experts.ts";
@@ -95,10 +95,10 @@ export class SeasonalForecasterReference {
 
   #weighChoices(choice: number | undefined): void {
     const { choices } = this.#model;
-    // Until something has matured, the first is all there is to say.
-    if (choice !== undefined || this.#judged.dailyCount === 0) {
+    const only = choice ?? this.#yieldedChoice();
+    if (only !== undefined) {
       this.#weights.fill(0);
-      this.#weights[choice ?? 0] = 1;
+      this.#weights[only] = 1;
       return;
     }
     for (const [index, { column }] of choices.entries()) this.#weights[index] = this.#judged.dailyLoss(column, DAILY_COUNT);
@@ -107,6 +107,17 @@ export class SeasonalForecasterReference {
       choices.map(({ share }) => share),
       CHOICE_ETA,
     );
+  }
+
+  /** The only one to speak: until something has matured the first; the last value, where all mixtures have lost to it over a week. */
+  #yieldedChoice(): number | undefined {
+    const { count: expertCount } = this.#experts;
+    const { choices } = this.#model;
+    if (this.#judged.dailyCount === 0) return 0;
+    if (this.#judged.dailyCount < YIELD_COUNT) return undefined;
+    const last = this.#judged.dailyLoss(expertCount - 1, YIELD_COUNT);
+    const yields = choices.every(({ column }) => column < expertCount || last < this.#judged.dailyLoss(column, YIELD_COUNT));
+    return yields ? choices.findIndex(({ column }) => column === expertCount - 1) : undefined;
   }
 
   #mix(horizon: number): void {

@@ -188,6 +188,17 @@ it("accepts no shortfall below what is needed now", () => {
   }
 });
 
+it.for([Number.NaN, -5, Infinity])("follows what is measured where the forecaster says %d", (said) => {
+  const service = serviceOf();
+  const broken: DemandForecast = { quantile: () => said, maxQuantile: () => said };
+  for (const slots of [10, 500, 3_000, 0, 700]) {
+    const planned = step(service, slots, { forecast: broken });
+    expect(planned.count).toBeGreaterThanOrEqual(Math.floor(slots / 50));
+    // And the ceiling ends it: three times the busiest minute, one shard, and the stretch of a rung.
+    expect(planned.count).toBeLessThanOrEqual((3 * 3_000) / 50 + 2);
+  }
+});
+
 it("counts warm shards in the cost, and gives them up first", () => {
   const policy = { ...POLICY, warmCount: 3, pricePerHour: 1, costPerHourMax: 14 };
   const certain: DemandForecast = { quantile: () => 600, maxQuantile: () => 600 };

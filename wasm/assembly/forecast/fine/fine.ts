@@ -7,10 +7,11 @@
 // how much time went by; no state reads or writes outside itself; the same calls give the same bits in the twin
 // (wasm/reference/forecast/fine-forecaster.ts). A question changes nothing.
 // Mathematics and figures: docs/design/forecasting-online.md.
-import { exponentialLessOne, logarithm } from "../elementary";
+import { logarithm } from "../elementary";
 import { localTime, upliftAt, upliftMostWithin } from "./calendar";
-import { beginHorizon, dropWaiting, forecastHorizon, horizonQuantile, issueForecast, observeHorizon } from "./horizon";
+import { beginHorizon, dropWaiting, forecastHorizon, horizonQuantile, issueForecast, observeHorizon, writeInterval } from "./horizon";
 import { bytesOf, horizonBytes, STEPS } from "./horizon-layout";
+import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { advance, describe, levelNow, middleMs, outlookAt } from "./origin";
 import { beginSlots, observeSlot, setSlotsAt, slotBytes } from "./slots";
 import {
@@ -31,6 +32,8 @@ import {
   ROOTS_NOW,
   SUM,
   VALUE_MAX,
+  INTERVAL,
+  INTERVAL_NEAR,
 } from "./state";
 
 const TIME_MS_MAX: f64 = 8.64e15;
@@ -176,17 +179,47 @@ export function fineQuantile(state: usize, scratch: usize, target: u32, horizonM
   assert(target < 2 && horizonMs >= 0 && p >= 0 && p <= 1);
   if (isNaN(load<f64>(state, BIN))) return 0;
   open(state, scratch);
-  const level = levelNow(state);
-  advance(state, level);
-  const held = min(1 - TAIL_LEAST, max(TAIL_LEAST, p));
-  const value = ask(state, 0, horizonMs, held, level);
-  return target === 0 ? value : max(value, ask(state, 1, horizonMs, held, level));
+  askedP = min(1 - TAIL_LEAST, max(TAIL_LEAST, p));
+  const value = ask(state, 0, horizonMs);
+  return target === 0 ? value : max(value, ask(state, 1, horizonMs));
 }
 
-// Between two fitted horizons it goes with the logarithm of the time.
-function ask(state: usize, target: u32, horizonMs: f64, p: f64, level: f64): f64 {
+function ask(state: usize, target: u32, horizonMs: f64): f64 {
+  askedTarget = target;
+  sayAt(state, horizonMs, 1);
+  const hereMs = middleMs(state, load<f64>(state, BIN));
+  const uplift = target === 0 ? upliftAt(state, askedMs) : upliftMostWithin(state, hereMs, askedMs);
+  return toValue(load<f64>(INTERVAL) + uplift);
+}
+
+/** Writes the median, and the narrowest 95 % interval's lower and upper end, f64 each, at the scratch memory's beginning. */
+export function fineProfile(state: usize, scratch: usize, horizonMs: f64): void {
+  assert(horizonMs >= 0);
+  memory.fill(scratch, 0, 24);
+  if (isNaN(load<f64>(state, BIN))) return;
+  open(state, scratch);
+  sayAt(state, horizonMs, INTERVAL_COUNT);
+  const uplift = upliftAt(state, askedMs);
+  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) store<f64>(INTERVAL + at, min(LEVEL_MAX, load<f64>(INTERVAL + at) + uplift));
+  const lower = INTERVAL + narrowest(INTERVAL);
+  store<f64>(scratch, toValue(load<f64>(INTERVAL, INTERVAL_MEDIAN)));
+  store<f64>(scratch, toValue(load<f64>(lower)), 8);
+  store<f64>(scratch, toValue(load<f64>(lower, INTERVAL_UPPER)), 16);
+}
+
+// Of the question in progress: what one quantile is asked for, and the time that any is asked for.
+let askedTarget: u32 = 0;
+let askedP: f64 = 0;
+let askedMs: f64 = 0;
+
+// Writes `count` levels at INTERVAL: one quantile, or the interval's. Between two fitted horizons they go with the logarithm of the time.
+function sayAt(state: usize, horizonMs: f64, count: usize): void {
+  const level = levelNow(state);
+  advance(state, level);
   const stepMs = load<f64>(state);
   const steps = max<f64>(1, horizonMs / stepMs);
+  const hereMs = middleMs(state, load<f64>(state, BIN));
+  askedMs = hereMs + steps * stepMs;
   let before: usize = 0;
   let next = state + HORIZONS;
   for (let left = load<u32>(state, HORIZON_COUNT); left > 1 && <f64>load<u32>(next, STEPS) < steps; left--) {
@@ -194,21 +227,31 @@ function ask(state: usize, target: u32, horizonMs: f64, p: f64, level: f64): f64
     next += bytesOf(next);
   }
   const there = <f64>load<u32>(next, STEPS);
-  const spread = min(SPREAD_MAX, max<f64>(1, sqrt(steps / there)));
   prepare(state, next, level);
-  let said = horizonQuantile(next, target, p, spread);
-  const hereMs = middleMs(state, load<f64>(state, BIN));
-  const thereMs = hereMs + steps * stepMs;
+  write(next, min(SPREAD_MAX, max<f64>(1, sqrt(steps / there))), count, INTERVAL);
+  let share: f64 = 1;
+  let change: f64 = 0;
   if (steps > there) {
-    const change = outlookAt(state, thereMs) - outlookAt(state, hereMs + there * stepMs);
-    if (!isNaN(change)) said += change;
-  }
-  if (before !== 0 && steps < there) {
+    const told = outlookAt(state, askedMs) - outlookAt(state, hereMs + there * stepMs);
+    if (!isNaN(told)) change = told;
+  } else if (before !== 0 && steps !== there) {
     const here = <f64>load<u32>(before, STEPS);
     prepare(state, before, level);
-    const nearer = horizonQuantile(before, target, p, 1);
-    said = nearer + (logarithm(steps / here) / logarithm(there / here)) * (said - nearer);
+    write(before, 1, count, INTERVAL_NEAR);
+    share = logarithm(steps / here) / logarithm(there / here);
   }
-  const uplift = target === 0 ? upliftAt(state, thereMs) : upliftMostWithin(state, hereMs, thereMs);
-  return min(VALUE_MAX, max<f64>(0, exponentialLessOne(min(LEVEL_MAX, said + uplift))));
+  for (let at: usize = 0; at < count << 3; at += 8) {
+    const far = load<f64>(INTERVAL + at);
+    const near = share === 1 ? far : load<f64>(INTERVAL_NEAR + at);
+    store<f64>(INTERVAL + at, share === 1 ? far + change : near + share * (far - near));
+  }
+}
+
+function write(horizon: usize, spread: f64, count: usize, into: usize): void {
+  if (count === 1) store<f64>(into, horizonQuantile(horizon, askedTarget, askedP, spread));
+  else writeInterval(horizon, spread, into);
+}
+
+function toValue(level: f64): f64 {
+  return min(VALUE_MAX, valueOf(min(LEVEL_MAX, level)));
 }

@@ -5,7 +5,7 @@
 //   at an update: of these two, the moments, the scale's, the residuals, the pool's losses, the judge's sums f64 [7] · updates f64 · losses f64 [4] · sums f64 [11] · residuals of both targets (residuals.ts) · time-of-day
 //   means of log |residual| f32 [48] · regression, scale's regression (least-squares.ts) · waiting forecasts, 160 bytes each:
 //   origin f64 (NaN: none) · features f32 [14] · scale's f32 [6] · pool's members f32 [4] · level, centre, top, both scales, own,
-//   highest since, slot, median, lower, upper, persistence, seasonal f32
+//   highest since, slot, median, lower, upper, persistence, seasonal, share below lower f32
 import { leastSquaresBytes } from "./least-squares";
 import { RESIDUAL_BYTES } from "./residuals";
 import { FEATURE_COUNT, SCALE_FEATURE_COUNT } from "./state";
@@ -55,6 +55,8 @@ export const WAITING_LOWER: usize = 140;
 export const WAITING_UPPER: usize = 144;
 export const WAITING_PERSISTENCE: usize = 148;
 export const WAITING_SEASONAL: usize = 152;
+/** What is expected below `lower`. */
+export const WAITING_SHARE: usize = 156;
 export const WAITING_BYTES: usize = 160;
 export const WAITING_COUNT_MAX: u32 = 12;
 

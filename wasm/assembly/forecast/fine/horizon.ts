@@ -1,6 +1,6 @@
 // One horizon: the level `steps` bins ahead (target 0) and the highest until then (target 1), both as log1p less the
 // calendar's uplift, each with a conditional scale and the distribution of its residuals in units of that.
-import { exponential, exponentialLessOne, logarithm } from "../elementary";
+import { exponential, logarithm } from "../elementary";
 import {
   DAY_SLOT_COUNT,
   DAY_SLOTS,
@@ -38,16 +38,19 @@ import {
   WAITING_SCALE_FEATURES,
   WAITING_SCALES,
   WAITING_SEASONAL,
+  WAITING_SHARE,
   WAITING_SLOT,
   WAITING_UPPER,
   YIELDS,
 } from "./horizon-layout";
+import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { judgeForecast, mixPool } from "./judge";
 import { beginLeastSquares, observeNews, predictTarget, setNews, solveLeastSquares } from "./least-squares";
-import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile } from "./residuals";
+import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile, residualQuantiles } from "./residuals";
 import {
   FEATURE_COUNT,
   FEATURES,
+  INTERVAL,
   MEMBERS,
   originBin,
   originHighest,
@@ -163,6 +166,15 @@ export function horizonQuantile(horizon: usize, target: u32, p: f64, spread: f64
   return min(said, ceiling - CEILING_PER_FOLD * logarithm(1 - p));
 }
 
+/** The same for INTERVAL_PROBABILITIES, as many levels. */
+export function writeInterval(horizon: usize, spread: f64, into: usize): void {
+  residualQuantiles(horizon + RESIDUALS, INTERVAL_PROBABILITIES, INTERVAL_COUNT, into);
+  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) {
+    const said = centre + spread * scale * load<f64>(into + at);
+    store<f64>(into + at, min(said, ceiling - CEILING_PER_FOLD * logarithm(1 - load<f64>(INTERVAL_PROBABILITIES + at))));
+  }
+}
+
 /** Keeps the forecast just made, where it is time for one to learn from. */
 export function issueForecast(horizon: usize): void {
   if (originBin < load<f64>(horizon, LAST_BIN) + <f64>load<u32>(horizon, EVERY)) return;
@@ -181,11 +193,15 @@ export function issueForecast(horizon: usize): void {
   store<f32>(waiting, <f32>topScale, WAITING_SCALES + 4);
   store<f32>(waiting, 0, WAITING_HIGHEST);
   store<f32>(waiting, <f32>originSlot, WAITING_SLOT);
-  const median = <f32>(horizonQuantile(horizon, 0, 0.5, 1) + originUplift);
+  writeInterval(horizon, 1, INTERVAL);
+  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) store<f64>(INTERVAL + at, load<f64>(INTERVAL + at) + originUplift);
+  const lower = narrowest(INTERVAL);
+  const median = <f32>load<f64>(INTERVAL, INTERVAL_MEDIAN);
   store<f32>(waiting, median, WAITING_MEDIAN);
   store<f32>(waiting, load<u32>(horizon, YIELDS) !== 0 ? <f32>(mixed + originUplift) : median, WAITING_OWN);
-  store<f32>(waiting, <f32>(horizonQuantile(horizon, 0, 0.025, 1) + originUplift), WAITING_LOWER);
-  store<f32>(waiting, <f32>(horizonQuantile(horizon, 0, 0.975, 1) + originUplift), WAITING_UPPER);
+  store<f32>(waiting, <f32>load<f64>(INTERVAL + lower), WAITING_LOWER);
+  store<f32>(waiting, <f32>load<f64>(INTERVAL + lower, INTERVAL_UPPER), WAITING_UPPER);
+  store<f32>(waiting, <f32>load<f64>(INTERVAL_PROBABILITIES + lower), WAITING_SHARE);
   store<f32>(waiting, <f32>(originLevel + originUpliftHere), WAITING_PERSISTENCE);
   store<f32>(waiting, <f32>originSeasonal, WAITING_SEASONAL);
 }
@@ -204,7 +220,7 @@ export function observeHorizon(horizon: usize, bin: f64, level: f64, uplift: f64
     // After a gap there is no label.
     if (age > steps * (1 + LATE_LABEL_RATIO)) continue;
     learn(horizon, waiting, level);
-    judgeForecast(horizon, waiting, exponentialLessOne(level + uplift), uplift);
+    judgeForecast(horizon, waiting, valueOf(level + uplift), uplift);
     isNew = true;
   }
   if (!isNew) return;

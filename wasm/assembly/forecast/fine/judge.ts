@@ -2,7 +2,8 @@
 // sums over a week, in the values' own unit; and the pool's losses.
 // Sums, f64: weight · value · error · own error · persistence's · seasonal's · value where there was a season · inside · width ·
 // pinball · bias.
-import { exponential, exponentialLessOne } from "../elementary";
+import { exponential } from "../elementary";
+import { INTERVAL_LEVEL, valueOf } from "./interval";
 import { FACTOR, MEMBERS, POOL_COUNT } from "./state";
 import {
   JUDGE_KEEP,
@@ -16,6 +17,7 @@ import {
   WAITING_OWN,
   WAITING_PERSISTENCE,
   WAITING_SEASONAL,
+  WAITING_SHARE,
   WAITING_UPPER,
   YIELDS,
 } from "./horizon-layout";
@@ -23,7 +25,6 @@ import {
 const SUMS_BYTES: usize = 88;
 const ETA: f64 = 20;
 const FIRST_SHARE: f64 = 4;
-const TAIL: f64 = 0.025;
 const YIELDS_ABOVE: f64 = 1.01;
 const RETURNS_BELOW: f64 = 0.99;
 
@@ -47,19 +48,20 @@ function pinball(error: f64, p: f64): f64 {
 }
 
 function said(waiting: usize, at: usize): f64 {
-  return exponentialLessOne(<f64>load<f32>(waiting + at));
+  return valueOf(<f64>load<f32>(waiting + at));
 }
 
 /** The forecast that waited at `waiting` has its value. */
 export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift: f64): void {
   for (let index: usize = 0; index < POOL_COUNT; index++) {
     const at = horizon + (index << 3);
-    const member = exponentialLessOne(<f64>load<f32>(waiting + (index << 2), WAITING_MEMBERS) + uplift);
+    const member = valueOf(<f64>load<f32>(waiting + (index << 2), WAITING_MEMBERS) + uplift);
     store<f64>(at, load<f64>(horizon, POOL_KEEP) * load<f64>(at, LOSSES) + abs(value - member), LOSSES);
   }
   const median = said(waiting, WAITING_MEDIAN);
-  const lower = max<f64>(0, said(waiting, WAITING_LOWER));
+  const lower = said(waiting, WAITING_LOWER);
   const upper = said(waiting, WAITING_UPPER);
+  const below = <f64>load<f32>(waiting, WAITING_SHARE);
   const seasonal = said(waiting, WAITING_SEASONAL);
   const news = FACTOR;
   store<f64>(news, 1);
@@ -71,7 +73,7 @@ export function judgeForecast(horizon: usize, waiting: usize, value: f64, uplift
   store<f64>(news, isNaN(seasonal) ? seasonal : value, 48);
   store<f64>(news, lower <= value && value <= upper ? 1 : 0, 56);
   store<f64>(news, upper - lower, 64);
-  store<f64>(news, (pinball(value - median, 0.5) + pinball(value - lower, TAIL) + pinball(value - upper, 1 - TAIL)) / 3, 72);
+  store<f64>(news, (pinball(value - median, 0.5) + pinball(value - lower, below) + pinball(value - upper, below + INTERVAL_LEVEL)) / 3, 72);
   store<f64>(news, median - value, 80);
   for (let at: usize = 0; at < SUMS_BYTES; at += 8) {
     const sum = horizon + SUMS + at;

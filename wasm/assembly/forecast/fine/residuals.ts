@@ -43,26 +43,49 @@ export function observeResidual(at: usize, z: f64, growth: f64): void {
 /** p within (0, 1). */
 export function residualQuantile(at: usize, p: f64): f64 {
   const share = min(p, 1 - p);
-  if (share >= TAIL) return within(at, p);
-  const from = within(at, p < 0.5 ? TAIL : 1 - TAIL);
-  const inner = within(at, p < 0.5 ? 4 * TAIL : 1 - 4 * TAIL);
-  return from + ((from - inner) / logarithm(4)) * logarithm(TAIL / share);
+  const total = totalOf(at);
+  found = 0;
+  below = 0;
+  if (share >= TAIL) return next(at, p * total);
+  const first = next(at, (p < 0.5 ? TAIL : 1 - 4 * TAIL) * total);
+  const second = next(at, (p < 0.5 ? 4 * TAIL : 1 - TAIL) * total);
+  const outer = p < 0.5 ? first : second;
+  const inner = p < 0.5 ? second : first;
+  return outer + ((outer - inner) / logarithm(4)) * logarithm(TAIL / share);
 }
 
-function within(at: usize, p: f64): f64 {
+/** Of `count` ascending probabilities that are not in the tails, f64 each; into `into`. */
+export function residualQuantiles(at: usize, probabilities: usize, count: usize, into: usize): void {
+  const total = totalOf(at);
+  found = 0;
+  below = 0;
+  for (let offset: usize = 0; offset < count << 3; offset += 8)
+    store<f64>(into + offset, next(at, load<f64>(probabilities + offset) * total));
+}
+
+function totalOf(at: usize): f64 {
   let total: f64 = 0;
   for (let bin = 0; bin < 2 * SIDE; bin++) total += <f64>load<f32>(countAt(at, bin));
-  let left = p * total;
-  for (let bin = 0; bin < 2 * SIDE; bin++) {
-    const count = <f64>load<f32>(countAt(at, bin));
-    if (left <= count && count > 0) {
-      const from = bin < SIDE ? -edge(SIDE - bin) : edge(bin - SIDE);
-      const to = bin < SIDE ? -edge(SIDE - 1 - bin) : edge(bin - SIDE + 1);
-      return from + (left / count) * (to - from);
-    }
-    left -= count;
+  return total;
+}
+
+// Of the search in progress: the bin, and what is below it.
+let found: i32 = 0;
+let below: f64 = 0;
+
+// Where so much lies below, from the bin that was found last.
+function next(at: usize, wanted: f64): f64 {
+  while (found < 2 * SIDE - 1 && below + <f64>load<f32>(countAt(at, found)) < wanted) {
+    below += <f64>load<f32>(countAt(at, found));
+    found++;
   }
-  return edge(SIDE);
+  const from = edgeOf(found);
+  return from + min<f64>(1, (wanted - below) / <f64>load<f32>(countAt(at, found))) * (edgeOf(found + 1) - from);
+}
+
+// Where a bin begins.
+function edgeOf(bin: i32): f64 {
+  return bin < SIDE ? -edge(SIDE - bin) : edge(bin - SIDE);
 }
 
 function edge(side: i32): f64 {

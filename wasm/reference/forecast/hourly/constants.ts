@@ -1,6 +1,7 @@
 // What training gives, as bytes that every service shares: little-endian, without padding. Written by
 // scripts/learn-forecast-constants.ts.
 import { HIDDEN_MAX, OUTPUT_COUNT, type Layer, type Net, type NetMember } from "./net.ts";
+import { withHandCluster } from "./pool.ts";
 import type { Prior } from "./prior.ts";
 import { INPUT_COUNT, LOG_ORDER, RAW_ORDER } from "./settings.ts";
 import { triangleSize } from "./triangle.ts";
@@ -15,12 +16,12 @@ export interface LearnedConstants {
   readonly net: Net | null;
 }
 
-/** The order of the file: u8 format, then the priors, then the nets. Throws RangeError where it is no such file, or of another shape. */
+/** The order of the file: u8 format, then the priors (the log one gets its hand-written cluster here), then the nets. Throws RangeError where it is no such file, or of another shape. */
 export function decodeConstants(bytes: Uint8Array): LearnedConstants {
   const reader = new Reader(bytes);
   const format = reader.uint8();
   if (format !== CONSTANTS_FORMAT) throw new RangeError(`Cannot decode constants: format is ${format}, expected ${CONSTANTS_FORMAT}`);
-  const log = readPrior(reader, LOG_ORDER);
+  const log = withHandCluster(readPrior(reader, LOG_ORDER));
   const raw = readPrior(reader, RAW_ORDER);
   const net = readNet(reader);
   if (reader.at !== bytes.length) throw new RangeError(`Cannot decode constants: ${bytes.length} bytes, expected ${reader.at}`);

@@ -9,7 +9,19 @@ import { Judged } from "./judged.ts";
 import { Mixture, weighByLoss } from "./mixture.ts";
 import type { Situation } from "./net-inputs.ts";
 import { CHOICES, Column, HAND_LOG, HAND_RAW, LEARNED, PRIOR_FREE, SMOOTHERS } from "./pool.ts";
-import { CHOICE_ETA, CORRECT_FROM, DAILY_COUNT, DAY, HALF_MAX, HORIZON_MAX, ISSUE_EVERY, JUDGED, VALUE_MAX } from "./settings.ts";
+import {
+  CHOICE_ETA,
+  CORRECT_FROM,
+  DAILY_COUNT,
+  DAY,
+  HALF_MAX,
+  HORIZON_MAX,
+  ISSUE_EVERY,
+  JUDGED,
+  LAG_MAX,
+  VALUE_MAX,
+  YIELD_COUNT,
+} from "./settings.ts";
 
 /** "auto": all of CHOICES, weighed by what each has lost of late. */
 export type Variant = "auto" | "learned" | "prior-free";
@@ -49,7 +61,8 @@ export class HourlyForecasterReference {
     experts.observe(seen);
     if (experts.hour % ISSUE_EVERY !== 0 || experts.hour < DAY) return;
     experts.solve({ isKept: true });
-    this.#mix(JUDGED);
+    // Only daily origins judge the corrected column.
+    this.#mix(JUDGED, { isCorrected: experts.hour % DAY === 0 });
     this.#judged.issue(experts.hour, this.#columns);
   }
 
@@ -66,7 +79,7 @@ export class HourlyForecasterReference {
     if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= HORIZON_MAX))
       throw new RangeError(`Cannot forecast ${horizon} steps: expected a whole number from 1 to ${HORIZON_MAX}`);
     this.#experts.solve({ isKept: false });
-    this.#mix(horizon);
+    this.#mix(horizon, { isCorrected: true });
     this.#weighChoices(variant);
     for (let step = 0; step < horizon; step += 1) {
       let sum = 0;
@@ -91,6 +104,11 @@ export class HourlyForecasterReference {
     }
     for (let choice = 0; choice < CHOICES.length; choice += 1)
       this.choiceWeights[choice] = this.#judged.dailyLoss(CHOICES[choice]!.column, DAILY_COUNT);
+    if (this.#yields()) {
+      for (let choice = 0; choice < CHOICES.length; choice += 1)
+        this.choiceWeights[choice] = CHOICES[choice]!.column === Column.last ? 1 : 0;
+      return;
+    }
     weighByLoss(
       this.choiceWeights,
       CHOICES.map(({ share }) => share),
@@ -114,11 +132,19 @@ export class HourlyForecasterReference {
     }
   }
 
+  /** What has lost to the last value over a week leaves it the word. */
+  #yields(): boolean {
+    const judged = this.#judged;
+    if (judged.dailyCount < YIELD_COUNT) return false;
+    const last = judged.dailyLoss(Column.last, YIELD_COUNT);
+    return last < judged.dailyLoss(Column.corrected, YIELD_COUNT) && last < judged.dailyLoss(Column.priorFree, YIELD_COUNT);
+  }
+
   #isCorrecting(): boolean {
     return this.#correction !== null && this.#experts.hour >= CORRECT_FROM;
   }
 
-  #mix(horizon: number): void {
+  #mix(horizon: number, { isCorrected }: { readonly isCorrected: boolean }): void {
     this.#experts.forecast(horizon);
     this.#columns.set(this.#experts.forecasts);
     for (const mixture of [this.#priorFree, this.#learned]) {
@@ -126,8 +152,13 @@ export class HourlyForecasterReference {
       mixture.mix(this.#columns, horizon);
     }
     errorScales(this.#scales, horizon, { judged: this.#judged, column: Column.learned, hour: this.#experts.hour });
-    if (this.#isCorrecting()) this.#correction!.correct(this.situation(), horizon);
+    if (isCorrected && this.#isCorrecting()) this.#correction!.correct(this.situation(), horizon);
     else this.#columns.copyWithin(Column.corrected * HORIZON_MAX, Column.learned * HORIZON_MAX, Column.learned * HORIZON_MAX + horizon);
+  }
+
+  /** What this service tells a young one (pool-shares.ts): its weights of the learned prior's clusters; null until it has solved. */
+  clusterWeights(): Float64Array | null {
+    return this.#experts.hour > LAG_MAX ? this.#experts.logRegressions[0]!.weights.slice() : null;
   }
 
   /** What the nets are told from, as the last forecast left it: for their training. */

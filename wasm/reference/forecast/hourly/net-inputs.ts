@@ -18,7 +18,8 @@ export interface Situation {
 /** Keeps logs of errors finite. */
 const FLOOR = 0.002;
 const BASE = Column.learned;
-const LONG_JUDGED = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw, Column.priorFree] as const;
+/** Columns whose losses the nets are told, beside the base's; of yesterday's not the long one. */
+const LONG_JUDGED = [Column.learnedLog, Column.handLog, Column.learnedRaw, Column.handRaw, Column.smoother, Column.priorFree] as const;
 const RECENT_JUDGED = [...LONG_JUDGED, Column.yesterday] as const;
 const BLOCK_JUDGED = RECENT_JUDGED;
 export const GATED = [
@@ -48,7 +49,8 @@ export function describeOrigin({ experts, judged, scales }: Situation, into: Flo
   into[5] = inUnits(signedError({ experts, judged }, { ageMin: ISSUE_EVERY / 2, hours: ISSUE_EVERY / 2 }), scale);
   into[6] = inUnits(signedError({ experts, judged }, { ageMin: DAY, hours: DAY }), scale);
   into[7] = inUnits(signedError({ experts, judged }, { ageMin: DAY, hours: 1 }), scale);
-  let at = 8;
+  into[8] = logarithm((spreadOfWeek(window) + FLOOR) / long);
+  let at = 9;
   for (const column of LONG_JUDGED) {
     into[at] = logarithm((judged.maturedError(column, LONG_COUNT) + FLOOR) / long);
     at += 1;
@@ -90,12 +92,18 @@ export function describeStep(situation: Situation, step: number, { into, at }: {
   into[at + 11] = logarithm(((before + 2 * own + after) / 4 + FLOOR / 2) / mean);
   into[at + 12] = logarithm((own + FLOOR / 2) / scale);
   into[at + 13] = inUnits(olderSaid(situation, step), scale);
-  for (let index = 0; index < GATED.length; index += 1)
-    into[at + 14 + index] = inUnits(columns[GATED[index]! * HORIZON_MAX + step]! - said, scale);
+  into[at + 14] = phase;
+  into[at + 15] = inUnits(window[LAG_MAX - WEEK + (step % WEEK)]! - local, scale);
+  into[at + 16] = inUnits(experts.profileWeek(step) - local, scale);
+  into[at + 17] = inUnits(experts.profileDay(step) - local, scale);
+  into[at + 18] = inUnits(said - columns[BASE * HORIZON_MAX + Math.max(0, step - 1)]!, scale);
+  let next = at + 19;
+  for (let index = 0; index < GATED.length; index += 1, next += 1)
+    into[next] = inUnits(columns[GATED[index]! * HORIZON_MAX + step]! - said, scale);
   const block = Math.floor(step / BLOCK_HOURS);
   const base = judged.blockError(BASE, block) + FLOOR;
-  for (let index = 0; index < BLOCK_JUDGED.length; index += 1)
-    into[at + 14 + GATED.length + index] = logarithm((judged.blockError(BLOCK_JUDGED[index]!, block) + FLOOR) / base);
+  for (let index = 0; index < BLOCK_JUDGED.length; index += 1, next += 1)
+    into[next] = logarithm((judged.blockError(BLOCK_JUDGED[index]!, block) + FLOOR) / base);
 }
 
 /** A difference of logs in units of the scale, ended at DEVIATION_MAX. */
@@ -107,6 +115,14 @@ function meanOfLast(window: Float32Array, hours: number): number {
   let sum = 0;
   for (let back = 1; back <= hours; back += 1) sum += window[LAG_MAX - back]!;
   return sum / hours;
+}
+
+// Mean distance of the last week's hours from their mean.
+function spreadOfWeek(window: Float32Array): number {
+  const mean = meanOfLast(window, WEEK);
+  let sum = 0;
+  for (let back = 1; back <= WEEK; back += 1) sum += Math.abs(window[LAG_MAX - back]! - mean);
+  return sum / WEEK;
 }
 
 type Past = Pick<Situation, "experts" | "judged">;

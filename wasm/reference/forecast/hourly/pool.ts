@@ -92,8 +92,8 @@ export interface Choice {
 export const CHOICES: readonly Choice[] = [
   { column: Column.corrected, share: 1, half: 2.3 },
   { column: Column.priorFree, share: 0.4, half: 2.2 },
-  { column: Column.last, share: 0.1, half: 2.4 },
-  { column: Column.yesterday, share: 0.05, half: 2.4 },
+  { column: Column.last, share: 0.05, half: 2.4 },
+  { column: Column.yesterday, share: 0.01, half: 2.4 },
 ];
 
 function lagTerm(feature: number, lag: number, { seasonal, other }: { seasonal: number; other: number }): PriorTerm {

@@ -21,7 +21,7 @@ export const REGRESSION = {
   interceptFeature: 0.3,
   varianceMin: 1e-7,
   roundsFirst: 6,
-  rounds: 2,
+  rounds: 1,
   /** A forecast leaves the range of the history by at most this share of it. */
   clampRatio: 0.3,
 } as const;
@@ -79,6 +79,9 @@ export interface MixtureSpec {
 /** The same among the mixtures and naive forecasts that "auto" weighs. */
 export const CHOICE_ETA = 12;
 
+/** Daily origins over which both variants must lose to the last value before they yield to it. */
+export const YIELD_COUNT = 7;
+
 /** The expected error: shares of the long, the recent and the not yet matured, and what is always added. */
 export const INTERVAL = { long: 0.5, recent: 0.3, pending: 0.2, floor: 0.002 } as const;
 /** Half a width in logs; e³⁰ is more than any margin that could be used. */
@@ -87,8 +90,8 @@ export const HALF_MAX = 30;
 /** The levels of the nets' quantiles: the 95 % interval's ends, and the median in the middle. */
 export const QUANTILES: readonly number[] = [0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975];
 /** The nets' inputs: of an origin, of a step (net-inputs.ts). */
-export const ORIGIN_INPUT_COUNT = 32;
-export const STEP_INPUT_COUNT = 27;
+export const ORIGIN_INPUT_COUNT = 36;
+const STEP_INPUT_COUNT = 33;
 export const INPUT_COUNT = ORIGIN_INPUT_COUNT + STEP_INPUT_COUNT;
 /** A standardised input further out is held to be this. */
 export const INPUT_MAX = 4;
@@ -97,7 +100,7 @@ export const GATED_COUNT = 7;
 export const DEVIATION_MAX = 8;
 export const CORRECTION = {
   /** Share of the gates' shift that the mean follows; it follows the median's whole. Validation. */
-  gate: 0.5,
+  gate: 0.75,
   /** The interval is stretched from the median by so much. Validation. */
   stretch: 1.08,
 } as const;

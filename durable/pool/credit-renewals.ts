@@ -1,0 +1,89 @@
+// The calls that keep a pool's credit with its tenants' quotas: one at a time per tenant; whoever needs an answer waits for the one
+// on its way. What fails is told to the credits, which know how long the last word holds.
+import type { CreditDemand } from "#durable/lease/credit-lease.ts";
+import type { ObjectEnv } from "#durable/lib/env.ts";
+import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
+import type { Pool } from "./pool.ts";
+
+interface CreditRenewalsInput {
+  readonly env: Pick<ObjectEnv, "QUOTA">;
+  /** This pool's life, written down: a number that no life before had. */
+  readonly life: () => number;
+  /** Other slots may be granted now. */
+  readonly onChanged: (nowMs: number) => void;
+}
+
+export class CreditRenewals {
+  readonly #pool: Pool;
+  readonly #input: CreditRenewalsInput;
+  readonly #asking = new Map<string, Promise<void>>();
+  #life = 0;
+
+  constructor(pool: Pool, input: CreditRenewalsInput) {
+    this.#pool = pool;
+    this.#input = input;
+  }
+
+  /** Waits where nothing is known of the credit of a flow's tenant. Each flow comes with what it wants beside what is known. */
+  async ensure(wants: readonly { readonly flow: string; readonly want: number }[], nowMs: number): Promise<void> {
+    const { credits } = this.#pool;
+    credits.tick(nowMs);
+    const unknown = new Set(wants.map(({ flow }) => tenantOf(flow)).filter((tenant) => credits.isUnknown(tenant)));
+    if (unknown.size > 0) await Promise.all([...unknown].map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant, wants)));
+  }
+
+  /** Behind whatever is going on. */
+  renewDue(nowMs: number): void {
+    const { credits, ledger } = this.#pool;
+    credits.tick(nowMs);
+    const wantOf = (tenant: string, flow: string): number => ledger.wantOfFlow(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`);
+    for (const tenant of credits.due(wantOf)) void this.#renew(tenant, []);
+  }
+
+  #renew(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): Promise<void> {
+    const renewing = this.#ask(tenant, wants).finally(() => this.#asking.delete(tenant));
+    this.#asking.set(tenant, renewing);
+    return renewing;
+  }
+
+  async #ask(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): Promise<void> {
+    const { env, onChanged } = this.#input;
+    const { credits, configuration } = this.#pool;
+    this.#life ||= this.#input.life();
+    const demands = this.#demandsOf(tenant, wants);
+    const isIdle = demands.every(({ want, passedOn }) => want === 0 && passedOn === 0);
+    const lease = credits.request(tenant, demands, { holder: configuration.name, life: this.#life });
+    try {
+      const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
+      const { renewal } = await quota.renew({ tenant, configurationVersion: configuration.version, lease });
+      credits.tick(Date.now());
+      credits.apply(tenant, renewal, isIdle);
+    } catch (error) {
+      credits.tick(Date.now());
+      credits.failed(tenant);
+      console.warn(JSON.stringify({ level: "warn", event: "quota-failed", tenant, error: String(error).slice(0, 500) }));
+    }
+    const nowMs = Date.now();
+    this.#pool.creditsChanged(nowMs);
+    onChanged(nowMs);
+  }
+
+  #demandsOf(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): CreditDemand[] {
+    const { ledger, configuration } = this.#pool;
+    return configuration.classes.map(({ className }) => {
+      const flow = `${tenant}/${className}`;
+      const more = wants.filter((one) => one.flow === flow).reduce((sum, { want }) => sum + want, 0);
+      const passedOn = ledger.slotsOfFlow(flow);
+      return {
+        flow: quotaFlowOf(configuration.name, className),
+        want: Math.max(passedOn, ledger.wantOfFlow(flow)) + more,
+        passedOn,
+        tokensWant: 0,
+      };
+    });
+  }
+}
+
+function tenantOf(flow: string): string {
+  return flow.slice(0, flow.indexOf("/"));
+}

@@ -1,0 +1,93 @@
+// What the tenants' quotas have lent to this pool: slots over all services, of those tenants that have such a limit. Pure; the
+// shell carries the messages. A tenant without `total` is none of its business.
+import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
+import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { SECOND_MS } from "#shared/units.ts";
+
+/** A quota that does not answer is asked again after so long. */
+const RETRY_MS = SECOND_MS;
+
+interface TenantCredit {
+  readonly lease: CreditLease;
+  renewAtMs: number;
+  /** The quota did not answer: until then the tenant goes by what each service lets it have. */
+  openUntilMs: number;
+  isAsking: boolean;
+  /** Per flow: what the newest request wanted. */
+  asked: ReadonlyMap<string, number>;
+}
+
+export class TenantCredits {
+  #tenants: ReadonlySet<string> = new Set();
+  /** Also of tenants that are limited no more: within a life no sequence is used twice. */
+  readonly #credits = new Map<string, TenantCredit>();
+  #nowMs = 0;
+
+  /** The tenants that are limited over all services. */
+  configure(tenants: readonly string[]): void {
+    this.#tenants = new Set(tenants);
+  }
+
+  /** The pool's time, for what follows. */
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
+  slotsMaxOf(tenant: string, flow: string): number {
+    if (!this.#tenants.has(tenant)) return Infinity;
+    const credit = this.#credits.get(tenant);
+    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.slots(flow, this.#nowMs);
+    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
+  }
+
+  /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
+  isUnknown(tenant: string): boolean {
+    if (!this.#tenants.has(tenant)) return false;
+    const credit = this.#credits.get(tenant);
+    return credit === undefined || (this.#nowMs >= credit.lease.expiresAtMs && this.#nowMs >= credit.openUntilMs);
+  }
+
+  /** Tenants whose credit is to be renewed now: its time has come, or more is wanted than was asked for. */
+  due(wantOf: (tenant: string, flow: string) => number): readonly string[] {
+    const due = [...this.#credits].filter(([tenant, { renewAtMs, isAsking, asked }]) => {
+      if (isAsking || !this.#tenants.has(tenant)) return false;
+      return this.#nowMs >= renewAtMs || [...asked].some(([flow, want]) => wantOf(tenant, flow) > want);
+    });
+    return due.map(([tenant]) => tenant);
+  }
+
+  /** The message to the tenant's quota, from this pool in this life of it. */
+  request(tenant: string, demands: readonly CreditDemand[], { holder, life }: { holder: string; life: number }): RenewalRequest {
+    const known = this.#credits.get(tenant);
+    const credit = known ?? {
+      lease: new CreditLease(holder, life),
+      renewAtMs: 0,
+      openUntilMs: -Infinity,
+      isAsking: true,
+      asked: new Map(),
+    };
+    this.#credits.set(tenant, credit);
+    credit.isAsking = true;
+    credit.asked = new Map(demands.map(({ flow, want }) => [flow, want]));
+    return credit.lease.request(demands, this.#nowMs);
+  }
+
+  /** `isIdle`: it wanted nothing and had nothing out; it is not asked for again until somebody comes. */
+  apply(tenant: string, renewal: Renewal, isIdle: boolean): void {
+    const credit = this.#credits.get(tenant);
+    if (credit === undefined) return;
+    credit.isAsking = false;
+    credit.lease.apply(renewal, this.#nowMs);
+    credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
+  }
+
+  /** No answer: what is lent holds until its end; after that the services' own limits do. */
+  failed(tenant: string): void {
+    const credit = this.#credits.get(tenant);
+    if (credit === undefined) return;
+    credit.isAsking = false;
+    credit.renewAtMs = this.#nowMs + RETRY_MS;
+    credit.openUntilMs = this.#nowMs + 2 * RETRY_MS;
+  }
+}

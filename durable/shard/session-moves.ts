@@ -1,0 +1,91 @@
+// How sessions leave a shard: their devices are sent away, and another Shard object takes over what those come back to.
+import type { HandOver, HandOverRequest } from "#shared/protocol/shard-rpc.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
+import { useToken } from "#shared/resume/resume-token.ts";
+import type { HostShell, Live, SessionHost } from "./session-host.ts";
+import { sessionFromRows } from "./session-rows.ts";
+import type { SessionRoute } from "./session-store.ts";
+import { closeQuietly, socketOf, type SocketAttachment } from "./socket-io.ts";
+
+const RESTART = 1012;
+
+export class SessionMoves {
+  readonly #host: SessionHost;
+  readonly #shell: HostShell;
+
+  constructor(host: SessionHost, shell: HostShell) {
+    this.#host = host;
+    this.#shell = shell;
+  }
+
+  /** Tells every device to leave in time. */
+  announceDrain(reason: string, graceMs: number): void {
+    for (const [live] of this.#connected()) this.#host.step(live, [{ kind: "drain", reason, graceMs }]);
+  }
+
+  /** Closes what is still connected; the sessions wait for their devices as ever. */
+  disconnectAll(reason: string): void {
+    for (const [live, socket] of this.#connected()) {
+      this.#host.step(live, [{ kind: "dropped", attempt: live.state.attempt, isFinal: false }]);
+      closeQuietly(socket, { code: RESTART, reason });
+    }
+  }
+
+  /** A session as another Shard object takes it over: from here on nothing happens to it, unless its device comes back here. */
+  handOver(request: HandOverRequest): HandOver | null {
+    const { sessionId, secret, to } = request;
+    const live = this.#host.belongsTo(sessionId, request) ? this.#host.load(sessionId) : undefined;
+    if (live === undefined || live.state.end !== null || useToken(live.state.tokens, secret) === null) return null;
+    const socket = socketOf(this.#shell.ctx, sessionId, live.state.attempt);
+    this.#host.step(live, [{ kind: "restarted" }]);
+    if (socket !== undefined) closeQuietly(socket, { code: RESTART, reason: "moved" });
+    live.leg.abandon();
+    this.#host.unload(sessionId);
+    this.#host.moving.set(sessionId, to);
+    return this.#shell.store.export(sessionId);
+  }
+
+  confirmMove(sessionId: string, to: string): boolean {
+    const { store, releaseSlot } = this.#shell;
+    if (store.movedTo(sessionId) === to) return true;
+    const stored = this.#host.moving.get(sessionId) === to ? store.load(sessionId) : undefined;
+    if (stored === undefined) return false;
+    this.#host.moving.delete(sessionId);
+    const dueAtMs = Date.now() + RESUME.graveMsMax;
+    store.pointTo(sessionId, { to, dueAtMs });
+    this.#host.wakeAt(dueAtMs);
+    releaseSlot(stored.route, false);
+    return true;
+  }
+
+  /** Takes a session over, on disk, tentatively until `settle`. */
+  adopt(sessionId: string, route: SessionRoute, { facts, messages }: HandOver): void {
+    const { store } = this.#shell;
+    store.drop(sessionId);
+    const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
+    const tentative = { ...route, isTentative: true };
+    this.#host.add(sessionId, tentative, state);
+  }
+
+  /** The session is here and nowhere else. */
+  settle(sessionId: string): void {
+    const stored = this.#shell.store.load(sessionId);
+    if (stored?.route.isTentative !== true) return;
+    const { isTentative: _, ...route } = stored.route;
+    this.#shell.store.saveRoute(sessionId, route);
+    this.#host.unload(sessionId);
+  }
+
+  /** The session stayed where it was. */
+  discard(sessionId: string): void {
+    this.#host.forget(sessionId);
+  }
+
+  *#connected(): Generator<readonly [live: Live, socket: WebSocket]> {
+    for (const socket of this.#shell.ctx.getWebSockets()) {
+      const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
+      const live = attempt === null ? undefined : this.#host.load(sessionId);
+      if (live?.state.attempt === attempt && live.state.detachedAtMs === null) yield [live, socket];
+    }
+  }
+}

@@ -1,0 +1,19 @@
+// How a Shard object answers the edge.
+import type { Refusal } from "#shared/errors/refusal.ts";
+import { SOCKET_ELSEWHERE_HEADER, SOCKET_REFUSAL_HEADER, type SocketElsewhere } from "#shared/protocol/shard-rpc.ts";
+
+/** What was applied, as on every answer, and the subprotocol that was chosen. */
+export function answerHeaders(request: Request, protocol: string | null): Headers {
+  const headers = new Headers();
+  for (const name of ["connection-identifier", "priority"]) headers.set(name, request.headers.get(name) ?? "");
+  if (protocol !== null) headers.set("sec-websocket-protocol", protocol);
+  return headers;
+}
+
+export function elsewhere(answer: SocketElsewhere): Response {
+  return new Response(null, { status: 503, headers: { [SOCKET_ELSEWHERE_HEADER]: JSON.stringify(answer) } });
+}
+
+export function refusal(reason: Refusal): Response {
+  return new Response(null, { status: 503, headers: { [SOCKET_REFUSAL_HEADER]: JSON.stringify(reason) } });
+}

@@ -1,0 +1,192 @@
+import { describe, expect, it } from "vitest";
+import { FlowMeter } from "#gateway/lease/flow-meter.ts";
+import { ReturnedNames } from "#gateway/lease/returned-names.ts";
+import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import { RetryBudget } from "#gateway/upstream/retry.ts";
+import type { RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
+import { kernels } from "../../support/kernels.ts";
+
+const FLOW = "acme/gold";
+const LANE = "https://e.example";
+
+function answerTo({ lease }: RenewMessage, slots: number, more: Partial<RenewAnswer> & { isQueued?: boolean } = {}): RenewAnswer {
+  const { isQueued = false, ...rest } = more;
+  const named = lease.flows[0]?.running ?? 0;
+  return {
+    lease: {
+      ok: true,
+      sequence: lease.sequence,
+      lengthMs: 7_000,
+      renewAfterMs: 3_500,
+      flows: [{ flow: FLOW, slots, tokens: 0, isQueued, named }],
+      lanes: [{ lane: LANE, slots, named }],
+    },
+    table: { version: 1, shards: [{ shardId: "s-1", endpointUrl: LANE, size: 10 }] },
+    sheds: [],
+    isContended: false,
+    left: [],
+    configurationVersion: 1,
+    ...rest,
+  };
+}
+
+function leaseOf(slots: number, more: Parameters<typeof answerTo>[2] = {}): ServiceLease {
+  const lease = new ServiceLease("h", "svc", () => kernels());
+  lease.expect(FLOW);
+  lease.apply(answerTo(lease.message(1, 0), slots, more), 0);
+  return lease;
+}
+
+const admit = (lease: ServiceLease, nowMs: number, urgency = 3) => lease.admit({ flow: FLOW, urgency, key: "d", quota: undefined, nowMs });
+
+describe("an isolate's lease of a service", () => {
+  it("admits as many as it has slots, and sends the next one to the pool", () => {
+    const lease = leaseOf(2);
+    for (let count = 0; count < 2; count += 1) expect(admit(lease, 1)).toMatchObject({ lane: LANE, shardId: "s-1" });
+    expect(admit(lease, 1)).toBeNull();
+    expect(lease.running).toBe(2);
+  });
+
+  it("is renewed once its time has come, by one request at a time, and again where no answer comes", () => {
+    const lease = leaseOf(2);
+    expect([lease.pace.isDue(3_499), lease.pace.isDue(3_500)]).toEqual([false, true]);
+    lease.message(1, 3_500);
+    expect([lease.pace.isDue(3_600), lease.pace.isDue(5_500)]).toEqual([false, true]);
+  });
+
+  it("sends newcomers to the pool while others wait there, though a slot is free here", () => {
+    expect(admit(leaseOf(2, { isQueued: true }), 1)).toBeNull();
+    const lease = leaseOf(2);
+    lease.ask(FLOW, "r-1", 10);
+    expect(admit(lease, 20)).not.toBeNull();
+    expect(admit(lease, 100)).toBeNull();
+    lease.refused(FLOW, { slotId: "r-1", nowMs: 110 });
+    expect(admit(lease, 120)).not.toBeNull();
+  });
+
+  it("refuses at the edge what the pool has told it to, from that urgency on, for so long, and with when to come back", () => {
+    const shed: Shed = { flow: FLOW, urgencyFrom: 4, forMs: 500, retryAfterMs: 2_500 };
+    const lease = leaseOf(0, { sheds: [shed] });
+    expect(admit(lease, 100, 4)).toMatchObject({ ok: false, outcome: "rejected-capacity", retryAfterMs: 2_500 });
+    expect(admit(lease, 100, 3)).toBeNull();
+    expect(admit(lease, 500, 4)).toBeNull();
+    expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
+  });
+
+  it("returns a slot by name when its request ends, and one that came too late", () => {
+    const lease = leaseOf(0);
+    const granted = { slotId: "r-1", shardId: "s-1", endpointUrl: LANE, waitedMs: 100, lifeMs: 2_000 };
+    const asked = lease.ask(FLOW, "r-1", 0);
+    const slot = lease.take(FLOW, granted, { askedAtMs: 0, ...asked, nowMs: 120 });
+    if (slot === null) throw new Error("it is in time");
+    lease.end(slot, { outcome: "admitted-queued", latencyMs: 130, upstreamMs: 10, nowMs: 250 });
+    expect(lease.returned.take(250)).toEqual(["r-1"]);
+    lease.returned.sent();
+    expect(lease.take(FLOW, { ...granted, slotId: "r-2" }, { askedAtMs: 0, ...asked, nowMs: 2_100 })).toBeNull();
+    expect(lease.returned.take(2_100)).toEqual(["r-2"]);
+  });
+
+  it("brings what it measured with its renewal, once, and again where that failed", () => {
+    const lease = leaseOf(1);
+    const slot = admit(lease, 1);
+    if (slot === null || "ok" in slot) throw new Error("there is a slot");
+    lease.end(slot, { outcome: "admitted-local", latencyMs: 30, upstreamMs: 30, nowMs: 31 });
+    const message = lease.message(1, 100);
+    expect(message.telemetry.flows).toMatchObject([{ flow: FLOW, arrivals: 1, outcomes: { "admitted-local": 1 }, sumMs: 30 }]);
+    expect(message.telemetry.shards).toMatchObject([{ shardId: "s-1", endpointUrl: LANE, requests: 1, failures: 0 }]);
+    expect(lease.message(1, 200).telemetry).toEqual({ flows: [], shards: [], edge: {} });
+    lease.failed(message, 300);
+    const again = lease.message(1, 400).telemetry;
+    expect(again.flows[0]?.outcomes).toEqual({ "admitted-local": 1 });
+    expect(again.shards).toEqual(message.telemetry.shards);
+  });
+
+  it("remembers a bounded number of flows, the idle ones least", () => {
+    const lease = leaseOf(1);
+    const busy = admit(lease, 1);
+    for (let index = 0; index < 10_000; index += 1)
+      lease.admit({ flow: `t${index}/gold`, urgency: 3, key: "d", quota: undefined, nowMs: 1 });
+    const { flows } = lease.message(1, 10).telemetry;
+    expect(flows.length).toBeLessThanOrEqual(4_096);
+    expect(busy).not.toBeNull();
+    expect(lease.running).toBe(1);
+  });
+});
+
+describe("what a flow will want", () => {
+  const meterOf = (requests: number, heldMs: number): FlowMeter => {
+    const meter = new FlowMeter();
+    for (let count = 0; count < requests; count += 1) {
+      meter.arrive();
+      meter.start();
+      meter.end("admitted-local", { heldMs, latencyMs: heldMs });
+    }
+    return meter;
+  };
+
+  // The first second of a memory of four counts for a fifth of the mean.
+  it.for([
+    { name: "nothing without requests", requests: 0, heldMs: 0, isContended: false, want: 0 },
+    // 100 × 50 ms in 1 s: 5 at a time; 5 + 3 × √5 = 11.7, and one.
+    { name: "rate × latency, three deviations and one", requests: 100, heldMs: 50, isContended: false, want: 13 },
+    // What is surely used, of the 1.1 that the memory has: 1.1 − √1.1.
+    { name: "what is surely used where others wait", requests: 100, heldMs: 50, isContended: true, want: 0 },
+    { name: "a slot or two where there is little to do", requests: 1, heldMs: 5, isContended: false, want: 2 },
+  ])("is $name", ({ requests, heldMs, isContended, want }) => {
+    expect(meterOf(requests, heldMs).demand(1_000, isContended)).toBe(want);
+  });
+
+  it("is at least the most that ran at once, for some seconds", () => {
+    const meter = new FlowMeter();
+    for (let count = 0; count < 20; count += 1) meter.start();
+    for (let count = 0; count < 20; count += 1) meter.end("admitted-local", { heldMs: 1, latencyMs: 1 });
+    expect(meter.demand(500, false)).toBeGreaterThanOrEqual(21);
+    meter.take(FLOW);
+    meter.arrive();
+    meter.start();
+    expect(meter.demand(500, false)).toBeGreaterThan(15);
+  });
+});
+
+it("leaves the endpoint the time that it takes, and at most half of what is left", () => {
+  const lease = leaseOf(1);
+  expect(lease.waitMsMax(1_000)).toBe(1_000);
+  for (let count = 0; count < 50; count += 1) {
+    const slot = admit(lease, 1);
+    if (slot === null || "ok" in slot) throw new Error("there is a slot");
+    lease.end(slot, { outcome: "admitted-local", latencyMs: 100, upstreamMs: 100, nowMs: 101 });
+  }
+  expect(lease.waitMsMax(1_000)).toBe(899);
+  expect(lease.waitMsMax(100)).toBe(50);
+});
+
+it("names of slots go back at once, in a bounded number of calls at a time, and on where no answer comes", () => {
+  const names = new ReturnedNames();
+  for (let call = 1; call <= 8; call += 1) {
+    names.add(`r-${call}`);
+    expect(names.isWaiting(call)).toBe(true);
+    expect(names.take(call)).toEqual([`r-${call}`]);
+  }
+  names.add("a");
+  names.add("b");
+  expect([names.isWaiting(9), names.isWaiting(2_009)]).toEqual([false, true]);
+  const other = new ReturnedNames();
+  other.add("a");
+  other.take(0);
+  other.sent();
+  expect(other.isWaiting(1)).toBe(false);
+});
+
+it("a retry budget is a part of the requests, of which some are saved", () => {
+  const budget = new RetryBudget();
+  const spend = (): number => {
+    let count = 0;
+    while (budget.take()) count += 1;
+    return count;
+  };
+  expect(spend()).toBe(3);
+  for (let count = 0; count < 10; count += 1) budget.earn(0.2);
+  expect(spend()).toBe(2);
+  for (let count = 0; count < 1_000; count += 1) budget.earn(0.2);
+  expect(spend()).toBe(10);
+});
