@@ -1,5 +1,6 @@
 import { defineCommand } from "../command.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
+import { describeDemand, readDemand, type DemandStatus } from "../demand-status.ts";
 import { sumByLabel } from "../metrics-text.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../output.ts";
 import { formatTable } from "../table.ts";
@@ -9,11 +10,13 @@ interface ServiceStatus {
   /** Null: the gateway has counted nothing for it yet. */
   readonly slotsInUse: number | null;
   readonly slotsCapacity: number | null;
+  /** Null: it had no request yet. */
+  readonly demand: DemandStatus | null;
 }
 
 export const statusCommand = defineCommand({
   name: "status",
-  summary: "Say what the gateway runs: version, services, tenants, slots in use.",
+  summary: "Say what the gateway runs: version, services, tenants, slots in use, demand, forecast, plan.",
   details: "Exit code 1 where the gateway answers but is not ready.",
   options: GATEWAY_OPTIONS,
   async run({ values, output, environment }) {
@@ -27,10 +30,12 @@ export const statusCommand = defineCommand({
     if (metrics.status !== 200) throw unexpectedAnswer("read the metrics", url, metrics);
     const inUse = sumByLabel(metrics.text, { metric: "tidegate_slots_in_use", label: "service" });
     const capacity = sumByLabel(metrics.text, { metric: "tidegate_slots_capacity", label: "service" });
+    const demand = readDemand(metrics.text);
     const services: ServiceStatus[] = Object.keys(active.configuration.services).map((service) => ({
       service,
       slotsInUse: inUse.get(service) ?? null,
       slotsCapacity: capacity.get(service) ?? null,
+      demand: demand.get(service) ?? null,
     }));
     const report = {
       url,
@@ -60,5 +65,6 @@ function describe(report: {
     `tenants: ${report.tenants.join(", ") || "none"}`,
     "",
     formatTable(["service", "slots in use", "capacity"], rows),
+    ...describeDemand(new Map(report.services.flatMap(({ service, demand }) => (demand === null ? [] : [[service, demand]])))),
   ].join("\n");
 }

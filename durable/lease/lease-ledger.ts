@@ -111,10 +111,6 @@ export class LeaseLedger {
     return this.#book.slots.get(slotId);
   }
 
-  hasRoom(flow: string): boolean {
-    return this.#book.roomOf(flow) > 0;
-  }
-
   /** With those who wait. */
   wantOfFlow(flow: string): number {
     return this.#book.totals.wantOf(flow);

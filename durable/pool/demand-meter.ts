@@ -14,8 +14,8 @@ const LEVEL_MS_MAX = 60 * SECOND_MS;
 const COVERED_MS_MIN = 0.9 * BIN_MS;
 /** Before any request has ended; it weighs as much as one. */
 const HOLD_MS_PRIOR = SECOND_MS;
-/** A bin's ends count for the mean hold a minute later by 1 ÷ e. */
-const HOLD_DECAY = Math.exp(-BIN_MS / (60 * SECOND_MS));
+/** What a bin says of the mean hold counts ten minutes later by 1 ÷ e. */
+const HOLD_DECAY = Math.exp(-BIN_MS / (600 * SECOND_MS));
 
 export interface DemandReport {
   readonly arrivals: number;
@@ -62,7 +62,7 @@ export class DemandMeter {
   #next: number;
   #level: DemandLevel = { requests: 0, sockets: 0 };
   #levelMs: number;
-  #held = { busyMs: HOLD_MS_PRIOR, count: 1 };
+  #held = { busyMs: 0, requestsMs: 0, count: 0 };
   /** Refused requests that would still run. */
   #unserved = 0;
 
@@ -115,6 +115,7 @@ export class DemandMeter {
 
   /** The bins that have closed since the last time and of which enough is known, oldest first. */
   take(nowMs: number): DemandBin[] {
+    this.setLevel(this.#level, nowMs);
     const end = Math.floor((nowMs - REPORT_MS_MAX) / BIN_MS);
     const taken: DemandBin[] = [];
     for (const index of [...this.#bins.keys()].toSorted((a, b) => a - b)) {
@@ -131,13 +132,19 @@ export class DemandMeter {
   }
 
   #slotsOf({ busyMs, endedCount, refusedCount, requestsMs, socketsMs, coveredMs }: OpenBin): number {
-    this.#held = { busyMs: HOLD_DECAY * this.#held.busyMs + busyMs, count: HOLD_DECAY * this.#held.count + endedCount };
-    const holdMs = Math.max(1, this.#held.busyMs / this.#held.count);
+    this.#held = {
+      busyMs: HOLD_DECAY * this.#held.busyMs + busyMs,
+      requestsMs: HOLD_DECAY * this.#held.requestsMs + requestsMs,
+      count: HOLD_DECAY * this.#held.count + endedCount,
+    };
+    const endedMs = (HOLD_MS_PRIOR + this.#held.busyMs) / (1 + this.#held.count);
+    // Little's law again: of requests so long that none has ended yet, only what runs speaks.
+    const runningMs = (HOLD_MS_PRIOR + this.#held.requestsMs) / (1 + this.#held.count);
+    const holdMs = Math.max(1, endedMs, runningMs);
     const short = Math.min(1, BIN_MS / holdMs);
     const covered = Math.max(1, coveredMs);
-    return (
-      socketsMs / covered + (short * busyMs) / BIN_MS + ((1 - short) * requestsMs) / covered + this.#unservedSlots(refusedCount, holdMs)
-    );
+    const served = (short * busyMs) / BIN_MS + ((1 - short) * requestsMs) / covered;
+    return socketsMs / covered + served + this.#unservedSlots(refusedCount, short === 1 ? Math.max(1, endedMs) : holdMs);
   }
 
   /** As if each refused request had run for an exponential time of the mean hold: Σ over bins is refused × hold. */

@@ -78,8 +78,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#measure(message.telemetry, message.lease.holder);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
-    const { version } = this.#pool.configuration;
-    return { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: version };
+    return { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };
   }
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
@@ -149,8 +148,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
-    this.#settle(nowMs);
+    // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
+    this.#settle(nowMs);
     if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
     if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
@@ -260,7 +260,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
   #suspect(nowMs: number): void {
     if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (!this.#hasSockets) return;
+    if (this.#pool.ledger.counts.durable === 0) return;
     this.#reconciledAtMs = 0;
     this.#setAlarm(nowMs);
   }
@@ -284,17 +284,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    const demandAtMs = this.#demand.wakesAtMs;
-    if (demandAtMs !== null) this.#setAlarm(Math.max(nowMs, demandAtMs));
+    this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
-    const isUnsure = this.#hasSockets && this.#reconciledAtMs === 0;
+    const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || isUnsure) this.#setAlarm(nowMs + SAVE_MS);
-    else if (this.#hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
-  }
-
-  get #hasSockets(): boolean {
-    return this.#pool.ledger.counts.durable > 0;
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#reconciledAtMs === 0)) this.#setAlarm(nowMs + SAVE_MS);
+    else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
   }
 
   #setAlarm(atMs: number): void {

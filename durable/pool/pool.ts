@@ -34,14 +34,14 @@ export class Pool {
   #ledger: LeaseLedger;
   #configuration = NO_CONFIGURATION;
   readonly #line: WaitingLine;
-  readonly #routes: Routes;
+  readonly routes: Routes;
   readonly #estimate: WaitEstimate;
   readonly #displaced: Ticket[] = [];
 
   constructor(kernels: Kernels, nowMs: number) {
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
-    this.#routes = new Routes(kernels);
+    this.routes = new Routes(kernels);
     this.#ledger = new LeaseLedger(this.#policy, nowMs);
   }
 
@@ -54,7 +54,7 @@ export class Pool {
   }
 
   get shards(): readonly PoolShard[] {
-    return this.#routes.shards;
+    return this.routes.shards;
   }
 
   get queueLength(): number {
@@ -81,14 +81,14 @@ export class Pool {
 
   /** As it was written down. */
   load({ configuration, shards, rows, tableVersion }: StoredPool, nowMs: number): void {
-    this.#routes.load(shards, tableVersion);
+    this.routes.load(shards, tableVersion);
     this.#follow(configuration);
     this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
   }
 
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const next = this.#routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+    const next = this.routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
     this.#follow(configuration);
     this.#ledger.configure(this.#policy, nowMs);
     return next;
@@ -96,15 +96,7 @@ export class Pool {
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    return this.#routes.dropDrained((shardId) => this.#socketsOn(shardId));
-  }
-
-  get tableVersion(): number {
-    return this.#routes.version;
-  }
-
-  tableFor(version: number): RouteTable | null {
-    return this.#routes.tableFor(version);
+    return this.routes.dropDrained((shardId) => this.#socketsOn(shardId));
   }
 
   renew(
@@ -144,12 +136,12 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
-    if (this.#routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    if (this.routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
       flow: request.flow,
       waiting: this.#line.lengthOf(request.flow),
-      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.hasRoom(request.flow),
+      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
@@ -204,7 +196,7 @@ export class Pool {
 
   #next(nowMs: number): Ticket | undefined {
     if (this.#ledger.slotsFree === 0) return undefined;
-    return this.#routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+    return this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
   }
 
   #enter(ticket: Ticket): Verdict | null {
@@ -232,7 +224,7 @@ export class Pool {
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
     const { slotId, holder, flow, kind, affinityKey } = request;
-    const shard = this.#routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
     const slot =
@@ -292,7 +284,7 @@ export class Pool {
   }
 
   get #policy(): LedgerPolicy {
-    return policyOf(this.#configuration, this.#routes.shards, this.credits);
+    return policyOf(this.#configuration, this.routes.shards, this.credits);
   }
 
   #follow(configuration: PoolConfiguration): void {

@@ -75,7 +75,7 @@ export class QuotaGate {
 
   /** Whose deadline passed while its tenant had all the slots that it may have: that is what it waited for. */
   waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
-    if (ledger.hasRoom(flow)) return null;
+    if (ledger.flows.roomOf(flow) > 0) return null;
     return { kind: "slots", quota: Math.min(this.#quotas.limitsOf(flow).slotsMax, ledger.slotsOfFlow(flow)), remaining: 0 };
   }
 

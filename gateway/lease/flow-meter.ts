@@ -1,7 +1,7 @@
 // What one flow did at this isolate since the last renewal, and what it will want until the next one.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import type { FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
@@ -58,6 +58,13 @@ export class FlowMeter {
   granted(slotId: string, waitedMs: number): void {
     this.#asked.delete(slotId);
     this.isQueued = waitedMs > CALL_MS_MAX;
+  }
+
+  /** The pool's word. */
+  noteShed({ urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {
+    this.shedUntilMs = nowMs + forMs;
+    this.shedUrgencyFrom = urgencyFrom;
+    this.shedRetryAfterMs = retryAfterMs;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes

@@ -5,6 +5,10 @@ import { SECOND_MS } from "#shared/units.ts";
 const RENEWAL_MS_MAX = 2 * SECOND_MS;
 /** Renewals that something sets off before their time are at least so far apart. */
 export const RENEWAL_SPACING_MS = 50;
+/** Those that a rate sets off are at least so far apart. */
+export const RATE_SPACING_MS = 250;
+/** Where others waited at the last one, one that a missing slot sets off waits so long. */
+export const CONTENDED_SPACING_MS = 250;
 
 export class RenewalPace {
   #sentAtMs = -Infinity;

@@ -16,18 +16,14 @@ import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
-import { RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
+import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
 import { ShardMeters } from "./shard-meters.ts";
 
-/** Renewals that a rate sets off are at least so far apart. */
-const RATE_SPACING_MS = 250;
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
-/** Where others waited at the last renewal, one that a missing slot sets off waits so long. */
-const CONTENDED_SPACING_MS = 250;
 
 export class ServiceLease {
   readonly service: string;
@@ -148,7 +144,7 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     if (meter === null) return;
     meter.answered(slotId);
-    if (shed !== undefined) noteShed(meter, shed, nowMs);
+    if (shed !== undefined) meter.noteShed(shed, nowMs);
     if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
@@ -252,7 +248,7 @@ export class ServiceLease {
     }
     for (const shed of sheds) {
       const meter = this.#flows.known(shed.flow);
-      if (meter !== undefined) noteShed(meter, shed, nowMs);
+      if (meter !== undefined) meter.noteShed(shed, nowMs);
     }
     for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
   }
@@ -300,10 +296,4 @@ export class ServiceLease {
     this.#tableVersion = table.version;
     this.#balancer.replace(table.shards);
   }
-}
-
-function noteShed(meter: FlowMeter, { urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {
-  meter.shedUntilMs = nowMs + forMs;
-  meter.shedUrgencyFrom = urgencyFrom;
-  meter.shedRetryAfterMs = retryAfterMs;
 }

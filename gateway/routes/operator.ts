@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { refuse } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";

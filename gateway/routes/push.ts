@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Entitlement } from "#shared/identifier/entitlement.ts";
 import { DEVICE_PATTERN, NAME_PATTERN } from "#shared/limits.ts";

@@ -1,5 +1,5 @@
 // A schema's complaint in the project's grammar: "is <what is>, expected <what should be>".
-import { z } from "zod";
+import * as z from "zod";
 
 type Path = readonly (string | number)[];
 

@@ -1,6 +1,6 @@
 // The shape of the operator's YAML: one schema per kind of file, the source of the types, of the published
 // JSON Schemas (config/schema/) and of every message about a mistake. Keys carry their units.
-import { z } from "zod";
+import * as z from "zod";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";

@@ -1,5 +1,5 @@
 // A token's claims, checked: JOSE has verified the signature and the times; this says what they entitle to.
-import { z } from "zod";
+import * as z from "zod";
 import { DEVICE_PATTERN, LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { SECOND_MS } from "../units.ts";
 import type { Entitlement } from "./entitlement.ts";

@@ -161,8 +161,8 @@ it("status sums the slots of each service", async () => {
     version: 7,
     digest: "d1g357",
     services: [
-      { service: "echo", slotsInUse: 7, slotsCapacity: 200 },
-      { service: "telemetry", slotsInUse: null, slotsCapacity: null },
+      { service: "echo", slotsInUse: 7, slotsCapacity: 200, demand: null },
+      { service: "telemetry", slotsInUse: null, slotsCapacity: null, demand: null },
     ],
     tenants: ["acme", "umbrella"],
   });
@@ -176,4 +176,34 @@ it("status is for reading too, and fails where the gateway is not ready", async 
   expect(exitCode).toBe(1);
   expect(stdout).toContain(`${gateway.url} is not ready\nversion 7, digest d1g357\ntenants: acme, umbrella\n`);
   expect(stdout).toMatch(/^echo +7 +200$/m);
+});
+
+it("status says what is forecast and planned, and how well that did", async () => {
+  const at = 'service="echo",signal="concurrency",horizon="5m"';
+  const of = 'service="echo",mode="shadow"';
+  const demand = [
+    'tidegate_demand_slots{service="echo"} 19.5',
+    'tidegate_demand_arrivals_per_second{service="echo"} 40',
+    'tidegate_demand_failed{service="echo"} 0',
+    ...["mean 20", "lower 15", "upper 26", "coverage_ratio 0.953", "wape_ratio 0.101", "persistence_wape_ratio 0.2", "yields 0"].map(
+      (line) => `tidegate_forecast_${line.replace(" ", `{${at}} `)}`,
+    ),
+    ...["shards 3", "warm_shards 1", "shard_slots 50", "expected_shortfall_ratio 0.001", "attainable 1", "cost_per_hour 0.4"].map(
+      (line) => `tidegate_plan_${line.replace(" ", `{${of}} `)}`,
+    ),
+    `tidegate_plan_shard_seconds_total{${of}} 500`,
+    `tidegate_plan_wanted_shard_seconds_total{${of}} 250`,
+  ];
+  const { options } = await setUp(({ path }, response) => void response.end(path === "/metrics" ? METRICS + demand.join("\n") : "ready"));
+  const { stdout } = await runCli(["status", ...options]);
+  expect(stdout).toMatch(/^echo concurrency in 5m +20 +15 to 26 +95\.3 % +10\.1 % +20\.0 % +own$/m);
+  expect(stdout).toMatch(/^echo \(shadow\) +3 \+ 1 warm +50 +– +0\.4 +2 ×$/m);
+  const { services } = JSON.parse((await runCli(["status", ...options, "--json"])).stdout) as { services: { demand: unknown }[] };
+  expect(services[0]?.demand).toMatchObject({
+    arrivalsPerSecond: 40,
+    slotsWanted: 19.5,
+    horizons: [{ signal: "concurrency", horizon: "5m", mean: 20, coverageRatio: 0.953, seasonalNaiveWape: null, yields: false }],
+    plan: { mode: "shadow", shards: 3, shortfallRatio: null, isAttainable: true, costToWanted: 2 },
+  });
+  expect(services[1]?.demand).toBeNull();
 });

@@ -273,7 +273,7 @@ export class VirtualService {
       this.#count("renew");
       const nowMs = this.#clock.wallMs;
       const renewed = this.#pool.renew(message.lease, nowMs);
-      const answer: RenewAnswer = { ...renewed, table: this.#pool.tableFor(message.tableVersion), configurationVersion: 1 };
+      const answer: RenewAnswer = { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: 1 };
       this.#settlePool();
       this.#call(() => {
         lease.apply(answer, this.#clock.wallMs);

@@ -41,10 +41,11 @@ describe("a demand meter", () => {
     hold(meter, [START_MS, START_MS + 600_000], { requests: 6, sockets: 3 });
     // One that took ten minutes ends: a lump that says nothing of now.
     meter.report("a", { ...NOTHING, busyMs: 600_000, endedCount: 1 }, START_MS + 595_000);
-    const bins = meter.take(START_MS + 620_000);
-    expect(bins.at(-2)?.slots).toBeLessThanOrEqual(9);
-    expect(bins.at(-1)?.slots).toBeGreaterThan(8);
-    expect(bins.at(-1)?.slots).toBeLessThan(12);
+    const bins = meter.take(START_MS + 620_000).map(({ slots }) => slots);
+    // None has ended yet, and it is known within three minutes that they are long.
+    for (const slots of bins.slice(18, -2)) expect(Math.abs(slots - 9)).toBeLessThan(0.6);
+    expect(Math.abs((bins.at(-2) ?? 0) - 9)).toBeLessThan(3);
+    expect(Math.abs((bins.at(-1) ?? 0) - 9)).toBeLessThan(0.6);
   });
 
   it("counts what was refused as if it had run as long as the others: in all, refused × hold", () => {

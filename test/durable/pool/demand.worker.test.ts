@@ -2,8 +2,14 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { NO_FACTS, type DemandFacts, type DemandStates } from "#durable/pool/demand-store.ts";
+import { DEMAND_MEMORY_BYTES, ServiceDemand } from "#durable/pool/service-demand.ts";
+import { serviceFileSchema } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { instantiateKernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
+import { seededRandom } from "#test/wasm/seeded-random.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
 
 const FLOW = "acme/gold";
@@ -73,6 +79,15 @@ describe("a pool's demand", () => {
     expect(demand.plan?.count).toBeGreaterThanOrEqual(1);
     expect(shards).toHaveLength(2);
     expect(demand.hasFailed).toBe(false);
+  });
+
+  it("has its next alarm ahead of it after each one, so that none is lost", async () => {
+    const { live, alarmAt } = await poolOf({ service: "demand-alarms", capacity: 100 });
+    await live(20 * SECOND_MS, 5);
+    for (let step = 0; step < 15; step += 1) {
+      await live(STEP_MS, 0);
+      expect(await alarmAt()).toBeGreaterThan(Date.now());
+    }
   });
 
   it("goes on after an eviction where it was, a minute lost at most", { timeout: 60_000 }, async () => {
@@ -202,3 +217,68 @@ it("a service's own seasons, time zone and events reach its forecast, and a chan
   expect(await of(MINUTE_MS)).toBeGreaterThan(10);
   expect(await of(HOUR_MS)).toBeLessThan(2 * (await of(MINUTE_MS)));
 });
+
+it("a forecaster that cannot be made says so once, and rests: nothing is thrown at the pool", () => {
+  const warnings: string[] = [];
+  const demand = new ServiceDemand({
+    kernels: instantiateKernels(kernelsModule, { memoryBytes: 64 * 1_024 }),
+    loadFacts: () => NO_FACTS,
+    loadStates: () => null,
+    save: () => expect.unreachable("nothing is saved of what never was"),
+    warn: (event) => warnings.push(event),
+  });
+  demand.open({ service: serviceFileSchema.parse({ service: "small", endpoints: [] }), shards: [] });
+  const runFor = (fromMs: number): void => {
+    for (let atMs = fromMs; atMs < fromMs + MINUTE_MS; atMs += SECOND_MS) {
+      demand.arrive(atMs);
+      demand.note({ requests: 1, sockets: 0, isBusy: true }, atMs);
+      demand.tick(atMs);
+    }
+  };
+  runFor(START_MS);
+  runFor(START_MS + MINUTE_MS);
+  expect(warnings).toEqual(["demand-failed"]);
+  expect(demand.wakesAtMs).toBeNull();
+  expect(demand.stats(START_MS)).toMatchObject({ hasFailed: true, horizons: [], plan: null });
+});
+
+it("is judged: over three days an hour ahead is better than persistence, the interval holds, the plan's own shortfall and cost are told", () => {
+  const random = seededRandom(7);
+  const save = vi.fn<(facts: DemandFacts, states: DemandStates) => void>();
+  const demand = new ServiceDemand({
+    kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
+    loadFacts: () => NO_FACTS,
+    loadStates: () => null,
+    save,
+    warn: (event) => expect.unreachable(event),
+  });
+  const service = serviceFileSchema.parse({
+    service: "daily",
+    endpoints: [{ url: "https://daily.example", capacity: 1_000, pricePerHour: 2 }],
+    provisioning: { shortfallRatio: 0.01, warmCount: 0 },
+  });
+  demand.open({ service, shards: [{ shardId: "daily-1", endpointUrl: "https://daily.example", size: 20, state: "active" }] });
+  const untilMs = START_MS + 3 * DAY_MS;
+  for (let atMs = START_MS + 1; atMs < untilMs; atMs += 10 * SECOND_MS) {
+    const slots = 100 * Math.exp(0.8 * Math.sin((2 * Math.PI * atMs) / DAY_MS) + 0.03 * random.normal());
+    demand.report("h", { arrivals: 10 * slots, busyMs: 10 * SECOND_MS * slots, endedCount: 10 * slots, refusedCount: 0 }, atMs);
+    demand.note({ requests: slots, sockets: 0, isBusy: true }, atMs);
+    demand.tick(atMs);
+  }
+  const { horizons, plan } = demand.stats(untilMs);
+  for (const { horizonMs, coverageRatio, wape, persistenceWape, yields } of horizons) {
+    if (horizonMs < HOUR_MS) continue;
+    expect(coverageRatio).toBeGreaterThan(0.9);
+    expect(wape).toBeLessThan(persistenceWape);
+    expect(yields).toBe(false);
+  }
+  expect(plan?.seenShortfallRatio).toBeLessThanOrEqual(0.0125);
+  // Twenty of a thousand slots at 2 an hour.
+  expect(plan?.costPerHour).toBeCloseTo(0.04 * (plan?.count ?? 0), 9);
+  const paidToWanted = (plan?.plannedShardSeconds ?? 0) / (plan?.wantedShardSeconds ?? 1);
+  expect(paidToWanted).toBeGreaterThan(1);
+  expect(paidToWanted).toBeLessThan(1.6);
+  expect(save.mock.calls.length).toBeLessThanOrEqual(3 * 1_440);
+  const states = save.mock.calls.at(-1)?.[1];
+  expect(states?.forecaster.length).toBeLessThanOrEqual(64 * 1_024);
+}, 60_000);

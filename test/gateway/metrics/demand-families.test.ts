@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { demandFamilies } from "#gateway/metrics/demand-families.ts";
 import { renderFamilies } from "#gateway/metrics/prometheus-text.ts";
@@ -65,5 +66,15 @@ describe("the families of demand", () => {
     const restarts = { "forecaster corrupt": 2 };
     const text = renderFamilies(demandFamilies([{ service: "echo", demand: { ...NOTHING, restarts } }]));
     expect(text).toContain('tidegate_demand_restarts_total{service="echo",part="forecaster",reason="corrupt"} 2\n');
+  });
+
+  const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
+  it.skipIf(!hasPromtool)(`pass promtool without a word, all of them${hasPromtool ? "" : " (SKIPPED: promtool is not installed)"}`, () => {
+    const restarts = { "planner unreadable": 1 };
+    const judged = { ...HORIZON, seasonalWape: 0.3 };
+    const plan = { ...PLAN, seenShortfallRatio: 0.0004 };
+    const families = demandFamilies([{ service: "echo", demand: { ...NOTHING, binCount: 7, horizons: [judged], plan, restarts } }]);
+    expect(families.filter(({ samples }) => samples.length === 0)).toEqual([]);
+    expect(execFileSync("promtool", ["check", "metrics"], { input: renderFamilies(families), encoding: "utf8" })).toBe("");
   });
 });
