@@ -178,8 +178,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
     const configuration = configurationOf(service, snapshot.version, snapshot.configuration);
     const nextNumber = this.#pool.configure(configuration, { nextNumber: this.#store.loadNextNumber(), nowMs: Date.now() });
-    const { shards, tableVersion } = this.#pool;
-    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion }));
+    const { shards, routes } = this.#pool;
+    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
     this.#demand.configure({ service: configuration.service, shards });
   }
 

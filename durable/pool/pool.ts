@@ -3,14 +3,7 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import {
-  SLOT_GRACE_MS,
-  type AcquireRequest,
-  type FlowLeft,
-  type RouteTable,
-  type Shed,
-  type WaitingPlace,
-} from "#shared/protocol/pool-rpc.ts";
+import { SLOT_GRACE_MS, type AcquireRequest, type FlowLeft, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
