@@ -86,11 +86,6 @@ export class LeaseLedger {
     return this.#book.slotsFree;
   }
 
-  /** Used, as last heard: by requests and by sockets. */
-  get slotsInUse(): number {
-    return this.#book.totals.running;
-  }
-
   /** Since the last call: slots that came back without a message, and requests that nobody had counted, nor had room for. */
   takeCounts(): { readonly reclaimed: number; readonly overshot: number } {
     const counts = { reclaimed: this.#reclaimedCount, overshot: this.#overshootCount };
@@ -99,8 +94,9 @@ export class LeaseLedger {
     return counts;
   }
 
-  get counts(): { readonly holders: number; readonly durable: number } {
-    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount };
+  /** `inUse`: slots used by requests and sockets, as last heard. */
+  get counts(): { readonly holders: number; readonly durable: number; readonly inUse: number } {
+    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount, inUse: this.#book.totals.running };
   }
 
   get named(): readonly NamedSlot[] {

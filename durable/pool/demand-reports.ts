@@ -23,6 +23,6 @@ export function reportOf(flows: readonly FlowTelemetry[]): DemandReport {
 
 /** What is out now; busy while anything is promised or waits. */
 export function levelOf({ ledger, queueLength }: Pick<Pool, "ledger" | "queueLength">): DemandLevel & { readonly isBusy: boolean } {
-  const sockets = ledger.counts.durable;
-  return { requests: Math.max(0, ledger.slotsInUse - sockets), sockets, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
+  const { durable: sockets, inUse } = ledger.counts;
+  return { requests: Math.max(0, inUse - sockets), sockets, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
 }
