@@ -212,6 +212,11 @@ export class ServiceLease {
     return this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
   }
 
+  /** Nothing has come for a while: what came before is no reason to want anything. */
+  fallIdle(): void {
+    if (this.#running === 0) this.#flows.forgetDemand();
+  }
+
   /** Idle for so long. */
   idleMs(nowMs: number): number {
     return this.#running > 0 ? 0 : nowMs - this.#endedAtMs;
