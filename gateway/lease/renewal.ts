@@ -67,6 +67,8 @@ async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number)
   for (let nowMs = sinceMs; nowMs - sinceMs < LINGER_MS_MAX; nowMs = Date.now()) {
     const idleMs = lease.idleMs(nowMs);
     if (idleMs >= LINGER_MS && !lease.pace.isRenewing(nowMs)) {
+      // Whoever falls idle while this renewal is on its way looks after it anew.
+      lease.pace.keepLingering(nowMs);
       lease.fallIdle();
       if (lease.hasNews) await renew(scope, lease, scope.isolate.configurationVersion);
       return;

@@ -294,6 +294,7 @@ export class VirtualService {
     const { lease } = isolate;
     const idleMs = lease.idleMs(this.#clock.wallMs);
     if (idleMs >= LINGER_MS && !lease.pace.isRenewing(this.#clock.wallMs)) {
+      lease.pace.keepLingering(this.#clock.wallMs);
       lease.fallIdle();
       if (lease.hasNews) this.#renew(isolate, () => undefined);
       return;
