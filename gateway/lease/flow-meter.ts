@@ -42,6 +42,7 @@ export class FlowMeter {
   #sumMs = 0;
   #outcomes: Record<string, number> = {};
   #isReported = true;
+  #isForgotten = false;
 
   get isIdle(): boolean {
     return this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
@@ -76,12 +77,14 @@ export class FlowMeter {
   }
 
   arrive(): void {
+    this.#isForgotten = false;
     this.#arrivals += 1;
     this.#isReported = false;
   }
 
   /** Counts for the demand alone: the request itself arrives later. */
   expect(): void {
+    this.#isForgotten = false;
     this.#peak = Math.max(this.#peak, this.running + 1);
   }
 
@@ -113,7 +116,7 @@ export class FlowMeter {
    * much above that as chance needs; never less than the most it used at once. Nothing for a flow that asked for nothing.
    */
   demand(elapsedMs: number, isContended: boolean): number {
-    if (this.#arrivals === 0 && this.#peak === 0) {
+    if ((this.#arrivals === 0 && this.#peak === 0) || this.#isForgotten) {
       this.#mean = 0;
       this.#peakBefore = 0;
       return 0;
@@ -126,6 +129,11 @@ export class FlowMeter {
     if (isContended) return Math.max(0, Math.floor(this.#mean - Math.sqrt(this.#mean)));
     const high = Math.max(mean, this.#mean);
     return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
+  }
+
+  /** The next demand is nothing, unless something comes before. */
+  forgetDemand(): void {
+    this.#isForgotten = true;
   }
 
   /** What was measured since the last time, handed over; null: nothing. */

@@ -38,6 +38,11 @@ export class FlowMeters {
     return taken;
   }
 
+  /** The next renewal wants nothing, whatever came since the last one. */
+  forgetDemand(): void {
+    for (const meter of this.#meters.values()) meter.forgetDemand();
+  }
+
   restore(flows: readonly FlowTelemetry[]): void {
     for (const telemetry of flows) this.of(telemetry.flow)?.restore(telemetry);
   }

@@ -7,6 +7,8 @@ import type { ServiceLease } from "./service-lease.ts";
 
 /** An isolate without requests gives its slots back, and says what it measured, after so long … */
 const LINGER_MS = SECOND_MS;
+/** … and looks again so soon where a renewal is on its way … */
+const LINGER_LOOK_MS = 100;
 /** … and looks for it no longer than this; the next request that ends looks again. */
 const LINGER_MS_MAX = 20 * SECOND_MS;
 
@@ -64,11 +66,14 @@ async function giveBack({ env, isolate }: RequestScope, lease: ServiceLease): Pr
 async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number): Promise<void> {
   for (let nowMs = sinceMs; nowMs - sinceMs < LINGER_MS_MAX; nowMs = Date.now()) {
     const idleMs = lease.idleMs(nowMs);
-    if (idleMs >= LINGER_MS) {
-      if (lease.hasNews && !lease.pace.isRenewing(nowMs)) await renew(scope, lease, scope.isolate.configurationVersion);
+    if (idleMs >= LINGER_MS && !lease.pace.isRenewing(nowMs)) {
+      // Whoever falls idle while this renewal is on its way looks after it anew.
+      lease.pace.keepLingering(nowMs);
+      lease.fallIdle();
+      if (lease.hasNews) await renew(scope, lease, scope.isolate.configurationVersion);
       return;
     }
-    const leftMs = LINGER_MS - idleMs;
+    const leftMs = Math.max(LINGER_LOOK_MS, LINGER_MS - idleMs);
     lease.pace.keepLingering(nowMs + 2 * leftMs);
     await new Promise((wake) => setTimeout(wake, leftMs));
   }

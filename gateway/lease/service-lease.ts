@@ -6,7 +6,6 @@ import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
-import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
@@ -31,7 +30,8 @@ export class ServiceLease {
   readonly #balancer: Balancer;
   readonly #flows = new FlowMeters();
   readonly #shardMeters: ShardMeters;
-  readonly #returned = new ReturnedNames();
+  /** Names to return to the pool. */
+  readonly returned = new ReturnedNames();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
   readonly retries = new RetryBudget();
@@ -132,7 +132,7 @@ export class ServiceLease {
     if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
     else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
-      this.#returned.add(slotId);
+      this.returned.add(slotId);
       meter.refuse("rejected-capacity");
       return null;
     }
@@ -156,7 +156,7 @@ export class ServiceLease {
     this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
     if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
     const isToldOf = this.#held.end(flow, lane, slotId);
-    if (isToldOf && slotId !== undefined) this.#returned.add(slotId);
+    if (isToldOf && slotId !== undefined) this.returned.add(slotId);
     this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
     const meter = this.#flows.known(flow);
     if (meter === undefined) return;
@@ -185,14 +185,14 @@ export class ServiceLease {
     return untilMs > 0 ? Math.max(1, Math.min(untilMs, this.pace.renewAtMs - nowMs)) : RENEWAL_SPACING_MS;
   }
 
-  /** Names to return to the pool. */
-  get returned(): ReturnedNames {
-    return this.#returned;
-  }
-
   /** Something has ended, or was measured, since the last renewal. */
   get hasNews(): boolean {
     return this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
+  }
+
+  /** Nothing has come for a while: what came before is no reason to want anything. */
+  fallIdle(): void {
+    this.#flows.forgetDemand();
   }
 
   /** Idle for so long. */
@@ -218,12 +218,8 @@ export class ServiceLease {
     const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
-    return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry: this.takeTelemetry({}) };
-  }
-
-  /** What was measured since the last time, handed over. */
-  takeTelemetry(edge: Readonly<Record<string, number>>): Telemetry {
-    return { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge };
+    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {} };
+    return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {

@@ -308,12 +308,15 @@ export class VirtualService {
   #linger(isolate: Isolate): void {
     const { lease } = isolate;
     const idleMs = lease.idleMs(this.#clock.wallMs);
-    if (idleMs >= LINGER_MS) {
-      if (lease.hasNews && !lease.pace.isRenewing(this.#clock.wallMs)) this.#renew(isolate, () => undefined);
+    if (idleMs >= LINGER_MS && !lease.pace.isRenewing(this.#clock.wallMs)) {
+      lease.pace.keepLingering(this.#clock.wallMs);
+      lease.fallIdle();
+      if (lease.hasNews) this.#renew(isolate, () => undefined);
       return;
     }
-    lease.pace.keepLingering(this.#clock.wallMs + 2 * (LINGER_MS - idleMs));
-    this.#clock.after(LINGER_MS - idleMs, () => this.#linger(isolate));
+    const leftMs = Math.max(HOLD_LOOK_MS, LINGER_MS - idleMs);
+    lease.pace.keepLingering(this.#clock.wallMs + 2 * leftMs);
+    this.#clock.after(leftMs, () => this.#linger(isolate));
   }
 
   #tick(): void {

@@ -101,6 +101,23 @@ describe("an isolate's lease of a service", () => {
     expect(again.shards).toEqual(message.telemetry.shards);
   });
 
+  it("wants nothing once it has fallen idle, though requests came since the last renewal", () => {
+    const lease = leaseOf(3);
+    for (let count = 0; count < 3; count += 1) {
+      const slot = admit(lease, 1);
+      if (slot === null || "ok" in slot) throw new Error("there is a slot");
+      lease.end(slot, { outcome: "admitted-local", latencyMs: 5, upstreamMs: 5, nowMs: 6 });
+    }
+    lease.fallIdle();
+    const idle = lease.message(1, 1_100);
+    // A flow left out is given back whole.
+    expect(idle.lease.flows).toEqual([]);
+    expect(idle.telemetry.flows[0]?.outcomes).toEqual({ "admitted-local": 3 });
+    lease.apply(answerTo(idle, 0), 1_101);
+    lease.expect(FLOW);
+    expect(lease.message(1, 1_200).lease.flows[0]?.want).toBeGreaterThan(0);
+  });
+
   it("remembers a bounded number of flows, the idle ones least", () => {
     const lease = leaseOf(1);
     const busy = admit(lease, 1);
