@@ -102,7 +102,7 @@ export class Pool {
       lease,
       sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
-      isContended: this.#line.length > 0,
+      isContended: this.#line.length > this.#ledger.slotsFree,
     };
   }
 
