@@ -1,4 +1,5 @@
 // The model with priors learned from many series, beside the hand-written ones: an hour's day and week only.
+import { ConstantsReader } from "./constants-reader.ts";
 import {
   DAY_AND_WEEK,
   LAST,
@@ -54,7 +55,7 @@ export const LearnedChoice = { learned: 0, priorFree: 1 } as const;
 /** Throws RangeError where the bytes are no such constants. */
 export function learnedModel(constants: Uint8Array): SeasonalModel {
   const byHand = priorFreeModel(DAY_AND_WEEK);
-  const reader = new Reader(constants);
+  const reader = new ConstantsReader(constants);
   const format = reader.uint8();
   if (format !== CONSTANTS_FORMAT) throw new RangeError(`Cannot decode constants: format is ${format}, expected ${CONSTANTS_FORMAT}`);
   const log = readPrior(reader, LOG_LAGS.length + PROFILE_COUNT + 1);
@@ -104,7 +105,7 @@ function withHandCluster({ features, kappa, clusters }: RegressionPrior, hand: R
  * u8 order, u8 clusters, f32 kappa; of each cluster f32 log share, `order` × f16 mean, `order` × f16 scale of a row, then the
  * rows of the triangle as int8: an entry is its row's scale × itself.
  */
-function readPrior(reader: Reader, expectedOrder: number): RegressionPrior {
+function readPrior(reader: ConstantsReader, expectedOrder: number): RegressionPrior {
   const order = reader.uint8();
   if (order !== expectedOrder) throw new RangeError(`Cannot decode constants: a prior's order is ${order}, expected ${expectedOrder}`);
   const clusterCount = reader.uint8();
@@ -124,7 +125,7 @@ function readPrior(reader: Reader, expectedOrder: number): RegressionPrior {
  * outputs, `outputs` × f16 scale, `outputs` × f16 bias, and int8 weights of one input after the other: a weight is its output's
  * scale × itself.
  */
-function readNets(reader: Reader): Nets {
+function readNets(reader: ConstantsReader): Nets {
   const memberCount = reader.uint8();
   if (memberCount === 0) throw new RangeError("Cannot decode constants: there are no nets, expected at least one");
   const inputs = Array.from({ length: INPUT_COUNT }, () => ({ mean: reader.float16(), deviation: reader.float16() }));
@@ -143,7 +144,7 @@ function readNets(reader: Reader): Nets {
   };
 }
 
-function readMember(reader: Reader, outputCount: number): NetLayer[] {
+function readMember(reader: ConstantsReader, outputCount: number): NetLayer[] {
   const layers = Array.from({ length: LAYER_COUNT }, () => readLayer(reader));
   const sizes = [INPUT_COUNT, ...layers.map(({ outputs }) => outputs)];
   for (const [index, { inputs, outputs }] of layers.entries()) {
@@ -156,48 +157,11 @@ function readMember(reader: Reader, outputCount: number): NetLayer[] {
   return layers;
 }
 
-function readLayer(reader: Reader): NetLayer {
+function readLayer(reader: ConstantsReader): NetLayer {
   const inputs = reader.uint8();
   const outputs = reader.uint8();
   const scales = Array.from({ length: outputs }, () => reader.float16());
   const biases = Array.from({ length: outputs }, () => reader.float16());
   const weights = Array.from({ length: inputs * outputs }, (_, index) => (scales[index % outputs] ?? 0) * reader.int8());
   return { inputs, outputs, weights, biases };
-}
-
-class Reader {
-  at = 0;
-  readonly #view: DataView;
-
-  constructor(bytes: Uint8Array) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  uint8(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  int8(): number {
-    return this.#view.getInt8(this.#take(1));
-  }
-
-  float32(): number {
-    return this.#view.getFloat32(this.#take(4), true);
-  }
-
-  /** IEEE 754 binary16; what the writer never writes, subnormals and infinities, is not read right. */
-  float16(): number {
-    const word = this.#view.getUint16(this.#take(2), true);
-    if ((word & 0x7fff) === 0) return 0;
-    const sign = word & 0x8000 ? -1 : 1;
-    return sign * (1 + (word & 0x3ff) / 1024) * 2 ** (((word >> 10) & 31) - 15);
-  }
-
-  #take(bytes: number): number {
-    const from = this.at;
-    if (from + bytes > this.#view.byteLength)
-      throw new RangeError(`Cannot decode constants: they end after ${this.#view.byteLength} bytes`);
-    this.at += bytes;
-    return from;
-  }
 }

@@ -1,5 +1,6 @@
 // What training gives, as bytes that every service shares: little-endian, without padding. Written by
 // scripts/learn-forecast-constants.ts.
+import { ConstantsReader } from "#shared/forecast/constants-reader.ts";
 import { HIDDEN_MAX, OUTPUT_COUNT, type Layer, type Net, type NetMember } from "./net.ts";
 import { withHandCluster } from "./pool.ts";
 import type { Prior } from "./prior.ts";
@@ -18,7 +19,7 @@ export interface LearnedConstants {
 
 /** The order of the file: u8 format, then the priors (the log one gets its hand-written cluster here), then the nets. Throws RangeError where it is no such file, or of another shape. */
 export function decodeConstants(bytes: Uint8Array): LearnedConstants {
-  const reader = new Reader(bytes);
+  const reader = new ConstantsReader(bytes);
   const format = reader.uint8();
   if (format !== CONSTANTS_FORMAT) throw new RangeError(`Cannot decode constants: format is ${format}, expected ${CONSTANTS_FORMAT}`);
   const log = withHandCluster(readPrior(reader, LOG_ORDER));
@@ -32,7 +33,7 @@ export function decodeConstants(bytes: Uint8Array): LearnedConstants {
  * u8 order, u8 clusters, f32 kappa; of each cluster f32 log share, `order` × f16 mean, `order` × f16 scale of a row, then the
  * rows of the triangle as int8: an entry is its row's scale × itself.
  */
-function readPrior(reader: Reader, expectedOrder: number): Prior {
+function readPrior(reader: ConstantsReader, expectedOrder: number): Prior {
   const order = reader.uint8();
   if (order !== expectedOrder) throw new RangeError(`Cannot decode constants: a prior's order is ${order}, expected ${expectedOrder}`);
   const clusterCount = reader.uint8();
@@ -56,7 +57,7 @@ function readPrior(reader: Reader, expectedOrder: number): Prior {
  * inputs, u8 outputs, `outputs` × f16 scale, `outputs` × f16 bias, and int8 weights of one input after the other: a weight is
  * its output's scale × itself.
  */
-function readNet(reader: Reader): Net | null {
+function readNet(reader: ConstantsReader): Net | null {
   const memberCount = reader.uint8();
   if (memberCount === 0) return null;
   const means = new Float64Array(INPUT_COUNT);
@@ -68,7 +69,7 @@ function readNet(reader: Reader): Net | null {
   return { means, deviations, members: Array.from({ length: memberCount }, () => readMember(reader)) };
 }
 
-function readMember(reader: Reader): NetMember {
+function readMember(reader: ConstantsReader): NetMember {
   const layers = Array.from({ length: LAYER_COUNT }, () => readLayer(reader));
   const sizes = [INPUT_COUNT, ...layers.map(({ outputs }) => outputs)];
   for (const [index, { inputs, outputs }] of layers.entries()) {
@@ -82,48 +83,11 @@ function readMember(reader: Reader): NetMember {
   return { layers };
 }
 
-function readLayer(reader: Reader): Layer {
+function readLayer(reader: ConstantsReader): Layer {
   const inputs = reader.uint8();
   const outputs = reader.uint8();
   const scales = Array.from({ length: outputs }, () => reader.float16());
   const biases = Float64Array.from({ length: outputs }, () => reader.float16());
   const weights = Float64Array.from({ length: inputs * outputs }, (_, index) => scales[index % outputs]! * reader.int8());
   return { inputs, outputs, weights, biases };
-}
-
-class Reader {
-  at = 0;
-  readonly #view: DataView;
-
-  constructor(bytes: Uint8Array) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  uint8(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  int8(): number {
-    return this.#view.getInt8(this.#take(1));
-  }
-
-  float32(): number {
-    return this.#view.getFloat32(this.#take(4), true);
-  }
-
-  /** IEEE 754 binary16; what the writer never writes, subnormals and infinities, is not read right. */
-  float16(): number {
-    const word = this.#view.getUint16(this.#take(2), true);
-    if ((word & 0x7fff) === 0) return 0;
-    const sign = word & 0x8000 ? -1 : 1;
-    return sign * (1 + (word & 0x3ff) / 1024) * 2 ** (((word >> 10) & 31) - 15);
-  }
-
-  #take(bytes: number): number {
-    const from = this.at;
-    if (from + bytes > this.#view.byteLength)
-      throw new RangeError(`Cannot decode constants: they end after ${this.#view.byteLength} bytes`);
-    this.at += bytes;
-    return from;
-  }
 }
