@@ -12,7 +12,7 @@ export const LEASE_MS_MAX = 8_000;
 export const LEASE_MS_MIN = 2_000;
 /** Where hardly a slot is free: whoever comes next finds none until a lease ends, or is renewed. */
 const LEASE_MS_SCARCE = 4_000;
-/** A holder that could not have all it wants though something is free comes back so soon. */
+/** A holder that got some of what it lacks, and may get more of what is free, comes back so soon. */
 const RENEW_SHORT_MS = 250;
 /** Holders of a rate that is short report so often what they have spent: meanwhile the bucket takes nothing for it. */
 const RENEW_RATE_SHORT_MS = 500;
@@ -64,6 +64,7 @@ export function paceOf(
   const grown = flows.reduce((sum, flow) => sum + Math.max(0, flow.offeredSlots - slotsOf(carried, { ...flow, offeredSlots: 0 }, at)), 0);
   const free = slotsFree - grown;
   const lengthMs = leaseLengthMs({ used, free, policy });
-  const isShort = flows.some(({ want, offeredSlots, isQueued }) => offeredSlots < want && !isQueued);
+  // Where it got nothing more, its share ends here: coming back soon would change nothing.
+  const isShort = grown > 0 && flows.some(({ want, offeredSlots, isQueued }) => offeredSlots < want && !isQueued);
   return { lengthMs, renewAfterMs: renewAfterMs(lengthMs, { isShort, isRateShort, free, policy }) };
 }

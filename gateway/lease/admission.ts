@@ -125,7 +125,7 @@ export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admit
   const quota = quotaOf(input.active.snapshot.configuration, identifier);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
   const nowMs = Date.now();
-  if (!lease.holdsLease(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key, quota });
+  if (!lease.holdsSlots(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key, quota });
   const admitted = admitHere(input, { lease, flow, key, quota, nowMs });
   renewIfDue(scope, lease, nowMs);
   return admitted ?? askPool(input, { lease, flow, key, quota });

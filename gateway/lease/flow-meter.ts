@@ -11,6 +11,8 @@ const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
 const CALL_MS_MAX = 50;
 /** How long a mean concurrency, and a peak, are remembered. */
 const MEMORY_MS = 4 * SECOND_MS;
+/** A flow that asked for nothing for so long wants nothing. */
+const QUIET_MS_MAX = SECOND_MS;
 /** Of a Poisson arrival's concurrency, what lies this many deviations above the mean is seldom needed. */
 const HEADROOM_DEVIATIONS = 3;
 
@@ -38,6 +40,8 @@ export class FlowMeter {
   /** Of reports that did not arrive: it counts for the cost, no longer for the demand. */
   #busyMsLost = 0;
   #mean = 0;
+  /** Since when nothing came, at renewals. */
+  #quietMs = 0;
   #buckets = new Uint32Array(BUCKET_COUNT);
   #sumMs = 0;
   #outcomes: Record<string, number> = {};
@@ -45,7 +49,8 @@ export class FlowMeter {
   #isForgotten = false;
 
   get isIdle(): boolean {
-    return this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
+    const isQuiet = this.#isForgotten || this.#quietMs >= QUIET_MS_MAX;
+    return isQuiet && this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
   }
 
   ask(slotId: string, nowMs: number): void {
@@ -113,10 +118,12 @@ export class FlowMeter {
 
   /**
    * Slots that the flow will use until the next renewal, from the last `elapsedMs`: by Little's law rate × latency, and as
-   * much above that as chance needs; never less than the most it used at once. Nothing for a flow that asked for nothing.
+   * much above that as chance needs; never less than the most it used at once. Nothing for a flow that has been quiet for a
+   * while: two renewals in a row say nothing of what comes next.
    */
   demand(elapsedMs: number, isContended: boolean): number {
-    if ((this.#arrivals === 0 && this.#peak === 0) || this.#isForgotten) {
+    this.#quietMs = this.#arrivals === 0 && this.#peak === 0 ? this.#quietMs + elapsedMs : 0;
+    if (this.#quietMs >= QUIET_MS_MAX || this.#isForgotten) {
       this.#mean = 0;
       this.#peakBefore = 0;
       return 0;

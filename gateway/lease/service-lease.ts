@@ -61,8 +61,10 @@ export class ServiceLease {
     this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
   }
 
-  holdsLease(nowMs: number): boolean {
-    return this.#held.isLive(nowMs);
+  /** False: it never had a lease, or not for a while, or gave all back. A renewal, which may bring more, costs what an asking costs. */
+  holdsSlots(nowMs: number): boolean {
+    if (!this.#held.isLive(nowMs)) return false;
+    return this.#slots > 0 || this.#running > 0 || this.#isContended || nowMs < this.pace.sentAtMs + RENEWAL_SPACING_MS;
   }
 
   /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */

@@ -61,14 +61,16 @@ describe("four isolates before one pool", () => {
       const statuses = await Promise.all(Array.from({ length: EDGE_COUNT }, (_, edge) => ask(edge, "x")));
       expect(new Set(statuses)).toEqual(new Set([200]));
     };
-    // What was contended before is over for each isolate with its second renewal.
-    for (const endMs = Date.now() + 2_000; Date.now() < endMs;) await round();
-    const before = [await metric("tidegate_pool_calls_total"), await metric("tidegate_requests_total")];
-    for (let count = 0; count < 150; count += 1) await round();
-    const [calls, requests] = [await metric("tidegate_pool_calls_total"), await metric("tidegate_requests_total")];
-    expect(calls - (before[0] ?? 0)).toBeLessThan(600 / 10);
+    const requestsBefore = await metric("tidegate_requests_total");
+    const callsOfRounds = async (): Promise<number> => {
+      const before = await metric("tidegate_pool_calls_total");
+      for (let count = 0; count < 150; count += 1) await round();
+      return (await metric("tidegate_pool_calls_total")) - before;
+    };
+    // What was contended before is over soon: from then on 600 requests cost renewals alone, some seconds apart.
+    await expect.poll(callsOfRounds, { timeout: 40_000, interval: 100 }).toBeLessThan(600 / 40);
     // What the other isolates measured comes with their next renewals.
-    expect(requests).toBeGreaterThan(before[1] ?? 0);
+    expect(await metric("tidegate_requests_total")).toBeGreaterThan(requestsBefore);
     expect(backend.stats().overCapacity).toBe(0);
   });
 

@@ -164,7 +164,7 @@ export class VirtualService {
     if (this.#isCounting) this.#resultOf(load.flow).arrivals += 1;
     const { lease } = isolate;
     const nowMs = this.#clock.wallMs;
-    if (lease.holdsLease(nowMs) || lease.pace.isRenewing(nowMs)) {
+    if (lease.holdsSlots(nowMs) || lease.pace.isRenewing(nowMs)) {
       this.#admit(isolate, load, arrivedAtMs);
       this.#renewIfDue(isolate);
       return;
