@@ -6,7 +6,7 @@ import { ASC_TRANSFORM } from "#scripts/build.ts";
 import { ROOT } from "#scripts/root.ts";
 import { runCommand } from "#scripts/run-command.ts";
 
-const SEASONAL = ["abort", "forecast/seasonal", "forecast/seasonal-blob"];
+const SEASONAL = ["abort", "forecast/seasonal", "forecast/seasonal-blob", "forecast/shares"];
 const ENTRIES = { seasonal: SEASONAL, whole: [...SEASONAL, "forecast/fine/fine", "forecast/fine/calendar", "forecast/fine/fine-blob"] };
 
 export interface CodeSize {

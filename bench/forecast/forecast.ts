@@ -12,6 +12,7 @@ import { facadeStepRows } from "./facade-steps.ts";
 import { M4_HOURLY_PATH, readM4Hourly } from "./m4-hourly.ts";
 import { meanScores, scoresOf, type Forecast, type Scores } from "./measures.ts";
 import { naiveForecast } from "./naive.ts";
+import { poolingRows } from "./pooling-rows.ts";
 
 const HORIZON = 48;
 const ORIGIN_COUNT = 5;
@@ -57,12 +58,14 @@ export async function forecast(onProgress: (what: string) => void): Promise<Benc
     if (index % 100 === 0) onProgress(`M4 Hourly, series ${index + 1} of ${series.length}`);
     elapsedMs += scoreSeries(forecaster, values, scored);
   }
+  onProgress("pooling");
   const seriesMs = elapsedMs / series.length;
   return [
     ...FORECASTERS.flatMap((name) => rowsOf(scored, name)),
     { name: "a series, five forecasts by all choices", value: seriesMs, unit: "ms", budget: SERIES_MS_MAX, ok: seriesMs <= SERIES_MS_MAX },
     ...timeSteps(forecaster, series.slice(0, TIMED_SERIES_COUNT)),
     { name: "state of a forecaster, both variants", value: forecaster.bytes / 1_024, unit: "KiB" },
+    ...poolingRows(series, model),
     ...always,
   ];
 }

@@ -57,7 +57,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #demand = openDemand(this.#kernels, { sql: this.ctx.storage.sql, env: this.env }, (save) => this.#write(save));
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;

@@ -13,6 +13,7 @@ import { newPlannerState, readPlannerState, type PlannerState } from "./plan/pla
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { eventsOf, modelOf, planPolicyOf } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
+import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
@@ -29,13 +30,12 @@ const SIGNALS = ["arrivals", "concurrency"] as const;
 /** Of those that the forecaster is judged at, what the operator sees. */
 const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
 
-export interface DemandShell {
+export interface DemandShell extends PoolingShell {
   readonly kernels: Kernels;
   readonly loadFacts: () => DemandFacts;
   /** Read at the first need, not at the start. */
   readonly loadStates: () => DemandStates | null;
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
-  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface DemandSetting {
@@ -167,6 +167,14 @@ export class ServiceDemand {
       ...planned,
     };
     this.#isDirty = true;
+    if (isExchangeDue(this.#facts.exchangedAtMs, nowMs)) void this.#exchange(service.service, forecaster, nowMs);
+  }
+
+  async #exchange(service: string, forecaster: DemandForecaster, nowMs: number): Promise<void> {
+    this.#facts = { ...this.#facts, exchangedAtMs: nowMs };
+    const isCurrent = (): boolean => this.#engine?.forecaster === forecaster;
+    const isAnswered = await exchangeShares(this.#shell, { service, forecaster, isCurrent });
+    if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
   }
 
   /** In shadow: no fleet is told, so the plan is held against its own shadow. */
@@ -201,6 +209,7 @@ export class ServiceDemand {
     const forecaster = new DemandForecaster(this.#shell.kernels, options);
     this.#engine = { key, forecaster };
     const restored = before === undefined ? null : forecaster.restore(before);
+    if (restored?.ok !== true) this.#facts = { ...this.#facts, exchangedAtMs: 0 };
     if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
     this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
     return forecaster;

@@ -224,6 +224,7 @@ it("a forecaster that cannot be made says so once, and rests: nothing is thrown 
     kernels: instantiateKernels(kernelsModule, { memoryBytes: 64 * 1_024 }),
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save: () => expect.unreachable("nothing is saved of what never was"),
     warn: (event) => warnings.push(event),
   });
@@ -249,6 +250,7 @@ it("is judged: over three days an hour ahead is better than persistence, the int
     kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save,
     warn: (event) => expect.unreachable(event),
   });
