@@ -5,7 +5,7 @@ import { checkEndpointUrl, isLoopback } from "../config/endpoint-url.ts";
 import { explainIssue } from "../config/explain-issue.ts";
 import { LIMITS, NAME_PATTERN } from "../limits.ts";
 import { KIB_BYTES } from "../units.ts";
-import type { CapacityOffer, CapacityRefusalReason, CapacityUnit } from "./capacity-provider.ts";
+import type { CapacityOffer, CapacityOrder, CapacityRefusalReason, CapacityUnit } from "./capacity-provider.ts";
 
 export const AGENT_LIMITS = {
   /** Of a request. */
@@ -18,10 +18,12 @@ export const AGENT_LIMITS = {
   pricePerHourMax: 1_000_000,
 } as const;
 
-const UNIT_ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
+export const UNIT_ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
+/** 32 random bytes in base64url, or better. */
+export const AGENT_KEY_PATTERN = /^[A-Za-z0-9_-]{43,200}$/;
 
 /** Each refusal's status; `type` is /problems/{reason}, as with the gateway's own. */
-const AGENT_PROBLEMS = {
+export const AGENT_PROBLEMS = {
   "unknown-offer": 404,
   "out-of-capacity": 503,
   "too-dear": 409,
@@ -39,6 +41,8 @@ const region = z.string().max(63).nullable();
 const slots = z.int().min(1).max(LIMITS.capacityMax);
 const price = z.number().min(0).max(AGENT_LIMITS.pricePerHourMax);
 const text = z.string().max(AGENT_LIMITS.textLengthMax);
+
+const orderSchema = z.strictObject({ offerId, service, slots, pricePerHourMax: z.number().min(0) });
 
 const offerSchema = z.object({
   offerId,
@@ -75,6 +79,11 @@ const problemSchema = z.object({
     .pipe(z.enum(Object.keys(AGENT_PROBLEMS) as CapacityRefusalReason[])),
   detail: text,
 });
+
+export function readOrder(id: string, json: unknown): Read<CapacityOrder> {
+  const read = readBy(orderSchema, json);
+  return read.ok ? { ok: true, value: { unitId: id, ...read.value } } : read;
+}
 
 export function readOffers(json: unknown): Read<readonly CapacityOffer[]> {
   const read = readBy(offersSchema, json);
