@@ -26,9 +26,9 @@ import { DrainDriver } from "./drain-driver.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
-import { RECONCILE_INTERVAL_MS, Reconciliation } from "./reconciliation.ts";
 import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
+import { RECONCILE_INTERVAL_MS, SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision, Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
@@ -53,12 +53,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     life: () => this.#store.nextLife(),
     onChanged: (nowMs) => this.#settle(nowMs),
   });
-  readonly #sockets = new Reconciliation(this.#pool, { shards: this.env.SHARD, onFreed: () => this.#settle(Date.now()) });
   readonly #drains = new DrainDriver(this.#pool, {
     shards: this.env.SHARD,
     store: this.#store,
     write: (save) => this.#write(save),
   });
+  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
@@ -99,8 +99,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!decided.ok && decided.outcome !== "cancelled") {
       this.#counters.countOutcome(request.flow, decided.outcome);
       if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
-      const isForWant = decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue";
-      if (isForWant && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
+      const isShort = decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue";
+      if (isShort && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
     }
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
     this.#touch();

@@ -1,29 +1,29 @@
-// Whether the sockets that hold slots in the ledger are alive: their Shard objects know.
-import type { NamedSlot } from "#durable/lease/named-slots.ts";
+// Sockets' slots have no end: they are held against what the Shard objects say that lives, when the pool starts, when it is
+// in doubt, and at long intervals.
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Pool } from "./pool.ts";
 
-/** Sockets' slots are held against what their Shard objects say: when in doubt, and this often. */
 export const RECONCILE_INTERVAL_MS = 10 * MINUTE_MS;
 const RECONCILE_SUSPICION_MS = 10 * SECOND_MS;
 
-interface Shell {
-  readonly shards: ObjectEnv["SHARD"];
+interface SocketReconciliationInput {
+  readonly env: Pick<ObjectEnv, "SHARD">;
   /** Slots may have come back. */
-  readonly onFreed: () => void;
+  readonly onChanged: (nowMs: number) => void;
 }
 
-export class Reconciliation {
+export class SocketReconciliation {
   readonly #pool: Pool;
-  readonly #shell: Shell;
+  readonly #input: SocketReconciliationInput;
   /** 0: this instance does not know yet whether the sockets it has slots for are still alive. */
   #doneAtMs = 0;
 
-  constructor(pool: Pool, shell: Shell) {
+  constructor(pool: Pool, input: SocketReconciliationInput) {
     this.#pool = pool;
-    this.#shell = shell;
+    this.#input = input;
   }
 
   get isUnsure(): boolean {
@@ -45,20 +45,20 @@ export class Reconciliation {
   async run(nowMs: number): Promise<void> {
     const sockets = this.#pool.ledger.named.filter(({ isDurable, expiresAtMs }) => isDurable && expiresAtMs === null);
     const byOwner = Map.groupBy(sockets, ({ owner }) => owner);
-    const answered = await Promise.all([...byOwner].map(async ([owner, slots]) => this.#reconcileOwner(owner, slots)));
+    const answered = await Promise.all([...byOwner].map(async ([owner, slots]) => this.#ask(owner, slots)));
     // One Shard object that does not answer leaves the pool unsure: it asks again at the next tick.
     this.#doneAtMs = answered.every(Boolean) ? nowMs : 0;
   }
 
-  async #reconcileOwner(owner: string, slots: readonly NamedSlot[]): Promise<boolean> {
-    const { shards, onFreed } = this.#shell;
+  async #ask(owner: string, slots: readonly NamedSlot[]): Promise<boolean> {
     const shardId = slots[0]?.shardId ?? "";
+    const { env, onChanged } = this.#input;
     const name = shardObjectName(this.#pool.configuration.name, shardId);
     try {
       const askedAtMs = this.#pool.ledger.tick(Date.now());
-      const live = new Set(await shards.get(shards.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
+      const live = new Set(await env.SHARD.get(env.SHARD.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
       this.#pool.ledger.reconcile({ owner, live, askedAtMs: askedAtMs + 1 });
-      onFreed();
+      onChanged(Date.now());
       return true;
     } catch (error) {
       console.warn(JSON.stringify({ level: "warn", event: "reconcile-failed", shardId, error: String(error) }));
