@@ -53,6 +53,8 @@ export interface SessionRow {
 export interface Drain {
   readonly reason: string;
   readonly untilMs: number;
+  /** The grace is over, and connections were closed. */
+  readonly isClosed?: boolean;
 }
 
 export interface StoredSession {
