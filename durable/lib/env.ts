@@ -9,4 +9,6 @@ export interface ObjectEnv {
   readonly QUOTA: DurableObjectNamespace<QuotaRpc & Rpc.DurableObjectBranded>;
   readonly SHARD: DurableObjectNamespace<ShardRpc & Rpc.DurableObjectBranded>;
   readonly REGISTRY: DurableObjectNamespace<RegistryRpc & Rpc.DurableObjectBranded>;
+  /** What the capacity agents' keys are: shared/config/agent-keys.ts. Absent: none is asked. */
+  readonly CAPACITY_AGENT_KEYS?: string;
 }

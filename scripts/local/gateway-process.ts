@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly bundleFile?: string;
   /** Absent: problems cannot be explained. */
   readonly explainKeys?: string;
+  /** CAPACITY_AGENT_KEYS. Absent: no capacity agent is asked anything. */
+  readonly agentKeys?: string;
   /** Takes the gateway's log lines. */
   readonly onLog: (line: string) => void;
 }
@@ -37,6 +39,7 @@ export async function startGatewayProcess({
   operatorKey,
   bundleFile = BUNDLE_FILE,
   explainKeys,
+  agentKeys,
   onLog,
 }: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
@@ -46,7 +49,7 @@ export async function startGatewayProcess({
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
   await writeFile(
     configFile,
-    await workerdConfig({ configFile, bundleFile, wasmFile, objectsFolder, host, port, operatorKeySha256, explainKeys }),
+    await workerdConfig({ configFile, bundleFile, wasmFile, objectsFolder, host, port, operatorKeySha256, explainKeys, agentKeys }),
     { mode: 0o600 },
   );
   const workerd = await startWorkerd({ configFile, onLog });
