@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -21,6 +22,7 @@ import type { Counters } from "./counters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { openDemand } from "./demand-shell.ts";
+import { DrainDriver } from "./drain-driver.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
@@ -50,6 +52,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     env: this.env,
     life: () => this.#store.nextLife(),
     onChanged: (nowMs) => this.#settle(nowMs),
+  });
+  readonly #drains = new DrainDriver(this.#pool, {
+    shards: this.env.SHARD,
+    store: this.#store,
+    write: (save) => this.#write(save),
   });
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
@@ -141,6 +148,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
   }
 
+  async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    const answer =
+      order !== undefined ? this.#drains.order(order) : cancel !== undefined ? this.#drains.cancel(cancel) : this.#drains.status();
+    this.#settle(Date.now());
+    return answer;
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
@@ -148,6 +163,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.tick(nowMs);
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
+    await this.#drains.tick(nowMs);
     if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
@@ -161,6 +177,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const configuration = this.#store.loadConfiguration();
     const shards = this.#store.loadShards();
     this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
+    this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
@@ -249,10 +266,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
-    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
+    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure)) this.#setAlarm(nowMs + SAVE_MS);
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure) || this.#drains.isActive)
+      this.#setAlarm(nowMs + SAVE_MS);
     else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
   }
 

@@ -50,6 +50,9 @@ export class Pool {
     return this.routes.shards;
   }
 
+  /** Slots of sockets, also of those that are about to open. */
+  readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
+
   get queueLength(): number {
     return this.#line.length;
   }
@@ -67,8 +70,8 @@ export class Pool {
     return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
   }
 
-  /** Other credits than before: shares are divided anew. */
-  creditsChanged(nowMs: number): void {
+  /** Other credits or shards than before: shares are divided anew. */
+  policyChanged(nowMs: number): void {
     this.#ledger.configure(this.#policy, nowMs);
   }
 
@@ -81,7 +84,7 @@ export class Pool {
 
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const next = this.routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+    const next = this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
     this.#follow(configuration);
     this.#ledger.configure(this.#policy, nowMs);
     return next;
@@ -89,7 +92,7 @@ export class Pool {
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    return this.routes.dropDrained((shardId) => this.#socketsOn(shardId));
+    return this.routes.dropDrained(this.socketsOn);
   }
 
   renew(
@@ -285,9 +288,5 @@ export class Pool {
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
     this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
-  }
-
-  #socketsOn(shardId: string): number {
-    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
 }
