@@ -1,6 +1,7 @@
 // `npm start`: the gateway on workerd, with the embedded default configuration and a demo backend.
 import { parseArgs } from "node:util";
 import { CliError } from "#cli/output.ts";
+import { DEMAND_SPEED_MAX } from "#shared/demand-clock.ts";
 import { LocalGateway, type LocalGatewayOptions } from "./local/local-gateway.ts";
 
 const HELP = `Usage: npm start -- [options]
@@ -15,6 +16,8 @@ Options:
   --no-backend    Start no demo backend and no capacity agent
   --provider KIND static: the demo backends are there (default); process: a capacity agent starts and stops those of echo, as planned
   --agent-port N  Where that agent listens, on 127.0.0.1 (default 9300)
+  --demand-speed N
+                  For development: forecasts and plans live by a clock that is N times as fast (default 1, at most 60: a day in 24 minutes)
   --start-ms N    Each of its processes takes so many milliseconds longer to start (default 0)
   --help          Say this
 `;
@@ -65,6 +68,7 @@ function readOptions(argv: readonly string[]): LocalGatewayOptions | null {
         "no-backend": { type: "boolean", default: false },
         provider: { type: "string", default: "static" },
         "agent-port": { type: "string", default: AGENT_PORT_DEFAULT },
+        "demand-speed": { type: "string", default: "1" },
         "start-ms": { type: "string", default: "0" },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -85,6 +89,7 @@ function readOptions(argv: readonly string[]): LocalGatewayOptions | null {
       isFresh: values.fresh,
       hasBackend: !values["no-backend"],
       process: values.provider === "process" ? { agentPort } : null,
+      demandSpeed: readInteger("--demand-speed", values["demand-speed"], { min: 1, max: DEMAND_SPEED_MAX }),
       startMs: readInteger("--start-ms", values["start-ms"], { min: 0, max: START_MS_MAX }),
     };
   } catch (error) {

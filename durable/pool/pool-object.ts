@@ -21,6 +21,7 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { Pool } from "./pool.ts";
@@ -61,7 +62,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #demand = openDemand(this.#kernels, {
+    sql: this.ctx.storage.sql,
+    speed: demandSpeedOf(this.env),
+    write: (save) => this.#write(save),
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;

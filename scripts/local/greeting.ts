@@ -8,13 +8,14 @@ export interface GreetingInput {
   readonly configuration: Configuration;
   readonly backends: readonly Pick<DemoProcess, "service" | "url">[];
   readonly agents: readonly Pick<LocalAgent, "url" | "services" | "unitCountMax">[];
+  readonly demandSpeed: number;
   /** ` --state DIR` where it is not the default. */
   readonly stateOption: string;
   readonly notes: readonly string[];
 }
 
 /** What runs, and three lines to paste into another terminal. */
-export function greet({ url, version, configuration, backends, agents, stateOption, notes }: GreetingInput): string {
+export function greet({ url, version, configuration, backends, agents, demandSpeed, stateOption, notes }: GreetingInput): string {
   const example = exampleOf(configuration);
   const lines = [
     "",
@@ -24,6 +25,7 @@ export function greet({ url, version, configuration, backends, agents, stateOpti
       ({ url: at, services, unitCountMax }) =>
         `  capacity agent of ${services.join(", ")}: ${at} starts and stops up to ${unitCountMax} backend processes, as planned`,
     ),
+    ...(demandSpeed === 1 ? [] : [`  demand is told ${demandSpeed} times as fast as on the wall: forecasts and plans live by that clock`]),
     ...notes.map((note) => `  ${note}`),
     "",
   ];

@@ -31,6 +31,8 @@ export interface LocalGatewayOptions {
   readonly process: { readonly agentPort: number } | null;
   /** With agents: each unit takes so much longer to start. */
   readonly startMs: number;
+  /** For development: shared/demand-clock.ts. */
+  readonly demandSpeed: number;
 }
 
 const HOST = "127.0.0.1";
@@ -96,6 +98,7 @@ export class LocalGateway {
         configuration,
         backends: this.#backends,
         agents: this.#agents.map(({ agent }) => agent),
+        demandSpeed: this.#options.demandSpeed,
         stateOption,
         notes,
       }),
@@ -114,6 +117,7 @@ export class LocalGateway {
       stateFolder: this.#stateFolder,
       port,
       operatorKey,
+      demandSpeed: this.#options.demandSpeed,
       explainKeys: await this.#state.ensureExplainKeys(),
       ...(agentKey === null ? {} : { agentKeys: agents.map(({ url }) => `${url}=${agentKey}`).join(",") }),
       onLog,

@@ -15,6 +15,7 @@ export interface WorkerdConfigInput {
   readonly operatorKeySha256: string;
   readonly explainKeys?: string | undefined;
   readonly agentKeys?: string | undefined;
+  readonly demandSpeed?: string | undefined;
 }
 
 export const OBJECT_CLASSES = [
@@ -53,6 +54,7 @@ const gateway :Workerd.Worker = (
     (name = "IS_LOOPBACK", text = "true"),
 ${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${optionalBinding("CAPACITY_AGENT_KEYS", input.agentKeys)}
+${optionalBinding("DEMAND_SPEED", input.demandSpeed)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [
