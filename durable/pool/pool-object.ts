@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -143,6 +144,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const kept = this.#pool.ledger.keep(slotId, from, shardObject);
     this.#settle(Date.now());
     return kept !== null;
+  }
+
+  async learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    return this.#demand.learn(history, Date.now());
   }
 
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {

@@ -2,12 +2,16 @@
 // knows of one time only. For development: docs/decisions/0065-a-day-in-minutes.md.
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { demandTimeOf, wallTimeOf } from "#shared/demand-clock.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats } from "#shared/protocol/demand-stats.ts";
 import { REPORT_MS_MAX, type DemandReport } from "./demand-meter.ts";
 import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-demand.ts";
 
 /** What the pool's object uses of a service's demand. */
-export type Demand = Pick<ServiceDemand, "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "tick" | "stats">;
+export type Demand = Pick<
+  ServiceDemand,
+  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "tick" | "learn" | "stats"
+>;
 
 export class ScaledDemand implements Demand {
   readonly #demand: ServiceDemand;
@@ -49,6 +53,11 @@ export class ScaledDemand implements Demand {
 
   tick(nowMs: number): void {
     this.#demand.tick(this.#timeOf(nowMs));
+  }
+
+  /** Its times are this clock's. */
+  learn(history: DemandHistory, nowMs: number): HistoryAnswer {
+    return this.#demand.learn(history, this.#timeOf(nowMs));
   }
 
   stats(nowMs: number): DemandStats {
