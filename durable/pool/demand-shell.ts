@@ -1,16 +1,21 @@
 // What a service's demand needs of the pool's object.
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { DemandStore } from "./demand-store.ts";
+import type { PlannedFleet } from "./demand-configuration.ts";
 import { ServiceDemand } from "./service-demand.ts";
 
 /** `write` runs what writes, and does not return where the disk does not follow. */
-export function openDemand(kernels: Kernels, sql: SqlStorage, write: (save: () => void) => void): ServiceDemand {
+export function openDemand(
+  kernels: Kernels,
+  { sql, write, fleet }: { sql: SqlStorage; write: (save: () => void) => void; fleet: () => PlannedFleet | null },
+): ServiceDemand {
   const store = new DemandStore(sql);
   return new ServiceDemand({
     kernels,
     loadFacts: () => store.loadFacts(),
     loadStates: () => store.loadStates(),
     save: (facts, states) => write(() => store.save(facts, states)),
+    fleet,
     warn: (event, details) => console.warn(JSON.stringify({ level: "warn", event, ...details })),
   });
 }

@@ -18,9 +18,11 @@ import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
+import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { openDemand } from "./demand-shell.ts";
+import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
@@ -35,7 +37,7 @@ import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + 192 * 1_024;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
@@ -54,7 +56,19 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #fleet = openFleet(this.#pool, {
+    kernels: this.#kernels,
+    sql: this.ctx.storage.sql,
+    store: this.#store,
+    env: this.env,
+    write: (save) => this.#write(save),
+    onChanged: (nowMs) => this.#settle(nowMs),
+  });
+  readonly #demand = openDemand(this.#kernels, {
+    sql: this.ctx.storage.sql,
+    write: (save) => this.#write(save),
+    fleet: () => this.#fleet.planned,
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -138,7 +152,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     const nowMs = Date.now();
     this.#settle(nowMs);
-    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
+    return poolStatsOf(service, {
+      pool: this.#pool,
+      meters: this.#meters,
+      counters: this.#counters,
+      demand: this.#demand,
+      fleet: this.#fleet,
+      nowMs,
+    });
   }
 
   override async alarm(): Promise<void> {
@@ -146,9 +167,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
+    this.#fleet.want(this.#demand.lastPlan, { isIdle: this.#demand.isAsleep, nowMs });
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
-    if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
+    if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
       this.#store.saveCounters(this.#counters);
@@ -162,6 +184,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const shards = this.#store.loadShards();
     this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
     this.#counters = this.#store.loadCounters();
+    this.#fleet.open(configuration.service, Date.now());
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
   }
@@ -173,9 +196,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const snapshot = await registry.snapshot(this.#pool.configuration.version);
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
     const configuration = configurationOf(service, snapshot.version, snapshot.configuration);
-    const nextNumber = this.#pool.configure(configuration, { nextNumber: this.#store.loadNextNumber(), nowMs: Date.now() });
+    const nowMs = Date.now();
+    const isLaidOut = !this.#fleet.configure(configuration.service, nowMs);
+    const nextNumber = this.#pool.configure(configuration, { nextNumber: isLaidOut ? this.#store.loadNextNumber() : null, nowMs });
     const { shards, routes } = this.#pool;
-    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
+    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, version: routes.version }));
     this.#demand.configure({ service: configuration.service, shards });
   }
 
@@ -202,6 +227,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
     this.#observe(nowMs);
+    this.#fleet.tick(nowMs);
     this.#schedule();
   }
 
@@ -225,6 +251,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     }
     this.#counters.countShadow(this.#pool.gate.takeShadow());
     for (const shard of shards) this.#meters.add(shard);
+    this.#fleet.measure(shards, nowMs);
     this.#counters.countEdge(edge);
     this.#touch();
   }
@@ -248,7 +275,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
+    this.#setAlarm(Math.max(nowMs + TICK_MS, Math.min(this.#demand.wakesAtMs ?? Infinity, this.#fleet.wakesAtMs ?? Infinity)));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);

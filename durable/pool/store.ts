@@ -4,6 +4,7 @@ import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
+import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
 
@@ -41,6 +42,7 @@ export const POOL_MIGRATIONS = [
     `,
   },
   DEMAND_MIGRATION,
+  FLEET_MIGRATION,
 ];
 
 export class PoolStore {
@@ -100,14 +102,23 @@ export class PoolStore {
     );
   }
 
+  /** `nextNumber` null: as it is. */
   saveConfiguration(
     configuration: PoolConfiguration,
-    layout: { shards: readonly PoolShard[]; nextNumber: number; tableVersion: number },
+    { shards, nextNumber, version }: { shards: readonly PoolShard[]; nextNumber: number | null; version: number },
   ): void {
     this.#saveFact("configuration", configuration);
-    this.#saveFact("nextNumber", layout.nextNumber);
-    this.#saveFact("tableVersion", layout.tableVersion);
-    this.saveShards(layout.shards);
+    if (nextNumber !== null) this.saveNextNumber(nextNumber);
+    this.saveTable(shards, version);
+  }
+
+  saveNextNumber(nextNumber: number): void {
+    this.#saveFact("nextNumber", nextNumber);
+  }
+
+  saveTable(shards: readonly PoolShard[], version: number): void {
+    this.#saveFact("tableVersion", version);
+    this.saveShards(shards);
   }
 
   saveShards(shards: readonly PoolShard[]): void {

@@ -2,6 +2,7 @@
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
 import type { DemandStats } from "./demand-stats.ts";
+import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -148,6 +149,8 @@ export interface PoolStats {
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
   readonly demand: DemandStats;
+  /** Null: the service's shards are its configuration's. */
+  readonly fleet: FleetStats | null;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
