@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   apply: async () => (await import("./commands/apply.ts")).applyCommand,
   explain: async () => (await import("./commands/explain.ts")).explainCommand,
   status: async () => (await import("./commands/status.ts")).statusCommand,
+  drain: async () => (await import("./commands/drain.ts")).drainCommand,
   token: async () => (await import("./commands/token.ts")).tokenCommand,
   socket: async () => (await import("./commands/socket.ts")).socketCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,

@@ -7,6 +7,7 @@ import { answerError, answerRefusal } from "./problem.ts";
 import { openScope, pathOf, type RequestScope } from "./request-scope.ts";
 import { CONNECT_PREFIX, handleConnect } from "./routes/connect.ts";
 import { FORWARD_PREFIX, handleForward, parseServicePath } from "./routes/forward.ts";
+import { drain, DRAIN_PATH } from "./routes/drain.ts";
 import { explain } from "./routes/explain.ts";
 import { health } from "./routes/health.ts";
 import { metrics } from "./routes/metrics.ts";
@@ -28,6 +29,7 @@ const router = new Hono<AppEnv>()
   .route("/", metrics)
   .route("/", operator)
   .route("/", explain)
+  .route("/", drain)
   .route("/", problems)
   .route("/", push)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
@@ -40,6 +42,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   "/metrics": ["GET", "HEAD"],
   "/v1/config": ["GET", "HEAD", "POST"],
   "/v1/explain": ["GET", "HEAD"],
+  [DRAIN_PATH]: ["GET", "HEAD", "POST", "DELETE"],
   "/v1/push": ["POST"],
 };
 
@@ -71,6 +74,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/push, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/push, /metrics, /livez or /readyz.",
   );
 }

@@ -42,8 +42,6 @@ export interface FleetShell {
   readonly save: (changes: FleetChanges, beside: FleetSave) => void;
   readonly loadNextNumber: () => number;
   readonly loadService: () => ServiceConfig | null;
-  /** Sockets of a shard that drains are sent elsewhere. Repeated; does not throw. */
-  readonly moveSockets: (shardId: string) => void;
   /** Slots may have come or gone. */
   readonly onChanged: (nowMs: number) => void;
   readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
@@ -114,6 +112,21 @@ export class FleetKeeper {
     for (const shard of shards) this.#shell.meters.add(shard, proven.has(shard.shardId));
     // A unit that fails may be gone: its provider knows.
     if (shards.some(({ failures }) => failures > 0)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs + ROUND_MS);
+  }
+
+  /** The operator's word: takes a shard out of use; false: it is not in use. What takes its place is the plan's business. */
+  drain(shardId: string, nowMs: number): boolean {
+    if (!this.#fleet.drain(shardId, nowMs)) return false;
+    this.#dueAtMs = nowMs;
+    this.#commit(nowMs);
+    return true;
+  }
+
+  /** Takes it back, while it may come back; false: it may not. */
+  restore(shardId: string, nowMs: number): boolean {
+    if (!this.#fleet.restore(shardId, nowMs)) return false;
+    this.#commit(nowMs);
+    return true;
   }
 
   /** When `tick` has something to do; null: nothing, until something comes. */
@@ -196,11 +209,10 @@ export class FleetKeeper {
       offers: listed.ok && offered.ok ? offered.value : null,
       waitingCount: pool.queueLength,
       slotsOut: (url) => pool.ledger.slotsOfLane(url),
-      socketsOn: (shardId) => pool.socketsOn(shardId),
+      socketsOn: pool.socketsOn,
       nextShardId: () => `${service.service}-${this.#takeNumber()}`,
     });
     this.#commit(nowMs);
-    for (const shardId of this.#fleet.leavingIds) if (pool.socketsOn(shardId) > 0) this.#shell.moveSockets(shardId);
   }
 
   #takeNumber(): number {

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -22,6 +23,7 @@ import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { openDemand } from "./demand-shell.ts";
+import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
@@ -48,27 +50,17 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
-  readonly #credits = new CreditRenewals(this.#pool, {
-    env: this.env,
-    life: () => this.#store.nextLife(),
-    onChanged: (nowMs) => this.#settle(nowMs),
-  });
-  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
+  readonly #shell = {
+    write: (save: () => void): void => this.#write(save),
+    onChanged: (nowMs: number): void => this.#settle(nowMs),
+  };
+  readonly #credits = new CreditRenewals(this.#pool, { env: this.env, life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, { kernels: this.#kernels, sql: this.ctx.storage.sql, store: this.#store, ...this.#shell });
+  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
+  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #fleet = openFleet(this.#pool, {
-    kernels: this.#kernels,
-    sql: this.ctx.storage.sql,
-    store: this.#store,
-    env: this.env,
-    write: (save) => this.#write(save),
-    onChanged: (nowMs) => this.#settle(nowMs),
-  });
-  readonly #demand = openDemand(this.#kernels, {
-    sql: this.ctx.storage.sql,
-    write: (save) => this.#write(save),
-    fleet: () => this.#fleet.planned,
-  });
+  readonly #demand = openDemand(this.#kernels, { sql: this.ctx.storage.sql, fleet: () => this.#fleet.planned, ...this.#shell });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -152,14 +144,16 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     const nowMs = Date.now();
     this.#settle(nowMs);
-    return poolStatsOf(service, {
-      pool: this.#pool,
-      meters: this.#meters,
-      counters: this.#counters,
-      demand: this.#demand,
-      fleet: this.#fleet,
-      nowMs,
-    });
+    const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
+    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs });
+  }
+
+  async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    const answer =
+      order !== undefined ? this.#drains.order(order) : cancel !== undefined ? this.#drains.cancel(cancel) : this.#drains.status();
+    this.#settle(Date.now());
+    return answer;
   }
 
   override async alarm(): Promise<void> {
@@ -170,6 +164,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#fleet.want(this.#demand.lastPlan, { isIdle: this.#demand.isAsleep, nowMs });
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
+    await this.#drains.tick(nowMs);
     if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
@@ -183,6 +178,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const configuration = this.#store.loadConfiguration();
     const shards = this.#store.loadShards();
     this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
+    this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#fleet.open(configuration.service, Date.now());
     this.#demand.open({ service: configuration.service, shards });
@@ -200,7 +196,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const isLaidOut = !this.#fleet.configure(configuration.service, nowMs);
     const nextNumber = this.#pool.configure(configuration, { nextNumber: isLaidOut ? this.#store.loadNextNumber() : null, nowMs });
     const { shards, routes } = this.#pool;
-    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, version: routes.version }));
+    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
     this.#demand.configure({ service: configuration.service, shards });
   }
 
@@ -276,10 +272,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     this.#setAlarm(Math.max(nowMs + TICK_MS, Math.min(this.#demand.wakesAtMs ?? Infinity, this.#fleet.wakesAtMs ?? Infinity)));
-    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
+    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure)) this.#setAlarm(nowMs + SAVE_MS);
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure) || this.#drains.isActive)
+      this.#setAlarm(nowMs + SAVE_MS);
     else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
   }
 

@@ -50,6 +50,9 @@ export class Pool {
     return this.routes.shards;
   }
 
+  /** Slots of sockets, also of those that are about to open. */
+  readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
+
   get queueLength(): number {
     return this.#line.length;
   }
@@ -81,8 +84,7 @@ export class Pool {
 
   /** Follows a new configuration; returns the number of the next new shard. Null: its shards are not the configuration's. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number | null; nowMs: number }): number | null {
-    const inUse = (shardId: string): number => this.socketsOn(shardId);
-    const next = nextNumber === null ? null : this.routes.configure(configuration, { nextNumber, inUse });
+    const next = nextNumber === null ? null : this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
     this.#follow(configuration);
     this.#ledger.configure(this.#policy, nowMs);
     return next;
@@ -90,7 +92,7 @@ export class Pool {
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    return this.routes.dropDrained((shardId) => this.socketsOn(shardId));
+    return this.routes.dropDrained(this.socketsOn);
   }
 
   renew(
@@ -286,9 +288,5 @@ export class Pool {
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
     this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
-  }
-
-  socketsOn(shardId: string): number {
-    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
 }

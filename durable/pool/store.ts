@@ -6,6 +6,7 @@ import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
 import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
+import type { ShardDrain } from "./shard-drains.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
 
 export const POOL_MIGRATIONS = [
@@ -105,20 +106,28 @@ export class PoolStore {
   /** `nextNumber` null: as it is. */
   saveConfiguration(
     configuration: PoolConfiguration,
-    { shards, nextNumber, version }: { shards: readonly PoolShard[]; nextNumber: number | null; version: number },
+    { shards, nextNumber, tableVersion }: { shards: readonly PoolShard[]; nextNumber: number | null; tableVersion: number },
   ): void {
     this.#saveFact("configuration", configuration);
     if (nextNumber !== null) this.saveNextNumber(nextNumber);
-    this.saveTable(shards, version);
+    this.saveTable(shards, tableVersion);
+  }
+
+  saveTable(shards: readonly PoolShard[], tableVersion: number): void {
+    this.#saveFact("tableVersion", tableVersion);
+    this.saveShards(shards);
   }
 
   saveNextNumber(nextNumber: number): void {
     this.#saveFact("nextNumber", nextNumber);
   }
 
-  saveTable(shards: readonly PoolShard[], version: number): void {
-    this.#saveFact("tableVersion", version);
-    this.saveShards(shards);
+  loadDrains(): readonly ShardDrain[] {
+    return this.#fact<readonly ShardDrain[]>("drains") ?? [];
+  }
+
+  saveDrains(drains: readonly ShardDrain[]): void {
+    this.#saveFact("drains", drains);
   }
 
   saveShards(shards: readonly PoolShard[]): void {

@@ -62,6 +62,22 @@ export class Fleet {
     takeAnswer(this.#records, call, { answer, nowMs });
   }
 
+  /** The operator empties a shard; false: it does not serve. */
+  drain(shardId: string, nowMs: number): boolean {
+    const shard = this.#records.get(shardId);
+    if (shard === undefined || !SERVING.has(shard.state)) return false;
+    this.#records.move(shardId, "draining", { reason: "operator", nowMs, part: { isFinal: true } });
+    return true;
+  }
+
+  /** … and thinks better of it; false: its unit was told already. */
+  restore(shardId: string, nowMs: number): boolean {
+    const shard = this.#records.get(shardId);
+    if (shard?.state !== "draining" || shard.unit?.state !== "ready" || !shard.isProven) return false;
+    this.#records.move(shardId, "active", { reason: "operator", nowMs, part: { isFinal: false } });
+    return true;
+  }
+
   /** What canaries and the active shards answered since the last time. */
   measure(answersOf: (shardId: string) => Answers): void {
     const canaries = this.#records.all.filter(({ state }) => state === "canary");
@@ -92,11 +108,6 @@ export class Fleet {
 
   get activeIds(): readonly string[] {
     return this.#records.all.filter(({ state }) => state === "active").map(({ shardId }) => shardId);
-  }
-
-  /** Shards that drain and do not come back: what lives there is to be moved. */
-  get leavingIds(): readonly string[] {
-    return this.#records.all.filter(({ state, isFinal }) => state === "draining" && isFinal).map(({ shardId }) => shardId);
   }
 
   /** As its provider would list them, by what was heard last. */
