@@ -132,7 +132,7 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
-    if (this.routes.choice.isEmpty && this.routes.awaited === null)
+    if (this.routes.choice.isEmpty && this.routes.awaited(nowMs) === null)
       return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
