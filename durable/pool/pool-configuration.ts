@@ -89,7 +89,9 @@ export function policyOf(
   credits: Pick<TenantCredits, "slotsMaxOf">,
 ): LedgerPolicy {
   const lanes = new Map<string, number>();
-  for (const { url, capacity } of service === null ? [] : staticEndpoints(service)) {
+  const endpoints = service === null ? [] : staticEndpoints(service);
+  const known = new Set(endpoints.map(({ url }) => url));
+  for (const { url, capacity } of endpoints) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
     lanes.set(
       url,
@@ -99,6 +101,9 @@ export function policyOf(
       ),
     );
   }
+  // A unit is an endpoint of its own, and its shard has all of it.
+  for (const { endpointUrl, size, state } of shards)
+    if (state === "active" && !known.has(endpointUrl)) lanes.set(endpointUrl, (lanes.get(endpointUrl) ?? 0) + size);
   const capacity = [...lanes.values()].reduce((sum, slots) => sum + slots, 0);
   return {
     capacity,

@@ -1,5 +1,5 @@
-// The control loop of one service, in shadow: bins of demand → forecaster → plan → what the operator sees. Pure but for the
-// Wasm memory it owns; the pool's object gives it time and a disk. docs/design/control-loop.md.
+// The control loop of one service: bins of demand → forecaster → plan → what the operator sees, and what its fleet follows where
+// the plan is done. Pure but for the Wasm memory it owns; the pool's object gives it time and a disk. docs/design/control-loop.md.
 //
 // Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
@@ -16,7 +16,7 @@ import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { refuseHistory, tellHistory } from "./demand-history.ts";
 import { horizonsOf } from "./demand-horizons.ts";
 import { fillSilence } from "./demand-silence.ts";
-import { eventsOf, modelOf, planPolicyOf } from "./demand-configuration.ts";
+import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
 
@@ -36,6 +36,8 @@ export interface DemandShell {
   /** Of its time, ÷ the wall's; 1 but in development. */
   readonly speed?: number;
   readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Null: the plan is shown and not done. */
+  readonly fleet: () => PlannedFleet | null;
 }
 
 export interface DemandSetting {
@@ -75,8 +77,21 @@ export class ServiceDemand {
 
   configure(setting: DemandSetting): void {
     this.#setting = setting;
-    this.#policy = setting.service === null ? null : planPolicyOf(setting.service, setting.shards);
+    this.#policy = setting.service === null ? null : this.#policyFor(setting.service);
     if (setting.service !== null) this.#engine?.forecaster.setEvents(eventsOf(setting.service));
+  }
+
+  #policyFor(service: ServiceConfig): PlanPolicy {
+    return planPolicyOf(service, { current: this.#setting.shards, fleet: this.#shell.fleet() });
+  }
+
+  /** The last one since the object started. */
+  get lastPlan(): Plan | null {
+    return this.#lastPlan;
+  }
+
+  get isAsleep(): boolean {
+    return this.#meter === null;
   }
 
   /** What a holder did since it last said so. */
@@ -188,16 +203,19 @@ export class ServiceDemand {
     this.#isDirty = true;
   }
 
-  /** In shadow: no fleet is told, so the plan is held against its own shadow. */
+  /** In shadow no fleet is told, and the plan is held against its own shadow. */
   #replan(
     forecaster: DemandForecaster,
     wantedSlots: readonly number[],
     nowMs: number,
   ): Pick<DemandFacts, "plannedShardSeconds" | "wantedShardSeconds"> {
     const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
+    const fleet = this.#shell.fleet();
+    if (fleet !== null && this.#setting.service !== null) this.#policy = this.#policyFor(this.#setting.service);
     const policy = this.#policy;
     if (policy === null || this.#planner === null) return { plannedShardSeconds, wantedShardSeconds };
-    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: null, startsMs: [] });
+    const startsMs = fleet?.takeStarts() ?? [];
+    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
     const { count, warmCount } = this.#lastPlan;
     const secondsEach = BIN_MS / SECOND_MS;
     const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;

@@ -4,6 +4,7 @@ import type { Refusal } from "../errors/refusal.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
+import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -150,6 +151,8 @@ export interface PoolStats {
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
   readonly demand: DemandStats;
+  /** Null: the service's shards are its configuration's. */
+  readonly fleet: FleetStats | null;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */

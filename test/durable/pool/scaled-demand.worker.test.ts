@@ -21,6 +21,7 @@ function shellOf(saved: DemandFacts[] = []): DemandShell {
     loadFacts: () => NO_FACTS,
     loadStates: (): DemandStates | null => null,
     save: (facts) => saved.push(facts),
+    fleet: () => null,
     warn: (event, details) => {
       throw new Error(`${event} ${JSON.stringify(details)}`);
     },
