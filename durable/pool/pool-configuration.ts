@@ -4,6 +4,7 @@ import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import type { PoolShard } from "./layout.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
@@ -37,6 +38,8 @@ export interface StoredPool {
   readonly shards: readonly PoolShard[];
   readonly rows: LedgerRows;
   readonly tableVersion: number;
+  /** Of endpoints whose concurrency is adaptive, by URL. */
+  readonly limits: Readonly<Record<string, number>>;
 }
 
 export const NO_CONFIGURATION: PoolConfiguration = {
@@ -82,12 +85,12 @@ function isLimit({ weight: _weight, mode: _mode, ...limits }: QuotaConfig): bool
   return Object.keys(limits).length > 0;
 }
 
-/** An endpoint takes what its shards have, and never more than its capacity. */
-export function policyOf(
-  { name, service, classes, tenantWeights, quotas }: PoolConfiguration,
+/** An endpoint takes what its shards have, never more than its capacity, and where that is adaptive no more than its limit. */
+export function capacityOf(
+  { service, classes }: PoolConfiguration,
   shards: readonly PoolShard[],
-  credits: Pick<TenantCredits, "slotsMaxOf">,
-): LedgerPolicy {
+  adaptive: Pick<AdaptiveLanes, "slotsMaxOf">,
+): Pick<LedgerPolicy, "capacity" | "lanes" | "classes"> {
   const lanes = new Map<string, number>();
   for (const { url, capacity } of service?.endpoints ?? []) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
@@ -96,6 +99,7 @@ export function policyOf(
       Math.min(
         capacity,
         sharded.reduce((sum, { size }) => sum + size, 0),
+        adaptive.slotsMaxOf(url),
       ),
     );
   }
@@ -106,6 +110,17 @@ export function policyOf(
     classes: new Map(
       classes.map(({ className, weight, reserveRatio }) => [className, { weight, reserve: Math.floor(reserveRatio * capacity) }]),
     ),
+  };
+}
+
+export function policyOf(
+  configuration: PoolConfiguration,
+  shards: readonly PoolShard[],
+  { credits, adaptive }: { credits: Pick<TenantCredits, "slotsMaxOf">; adaptive: Pick<AdaptiveLanes, "slotsMaxOf"> },
+): LedgerPolicy {
+  const { name, service, tenantWeights, quotas } = configuration;
+  return {
+    ...capacityOf(configuration, shards, adaptive),
     flow: (flow): FlowPolicy => {
       const [tenant = "", className = ""] = flow.split("/");
       const { slotsMax, rate } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);

@@ -37,6 +37,7 @@ export class Admitted implements RunningRequest {
   #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
+  #isOverloaded = false;
 
   constructor({
     scope,
@@ -79,6 +80,12 @@ export class Admitted implements RunningRequest {
     return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
   }
 
+  /** The endpoint's answer has begun; `load`: its `endpoint-load-metrics`, or null. */
+  answered(status: number, load: string | null): void {
+    this.#isOverloaded = status === 429 || status === 503;
+    if (load !== null) this.#lease.noteLoad(this.#slot, load);
+  }
+
   /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
   end(outcome: Outcome, latencyMs?: number): void {
     if (this.#hasEnded) return;
@@ -86,7 +93,7 @@ export class Admitted implements RunningRequest {
     this.#lease.requests.leave(this);
     const nowMs = Date.now();
     const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
-    this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, nowMs });
+    this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, isOverloaded: this.#isOverloaded, nowMs });
     settle(this.#scope, this.#lease, nowMs);
   }
 

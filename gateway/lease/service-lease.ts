@@ -1,8 +1,8 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { concurrencyOf } from "#shared/config/concurrency.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
@@ -12,8 +12,9 @@ import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { flowDemandsOf } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
-import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
+import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
@@ -38,6 +39,7 @@ export class ServiceLease {
   readonly requests = new RunningRequests();
   readonly #serviceTime = new ServiceTime();
   #requestMsMax = Infinity;
+  #isAdaptive = false;
   #tableVersion = 0;
   #slots = 0;
   #isContended = false;
@@ -59,6 +61,7 @@ export class ServiceLease {
   use(config: ServiceConfig): void {
     this.#balancer.use(config.balance);
     this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
+    this.#isAdaptive = concurrencyOf(config).mode === "adaptive";
   }
 
   /** False: it never had a lease, or not for a while, or gave all back. A renewal, which may bring more, costs what an asking costs. */
@@ -150,12 +153,18 @@ export class ServiceLease {
     if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
+  /** What the endpoint says of its load, with a response. */
+  noteLoad({ lane }: HeldSlot, load: string): void {
+    if (this.#isAdaptive) this.#shardMeters.noteLoad(lane, load);
+  }
+
   /** Ends a request. */
-  end(slot: HeldSlot, { outcome, latencyMs, upstreamMs, nowMs }: SlotEnd): void {
+  end(slot: HeldSlot, ended: SlotEnd): void {
     const { flow, lane, slotId } = slot;
+    const { outcome, latencyMs, upstreamMs, nowMs } = ended;
     this.#running -= 1;
     this.#endedAtMs = nowMs;
-    this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
+    this.#leaveShard(slot, ended);
     if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
     const isToldOf = this.#held.end(flow, lane, slotId);
     if (isToldOf && slotId !== undefined) this.returned.add(slotId);
@@ -174,7 +183,7 @@ export class ServiceLease {
     for (const lane of avoid) this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
     const shard = this.#balancer.shards[shardIndex];
     if (shard === undefined || slot.slotId !== undefined || !this.#held.move(slot.lane, shard.endpointUrl, nowMs)) return null;
-    this.#leaveShard(slot, { outcome: "upstream-failed", latencyMs: undefined, nowMs });
+    this.#leaveShard(slot, { outcome: "upstream-failed", nowMs });
     this.#balancer.setOpen(slot.lane, this.#held.hasRoomIn(slot.lane));
     this.#enterShard(shard.endpointUrl, shardIndex);
     return { ...slot, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, tableVersion: this.#tableVersion };
@@ -208,26 +217,18 @@ export class ServiceLease {
     const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
-    // Where others wait the isolate keeps what runs, and the pool knows who waits.
-    const flows = [...this.#flows.entries].map(([flow, meter]) => {
-      const demand = meter.demand(elapsedMs, this.#isContended);
-      const isQueued = meter.isQueuedAt(nowMs);
-      const want = isQueued ? this.#held.runningUnnamed(flow) : demand;
-      const isEnough = this.#held.slots(flow, nowMs) >= want;
-      const tokensWant = meter.rate.want(elapsedMs);
-      return { flow, want, tokensWant, keepsNames: isQueued || (this.#isContended && isEnough) };
-    });
-    const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
+    const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
-    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {} };
+    const lanes = this.#shardMeters.takeLanes();
+    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
     return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {
     this.pace.failed(nowMs);
     this.#flows.restore(telemetry.flows);
-    this.#shardMeters.restore(telemetry.shards);
+    this.#shardMeters.restore(telemetry);
   }
 
   apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
@@ -282,11 +283,11 @@ export class ServiceLease {
     if (!this.#held.hasRoomIn(lane)) this.#balancer.setOpen(lane, false);
   }
 
-  #leaveShard(slot: HeldSlot, { outcome, latencyMs, nowMs }: { outcome: Outcome; latencyMs: number | undefined; nowMs: number }): void {
-    const { lane, shardId, tableVersion } = slot;
+  #leaveShard(slot: HeldSlot, { upstreamMs: latencyMs, ...ended }: ShardEnd): void {
+    const { shardId, tableVersion } = slot;
     const shardIndex = tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(shardId);
-    this.#balancer.end(shardIndex, { latencyMs, nowMs });
-    this.#shardMeters.end({ shardId, lane, outcome, latencyMs });
+    this.#balancer.end(shardIndex, { latencyMs, nowMs: ended.nowMs });
+    this.#shardMeters.end({ ...slot, ...ended, latencyMs });
   }
 
   #follow(table: RouteTable): void {

@@ -15,6 +15,7 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
   return [
     ...requestFamilies(facts),
     ...slotFamilies(facts),
+    ...endpointFamilies(facts),
     ...contractFamilies(facts),
     ...demandFamilies(facts.pools),
     ...callFamilies(facts),
@@ -64,10 +65,6 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
   const endpoints = pools.flatMap(({ service, endpoints: of }) => of.map((endpoint) => ({ service, ...endpoint })));
   const perEndpoint = (value: (endpoint: (typeof endpoints)[number]) => number): Sample[] =>
     endpoints.map((endpoint) => ({ labels: { service: endpoint.service, endpoint: endpoint.endpointUrl }, value: value(endpoint) }));
-  const latencies = (value: (latencyMs: { p50: number; p99: number }) => number): Sample[] =>
-    endpoints.flatMap(({ service, endpointUrl: endpoint, latencyMs }) =>
-      latencyMs === null ? [] : [{ labels: { service, endpoint }, value: value(latencyMs) / SECOND_MS }],
-    );
   const shards = pools.flatMap(({ service, shards: of }) => of.map((shard) => ({ service, ...shard })));
   const perShard = (value: (shard: (typeof shards)[number]) => number): Sample[] =>
     shards.map((shard) => ({ labels: { service: shard.service, shard: shard.shardId, state: shard.state }, value: value(shard) }));
@@ -91,16 +88,10 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
       samples: perEndpoint(({ capacity }) => capacity),
     },
     {
-      name: "tidegate_endpoint_latency_median_seconds",
+      name: "tidegate_slots_limit",
       type: "gauge",
-      help: "Median time to an endpoint's response headers since its pool started.",
-      samples: latencies(({ p50 }) => p50),
-    },
-    {
-      name: "tidegate_endpoint_latency_p99_seconds",
-      type: "gauge",
-      help: "99th percentile of the time to an endpoint's response headers since its pool started.",
-      samples: latencies(({ p99 }) => p99),
+      help: "Slots that are given out of an endpoint's capacity now: less where the service's concurrency is adaptive.",
+      samples: perEndpoint(({ limit }) => limit),
     },
     {
       name: "tidegate_shard_size",
@@ -113,6 +104,37 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
       type: "gauge",
       help: "Isolates that hold a lease of the service, or whose requests outlive one.",
       samples: pools.map(({ service, holderCount }) => ({ labels: { service }, value: holderCount })),
+    },
+  ];
+}
+
+/** What endpoints were measured to do, and say. */
+function endpointFamilies({ pools }: GatewayFacts): Family[] {
+  const endpoints = pools.flatMap(({ service, endpoints: of }) => of.map((endpoint) => ({ service, ...endpoint })));
+  const latencies = (value: (latencyMs: { p50: number; p99: number }) => number): Sample[] =>
+    endpoints.flatMap(({ service, endpointUrl: endpoint, latencyMs }) =>
+      latencyMs === null ? [] : [{ labels: { service, endpoint }, value: value(latencyMs) / SECOND_MS }],
+    );
+  return [
+    {
+      name: "tidegate_endpoint_load_ratio",
+      type: "gauge",
+      help: "What an endpoint last said of its own load, 1 is full; where the service's concurrency is adaptive.",
+      samples: endpoints.flatMap(({ service, endpointUrl: endpoint, utilization }) =>
+        utilization === null ? [] : [{ labels: { service, endpoint }, value: utilization }],
+      ),
+    },
+    {
+      name: "tidegate_endpoint_latency_median_seconds",
+      type: "gauge",
+      help: "Median time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p50 }) => p50),
+    },
+    {
+      name: "tidegate_endpoint_latency_p99_seconds",
+      type: "gauge",
+      help: "99th percentile of the time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p99 }) => p99),
     },
   ];
 }

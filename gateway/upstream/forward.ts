@@ -69,7 +69,8 @@ function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
 async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
   const latencyMs = Date.now() - scope.startedAtMs;
   const { status } = response;
-  const { dropped, contentLength } = readResponseHeaders(response.headers);
+  const { dropped, contentLength, load } = readResponseHeaders(response.headers);
+  admitted.answered(status, load);
   const respond = (content: ReadableStream | ArrayBuffer | null): Response => {
     // As a whole: status, headers, and that its bytes are encoded already.
     const answered = new Response(content, response);

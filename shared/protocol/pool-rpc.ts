@@ -128,6 +128,10 @@ export interface PoolStats {
   readonly endpoints: readonly {
     readonly endpointUrl: string;
     readonly capacity: number;
+    /** What is given out of it now: less where the service's concurrency is adaptive. */
+    readonly limit: number;
+    /** As the endpoint last said of its own load, 1 is full; null: it says nothing, or nobody asks. */
+    readonly utilization: number | null;
     /** Promised or used: leased, held, named. */
     readonly slotsOut: number;
     /** Known to be used, as last heard. */
