@@ -7,9 +7,13 @@ export interface FlowCounters {
   outcomes: Record<string, number>;
   buckets: number[];
   sumMs: number;
+  /** Of bodies; absent: its bandwidth was never limited. */
+  bytes?: number;
 }
 
-export type GlobalCounters = { -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "edgeOutcomes" | "shadow">]: number } & {
+export type GlobalCounters = {
+  -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "edgeOutcomes" | "shadow">]: number;
+} & {
   edgeOutcomes: Record<string, number>;
   shadow: Record<string, number>;
 };
@@ -57,11 +61,12 @@ export class Counters {
     addTo(this.global.shadow, shadow);
   }
 
-  #countFlow({ flow, outcomes, buckets, sumMs }: FlowTelemetry): void {
+  #countFlow({ flow, outcomes, buckets, sumMs, bytes = 0 }: FlowTelemetry): void {
     const counters = this.#flow(flow);
     for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
     counters.sumMs += sumMs;
+    if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;
   }
 
   countWait(waitedMs: number): void {
@@ -84,6 +89,7 @@ export class Counters {
       outcomes: Object.fromEntries(
         flows.flatMap(([flow, { outcomes }]) => Object.entries(outcomes).map(([outcome, count]) => [`${flow} ${outcome}`, count])),
       ),
+      bytes: Object.fromEntries(flows.flatMap(([flow, { bytes }]) => (bytes === undefined ? [] : [[flow, bytes]]))),
       latency: Object.fromEntries(flows.map(([flow, { buckets, sumMs }]) => [flow, { buckets: [...buckets], sumMs }])),
     };
   }

@@ -3,6 +3,7 @@ import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
@@ -11,7 +12,8 @@ import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
 const HOLDERS_MAX = 4_096;
-const FLOWS_PER_HOLDER_MAX = 4_096;
+/** Tenants' and their bandwidths'. */
+const FLOWS_PER_HOLDER_MAX = 2 * 4_096;
 /** Of a flow without a limit of its own. */
 const FLOW_SLOTS_MAX = LIMITS.capacityMax * LIMITS.endpointCountMax;
 
@@ -118,16 +120,19 @@ export function policyOf(
   shards: readonly PoolShard[],
   { credits, adaptive }: { credits: Pick<TenantCredits, "slotsMaxOf">; adaptive: Pick<AdaptiveLanes, "slotsMaxOf"> },
 ): LedgerPolicy {
-  const { name, service, tenantWeights, quotas } = configuration;
+  const { name: serviceName, service, tenantWeights, quotas } = configuration;
   return {
     ...capacityOf(configuration, shards, adaptive),
-    flow: (flow): FlowPolicy => {
+    flow: (name): FlowPolicy => {
+      const ofBytes = flowOfBytes(name);
+      const flow = ofBytes ?? name;
       const [tenant = "", className = ""] = flow.split("/");
-      const { slotsMax, rate } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+      const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+      if (ofBytes !== null) return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: 0, rate: bandwidth };
       return {
         className,
         weight: tenantWeights[tenant] ?? 1,
-        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(name, className))),
+        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(serviceName, className))),
         rate,
       };
     },

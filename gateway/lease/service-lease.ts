@@ -3,6 +3,7 @@
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { concurrencyOf } from "#shared/config/concurrency.ts";
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
@@ -10,9 +11,10 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
+import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
-import { flowDemandsOf } from "./flow-demands.ts";
+import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
@@ -100,9 +102,16 @@ export class ServiceLease {
     return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
   }
 
-  /** A request is about to come: the next renewal asks for a slot for it. */
-  expect(flow: string): void {
+  /** A request is about to come: the next renewal asks for a slot for it, and for credit for its bodies. */
+  expect(flow: string, quota?: QuotaConfig): void {
     this.#flows.of(flow)?.expect();
+    if (isBandwidthLimited(quota)) this.bytesOf(flow);
+  }
+
+  /** For the bodies of one request of the flow, whose bandwidth is limited, or would be; null: the flow is not known here. */
+  bytesOf(flow: string): FlowBytes | null {
+    const meter = this.#flows.known(flow);
+    return meter === undefined ? null : (meter.bytes ??= new FlowBytes(this.#held, byteFlowOf(flow)));
   }
 
   /** Gives the memory of its tables back. It must not be used afterwards. */
@@ -231,24 +240,14 @@ export class ServiceLease {
     this.#shardMeters.restore(telemetry);
   }
 
-  apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
+  apply(answer: RenewAnswer, nowMs: number): void {
+    const { lease, table, isContended } = answer;
     this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
-    for (const { flow, isQueued } of lease.flows) {
-      const meter = this.#flows.known(flow);
-      if (meter === undefined) continue;
-      meter.isQueued = isQueued;
-      meter.left = left.find((one) => one.flow === flow);
-      meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
-      meter.rate.granted(this.#held.tokens(flow, nowMs));
-    }
-    for (const shed of sheds) {
-      const meter = this.#flows.known(shed.flow);
-      if (meter !== undefined) meter.noteShed(shed, nowMs);
-    }
+    noteFlows(this.#flows, answer, { held: this.#held, nowMs });
     for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
   }
 
@@ -257,7 +256,7 @@ export class ServiceLease {
     const meter = quota === undefined ? undefined : this.#flows.known(flow);
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
-    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs));
+    return meter.line.fill(meter.left, { ...leaseFactsOf(this.#held, flow, nowMs), bytes: meter.bytes?.left(nowMs) ?? 0 });
   }
 
   /** A refusal where the pool has said that there is none for a while; null: ask it. */

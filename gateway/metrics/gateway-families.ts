@@ -42,12 +42,20 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_quota_shadow_total",
       type: "counter",
-      help: "What tenants' limits in shadow would have refused or held back: requests, slots or waiting requests, by limit.",
+      help: "What tenants' limits in shadow would have refused or held back: requests, slots, waiting requests or bytes, by limit.",
       samples: pools.flatMap(({ service, counters }) =>
         Object.entries(counters.shadow).map(([key, value]) => {
           const { outcome: limit = "", ...labels } = flowLabels(key);
           return { labels: { service, ...labels, limit }, value };
         }),
+      ),
+    },
+    {
+      name: "tidegate_body_bytes_total",
+      type: "counter",
+      help: "Bytes of bodies, both directions together, of tenants and classes whose bandwidth is limited, or limited in shadow.",
+      samples: pools.flatMap(({ service, counters }) =>
+        Object.entries(counters.bytes).map(([flow, value]) => ({ labels: { service, ...flowLabels(flow) }, value })),
       ),
     },
     {

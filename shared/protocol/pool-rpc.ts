@@ -43,6 +43,8 @@ export interface FlowLeft {
   /** Null: not limited. */
   readonly slots: number | null;
   readonly tokens: number | null;
+  /** Of its bandwidth. */
+  readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
 }
@@ -162,6 +164,8 @@ export interface PoolCounters {
   readonly edgeOutcomes: Readonly<Record<string, number>>;
   /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
   readonly shadow: Readonly<Record<string, number>>;
+  /** Flow → bytes of bodies, both directions, where its bandwidth is limited, or would be. */
+  readonly bytes: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */

@@ -14,6 +14,8 @@ export interface FlowTelemetry {
   readonly sumMs: number;
   /** Time that requests held slots, in all: what they took at their endpoint. */
   readonly busyMs: number;
+  /** Of bodies, both directions; where the flow's bandwidth is limited, or would be. */
+  readonly bytes?: number;
 }
 
 export interface ShardTelemetry {
