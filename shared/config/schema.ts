@@ -145,6 +145,17 @@ export const serviceFileSchema = z.strictObject({
     .max(1_000)
     .default(1)
     .describe("What a second of a request at the endpoint costs its tenant's cpuSecondsPerSecond."),
+  concurrency: z
+    .strictObject({
+      mode: z
+        .enum(["fixed", "adaptive"])
+        .default("fixed")
+        .describe(
+          "adaptive: below its capacity an endpoint is given as many requests at once as its latency, and the load it reports, say.",
+        ),
+      capacityRatioMin: z.number().min(0.01).max(1).default(0.1).describe("Of an endpoint's capacity, what adapting never goes below."),
+    })
+    .prefault({}),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
   sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
   forecast: z
