@@ -63,6 +63,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, {
+    env: this.env,
     sql: this.ctx.storage.sql,
     speed: demandSpeedOf(this.env),
     fleet: () => this.#fleet.planned,
