@@ -38,8 +38,9 @@ export class FlowTokens {
     this.#changed = changed;
   }
 
+  /** As they stand on disk. */
   get budgets(): ReadonlyMap<string, RateBudget> {
-    return this.#budgets.all;
+    return this.#budgets.written;
   }
 
   restore(flow: string, budget: RateBudget): void {
@@ -83,7 +84,7 @@ export class FlowTokens {
   clip(flow: string, atMs: number): void {
     const rate = this.#rateOf(flow);
     const tokensOut = rate === null ? 0 : this.#totals().tokensOutOf(flow);
-    if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#changed.budget(flow);
+    if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#write(flow, rate, atMs);
   }
 
   clipAll(atMs: number): void {
@@ -95,6 +96,10 @@ export class FlowTokens {
     const rate = this.#rateOf(flow);
     if (rate === null) return;
     this.#budgets.take(flow, rate, { count, nowMs: atMs });
-    this.#changed.budget(flow);
+    this.#write(flow, rate, atMs);
+  }
+
+  #write(flow: string, rate: RatePolicy, atMs: number): void {
+    if (this.#budgets.writeAhead(flow, rate, atMs)) this.#changed.budget(flow);
   }
 }

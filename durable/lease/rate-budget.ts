@@ -31,16 +31,37 @@ function settle({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: numbe
   return { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
 }
 
+/** What is written ahead of what is owed, in bursts: a row pays for so many tokens, and a restart forgets at most twice as many. */
+const AHEAD_RATIO = 1 / 16;
+
 /** The budgets of all flows that ever took a token. */
 export class RateBudgets {
   readonly #budgets = new Map<string, RateBudget>();
+  /** What the disk says: never less than is owed, so that most tokens need no row. */
+  readonly #written = new Map<string, RateBudget>();
 
   get all(): ReadonlyMap<string, RateBudget> {
     return this.#budgets;
   }
 
+  get written(): ReadonlyMap<string, RateBudget> {
+    return this.#written;
+  }
+
   restore(flow: string, budget: RateBudget): void {
     this.#budgets.set(flow, budget);
+    this.#written.set(flow, budget);
+  }
+
+  /** After a change: whether the disk has to say something else now. */
+  writeAhead(flow: string, policy: RatePolicy, nowMs: number): boolean {
+    const { debt, atMs } = settle(this.#of(flow, nowMs), policy, nowMs);
+    const known = this.#written.get(flow);
+    const written = known === undefined ? -1 : settle(known, policy, atMs).debt;
+    const ahead = Math.floor(policy.burst * AHEAD_RATIO) * policy.periodMs;
+    if (written >= debt && written <= debt + 2 * ahead) return false;
+    this.#written.set(flow, { debt: debt + ahead, atMs });
+    return true;
   }
 
   available(flow: string, policy: RatePolicy, nowMs: number): number {
