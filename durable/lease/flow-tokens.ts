@@ -43,8 +43,8 @@ export class FlowTokens {
     return this.#budgets.written;
   }
 
-  restore(flow: string, budget: RateBudget): void {
-    this.#budgets.restore(flow, budget);
+  restore(flow: string, budget: RateBudget, atMs: number): void {
+    this.#budgets.restore(flow, budget, { policy: this.#rateOf(flow), nowMs: atMs });
   }
 
   /** How many a holder gets beside those it has. */

@@ -31,8 +31,14 @@ function settle({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: numbe
   return { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
 }
 
-/** What is written ahead of what is owed, in bursts: a row pays for so many tokens, and a restart forgets at most twice as many. */
+/** What is written ahead of what is owed, in bursts: a row stands for so many tokens … */
 const AHEAD_RATIO = 1 / 16;
+/** … and after a restart so many times that is owed at least: less needs no row at all. */
+const FLOOR_AHEADS = 2;
+
+function aheadOf({ burst, periodMs }: RatePolicy): number {
+  return Math.floor(burst * AHEAD_RATIO) * periodMs;
+}
 
 /** The budgets of all flows that ever took a token. */
 export class RateBudgets {
@@ -48,18 +54,21 @@ export class RateBudgets {
     return this.#written;
   }
 
-  restore(flow: string, budget: RateBudget): void {
-    this.#budgets.set(flow, budget);
-    this.#written.set(flow, budget);
+  /** As it was written down; `policy` null: the flow has no rate now. */
+  restore(flow: string, written: RateBudget, { policy, nowMs }: { policy: RatePolicy | null; nowMs: number }): void {
+    this.#written.set(flow, written);
+    if (policy === null) return void this.#budgets.set(flow, written);
+    const { debt, atMs } = settle(written, policy, nowMs);
+    this.#budgets.set(flow, { debt: Math.max(debt, FLOOR_AHEADS * aheadOf(policy)), atMs });
   }
 
-  /** After a change: whether the disk has to say something else now. */
+  /** After a change: whether the disk has to say something else now. A flow's first token always does. */
   writeAhead(flow: string, policy: RatePolicy, nowMs: number): boolean {
     const { debt, atMs } = settle(this.#of(flow, nowMs), policy, nowMs);
-    const known = this.#written.get(flow);
-    const written = known === undefined ? -1 : settle(known, policy, atMs).debt;
-    const ahead = Math.floor(policy.burst * AHEAD_RATIO) * policy.periodMs;
-    if (written >= debt && written <= debt + 2 * ahead) return false;
+    const ahead = aheadOf(policy);
+    const written = this.#written.get(flow);
+    const said = written === undefined ? -1 : Math.max(settle(written, policy, atMs).debt, FLOOR_AHEADS * ahead);
+    if (said >= debt && said <= Math.max(debt, ahead) + FLOOR_AHEADS * ahead) return false;
     this.#written.set(flow, { debt: debt + ahead, atMs });
     return true;
   }
