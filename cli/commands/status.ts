@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
 import { describeDemand, readDemand, type DemandStatus } from "../demand-status.ts";
+import { describeFleets, readFleets, type FleetStatus } from "../fleet-status.ts";
 import { sumByLabel } from "../metrics-text.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../output.ts";
 import { formatTable } from "../table.ts";
@@ -12,11 +13,13 @@ interface ServiceStatus {
   readonly slotsCapacity: number | null;
   /** Null: it had no request yet. */
   readonly demand: DemandStatus | null;
+  /** Null: its plan is not done, only shown. */
+  readonly fleet: FleetStatus | null;
 }
 
 export const statusCommand = defineCommand({
   name: "status",
-  summary: "Say what the gateway runs: version, services, tenants, slots in use, demand, forecast, plan.",
+  summary: "Say what the gateway runs: version, services, tenants, slots in use, demand, forecast, plan, fleet.",
   details: "Exit code 1 where the gateway answers but is not ready.",
   options: GATEWAY_OPTIONS,
   async run({ values, output, environment }) {
@@ -31,11 +34,13 @@ export const statusCommand = defineCommand({
     const inUse = sumByLabel(metrics.text, { metric: "tidegate_slots_in_use", label: "service" });
     const capacity = sumByLabel(metrics.text, { metric: "tidegate_slots_capacity", label: "service" });
     const demand = readDemand(metrics.text);
+    const fleets = readFleets(metrics.text);
     const services: ServiceStatus[] = Object.keys(active.configuration.services).map((service) => ({
       service,
       slotsInUse: inUse.get(service) ?? null,
       slotsCapacity: capacity.get(service) ?? null,
       demand: demand.get(service) ?? null,
+      fleet: fleets.get(service) ?? null,
     }));
     const report = {
       url,
@@ -66,5 +71,6 @@ function describe(report: {
     "",
     formatTable(["service", "slots in use", "capacity"], rows),
     ...describeDemand(new Map(report.services.flatMap(({ service, demand }) => (demand === null ? [] : [[service, demand]])))),
+    ...describeFleets(new Map(report.services.flatMap(({ service, fleet }) => (fleet === null ? [] : [[service, fleet]])))),
   ].join("\n");
 }

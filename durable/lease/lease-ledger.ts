@@ -199,7 +199,7 @@ export class LeaseLedger {
     const record: HolderRecord = {
       ...carried.record,
       flows,
-      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
+      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn, slotsIn: (lane) => this.slotsOfLane(lane) }),
       expiresAtMs: atMs + pace.lengthMs,
       lengthMs: pace.lengthMs - GAP_MS_MAX,
       renewAfterMs: pace.renewAfterMs,

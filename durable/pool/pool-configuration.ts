@@ -5,7 +5,7 @@ import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/s
 import { LIMITS } from "#shared/limits.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
-import type { PoolShard } from "./layout.ts";
+import { staticEndpoints, type PoolShard } from "./layout.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
@@ -89,7 +89,9 @@ export function policyOf(
   credits: Pick<TenantCredits, "slotsMaxOf">,
 ): LedgerPolicy {
   const lanes = new Map<string, number>();
-  for (const { url, capacity } of service?.endpoints ?? []) {
+  const endpoints = service === null ? [] : staticEndpoints(service);
+  const known = new Set(endpoints.map(({ url }) => url));
+  for (const { url, capacity } of endpoints) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
     lanes.set(
       url,
@@ -99,6 +101,9 @@ export function policyOf(
       ),
     );
   }
+  // A unit is an endpoint of its own, and its shard has all of it.
+  for (const { endpointUrl, size, state } of shards)
+    if (state === "active" && !known.has(endpointUrl)) lanes.set(endpointUrl, (lanes.get(endpointUrl) ?? 0) + size);
   const capacity = [...lanes.values()].reduce((sum, slots) => sum + slots, 0);
   return {
     capacity,

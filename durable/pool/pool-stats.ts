@@ -1,19 +1,21 @@
 // A pool as it is watched: what /metrics and the operator's pages are made of.
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
+import type { FleetKeeper } from "./fleet-keeper.ts";
 import type { Pool } from "./pool.ts";
-import type { ServiceDemand } from "./service-demand.ts";
+import type { Demand } from "./scaled-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
 interface PoolParts {
   readonly pool: Pool;
   readonly meters: ShardMeters;
   readonly counters: Counters;
-  readonly demand: ServiceDemand;
+  readonly demand: Demand;
+  readonly fleet: FleetKeeper;
   readonly nowMs: number;
 }
 
-export function poolStatsOf(service: string, { pool, meters, counters, demand, nowMs }: PoolParts): PoolStats {
+export function poolStatsOf(service: string, { pool, meters, counters, demand, fleet, nowMs }: PoolParts): PoolStats {
   const { ledger, shards } = pool;
   const { lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
   return {
@@ -31,5 +33,6 @@ export function poolStatsOf(service: string, { pool, meters, counters, demand, n
     longestWaitMsNow,
     counters: counters.snapshot(),
     demand: demand.stats(nowMs),
+    fleet: fleet.stats(nowMs),
   };
 }

@@ -50,6 +50,9 @@ export class Pool {
     return this.routes.shards;
   }
 
+  /** Slots of sockets, also of those that are about to open. */
+  readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
+
   get queueLength(): number {
     return this.#line.length;
   }
@@ -67,8 +70,8 @@ export class Pool {
     return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
   }
 
-  /** Other credits than before: shares are divided anew. */
-  creditsChanged(nowMs: number): void {
+  /** Other credits or shards than before: shares are divided anew. */
+  policyChanged(nowMs: number): void {
     this.#ledger.configure(this.#policy, nowMs);
   }
 
@@ -79,9 +82,9 @@ export class Pool {
     this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
   }
 
-  /** Follows a new configuration; returns the number of the next new shard. */
-  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const next = this.routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+  /** Follows a new configuration; returns the number of the next new shard. Null: its shards are not the configuration's. */
+  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number | null; nowMs: number }): number | null {
+    const next = nextNumber === null ? null : this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
     this.#follow(configuration);
     this.#ledger.configure(this.#policy, nowMs);
     return next;
@@ -89,7 +92,7 @@ export class Pool {
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    return this.routes.dropDrained((shardId) => this.#socketsOn(shardId));
+    return this.routes.dropDrained(this.socketsOn);
   }
 
   renew(
@@ -129,7 +132,8 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
-    if (this.routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    if (this.routes.choice.isEmpty && this.routes.awaited(nowMs) === null)
+      return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
       flow: request.flow,
@@ -238,7 +242,7 @@ export class Pool {
     const { slotId, flow } = ticket.request;
     this.#unpay(slotId, nowMs);
     const slots = this.gate.waitedForQuota(flow, this.#ledger);
-    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
+    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots, this.routes.awaited(nowMs)) };
   }
 
   #refuseForWant(ticket: Ticket): Verdict {
@@ -271,9 +275,8 @@ export class Pool {
   }
 
   #countWaiting(ticket: Ticket | undefined): void {
-    if (ticket === undefined) return;
-    const { flow } = ticket.request;
-    this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
+    const flow = ticket?.request.flow;
+    if (flow !== undefined) this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
   }
 
   get #policy(): LedgerPolicy {
@@ -285,9 +288,5 @@ export class Pool {
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
     this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
-  }
-
-  #socketsOn(shardId: string): number {
-    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
 }

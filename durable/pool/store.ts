@@ -4,7 +4,9 @@ import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
+import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
+import type { ShardDrain } from "./shard-drains.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
 
 export const POOL_MIGRATIONS = [
@@ -41,6 +43,7 @@ export const POOL_MIGRATIONS = [
     `,
   },
   DEMAND_MIGRATION,
+  FLEET_MIGRATION,
 ];
 
 export class PoolStore {
@@ -100,14 +103,31 @@ export class PoolStore {
     );
   }
 
+  /** `nextNumber` null: as it is. */
   saveConfiguration(
     configuration: PoolConfiguration,
-    layout: { shards: readonly PoolShard[]; nextNumber: number; tableVersion: number },
+    { shards, nextNumber, tableVersion }: { shards: readonly PoolShard[]; nextNumber: number | null; tableVersion: number },
   ): void {
     this.#saveFact("configuration", configuration);
-    this.#saveFact("nextNumber", layout.nextNumber);
-    this.#saveFact("tableVersion", layout.tableVersion);
-    this.saveShards(layout.shards);
+    if (nextNumber !== null) this.saveNextNumber(nextNumber);
+    this.saveTable(shards, tableVersion);
+  }
+
+  saveTable(shards: readonly PoolShard[], tableVersion: number): void {
+    this.#saveFact("tableVersion", tableVersion);
+    this.saveShards(shards);
+  }
+
+  saveNextNumber(nextNumber: number): void {
+    this.#saveFact("nextNumber", nextNumber);
+  }
+
+  loadDrains(): readonly ShardDrain[] {
+    return this.#fact<readonly ShardDrain[]>("drains") ?? [];
+  }
+
+  saveDrains(drains: readonly ShardDrain[]): void {
+    this.#saveFact("drains", drains);
   }
 
   saveShards(shards: readonly PoolShard[]): void {

@@ -161,8 +161,8 @@ it("status sums the slots of each service", async () => {
     version: 7,
     digest: "d1g357",
     services: [
-      { service: "echo", slotsInUse: 7, slotsCapacity: 200, demand: null },
-      { service: "telemetry", slotsInUse: null, slotsCapacity: null, demand: null },
+      { service: "echo", slotsInUse: 7, slotsCapacity: 200, demand: null, fleet: null },
+      { service: "telemetry", slotsInUse: null, slotsCapacity: null, demand: null, fleet: null },
     ],
     tenants: ["acme", "umbrella"],
   });
