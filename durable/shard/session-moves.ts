@@ -6,7 +6,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { SessionHost } from "./session-host.ts";
 import { sessionFromRows } from "./session-rows.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, socketOf, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, MOVED, socketOf, type SocketAttachment } from "./socket-io.ts";
 
 const RESTART = 1012;
 
@@ -39,7 +39,7 @@ export class SessionMoves {
     if (live === undefined || live.state.end !== null || useToken(live.state.tokens, secret) === null) return null;
     const socket = socketOf(this.#shell.ctx, sessionId, live.state.attempt);
     this.#host.step(live, [{ kind: "restarted" }]);
-    if (socket !== undefined) closeQuietly(socket, { code: RESTART, reason: "moved" });
+    if (socket !== undefined) closeQuietly(socket, MOVED);
     live.leg.abandon();
     this.#host.unload(sessionId);
     this.#host.moving.set(sessionId, to);
