@@ -82,20 +82,27 @@ describe("a unit", () => {
   });
 
   it.for([
-    { name: "ends at once", command: [process.execPath, "-e", "process.exit(3)"], failure: "the process ended with exit code 3" },
+    {
+      name: "ends at once",
+      command: [process.execPath, "-e", "process.exit(3)"],
+      readyTimeout: "30s",
+      failure: "the process ended with exit code 3",
+    },
     {
       name: "is no program",
       command: ["/nonexistent/server"],
+      readyTimeout: "30s",
       failure: /^the process cannot be started: spawn \/nonexistent\/server ENOENT/,
     },
     {
       name: "never answers",
       command: [process.execPath, "-e", "setInterval(() => {}, 1000)"],
+      readyTimeout: "500ms",
       failure: "gave no 2xx at /__stats within 500 ms",
     },
-  ])("whose command $name fails, and says why", async ({ command, failure }) => {
+  ])("whose command $name fails, and says why", async ({ command, readyTimeout, failure }) => {
     const state = await temporaryFolder();
-    const agent = await startAgent({ state, command, args: ["--ready-timeout", "500ms"] });
+    const agent = await startAgent({ state, command, args: ["--ready-timeout", readyTimeout] });
     await startUnit(agent, "echo-1");
     await expect.poll(async () => (await agent.unit("echo-1"))?.failure, SOON).toMatch(failure);
     await expect.poll(async () => (await processesOf(state)).length, SOON).toBe(0);
