@@ -37,10 +37,27 @@ export function eventsOf({ forecast }: Pick<ServiceConfig, "forecast">): DemandE
   }));
 }
 
-/** A shard is as large as the service's are in the mean; it costs its part of the endpoints' prices. */
-export function planPolicyOf({ provisioning, shards, endpoints }: ServiceConfig, current: readonly PoolShard[]): PlanPolicy {
+/** The shards that a plan is made for and held against, where it is done and not only shown. */
+export interface PlannedFleet {
+  /** Slots of one shard. */
+  readonly shardSlots: number;
+  /** Of one shard, as it is paid; null: nothing is paid yet. */
+  readonly pricePerHour: number | null;
+  /** Shards there, ready and starting, without warm and draining ones. */
+  readonly counts: () => { readonly count: number; readonly readyCount: number };
+  /** Start-up times since the last call. */
+  readonly takeStarts: () => readonly number[];
+}
+
+interface PlannedShards {
+  readonly current: readonly PoolShard[];
+  readonly fleet: PlannedFleet | null;
+}
+
+/** A shard is as large as the service's are in the mean, and costs its part of the endpoints' prices; or as its fleet says. */
+export function planPolicyOf({ provisioning, shards, endpoints }: ServiceConfig, { current, fleet }: PlannedShards): PlanPolicy {
   const sizes = current.filter(({ state }) => state === "active").map(({ size }) => size);
-  const shardSlots = sizes.length === 0 ? shards.sizeMax : Math.max(1, Math.round(sum(sizes) / sizes.length));
+  const shardSlots = fleet?.shardSlots ?? (sizes.length === 0 ? shards.sizeMax : Math.max(1, Math.round(sum(sizes) / sizes.length)));
   const capacity = sum(endpoints.map((endpoint) => endpoint.capacity));
   const pricePerHour = sum(endpoints.map((endpoint) => endpoint.pricePerHour));
   return {
@@ -52,7 +69,7 @@ export function planPolicyOf({ provisioning, shards, endpoints }: ServiceConfig,
     costPerHourMax: provisioning.costPerHourMax,
     countMin: shards.countMin,
     countMax: shards.countMax,
-    pricePerHour: capacity === 0 ? 0 : (pricePerHour * shardSlots) / capacity,
+    pricePerHour: fleet?.pricePerHour ?? (capacity === 0 ? 0 : (pricePerHour * shardSlots) / capacity),
     shardSlots,
   };
 }

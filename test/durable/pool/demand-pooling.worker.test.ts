@@ -159,6 +159,7 @@ it("without an answer leaves what it believed, says so, and asks again after an 
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
     save: () => {},
+    fleet: () => null,
     exchangeShares: exchange,
     warn: (event) => warnings.push(event),
   });

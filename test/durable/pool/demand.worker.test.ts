@@ -227,6 +227,7 @@ it("a forecaster that cannot be made says so once, and rests: nothing is thrown 
     exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save: () => expect.unreachable("nothing is saved of what never was"),
     warn: (event) => warnings.push(event),
+    fleet: () => null,
   });
   demand.open({ service: serviceFileSchema.parse({ service: "small", endpoints: [] }), shards: [] });
   const runFor = (fromMs: number): void => {
@@ -253,6 +254,7 @@ it("is judged: over three days an hour ahead is better than persistence, the int
     exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save,
     warn: (event) => expect.unreachable(event),
+    fleet: () => null,
   });
   const service = serviceFileSchema.parse({
     service: "daily",
