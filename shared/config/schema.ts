@@ -4,6 +4,7 @@ import * as z from "zod";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
+import { publicKeySchema } from "./public-key-schema.ts";
 
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
@@ -205,31 +206,6 @@ export const serviceFileSchema = z.strictObject({
     })
     .prefault({}),
 });
-
-/** 32 bytes. */
-const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url");
-const keyId = z.string().min(1).max(128);
-
-/** Public keys only, each pinned to one algorithm: a token that names another is refused. */
-const publicKeySchema = z.discriminatedUnion("kty", [
-  z.strictObject({
-    kty: z.literal("OKP"),
-    crv: z.literal("Ed25519"),
-    alg: z.literal("EdDSA"),
-    kid: keyId,
-    x: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-  z.strictObject({
-    kty: z.literal("EC"),
-    crv: z.literal("P-256"),
-    alg: z.literal("ES256"),
-    kid: keyId,
-    x: coordinate,
-    y: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-]);
 
 const slots = z.int().min(0).max(LIMITS.capacityMax);
 const tokens = z.int().min(0).max(LIMITS.rateMax);
