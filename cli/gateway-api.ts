@@ -8,7 +8,7 @@ import { stateFolderOf, type State, openState } from "./state.ts";
 export interface GatewayCall {
   readonly url: string;
   readonly path: string;
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "DELETE";
   /** The operator's key, or a device's token. */
   readonly bearer?: string;
   readonly body?: unknown;

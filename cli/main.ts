@@ -8,12 +8,15 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   apply: async () => (await import("./commands/apply.ts")).applyCommand,
   explain: async () => (await import("./commands/explain.ts")).explainCommand,
   status: async () => (await import("./commands/status.ts")).statusCommand,
+  drain: async () => (await import("./commands/drain.ts")).drainCommand,
   token: async () => (await import("./commands/token.ts")).tokenCommand,
   socket: async () => (await import("./commands/socket.ts")).socketCommand,
   trace: async () => (await import("./commands/trace.ts")).traceCommand,
   load: async () => (await import("./commands/load.ts")).loadCommand,
   simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
   forecast: async () => (await import("./commands/forecast.ts")).forecastCommand,
+  history: async () => (await import("./commands/history.ts")).historyCommand,
+  agent: async () => (await import("./commands/agent.ts")).agentCommand,
 };
 
 const HELP_FLAGS = ["--help", "-h", "help"];

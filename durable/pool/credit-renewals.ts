@@ -64,7 +64,7 @@ export class CreditRenewals {
       console.warn(JSON.stringify({ level: "warn", event: "quota-failed", tenant, error: String(error).slice(0, 500) }));
     }
     const nowMs = Date.now();
-    this.#pool.creditsChanged(nowMs);
+    this.#pool.policyChanged(nowMs);
     onChanged(nowMs);
   }
 

@@ -7,7 +7,7 @@ import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
-import type { PoolShard } from "./layout.ts";
+import { staticEndpoints, type PoolShard } from "./layout.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
@@ -94,7 +94,7 @@ export function capacityOf(
   adaptive: Pick<AdaptiveLanes, "slotsMaxOf">,
 ): Pick<LedgerPolicy, "capacity" | "lanes" | "classes"> {
   const lanes = new Map<string, number>();
-  for (const { url, capacity } of service?.endpoints ?? []) {
+  for (const { url, capacity } of service === null ? [] : staticEndpoints(service)) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
     lanes.set(
       url,

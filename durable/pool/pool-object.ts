@@ -1,7 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
-import type { NamedSlot } from "#durable/lease/named-slots.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
+import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -14,20 +15,22 @@ import type {
   WaitingPlace,
 } from "#shared/protocol/pool-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
-import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
-import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
+import { DrainDriver } from "./drain-driver.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
 import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
+import { RECONCILE_INTERVAL_MS, SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision, Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
@@ -36,9 +39,6 @@ import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
-/** Sockets' slots are held against what their Shard objects say: when in doubt, and this often. */
-const RECONCILE_INTERVAL_MS = 10 * MINUTE_MS;
-const RECONCILE_SUSPICION_MS = 10 * SECOND_MS;
 const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + 192 * 1_024;
 
 /**
@@ -55,14 +55,22 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     life: () => this.#store.nextLife(),
     onChanged: (nowMs) => this.#settle(nowMs),
   });
+  readonly #drains = new DrainDriver(this.#pool, {
+    shards: this.env.SHARD,
+    store: this.#store,
+    write: (save) => this.#write(save),
+  });
+  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #demand = openDemand(this.#kernels, {
+    sql: this.ctx.storage.sql,
+    speed: demandSpeedOf(this.env),
+    write: (save) => this.#write(save),
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
-  /** 0: this instance does not know yet whether the sockets it has slots for are still alive. */
-  #reconciledAtMs = 0;
   #idleSinceMs: number | null = null;
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
@@ -97,7 +105,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!decided.ok && decided.outcome !== "cancelled") {
       this.#counters.countOutcome(request.flow, decided.outcome);
       if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
-      if (decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue") this.#suspect(Date.now());
+      const isShort = decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue";
+      if (isShort && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
     }
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
     this.#touch();
@@ -137,6 +146,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return kept !== null;
   }
 
+  async learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    return this.#demand.learn(history, Date.now());
+  }
+
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
     if (telemetry) this.#measure(telemetry, "");
@@ -145,13 +159,22 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
   }
 
+  async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    const answer =
+      order !== undefined ? this.#drains.order(order) : cancel !== undefined ? this.#drains.cancel(cancel) : this.#drains.status();
+    this.#settle(Date.now());
+    return answer;
+  }
+
   override async alarm(): Promise<void> {
     this.#alarmAtMs = Infinity;
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
     this.#settle(nowMs);
-    if (nowMs - this.#reconciledAtMs >= RECONCILE_INTERVAL_MS) await this.#reconcile(nowMs);
+    if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
+    await this.#drains.tick(nowMs);
     if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
@@ -167,6 +190,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const shards = this.#store.loadShards();
     const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
+    this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
@@ -231,38 +255,6 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#touch();
   }
 
-  /** Asks the Shard objects which of the sockets that hold slots here are alive, and frees the others' slots. */
-  async #reconcile(nowMs: number): Promise<void> {
-    const sockets = this.#pool.ledger.named.filter(({ isDurable, expiresAtMs }) => isDurable && expiresAtMs === null);
-    const byOwner = Map.groupBy(sockets, ({ owner }) => owner);
-    const answered = await Promise.all([...byOwner].map(async ([owner, slots]) => this.#reconcileOwner(owner, slots)));
-    // One Shard object that does not answer leaves the pool unsure: it asks again at the next tick.
-    this.#reconciledAtMs = answered.every(Boolean) ? nowMs : 0;
-  }
-
-  async #reconcileOwner(owner: string, slots: readonly NamedSlot[]): Promise<boolean> {
-    const shardId = slots[0]?.shardId ?? "";
-    const name = shardObjectName(this.#pool.configuration.name, shardId);
-    try {
-      const askedAtMs = this.#pool.ledger.tick(Date.now());
-      const live = new Set(await this.env.SHARD.get(this.env.SHARD.idFromName(name)).held(slots.map(({ slotId }) => slotId)));
-      this.#pool.ledger.reconcile({ owner, live, askedAtMs: askedAtMs + 1 });
-      this.#settle(Date.now());
-      return true;
-    } catch (error) {
-      console.warn(JSON.stringify({ level: "warn", event: "reconcile-failed", shardId, error: String(error) }));
-      return false;
-    }
-  }
-
-  /** Refusing for capacity while sockets hold slots: ask soon whether they really do. */
-  #suspect(nowMs: number): void {
-    if (nowMs - this.#reconciledAtMs < RECONCILE_SUSPICION_MS) return;
-    if (this.#pool.ledger.counts.durable === 0) return;
-    this.#reconciledAtMs = 0;
-    this.#setAlarm(nowMs);
-  }
-
   /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #write(save: () => void): void {
     try {
@@ -283,10 +275,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
     this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
-    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
+    const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || (hasSockets && this.#reconciledAtMs === 0)) this.#setAlarm(nowMs + SAVE_MS);
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure) || this.#drains.isActive)
+      this.#setAlarm(nowMs + SAVE_MS);
     else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
   }
 

@@ -55,6 +55,9 @@ export class Pool {
     return this.routes.shards;
   }
 
+  /** Slots of sockets, also of those that are about to open. */
+  readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
+
   get queueLength(): number {
     return this.#line.length;
   }
@@ -72,8 +75,8 @@ export class Pool {
     return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
   }
 
-  /** Other credits than before: shares are divided anew. */
-  creditsChanged(nowMs: number): void {
+  /** Other credits or shards than before: shares are divided anew. */
+  policyChanged(nowMs: number): void {
     this.#applyPolicy(policyOf(this.#configuration, this.shards, this), nowMs);
   }
 
@@ -87,7 +90,7 @@ export class Pool {
 
   /** Follows a new configuration; returns the number of the next new shard. */
   configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const next = this.routes.configure(configuration, { nextNumber, inUse: (shardId) => this.#socketsOn(shardId) });
+    const next = this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
     this.#follow(configuration);
     this.#applyPolicy(policyOf(configuration, this.shards, this), nowMs);
     return next;
@@ -95,7 +98,7 @@ export class Pool {
 
   /** Ends the draining shards whose last socket is gone; says whether there were any. */
   dropDrained(): boolean {
-    return this.routes.dropDrained((shardId) => this.#socketsOn(shardId));
+    return this.routes.dropDrained(this.socketsOn);
   }
 
   renew(
@@ -288,9 +291,5 @@ export class Pool {
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
     this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
-  }
-
-  #socketsOn(shardId: string): number {
-    return this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
   }
 }

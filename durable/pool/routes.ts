@@ -41,6 +41,22 @@ export class Routes {
     return layout.nextNumber;
   }
 
+  /** Takes a shard out of use, and a new one of its size into it; returns the new one, or null where there is no such shard in use. */
+  drain(shardId: string, newShardId: string): PoolShard | null {
+    const drained = this.#shards.find((shard) => shard.shardId === shardId && shard.state === "active");
+    if (drained === undefined) return null;
+    const replacement: PoolShard = { ...drained, shardId: newShardId };
+    this.#replace(this.#shards.flatMap((shard) => (shard === drained ? [replacement, { ...drained, state: "draining" }] : [shard])));
+    return replacement;
+  }
+
+  /** Takes a draining shard into use again. The one that took its place goes, unless it holds something: then both stay. */
+  restore(shardId: string, { replacement, inUse }: { replacement: string | null; inUse: (shardId: string) => number }): void {
+    const isEmpty = replacement !== null && inUse(replacement) === 0;
+    const left = this.#shards.filter((shard) => !isEmpty || shard.shardId !== replacement);
+    this.#replace(left.map((shard) => (shard.shardId === shardId ? { ...shard, state: "active" } : shard)));
+  }
+
   /** Ends the draining shards that hold nothing any more; says whether there were any. */
   dropDrained(inUse: (shardId: string) => number): boolean {
     const left = this.#shards.filter(({ shardId, state }) => state === "active" || inUse(shardId) > 0);
@@ -54,6 +70,11 @@ export class Routes {
     if (version === this.#version) return null;
     const shards = this.#shards.filter(({ state }) => state === "active");
     return { version: this.#version, shards: shards.map(({ shardId, endpointUrl, size }) => ({ shardId, endpointUrl, size })) };
+  }
+
+  #replace(shards: readonly PoolShard[]): void {
+    this.#follow(shards);
+    this.#version += 1;
   }
 
   #follow(shards: readonly PoolShard[]): void {

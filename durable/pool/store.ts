@@ -5,6 +5,7 @@ import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
 import type { PoolShard } from "./layout.ts";
+import type { ShardDrain } from "./shard-drains.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
 
 export const POOL_MIGRATIONS = [
@@ -117,6 +118,23 @@ export class PoolStore {
     this.#saveFact("nextNumber", layout.nextNumber);
     this.#saveFact("tableVersion", layout.tableVersion);
     this.saveShards(layout.shards);
+  }
+
+  saveTable(shards: readonly PoolShard[], tableVersion: number): void {
+    this.#saveFact("tableVersion", tableVersion);
+    this.saveShards(shards);
+  }
+
+  saveNextNumber(nextNumber: number): void {
+    this.#saveFact("nextNumber", nextNumber);
+  }
+
+  loadDrains(): readonly ShardDrain[] {
+    return this.#fact<readonly ShardDrain[]>("drains") ?? [];
+  }
+
+  saveDrains(drains: readonly ShardDrain[]): void {
+    this.#saveFact("drains", drains);
   }
 
   saveShards(shards: readonly PoolShard[]): void {

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
-import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { refuse } from "#shared/errors/refusal.ts";
 import {
   shardObjectName,
   SOCKET_ASSIGNMENT_HEADER,
@@ -17,14 +17,16 @@ import {
   type SocketAssignment,
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
-import { PING, PONG, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
-import { HttpLeg, openOverHttp, payloadsOf } from "./http-leg.ts";
+import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { HttpLeg } from "./http-leg.ts";
+import { endpointHeaders, openEndpoint, routeOf } from "./open-endpoint.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
+import { ShardDrain } from "./shard-drain.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
 import { randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
@@ -32,7 +34,6 @@ import { WebSocketLeg } from "./websocket-leg.ts";
 
 /** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
 const SOCKET_COUNT_MAX = 20_000;
-const RESTART = 1012;
 
 /**
  * Holds the device sockets of one shard and their slots in the pool's ledger: taken over when a socket opens, given back
@@ -60,6 +61,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   };
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
+  readonly #drain = new ShardDrain({ ctx: this.ctx, store: this.#store, host: this.#host, moves: this.#moves, plain: this.#plain });
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
@@ -67,8 +69,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     migrateFirst(ctx, SHARD_MIGRATIONS, () => {
       this.#host.recover();
-      const drain = this.#store.loadDrain();
-      if (drain !== null) this.#host.wakeAt(drain.untilMs);
+      this.#drain.recover();
     });
   }
 
@@ -79,7 +80,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const assignment = JSON.parse(request.headers.get(SOCKET_ASSIGNMENT_HEADER) ?? "null") as SocketAssignment | null;
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
     if (assignment.movedFrom !== undefined) return this.#moveHere(request, assignment, assignment.movedFrom);
-    if (this.#store.loadDrain() !== null) return refusal(DRAINING);
+    if (this.#drain.isOn) return refusal(DRAINING);
     return assignment.isResumable ? this.#begin(request, assignment) : this.#relay(request, assignment);
   }
 
@@ -92,14 +93,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   drain(request: DrainRequest | null): DrainProgress {
-    const before = this.#store.loadDrain();
-    const drain = request === null ? null : { reason: request.reason, untilMs: Date.now() + request.graceMs };
-    this.#store.saveDrain(drain);
-    if (request !== null && drain !== null) {
-      this.#host.wakeAt(drain.untilMs);
-      if (before === null) this.#moves.announceDrain(request.reason, request.graceMs);
-    }
-    return { isDraining: drain !== null, sessions: this.#store.livingCount(), plainSockets: this.#plain.size };
+    return this.#drain.order(request);
+  }
+
+  drainProgress(): DrainProgress {
+    return this.#drain.progress();
   }
 
   handOver(request: HandOverRequest): HandOver | null {
@@ -113,11 +111,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   override alarm(): void {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
-    const drain = this.#store.loadDrain();
-    if (drain === null) return;
-    if (nowMs < drain.untilMs) return this.#host.wakeAt(drain.untilMs);
-    this.#moves.disconnectAll(drain.reason);
-    for (const close of this.#plain) close(RESTART, drain.reason);
+    this.#drain.onAlarm(nowMs);
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -176,7 +170,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
-    const mustLeave = isHere && resumption.isStaying !== true && this.#store.loadDrain() !== null;
+    const mustLeave = isHere && resumption.isStaying !== true && this.#drain.isOn;
     if (shardId !== null || mustLeave) return elsewhere({ shardId });
     return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
   }
@@ -244,7 +238,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   get #nobody() {
     const nothing = (): void => {};
     const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
-    return { delivered: nothing, push: nothing, closed: nothing, failed: nothing, received: () => 0, waitUntil };
+    return { delivered: nothing, push: nothing, closed: nothing, failed: nothing, received: () => 0, waitUntil, atEnd: nothing };
   }
 }
 
@@ -252,32 +246,6 @@ const FULL = refuse("rejected-capacity", "The shard holds as many connections as
 const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
 const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
 const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
-
-type OpenedEndpoint = { readonly ok: true; readonly socket: WebSocket | null; readonly greeting: readonly Payload[] } | Refusal;
-
-async function openEndpoint(sessionId: string, route: SessionRoute, startedAtMs: number): Promise<OpenedEndpoint> {
-  if (route.mode === "http") {
-    const answer = await openOverHttp(sessionId, route);
-    if (answer.ok) return { ok: true, socket: null, greeting: payloadsOf(answer.events) };
-    return refuse("upstream-failed", `The endpoint did not take the socket: ${answer.detail}.`, { proxyError: "http_upgrade_failed" });
-  }
-  const { upstreamUrl, deadlineMs } = route;
-  const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
-  const opened = await openUpstream({ upstreamUrl, headers, untilMs: startedAtMs + deadlineMs, deadlineMs });
-  return opened.ok ? { ok: true, socket: opened.socket, greeting: [] } : opened;
-}
-
-function routeOf(request: Request, assignment: SocketAssignment): SessionRoute {
-  const { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs } = assignment;
-  const headers = [...endpointHeaders(request)];
-  return { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs, headers };
-}
-
-function endpointHeaders(request: Request): Headers {
-  const headers = new Headers(request.headers);
-  headers.delete(SOCKET_ASSIGNMENT_HEADER);
-  return headers;
-}
 
 function refuseOpened(endpoint: WebSocket): Response {
   endpoint.accept();

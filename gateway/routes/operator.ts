@@ -7,6 +7,7 @@ import type { AppEnv } from "../app-env.ts";
 import { operatorOnly } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
 import { readJson } from "../read-json.ts";
+import { tellPools } from "../tell-pools.ts";
 
 const applySchema = z.strictObject({
   documents: z
@@ -27,7 +28,14 @@ export const operator = new Hono<AppEnv>()
         refuse("bad-configuration", 'Cannot apply: the body is not {"documents":[{"file","document"}]}, or is too large.'),
       );
     }
-    const applied = await registryOf(c.env).apply(parsed.data.documents);
+    const registry = registryOf(c.env);
+    const before = await registry.snapshot(-1);
+    const applied = await registry.apply(parsed.data.documents);
+    if (applied.ok && applied.changed) {
+      const after = await registry.snapshot(-1);
+      const services = new Set([before, after].flatMap((snapshot) => Object.keys(snapshot?.configuration.services ?? {})));
+      c.executionCtx.waitUntil(tellPools(c.env, [...services], applied.version));
+    }
     if (applied.ok) return c.json({ version: applied.version, changed: applied.changed, warnings: applied.warnings });
     const detail = `The configuration has ${applied.errors.length} faults; the version in force stays.`;
     return answerRefusal(c.var.scope, refuse("bad-configuration", detail, { errors: applied.errors }));

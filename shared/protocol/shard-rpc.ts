@@ -93,13 +93,20 @@ export interface DrainRequest {
 /** What a shard holds still. */
 export interface DrainProgress {
   readonly isDraining: boolean;
+  /** With those whose device is away: they move when it comes back, or expire. */
   readonly sessions: number;
+  /** Of devices that have a session. */
+  readonly connections: number;
   readonly plainSockets: number;
 }
 
 export interface ShardRpc {
-  /** Sends every device away, to come back elsewhere. Null: cancels that, for those that are still here. */
+  /**
+   * Sends every device away, to come back elsewhere; repeated while their grace goes on it changes nothing, and after it those
+   * that stayed are told again. Null: cancels that, for those that are still here.
+   */
   drain(request: DrainRequest | null): Promise<DrainProgress> | DrainProgress;
+  drainProgress(): Promise<DrainProgress> | DrainProgress;
   /** Gives a session to another Shard object, which keeps it once `confirmMove` says so. Null: this opens none here. */
   handOver(request: HandOverRequest): Promise<HandOver | null> | HandOver | null;
   /** From now on the session is there and not here. Idempotent; false: it was needed here meanwhile, and stays. */

@@ -21,9 +21,8 @@ export interface EventsBackend {
   close(): Promise<void>;
 }
 
-/** Answers "m" with "echo m", "three" with three messages, "close" with a close of 4009. */
-export async function startEventsBackend(): Promise<EventsBackend> {
-  const states = new Map<string, DedupeState>();
+/** Answers "m" with "echo m", "three" with three messages, "close" with a close of 4009. `states`: where several processes of one backend keep them. */
+export async function startEventsBackend(states = new Map<string, DedupeState>()): Promise<EventsBackend> {
   const handled = new Map<string, string[]>();
   const others = new Map<string, SocketEvent[]>();
   let requests = 0;

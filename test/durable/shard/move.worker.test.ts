@@ -105,7 +105,12 @@ describe("a shard that is drained", () => {
     confirm(first);
     first.socket.send("m1:a");
     await expect.poll(() => first.frames.slice(1)).toEqual(["m1:echo a", "a1"]);
-    expect(await shard(from).drain({ reason: "deploy", graceMs: 60_000 })).toEqual({ isDraining: true, sessions: 1, plainSockets: 0 });
+    expect(await shard(from).drain({ reason: "deploy", graceMs: 60_000 })).toEqual({
+      isDraining: true,
+      sessions: 1,
+      connections: 1,
+      plainSockets: 0,
+    });
     await expect.poll(() => first.frames.slice(3)).toEqual(['{"type":"drain","reason":"deploy","graceMs":60000}']);
     expect(await slots()).toBe(1);
 

@@ -1,0 +1,34 @@
+// The endpoint's side of a socket that is about to open.
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import type { Payload } from "#shared/resume/frames.ts";
+import { openOverHttp, payloadsOf } from "./http-leg.ts";
+import type { SessionRoute } from "./session-store.ts";
+import { openUpstream } from "./upstream.ts";
+
+export type OpenedEndpoint = { readonly ok: true; readonly socket: WebSocket | null; readonly greeting: readonly Payload[] } | Refusal;
+
+export async function openEndpoint(sessionId: string, route: SessionRoute, startedAtMs: number): Promise<OpenedEndpoint> {
+  if (route.mode === "http") {
+    const answer = await openOverHttp(sessionId, route);
+    if (answer.ok) return { ok: true, socket: null, greeting: payloadsOf(answer.events) };
+    return refuse("upstream-failed", `The endpoint did not take the socket: ${answer.detail}.`, { proxyError: "http_upgrade_failed" });
+  }
+  const { upstreamUrl, deadlineMs } = route;
+  const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
+  const opened = await openUpstream({ upstreamUrl, headers, untilMs: startedAtMs + deadlineMs, deadlineMs });
+  return opened.ok ? { ok: true, socket: opened.socket, greeting: [] } : opened;
+}
+
+export function routeOf(request: Request, assignment: SocketAssignment): SessionRoute {
+  const { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs } = assignment;
+  const headers = [...endpointHeaders(request)];
+  return { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs, headers };
+}
+
+/** Those that the endpoint may see. */
+export function endpointHeaders(request: Request): Headers {
+  const headers = new Headers(request.headers);
+  headers.delete(SOCKET_ASSIGNMENT_HEADER);
+  return headers;
+}
