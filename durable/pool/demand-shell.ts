@@ -2,20 +2,22 @@
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { DemandStore } from "./demand-store.ts";
 import type { PlannedFleet } from "./demand-configuration.ts";
-import { ServiceDemand } from "./service-demand.ts";
+import { ScaledDemand, type Demand } from "./scaled-demand.ts";
+import { ServiceDemand, type DemandShell } from "./service-demand.ts";
 
 /** `write` runs what writes, and does not return where the disk does not follow. */
 export function openDemand(
   kernels: Kernels,
-  { sql, write, fleet }: { sql: SqlStorage; write: (save: () => void) => void; fleet: () => PlannedFleet | null },
-): ServiceDemand {
+  { sql, speed, write, fleet }: { sql: SqlStorage; speed: number; write: (save: () => void) => void; fleet: () => PlannedFleet | null },
+): Demand {
   const store = new DemandStore(sql);
-  return new ServiceDemand({
+  const shell: DemandShell = {
     kernels,
     loadFacts: () => store.loadFacts(),
     loadStates: () => store.loadStates(),
     save: (facts, states) => write(() => store.save(facts, states)),
     fleet,
     warn: (event, details) => console.warn(JSON.stringify({ level: "warn", event, ...details })),
-  });
+  };
+  return speed === 1 ? new ServiceDemand(shell) : new ScaledDemand(shell, speed);
 }

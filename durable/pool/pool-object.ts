@@ -22,6 +22,7 @@ import type { Counters } from "./counters.ts";
 import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
@@ -55,12 +56,23 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
   readonly #credits = new CreditRenewals(this.#pool, { env: this.env, life: () => this.#store.nextLife(), ...this.#shell });
-  readonly #fleet = openFleet(this.#pool, { kernels: this.#kernels, sql: this.ctx.storage.sql, store: this.#store, ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, {
+    env: this.env,
+    kernels: this.#kernels,
+    sql: this.ctx.storage.sql,
+    store: this.#store,
+    ...this.#shell,
+  });
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, { sql: this.ctx.storage.sql, fleet: () => this.#fleet.planned, ...this.#shell });
+  readonly #demand = openDemand(this.#kernels, {
+    sql: this.ctx.storage.sql,
+    speed: demandSpeedOf(this.env),
+    fleet: () => this.#fleet.planned,
+    ...this.#shell,
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;

@@ -3,14 +3,14 @@ import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { FleetKeeper } from "./fleet-keeper.ts";
 import type { Pool } from "./pool.ts";
-import type { ServiceDemand } from "./service-demand.ts";
+import type { Demand } from "./scaled-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
 interface PoolParts {
   readonly pool: Pool;
   readonly meters: ShardMeters;
   readonly counters: Counters;
-  readonly demand: ServiceDemand;
+  readonly demand: Demand;
   readonly fleet: FleetKeeper;
   readonly nowMs: number;
 }

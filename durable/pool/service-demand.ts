@@ -35,6 +35,8 @@ export interface DemandShell {
   /** Read at the first need, not at the start. */
   readonly loadStates: () => DemandStates | null;
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
+  /** Of its time, ÷ the wall's; 1 but in development. */
+  readonly speed?: number;
   readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
   /** Null: the plan is shown and not done. */
   readonly fleet: () => PlannedFleet | null;
@@ -266,7 +268,7 @@ export class ServiceDemand {
 
   #begin(nowMs: number): void {
     if (this.#hasFailed) return;
-    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null);
+    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null, this.#shell.speed);
   }
 
   /** A clock set back does not keep it awake for longer. */
