@@ -4,7 +4,7 @@
 // Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
-import { DAY_MS, HOUR_MS, KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
@@ -14,6 +14,8 @@ import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
+import { horizonsOf } from "./horizon-stats.ts";
+import { fillSilence } from "./silence.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
 export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
@@ -21,13 +23,6 @@ export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
 const IDLE_MS = 10 * MINUTE_MS;
 /** While it changes, the state is written so often: one row. */
 const SAVE_MS = MINUTE_MS;
-/** Of a silence, so much is told bin by bin, then coarsely; what is older tells the forecaster nothing it would still know. */
-const FILL_FINE_MS = HOUR_MS;
-const FILL_STEP_MS = 5 * MINUTE_MS;
-const FILL_MS_MAX = 8 * DAY_MS;
-const SIGNALS = ["arrivals", "concurrency"] as const;
-/** Of those that the forecaster is judged at, what the operator sees. */
-const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
 
 export interface DemandShell {
   readonly kernels: Kernels;
@@ -276,23 +271,4 @@ export class ServiceDemand {
     if (this.#facts.activeAtMs > nowMs) this.#facts = { ...this.#facts, activeAtMs: nowMs };
     return nowMs - this.#facts.activeAtMs;
   }
-}
-
-/** A silence is zeros, not missing values: coarse ones where they are long past. */
-function fillSilence(forecaster: DemandForecaster, fromMs: number, untilMs: number): void {
-  const tell = (timeMs: number): unknown => forecaster.observe({ timeMs, arrivals: 0, concurrency: 0 });
-  const fineMs = Math.max(fromMs, untilMs - FILL_FINE_MS);
-  for (let atMs = Math.max(fromMs, untilMs - FILL_MS_MAX); atMs < fineMs; atMs += FILL_STEP_MS) tell(atMs + BIN_MS - 1);
-  for (let atMs = fineMs; atMs < untilMs; atMs += BIN_MS) tell(atMs + BIN_MS - 1);
-}
-
-function horizonsOf(forecaster: DemandForecaster, nowMs: number): HorizonStats[] {
-  return SIGNALS.flatMap((signal) => {
-    const rows = forecaster.profile(signal, SHOWN_HORIZONS_MS, nowMs);
-    const verdicts = new Map(forecaster.verdicts(signal).map((verdict) => [verdict.horizonMs, verdict]));
-    return rows.flatMap((row) => {
-      const verdict = verdicts.get(row.horizonMs);
-      return verdict === undefined ? [] : [{ signal, ...verdict, ...row }];
-    });
-  });
 }
