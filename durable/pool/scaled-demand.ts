@@ -53,6 +53,16 @@ export class ScaledDemand implements Demand {
     return atMs === null ? null : wallTimeOf(atMs, this.#speed);
   }
 
+  get isAsleep(): boolean {
+    return this.#demand.isAsleep;
+  }
+
+  /** Its start-up time is the wall's again. */
+  get lastPlan(): Plan | null {
+    const plan = this.#demand.lastPlan;
+    return plan === null ? null : { ...plan, startMs: Math.max(0, plan.startMs / this.#speed - REPORT_MS_MAX) };
+  }
+
   tick(nowMs: number): void {
     this.#demand.tick(this.#timeOf(nowMs));
   }
@@ -64,15 +74,6 @@ export class ScaledDemand implements Demand {
 
   stats(nowMs: number): DemandStats {
     return this.#demand.stats(this.#timeOf(nowMs));
-  }
-
-  /** Counts, which have no clock. */
-  get lastPlan(): Plan | null {
-    return this.#demand.lastPlan;
-  }
-
-  get isAsleep(): boolean {
-    return this.#demand.isAsleep;
   }
 
   #withStarts(fleet: PlannedFleet | null): PlannedFleet | null {
