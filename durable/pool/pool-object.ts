@@ -57,7 +57,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
   readonly #credits = new CreditRenewals(this.#pool, { env: this.env, life: () => this.#store.nextLife(), ...this.#shell });
-  readonly #fleet = openFleet(this.#pool, { kernels: this.#kernels, sql: this.ctx.storage.sql, store: this.#store, ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, {
+    env: this.env,
+    kernels: this.#kernels,
+    sql: this.ctx.storage.sql,
+    store: this.#store,
+    ...this.#shell,
+  });
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
