@@ -1,10 +1,10 @@
 // Everything the planner remembers of one service: typed arrays over one buffer, so that it is stored as it is.
 import { assert } from "#shared/assert.ts";
 import { FAMILIES, RUNG_COUNT } from "./rungs.ts";
-import { CEILING, CONTROL, QUANTILES, RING_COUNT, START_TIME } from "./settings.ts";
+import { BUSIEST, CONTROL, QUANTILES, RING_COUNT, START_TIME } from "./settings.ts";
 
 /** Changes whenever the layout or a rung's meaning does: what was stored before is then forgotten. */
-const VERSION = 1;
+const VERSION = 2;
 const MEMORY_COUNT = CONTROL.memoriesMs.length;
 export const CANDIDATE_COUNT = MEMORY_COUNT * FAMILIES.length;
 
@@ -20,7 +20,7 @@ const FLOATS = {
   candidateShortfall: CANDIDATE_COUNT,
   /** Seconds that a shadow has had more than it keeps, times how much more. */
   surplus: RUNG_COUNT,
-  scalars: 20,
+  scalars: 24,
 } as const;
 
 const INTEGERS = {
@@ -33,7 +33,7 @@ const INTEGERS = {
 
 const SINGLES = {
   /** The busiest minute of every hour, in shards. */
-  busiest: CEILING.hourCount,
+  busiest: BUSIEST.hourCount,
   startMs: START_TIME.countMax,
 } as const;
 
@@ -62,6 +62,11 @@ export const AT = {
   /** Of the plan itself: its shards, and for how many seconds they were more than it keeps. */
   planned: 16,
   plannedSurplus: 17,
+  /** The first that is in `busiest`. */
+  hourFirst: 18,
+  /** In slots, of the last plan, less than none before the first; and the variance of its change from one to the next, ÷ itself. */
+  needBefore: 19,
+  changeVariance: 20,
 } as const;
 
 type Views<T, A> = { readonly [Name in keyof T]: A };
@@ -82,6 +87,8 @@ export function newPlannerState(startMsPrior: number): PlannerState {
   state.scalars[AT.version] = VERSION;
   state.scalars[AT.startMs] = startMsPrior;
   state.scalars[AT.planned] = 1;
+  state.scalars[AT.needBefore] = -1;
+  state.scalars[AT.changeVariance] = 1;
   state.scalars[AT.ringFilled] = Number.MAX_SAFE_INTEGER; // The first plan opens an entry of its own.
   state.count.fill(1);
   state.ready.fill(1);
