@@ -6,7 +6,7 @@ import { beyondOf, busiestOf, noteBusiest } from "./plan/busiest.ts";
 import { withinBounds, type Bound, type Bounds } from "./plan/bounds.ts";
 import { closeHour, controlOf } from "./plan/control.ts";
 import type { DemandForecast } from "./plan/demand-forecast.ts";
-import { AT, type PlannerState } from "./plan/planner-state.ts";
+import { AT, OWN_SHADOW, type PlannerState } from "./plan/planner-state.ts";
 import { beyondLevelOf, ceilingOf, floorOf, newLevels, setLevels } from "./plan/rungs.ts";
 import { CONTROL, PLAN_STEP_MS } from "./plan/settings.ts";
 import { accountShadows, moveShadows, pushShadows, recountShadows } from "./plan/shadows.ts";
@@ -83,14 +83,14 @@ export function plan(state: PlannerState, input: PlanInput): Plan {
   setLevels(levels, { forecast, startMs, shardSlots, need, trend, ceiling: ceilingOf(busiestOf(state)), least });
   const drainSeconds = policy.drainPrice * SECONDS_PER_HOUR;
   moveShadows(state, levels, { seconds, drainSeconds });
-  pushShadows(state, startMs);
   const { rung, expectedRatio, isAttainable } = controlOf(state, policy.shortfallRatio);
   const floorCount = policy.shortfallRatio > 0 ? floorOf(rung, need) : Math.ceil(need);
-  const before = input.fleet?.count ?? state.scalars[AT.planned]!;
+  const before = input.fleet?.count ?? state.count[OWN_SHADOW]!;
   const beyondCount = beyondLevelOf(rung, { need: Math.max(need, state.scalars[AT.minuteMean]!), beyond: beyondOf(state), startMs });
   const wanted = wantedCount(state, { rung, floorCount, beyondCount, before, seconds, drainSeconds });
   const { count, warm, limitedBy } = withinBounds(wanted.count, before, policy);
-  state.scalars[AT.planned] = count;
+  state.count[OWN_SHADOW] = count;
+  pushShadows(state, startMs);
   return {
     count,
     warmCount: warm,
@@ -142,8 +142,8 @@ function account(
   { samples, seconds, readyCount }: { samples: readonly number[]; seconds: number; readyCount: number | null },
 ): void {
   accountShadows(state, { samples, seconds });
-  const { scalars, ready, candidateRung } = state;
-  const served = readyCount ?? ready[candidateRung[scalars[AT.candidate]!]!]!;
+  const { scalars, ready } = state;
+  const served = readyCount ?? ready[OWN_SHADOW]!;
   const secondsEach = seconds / Math.max(1, samples.length);
   for (const sample of samples) {
     scalars[AT.hourLoad]! += sample * secondsEach;

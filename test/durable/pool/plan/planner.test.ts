@@ -3,7 +3,7 @@ import { Random } from "#cli/load/random.ts";
 import { plan, type Plan, type PlanInput, type PlanPolicy } from "#durable/pool/planner.ts";
 import type { DemandForecast } from "#durable/pool/plan/demand-forecast.ts";
 import { beyondOf } from "#durable/pool/plan/busiest.ts";
-import { AT, newPlannerState, readPlannerState, type PlannerState } from "#durable/pool/plan/planner-state.ts";
+import { AT, newPlannerState, OWN_SHADOW, readPlannerState, type PlannerState } from "#durable/pool/plan/planner-state.ts";
 import { EXCEEDANCES, FAMILIES, newLevels, setLevels } from "#durable/pool/plan/rungs.ts";
 import { PLAN_STEP_MS } from "#durable/pool/plan/settings.ts";
 import { trendOf } from "#durable/pool/plan/trend.ts";
@@ -221,7 +221,20 @@ it("leaves room where demand is beyond all that was seen, in the plan and in no 
   // Four times as much as ever: room for twice that, less where the rung is bold.
   expect(planned[1]?.count).toBeGreaterThanOrEqual(55);
   expect(planned[1]?.count).toBeLessThanOrEqual(80);
-  expect([...beyond.state.count]).toEqual([...usual.state.count]);
+  const rungsOf = ({ state }: Service): number[] => [...state.count.subarray(0, OWN_SHADOW)];
+  expect(rungsOf(beyond)).toEqual(rungsOf(usual));
+});
+
+it("holds a plan that is only shown against what itself would have left", () => {
+  const service = serviceOf(null);
+  const policy = { ...POLICY, countMax: 4 };
+  const certain = { forecast: forecastOf(500, 0.01), policy };
+  for (let round = 0; round < 20; round++) step(service, 500, certain);
+  const { hourSeen, hourLoad } = AT;
+  const [seen = 0, load = 0] = [service.state.scalars[hourSeen], service.state.scalars[hourLoad]];
+  for (let round = 0; round < 20; round++) step(service, 500, certain);
+  // Four shards of the ten that are wanted, whatever its rung's shadow has.
+  expect((service.state.scalars[hourSeen] ?? 0) - seen).toBeCloseTo(0.6 * ((service.state.scalars[hourLoad] ?? 0) - load), 6);
 });
 
 it("knows no record before two days have been seen", () => {
