@@ -77,7 +77,7 @@ export class HttpLeg implements Leg {
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.delivered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    events.answered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
     if (close?.type === "CLOSE") events.closed({ code: close.code ?? 1005, reason: close.reason });
     if (close?.type === "DISCONNECT") events.failed("the endpoint disconnected");
   }

@@ -210,7 +210,8 @@ export class SessionHost {
       if (live !== undefined) act(live);
     };
     return this.#shell.makeLeg(sessionId, route, {
-      delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
+      answered: (upTo, answers) => this.turn.soon(() => withLive((live) => this.#onAnswered(live, upTo, answers))),
+      delivered: (upTo) => withLive((live) => this.step(live, [{ kind: "delivered", upTo }])),
       push: (payload) => this.turn.soon(() => withLive((live) => this.#push(live, payload))),
       closed: ({ code, reason }) => this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "close", code, reason }]))),
       failed: (reason) =>
@@ -222,7 +223,7 @@ export class SessionHost {
   }
 
   /** The endpoint's answers and the receipt of what they answer are one commit. */
-  #onDelivered(live: Live, upTo: number, answers: readonly Payload[]): void {
+  #onAnswered(live: Live, upTo: number, answers: readonly Payload[]): void {
     const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
     const { kept, keptBytes } = live.state.outbound;
     const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
