@@ -29,6 +29,7 @@ export interface AcquireInput {
   readonly lifeMs: number | null;
   /** A row of its own: for a socket. */
   readonly isDurable: boolean;
+  readonly device?: string | undefined;
 }
 
 export class LeaseLedger {
@@ -213,12 +214,12 @@ export class LeaseLedger {
    * same slot; null: there is no room, or the id is another's. */
   acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { slotId, owner, flow, lane, shardId, lifeMs, isDurable } = input;
+    const { slotId, owner, flow, lane, shardId, lifeMs, isDurable, device } = input;
     const known = this.#book.slots.get(slotId);
     if (known !== undefined) return known.owner === owner ? known : null;
     if (this.slotsFree === 0 || this.slotsFreeIn(lane) === 0 || this.#book.roomOf(flow) === 0) return null;
     const expiresAtMs = lifeMs === null ? null : atMs + lifeMs;
-    const slot: NamedSlot = { slotId, owner, flow, lane, shardId, acquiredAtMs: atMs, expiresAtMs, isDurable };
+    const slot: NamedSlot = { slotId, owner, flow, lane, shardId, acquiredAtMs: atMs, expiresAtMs, isDurable, device };
     this.#book.putSlot(slot, atMs);
     return slot;
   }

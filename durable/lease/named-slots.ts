@@ -16,6 +16,8 @@ export interface NamedSlot {
   readonly expiresAtMs: number | null;
   /** A row of its own; else it lies in a block. */
   readonly isDurable: boolean;
+  /** A socket's. */
+  readonly device?: string | undefined;
 }
 
 /** So many slots of a flow in a lane may be out until then. */

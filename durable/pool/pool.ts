@@ -13,6 +13,7 @@ import { flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type S
 import { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
 import { Routes } from "./routes.ts";
+import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
@@ -132,6 +133,8 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
+    const tooMany = refuseSocket(request, service, this.#ledger);
+    if (tooMany !== null) return tooMany;
     if (this.routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
@@ -219,7 +222,10 @@ export class Pool {
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
-    const { slotId, holder, flow, kind, affinityKey } = request;
+    const { slotId, holder, flow, kind, affinityKey, device } = request;
+    // Others of its device may have been served while it waited.
+    const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
+    if (tooMany !== null) return tooMany;
     const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
@@ -227,7 +233,7 @@ export class Pool {
       shard === undefined
         ? null
         : this.#ledger.acquire(
-            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket },
+            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket, device },
             nowMs,
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");

@@ -17,6 +17,7 @@ import { isAbnormal } from "./close-codes.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
+import { SessionLimits } from "./session-limits.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
@@ -34,6 +35,7 @@ export class SessionHost {
   readonly moving = new Map<string, string>();
   /** What devices and endpoints say is taken together. */
   readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
+  readonly #limits = new SessionLimits(this);
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
@@ -41,7 +43,7 @@ export class SessionHost {
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
-  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): SocketAttachment {
+  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): Omit<SocketAttachment, "terms"> {
     const { sessionId, route, greeting } = input;
     const secret = randomText();
     const nowMs = Date.now();
@@ -81,6 +83,8 @@ export class SessionHost {
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.load(attachment.sessionId);
     if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
+    const breach = this.#limits.breachOf(live, frame, attachment);
+    if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
   }
@@ -106,8 +110,12 @@ export class SessionHost {
         this.unload(sessionId);
       }
     }
-    const dueAtMs = store.nextDueAtMs();
-    if (dueAtMs !== null) this.wakeAt(dueAtMs);
+    this.wakeAt(store.nextDueAtMs());
+  }
+
+  /** After a start: the alarm that is set. Another one that is set in its place must not be a later one. */
+  knowAlarm(atMs: number | null): void {
+    this.#alarmAtMs = atMs ?? Infinity;
   }
 
   onAlarm(nowMs: number): void {
@@ -117,15 +125,15 @@ export class SessionHost {
       if (live === undefined || live.state.end !== null) this.forget(sessionId);
       else this.step(live, [{ kind: "tick" }]);
     }
-    const unheardAtMs = closeUnheard(this.#shell.ctx.getWebSockets(), { nowMs, helloMsMax: HELLO_MS_MAX });
-    if (unheardAtMs !== null) this.wakeAt(unheardAtMs);
-    const nextAtMs = this.#shell.store.nextDueAtMs();
-    if (nextAtMs !== null) this.wakeAt(nextAtMs);
+    const sockets = this.#shell.ctx.getWebSockets();
+    this.wakeAt(closeUnheard(sockets, { nowMs, helloMsMax: HELLO_MS_MAX }));
+    this.wakeAt(this.#limits.onAlarm(sockets, nowMs));
+    this.wakeAt(this.#shell.store.nextDueAtMs());
   }
 
-  /** A socket was accepted: an alarm sees whether it says hello. */
-  expectHello(nowMs: number): void {
-    this.wakeAt(nowMs + HELLO_MS_MAX);
+  /** A socket was accepted: an alarm sees whether it says hello, and when its time is up. */
+  expect(attachment: SocketAttachment): void {
+    this.wakeAt(Math.min(attachment.acceptedAtMs + HELLO_MS_MAX, this.#limits.firstLookAtMs(attachment)));
   }
 
   #onHello(socket: WebSocket, attachment: SocketAttachment, frame: DeviceFrame | FrameFault): void {
@@ -182,7 +190,7 @@ export class SessionHost {
       this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
       throw error;
     }
-    if (dueAtMs !== null) this.wakeAt(dueAtMs);
+    this.wakeAt(dueAtMs);
   }
 
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
@@ -282,9 +290,9 @@ export class SessionHost {
     this.#shell.store.drop(sessionId);
   }
 
-  /** An alarm comes then, or before. */
-  wakeAt(atMs: number): void {
-    if (this.#alarmAtMs <= atMs) return;
+  /** An alarm comes then, or before; null, Infinity: none is needed. */
+  wakeAt(atMs: number | null): void {
+    if (atMs === null || this.#alarmAtMs <= atMs) return;
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
