@@ -16,6 +16,7 @@ import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
+import type { SocketCounts } from "./socket-counts.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
@@ -102,6 +103,10 @@ export class LeaseLedger {
 
   get named(): readonly NamedSlot[] {
     return [...this.#book.slots.values];
+  }
+
+  get sockets(): SocketCounts {
+    return this.#book.slots.sockets;
   }
 
   slot(slotId: string): NamedSlot | undefined {
@@ -214,12 +219,12 @@ export class LeaseLedger {
    * same slot; null: there is no room, or the id is another's. */
   acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { slotId, owner, flow, lane, shardId, lifeMs, isDurable, device } = input;
+    const { lifeMs, ...named } = input;
+    const { slotId, owner, flow, lane } = named;
     const known = this.#book.slots.get(slotId);
     if (known !== undefined) return known.owner === owner ? known : null;
     if (this.slotsFree === 0 || this.slotsFreeIn(lane) === 0 || this.#book.roomOf(flow) === 0) return null;
-    const expiresAtMs = lifeMs === null ? null : atMs + lifeMs;
-    const slot: NamedSlot = { slotId, owner, flow, lane, shardId, acquiredAtMs: atMs, expiresAtMs, isDurable, device };
+    const slot: NamedSlot = { ...named, acquiredAtMs: atMs, expiresAtMs: lifeMs === null ? null : atMs + lifeMs };
     this.#book.putSlot(slot, atMs);
     return slot;
   }

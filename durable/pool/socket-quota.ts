@@ -13,16 +13,14 @@ const RETRY_AFTER_MS = 5 * SECOND_MS;
 export function refuseSocket(
   { kind, flow, device, isMove = false }: AcquireRequest,
   service: Pick<ServiceConfig, "sockets"> | null,
-  ledger: Pick<LeaseLedger, "named">,
+  { sockets }: Pick<LeaseLedger, "sockets">,
 ): Refusal | null {
   if (kind !== "socket" || isMove || service === null) return null;
-  const [tenant = "", className = ""] = flow.split("/");
+  const className = flow.slice(flow.indexOf("/") + 1);
   const { perDeviceMax, perTenantMax } = socketLimitsOf(service.sockets, className);
-  if (perDeviceMax === null && perTenantMax === null) return null;
-  const sockets = ledger.named.filter((slot) => slot.isDurable && slot.flow.startsWith(`${tenant}/`));
-  const ofFlow = sockets.filter((slot) => slot.flow === flow).length;
-  const ofDevice = sockets.filter((slot) => slot.device === device).length;
-  if (perDeviceMax !== null && device !== undefined && ofDevice >= perDeviceMax)
+  const ofFlow = sockets.ofFlow(flow);
+  const ofDevice = device === undefined ? 0 : sockets.ofDevice(flow, device);
+  if (perDeviceMax !== null && ofDevice >= perDeviceMax)
     return tooMany(`Your device has ${ofDevice} sockets at this service, expected at most ${perDeviceMax}.`, perDeviceMax);
   if (perTenantMax !== null && ofFlow >= perTenantMax)
     return tooMany(`Your tenant and class have ${ofFlow} sockets at this service, expected at most ${perTenantMax}.`, perTenantMax);

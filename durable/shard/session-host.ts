@@ -1,5 +1,4 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
-import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
 import {
@@ -14,6 +13,7 @@ import {
   type GatewaySession,
 } from "#shared/resume/gateway-session.ts";
 import { isAbnormal } from "./close-codes.ts";
+import { TOO_LARGE } from "./breach.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
@@ -53,24 +53,6 @@ export class SessionHost {
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 
-  /** A message of the service's own accord, to each session of one device or of all: on disk when this returns. */
-  push({ tenant, device, payload }: PushRequest): PushAnswer {
-    const bytes = payloadBytes(payload);
-    let taken = 0;
-    let full = 0;
-    for (const sessionId of this.#shell.store.ownedBy(tenant, device)) {
-      const live = this.load(sessionId);
-      if (live === undefined || live.state.end !== null || live.state.closing !== null) continue;
-      // Unlike an endpoint's own socket, who pushes can be told to come back.
-      if (this.moving.has(sessionId) || !canPush(live.state, bytes)) full += 1;
-      else {
-        this.step(live, [{ kind: "push", payload }]);
-        taken += 1;
-      }
-    }
-    return { taken, full };
-  }
-
   /** Whether a device that brings this session is the one it belongs to. */
   belongsTo(sessionId: string, owner: Pick<SessionRoute, "tenant" | "device" | "service">): boolean {
     const route = this.load(sessionId)?.route;
@@ -96,6 +78,11 @@ export class SessionHost {
     else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
+  }
+
+  onTooLarge(socket: WebSocket): void {
+    const live = this.load((socket.deserializeAttachment() as SocketAttachment).sessionId);
+    if (live !== undefined) this.step(live, [{ kind: "fail", why: "policy", ...TOO_LARGE }]);
   }
 
   /** After a start: sessions whose connections are gone can be resumed from now on. */

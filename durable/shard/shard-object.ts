@@ -25,6 +25,7 @@ import { relay } from "./relay.ts";
 import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
+import { pushToSessions } from "./session-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
@@ -91,7 +92,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   push(request: PushRequest): PushAnswer {
-    return this.#host.push(request);
+    return pushToSessions(this.#host, this.#store, request);
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -124,8 +125,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.turn.soon(() => this.#host.onClose(socket, code));
   }
 
-  override webSocketError(socket: WebSocket): void {
-    this.#host.turn.soon(() => this.#host.onClose(socket, 1006));
+  override webSocketError(socket: WebSocket, error: unknown): void {
+    // The runtime takes 32 MiB, closes with 1009 by itself, and says so here in words only.
+    const isTooLarge = String(error).includes("statusCode = 1009");
+    this.#host.turn.soon(() => (isTooLarge ? this.#host.onTooLarge(socket) : this.#host.onClose(socket, 1006)));
   }
 
   async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {
