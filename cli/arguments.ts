@@ -31,6 +31,8 @@ export interface ParseRequest<T extends OptionTable> {
   readonly options: T;
   /** Names of the positional arguments; all are required. */
   readonly positionals: readonly string[];
+  /** What may follow after --; absent: nothing. */
+  readonly rest?: string | undefined;
 }
 
 /** Repeating an option beyond this is a mistake in a script. */
@@ -39,10 +41,12 @@ const VALUE_COUNT_MAX = 1_000;
 /** Parses a command line against its table. Throws a CliError (exit 2) that names the option and what was expected. */
 export function parseCommandLine<const T extends OptionTable>(
   argv: readonly string[],
-  { program, options, positionals }: ParseRequest<T>,
-): { values: OptionValues<T>; positionals: readonly string[] } {
+  { program, options, positionals, rest: restName }: ParseRequest<T>,
+): { values: OptionValues<T>; positionals: readonly string[]; rest: readonly string[] } {
+  const end = restName === undefined ? -1 : argv.indexOf("--");
+  const rest = end === -1 ? [] : argv.slice(end + 1);
   const { tokens } = parseArgs({
-    args: [...argv],
+    args: end === -1 ? [...argv] : argv.slice(0, end),
     options: Object.fromEntries(Object.entries(options).map(([name, { type }]) => [name, { type, multiple: true }])),
     allowPositionals: true,
     strict: false, // Its own messages name neither the nearest option nor the grammar of ours.
@@ -69,7 +73,7 @@ export function parseCommandLine<const T extends OptionTable>(
       expected,
     );
   }
-  return { values: valuesOf(program, options, given), positionals: places };
+  return { values: valuesOf(program, options, given), positionals: places, rest };
 }
 
 function usageError(program: string, found: string, expected: string): CliError {

@@ -23,6 +23,8 @@ export interface Command {
 export interface Invocation<T extends OptionTable> {
   readonly values: OptionValues<T>;
   readonly positionals: readonly string[];
+  /** What followed after --. */
+  readonly rest: readonly string[];
   readonly output: Output;
   readonly stdin: Readable;
   readonly environment: Surroundings["environment"];
@@ -34,6 +36,8 @@ export interface CommandShape<T extends OptionTable> {
   /** What --help says beyond the options. */
   readonly details?: string;
   readonly positionals?: readonly string[];
+  /** What may follow after --, as the usage names it. */
+  readonly rest?: string;
   readonly options: T;
   /** Returns the exit code. */
   run(invocation: Invocation<T>): Promise<number>;
@@ -45,9 +49,9 @@ const COMMON_OPTIONS = {
 } as const satisfies OptionTable;
 
 export function defineCommand<const T extends OptionTable>(shape: CommandShape<T>): Command {
-  const { name, summary, positionals = [], details } = shape;
+  const { name, summary, positionals = [], details, rest: restName } = shape;
   const options = { ...shape.options, ...COMMON_OPTIONS };
-  const usage = `Usage: tidegate ${[name, ...positionals].join(" ")} [options]`;
+  const usage = `Usage: tidegate ${[name, ...positionals].join(" ")} [options]${restName === undefined ? "" : ` -- ${restName}`}`;
   const help = [usage, summary, ...(details === undefined ? [] : [details.trim()]), `Options:\n${describeOptions(options)}`].join("\n\n");
   return {
     name,
@@ -55,14 +59,15 @@ export function defineCommand<const T extends OptionTable>(shape: CommandShape<T
     help,
     async run(argv, { stdin, stdout, stderr, environment }) {
       // Known before parsing succeeds, so that a wrong command line is told in the form that was asked for.
-      const output = new Output({ stdout, stderr, json: argv.includes("--json") });
+      const own = restName === undefined || !argv.includes("--") ? argv : argv.slice(0, argv.indexOf("--"));
+      const output = new Output({ stdout, stderr, json: own.includes("--json") });
       try {
-        if (argv.includes("--help") || argv.includes("-h")) {
+        if (own.includes("--help") || own.includes("-h")) {
           output.print(help);
           return EXIT_OK;
         }
-        const { values, positionals: places } = parseCommandLine(argv, { program: `tidegate ${name}`, options, positionals });
-        return await shape.run({ values, positionals: places, output, stdin, environment });
+        const parsed = parseCommandLine(argv, { program: `tidegate ${name}`, options, positionals, rest: restName });
+        return await shape.run({ ...parsed, output, stdin, environment });
       } catch (error) {
         return output.fail(error);
       }

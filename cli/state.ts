@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { link, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { AGENT_KEY_PATTERN } from "#shared/protocol/capacity-agent.ts";
 import { isSystemError } from "./system-error.ts";
 import { CliError } from "./output.ts";
 import { generateTenantKeys, readTenantKeys, type TenantKeys } from "./tenant-keys.ts";
@@ -13,6 +14,7 @@ const FOLDER_MODE = 0o700;
 const SECRET_MODE = 0o600;
 const OPERATOR_KEY_BYTES = 32;
 const EXPLAIN_KEY_BYTES = 32;
+const AGENT_KEY_BYTES = 32;
 const OPERATOR_KEY_PATTERN = /^[A-Za-z0-9_-]{43}$/;
 /** No file here is longer: a bound on what a wrong folder makes us read. */
 const FILE_BYTES_MAX = 65_536;
@@ -52,6 +54,15 @@ export class State {
   /** The keys that seal and open what a problem's `instance` says, generated at the first call: `NUMBER:KEY`, the first seals. */
   async ensureExplainKeys(): Promise<string> {
     return (await this.#ensure("explain.keys", async () => `1:${randomBytes(EXPLAIN_KEY_BYTES).toString("base64url")}\n`)).trim();
+  }
+
+  /** What a gateway shows to the capacity agent of this machine, generated at the first call. */
+  async ensureAgentKey(): Promise<string> {
+    const key = (await this.#ensure("agent.key", async () => `${randomBytes(AGENT_KEY_BYTES).toString("base64url")}\n`)).trim();
+    if (AGENT_KEY_PATTERN.test(key)) return key;
+    throw new CliError(
+      `Cannot read the agent's key: ${join(this.folder, "agent.key")} holds something else, expected ${AGENT_KEY_BYTES} bytes in base64url`,
+    );
   }
 
   /** The tenant's two key pairs, generated at the first call. `tenant` is a valid name. */

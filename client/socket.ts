@@ -22,8 +22,7 @@ import type { SocketEnd, SocketOptions } from "./socket-options.ts";
 const STABLE_MS = 10 * SECOND_MS;
 const FLUSH_MS_MAX = 5 * SECOND_MS;
 const NORMAL = 1000;
-/** Any code but 1000, which would end the session. */
-const CLOSE_REPLACED = 4000;
+const CLOSE_REPLACED = 4000; // Any code but 1000, which would end the session.
 /** Why a gateway lets a connection go whose token is about to expire. */
 const TOKEN_EXPIRED = "token-expired";
 
@@ -262,7 +261,9 @@ export class Socket {
   // The end
 
   #endWhenFlushed(): void {
-    if (this.#isClosing && this.#state.outbound.kept.length === 0) this.#endNormally();
+    const { token, outbound } = this.#state;
+    // Offline, the gateway is told on the next connection: until then the session has its slot.
+    if (this.#isClosing && outbound.kept.length === 0 && (this.#isOnline || token === null)) this.#endNormally();
   }
 
   #endNormally(): void {

@@ -16,6 +16,7 @@ export const LIMITS = {
   serviceCountMax: 500,
   tenantCountMax: 5_000,
   endpointCountMax: 64,
+  unitHostCountMax: 16,
   keysPerTenantMax: 16,
   shardCountMax: 1_024,
   shardSizeMax: 10_000,

@@ -25,6 +25,8 @@ export interface UnitBookOptions {
 interface Entry {
   readonly unit: CapacityUnit;
   readonly reservedAtMs: number;
+  /** From its start until it has ended, however it stands in between. */
+  readonly isRunning: boolean;
 }
 
 /** Whoever reserved and was never heard of again holds nobody else up. */
@@ -77,7 +79,7 @@ export class UnitBook {
     if (this.#entries.size + this.#ending.size >= unitCountMax) return refuse("out-of-capacity", `all ${unitCountMax} units are taken`);
     const { pricePerHour } = offer;
     const unit: CapacityUnit = { unitId, offerId, service, state: "reserved", url: null, slots, pricePerHour, failure: null };
-    this.#entries.set(unitId, { unit, reservedAtMs: nowMs });
+    this.#entries.set(unitId, { unit, reservedAtMs: nowMs, isRunning: false });
     return { ok: true, value: unit };
   }
 
@@ -86,7 +88,7 @@ export class UnitBook {
     const unit = this.get(unitId);
     if (unit === undefined) return conflict(unitId, "is not reserved");
     if (unit.state === "draining") return conflict(unitId, "is draining");
-    return { ok: true, value: unit.state === "reserved" ? this.#become(unit, { state: "starting" }) : unit };
+    return { ok: true, value: unit.state === "reserved" ? this.#become(unit, { state: "starting" }, { isRunning: true }) : unit };
   }
 
   drain(unitId: string): CapacityAnswer<CapacityUnit> {
@@ -97,14 +99,10 @@ export class UnitBook {
 
   /** Also remembers a unit that never was: its order may still be on its way. */
   stop(unitId: string): CapacityAnswer<null> {
-    const unit = this.get(unitId);
-    if (unit === undefined) {
-      if (!this.#ending.has(unitId)) this.#remember(unitId);
-    } else {
-      this.#entries.delete(unitId);
-      if (unit.state === "reserved" || unit.state === "failed") this.#remember(unitId);
-      else this.#ending.add(unitId);
-    }
+    const isRunning = this.#entries.get(unitId)?.isRunning === true;
+    this.#entries.delete(unitId);
+    if (isRunning) this.#ending.add(unitId);
+    else if (!this.#ending.has(unitId)) this.#remember(unitId);
     return { ok: true, value: null };
   }
 
@@ -118,11 +116,12 @@ export class UnitBook {
   fail(unitId: string, failure: string): void {
     const unit = this.get(unitId);
     if (unit !== undefined) this.#become(unit, { state: "failed", failure });
-    else if (this.#ending.delete(unitId)) this.#remember(unitId);
   }
 
-  /** What was stopped has ended. */
+  /** Nothing of it runs any more. */
   end(unitId: string): void {
+    const unit = this.get(unitId);
+    if (unit !== undefined) this.#become(unit, {}, { isRunning: false });
     if (this.#ending.delete(unitId)) this.#remember(unitId);
   }
 
@@ -132,10 +131,10 @@ export class UnitBook {
     if (unit !== undefined) this.#become(unit, { pricePerHour });
   }
 
-  #become(unit: CapacityUnit, change: Partial<CapacityUnit>): CapacityUnit {
-    const entry = this.#entries.get(unit.unitId);
+  #become(unit: CapacityUnit, change: Partial<CapacityUnit>, more: Partial<Omit<Entry, "unit">> = {}): CapacityUnit {
+    const { reservedAtMs = 0, isRunning = false } = this.#entries.get(unit.unitId) ?? {};
     const changed = { ...unit, ...change };
-    this.#entries.set(unit.unitId, { reservedAtMs: entry?.reservedAtMs ?? 0, unit: changed });
+    this.#entries.set(unit.unitId, { reservedAtMs, isRunning, ...more, unit: changed });
     return changed;
   }
 

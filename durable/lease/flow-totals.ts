@@ -132,14 +132,17 @@ export class FlowTotals {
   }
 
   configure(policy: SharePolicy): void {
+    const areFlowsSame = policy.flow === this.#policy.flow;
     this.#policy = policy;
+    this.#isDivided = false;
+    // Only the capacity is another, as it is several times a minute where it is adaptive.
+    if (areFlowsSame) return;
     const sources = [...this.#bySource];
     this.#flows.clear();
     this.#classes.clear();
     this.#bySource.clear();
     this.#slots = 0;
     this.#running = 0;
-    this.#isDivided = false;
     for (const [source, contributions] of sources) this.replace(source, contributions);
   }
 

@@ -205,7 +205,7 @@ export class LeaseLedger {
     const record: HolderRecord = {
       ...carried.record,
       flows,
-      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn }),
+      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn, slotsIn: (lane) => this.slotsOfLane(lane) }),
       expiresAtMs: atMs + pace.lengthMs,
       lengthMs: pace.lengthMs - GAP_MS_MAX,
       renewAfterMs: pace.renewAfterMs,
@@ -220,10 +220,9 @@ export class LeaseLedger {
   acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
     const { lifeMs, ...named } = input;
-    const { slotId, owner, flow, lane } = named;
-    const known = this.#book.slots.get(slotId);
-    if (known !== undefined) return known.owner === owner ? known : null;
-    if (this.slotsFree === 0 || this.slotsFreeIn(lane) === 0 || this.#book.roomOf(flow) === 0) return null;
+    const known = this.#book.slots.get(named.slotId);
+    if (known !== undefined) return known.owner === named.owner ? known : null;
+    if (this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0) return null;
     const slot: NamedSlot = { ...named, acquiredAtMs: atMs, expiresAtMs: lifeMs === null ? null : atMs + lifeMs };
     this.#book.putSlot(slot, atMs);
     return slot;

@@ -50,14 +50,19 @@ interface LaneOffer {
   readonly atMs: number;
   readonly policy: LedgerPolicy;
   readonly slotsFreeIn: (lane: string) => number;
+  /** Out in it, at all holders. */
+  readonly slotsIn: (lane: string) => number;
 }
 
 /** Lanes for a holder with so many slots in its flows. */
-export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, slotsFreeIn }: LaneOffer): LaneRecord[] {
+export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, slotsFreeIn, slotsIn }: LaneOffer): LaneRecord[] {
   const known = new Map(record.lanes.map((lane) => [lane.lane, lane]));
   const lanes = [...policy.lanes].map(([lane, capacity]) => {
     const of = known.get(lane) ?? { lane, want: 0, running: 0, appliedSlots: 0, offeredSlots: 0 };
-    const has = slotsOf(record, of, { nowMs: atMs, policy });
+    const had = slotsOf(record, of, { nowMs: atMs, policy });
+    const out = slotsIn(lane);
+    // A lane that shrank below what is out is given back by all in proportion, though the flows' slots may fit elsewhere.
+    const has = out > capacity ? Math.floor((had * capacity) / out) : had;
     return { of, claim: { want: of.want, running: of.running, has, free: slotsFreeIn(lane), capacity } };
   });
   const granted = grantLanes(

@@ -5,7 +5,7 @@ import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/s
 import { LIMITS } from "#shared/limits.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
-import type { PoolShard } from "./layout.ts";
+import { staticEndpoints, type PoolShard } from "./layout.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
@@ -89,7 +89,7 @@ export function policyOf(
   credits: Pick<TenantCredits, "slotsMaxOf">,
 ): LedgerPolicy {
   const lanes = new Map<string, number>();
-  for (const { url, capacity } of service?.endpoints ?? []) {
+  for (const { url, capacity } of service === null ? [] : staticEndpoints(service)) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
     lanes.set(
       url,

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -21,6 +22,7 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { Pool } from "./pool.ts";
@@ -61,7 +63,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #demand = openDemand(this.#kernels, {
+    sql: this.ctx.storage.sql,
+    speed: demandSpeedOf(this.env),
+    write: (save) => this.#write(save),
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -138,6 +144,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const kept = this.#pool.ledger.keep(slotId, from, shardObject);
     this.#settle(Date.now());
     return kept !== null;
+  }
+
+  async learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    return this.#demand.learn(history, Date.now());
   }
 
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {

@@ -2,14 +2,14 @@
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { Pool } from "./pool.ts";
-import type { ServiceDemand } from "./service-demand.ts";
+import type { Demand } from "./scaled-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
 interface PoolParts {
   readonly pool: Pool;
   readonly meters: ShardMeters;
   readonly counters: Counters;
-  readonly demand: ServiceDemand;
+  readonly demand: Demand;
   readonly nowMs: number;
 }
 

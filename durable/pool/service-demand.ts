@@ -3,14 +3,19 @@
 //
 // Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
-import { DAY_MS, HOUR_MS, KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { refuse } from "#shared/errors/refusal.ts";
+import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { seenShortfallRatio } from "./plan/control.ts";
 import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
+import { refuseHistory, tellHistory } from "./demand-history.ts";
+import { horizonsOf } from "./demand-horizons.ts";
+import { fillSilence } from "./demand-silence.ts";
 import { eventsOf, modelOf, planPolicyOf } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
@@ -21,13 +26,6 @@ export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
 const IDLE_MS = 10 * MINUTE_MS;
 /** While it changes, the state is written so often: one row. */
 const SAVE_MS = MINUTE_MS;
-/** Of a silence, so much is told bin by bin, then coarsely; what is older tells the forecaster nothing it would still know. */
-const FILL_FINE_MS = HOUR_MS;
-const FILL_STEP_MS = 5 * MINUTE_MS;
-const FILL_MS_MAX = 8 * DAY_MS;
-const SIGNALS = ["arrivals", "concurrency"] as const;
-/** Of those that the forecaster is judged at, what the operator sees. */
-const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
 
 export interface DemandShell {
   readonly kernels: Kernels;
@@ -35,6 +33,8 @@ export interface DemandShell {
   /** Read at the first need, not at the start. */
   readonly loadStates: () => DemandStates | null;
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
+  /** Of its time, ÷ the wall's; 1 but in development. */
+  readonly speed?: number;
   readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -116,6 +116,25 @@ export class ServiceDemand {
       this.#facts = { ...this.#facts, isSilent };
     }
     if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
+  }
+
+  /** What was wanted before this pool saw any of it. On disk when it is answered. */
+  learn(history: DemandHistory, nowMs: number): HistoryAnswer {
+    const { service } = this.#setting;
+    const refusal = refuseHistory(history, { knownUntilMs: this.#facts.binEndMs, nowMs });
+    if (refusal !== null) return refusal;
+    const isTold =
+      service !== null &&
+      this.#attempt(() => {
+        const forecaster = this.#forecasterOf(service);
+        const [planner, policy] = [this.#planner, this.#policy];
+        if (planner !== null && policy !== null) this.#lastPlan = tellHistory(history, { forecaster, planner, policy });
+      });
+    if (!isTold) return refuse("internal", "The forecaster has failed and rests until its pool restarts.");
+    const binEndMs = history.startMs + history.slots.length * BIN_MS;
+    this.#facts = { ...this.#facts, isSilent: false, binEndMs, binCount: this.#facts.binCount + history.slots.length };
+    this.#save(nowMs);
+    return { ok: true, knownUntilMs: binEndMs };
   }
 
   stats(nowMs: number): DemandStats {
@@ -248,7 +267,7 @@ export class ServiceDemand {
 
   #begin(nowMs: number): void {
     if (this.#hasFailed) return;
-    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null);
+    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null, this.#shell.speed);
   }
 
   /** A clock set back does not keep it awake for longer. */
@@ -256,23 +275,4 @@ export class ServiceDemand {
     if (this.#facts.activeAtMs > nowMs) this.#facts = { ...this.#facts, activeAtMs: nowMs };
     return nowMs - this.#facts.activeAtMs;
   }
-}
-
-/** A silence is zeros, not missing values: coarse ones where they are long past. */
-function fillSilence(forecaster: DemandForecaster, fromMs: number, untilMs: number): void {
-  const tell = (timeMs: number): unknown => forecaster.observe({ timeMs, arrivals: 0, concurrency: 0 });
-  const fineMs = Math.max(fromMs, untilMs - FILL_FINE_MS);
-  for (let atMs = Math.max(fromMs, untilMs - FILL_MS_MAX); atMs < fineMs; atMs += FILL_STEP_MS) tell(atMs + BIN_MS - 1);
-  for (let atMs = fineMs; atMs < untilMs; atMs += BIN_MS) tell(atMs + BIN_MS - 1);
-}
-
-function horizonsOf(forecaster: DemandForecaster, nowMs: number): HorizonStats[] {
-  return SIGNALS.flatMap((signal) => {
-    const rows = forecaster.profile(signal, SHOWN_HORIZONS_MS, nowMs);
-    const verdicts = new Map(forecaster.verdicts(signal).map((verdict) => [verdict.horizonMs, verdict]));
-    return rows.flatMap((row) => {
-      const verdict = verdicts.get(row.horizonMs);
-      return verdict === undefined ? [] : [{ signal, ...verdict, ...row }];
-    });
-  });
 }

@@ -1,5 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
+import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { agentKeyWarnings, readAgentKeys } from "#shared/config/agent-keys.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import type { Configuration } from "#shared/config/schema.ts";
@@ -10,12 +12,12 @@ import { REGISTRY_MIGRATIONS, RegistryStore } from "./store.ts";
 const EMPTY: Snapshot = { version: 0, appliedAtMs: 0, digest: "", configuration: { classes: {}, services: {}, tenants: {} } };
 
 /** The one place where configuration lives: whole, immutable versions, numbered from 1. */
-export class Registry extends DurableObject implements RegistryRpc {
+export class Registry extends DurableObject<Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">> implements RegistryRpc {
   readonly #store = new RegistryStore(this.ctx.storage.sql);
   #current: Snapshot = EMPTY;
 
-  constructor(ctx: DurableObjectState, env: unknown) {
-    super(ctx, env as Cloudflare.Env);
+  constructor(ctx: DurableObjectState, env: Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">) {
+    super(ctx, env);
     migrateFirst(ctx, REGISTRY_MIGRATIONS, () => {
       this.#current = this.#store.loadNewest() ?? EMPTY;
     });
@@ -28,7 +30,8 @@ export class Registry extends DurableObject implements RegistryRpc {
   async apply(documents: readonly ConfigurationDocument[]): Promise<ApplyAnswer> {
     const validated = validateConfiguration(documents);
     if (!validated.ok) return validated;
-    const { configuration, warnings } = validated;
+    const { configuration } = validated;
+    const warnings = [...validated.warnings, ...agentKeyWarnings(configuration, readAgentKeys(this.env.CAPACITY_AGENT_KEYS))];
     const unresolved = Object.values(configuration.tenants).find(({ keys }) => "state" in keys);
     if (unresolved) {
       const message = "is { state: true }, expected { jwks: [public keys] }: `tidegate apply` puts the state folder's keys in";

@@ -1,6 +1,6 @@
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
-import type { SessionRoute, SessionStore } from "./session-store.ts";
+import type { SessionRoute, SessionRow, SessionStore } from "./session-store.ts";
 
 /** What a session host is given by its Shard object. */
 export interface HostShell {
@@ -16,6 +16,7 @@ export interface Live {
   readonly leg: Leg;
   state: GatewaySession;
   saved: GatewaySession | null;
+  savedRow?: SessionRow;
   /** As last found. */
   connection?: { readonly attempt: number; readonly socket: WebSocket };
 }

@@ -21,7 +21,11 @@ export class HttpLeg implements Leg {
 
   deliver(message: Message): void {
     this.#queue.push(message);
-    if (!this.#isPosting) this.#input.events.waitUntil(this.#postAll());
+    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.atEnd(() => this.flush());
+  }
+
+  flush(): void {
+    if (!this.#isPosting && this.#queue.length > 0 && !this.#hasStopped) this.#input.events.waitUntil(this.#postAll());
   }
 
   wake(): void {

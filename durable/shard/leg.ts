@@ -14,6 +14,8 @@ export interface LegEvents {
   /** Up to here the answers are on disk. */
   received(): number;
   waitUntil(promise: Promise<unknown>): void;
+  /** When everything that came together with a message was taken, and before it is written. */
+  atEnd(run: () => void): void;
 }
 
 export interface LegInput {
@@ -23,7 +25,10 @@ export interface LegInput {
 }
 
 export interface Leg {
+  /** It goes to the endpoint with all that come together with it. */
   deliver(message: Message): void;
+  /** What waits for that goes now. */
+  flush(): void;
   /** The device is there: an endpoint's socket that was lost is opened again. */
   wake(): void;
   /** The session is over; the endpoint is told. */

@@ -18,7 +18,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
 import { SessionLimits } from "./session-limits.ts";
-import type { SessionRoute } from "./session-store.ts";
+import { isSameRow, type SessionRoute } from "./session-store.ts";
 import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
 
@@ -74,6 +74,8 @@ export class SessionHost {
   onClose(socket: WebSocket, code: number): void {
     const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
     const live = this.load(sessionId);
+    // What came before the close is the endpoint's before the session may be over.
+    live?.leg.flush();
     if (live !== undefined && attempt !== null) this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
     else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
@@ -171,8 +173,10 @@ export class SessionHost {
     if (changes.facts === null && changes.appended.length === 0 && changes.trimmedTo === null) return;
     const dueAtMs = state.end === null ? expiresAtMs(state) : nowMs + RESUME.graveMsMax;
     const row = { isAttached: state.end === null && state.detachedAtMs === null, isOver: state.end !== null, dueAtMs };
+    const isRowSaved = isSameRow(live.savedRow, row);
+    live.savedRow = row;
     try {
-      this.#shell.store.save(state.sessionId, changes, row);
+      this.#shell.store.save(state.sessionId, changes, isRowSaved ? null : row);
     } catch (error) {
       this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
       throw error;
@@ -212,6 +216,7 @@ export class SessionHost {
         this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason }]))),
       received: () => this.#live.get(sessionId)?.state.received ?? 0,
       waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
+      atEnd: (run) => this.turn.atEnd(run),
     });
   }
 

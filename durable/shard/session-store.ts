@@ -1,8 +1,8 @@
 // The Shard object's tables. SQL here is synchronous; writes without an await between them are one transaction, and nothing
 // leaves the object before they are confirmed.
 import type { HandOver } from "#shared/protocol/shard-rpc.ts";
-import type { Payload } from "#shared/resume/frames.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
+import { payloadsOfRow, rowsOf, type NumberedPayload } from "./message-rows.ts";
 import { sessionFromRows, type SessionChanges } from "./session-rows.ts";
 
 export const SHARD_MIGRATIONS = [
@@ -23,6 +23,11 @@ export const SHARD_MIGRATIONS = [
         session_id TEXT NOT NULL, sequence INTEGER NOT NULL, text TEXT, bytes BLOB, PRIMARY KEY (session_id, sequence)
       ) WITHOUT ROWID;
     `,
+  },
+  {
+    idMonotonicInc: 2,
+    description: "messages that were numbered together share a row",
+    sql: "ALTER TABLE messages ADD COLUMN count INTEGER NOT NULL DEFAULT 1;",
   },
 ];
 
@@ -48,6 +53,10 @@ export interface SessionRow {
   readonly isAttached: boolean;
   readonly isOver: boolean;
   readonly dueAtMs: number | null;
+}
+
+export function isSameRow(a: SessionRow | undefined, b: SessionRow): boolean {
+  return a !== undefined && a.isAttached === b.isAttached && a.isOver === b.isOver && a.dueAtMs === b.dueAtMs;
 }
 
 export interface Drain {
@@ -95,18 +104,17 @@ export class SessionStore {
     this.#sql.exec("UPDATE sessions SET route = ? WHERE session_id = ?", JSON.stringify(route), sessionId);
   }
 
-  save(sessionId: string, { facts, appended, trimmedTo }: SessionChanges, row: SessionRow): void {
-    for (const { sequence, payload } of appended) {
-      const isText = typeof payload === "string";
-      const text = isText ? payload : null;
-      const bytes = isText ? null : payload;
-      this.#sql.exec("INSERT INTO messages (session_id, sequence, text, bytes) VALUES (?, ?, ?, ?)", sessionId, sequence, text, bytes);
+  /** `row` null: it is as it was, so that no index is written. */
+  save(sessionId: string, { facts, appended, trimmedTo }: SessionChanges, row: SessionRow | null): void {
+    for (const { sequence, count, text, bytes } of rowsOf(appended)) {
+      const insert = "INSERT INTO messages (session_id, sequence, count, text, bytes) VALUES (?, ?, ?, ?, ?)";
+      this.#sql.exec(insert, sessionId, sequence, count, text, bytes);
     }
     if (trimmedTo !== null) this.#sql.exec("DELETE FROM messages WHERE session_id = ? AND sequence <= ?", sessionId, trimmedTo);
-    if (facts === null) return;
+    if (facts !== null) this.#sql.exec("UPDATE sessions SET facts = ? WHERE session_id = ?", facts, sessionId);
+    if (row === null) return;
     this.#sql.exec(
-      "UPDATE sessions SET facts = ?, is_attached = ?, is_over = ?, due_at_ms = ? WHERE session_id = ?",
-      facts,
+      "UPDATE sessions SET is_attached = ?, is_over = ?, due_at_ms = ? WHERE session_id = ?",
       Number(row.isAttached),
       Number(row.isOver),
       row.dueAtMs,
@@ -185,11 +193,11 @@ export class SessionStore {
       .map(({ session_id }) => session_id);
   }
 
-  #loadMessages(sessionId: string): { sequence: number; payload: Payload }[] {
-    type Row = { sequence: number; text: string | null; bytes: ArrayBuffer | null };
+  #loadMessages(sessionId: string): NumberedPayload[] {
+    type Row = { sequence: number; count: number; text: string | null; bytes: ArrayBuffer | null };
     return this.#sql
-      .exec<Row>("SELECT sequence, text, bytes FROM messages WHERE session_id = ? ORDER BY sequence", sessionId)
+      .exec<Row>("SELECT sequence, count, text, bytes FROM messages WHERE session_id = ? ORDER BY sequence", sessionId)
       .toArray()
-      .map(({ sequence, text, bytes }) => ({ sequence, payload: text ?? new Uint8Array(bytes ?? new ArrayBuffer(0)) }));
+      .flatMap(payloadsOfRow);
   }
 }

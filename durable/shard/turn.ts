@@ -1,3 +1,8 @@
+/** Of the event loop, before what came is taken: each is a timer of a millisecond. */
+const ROUNDS_MAX = 8;
+/** What came is taken at once when it is so much. */
+const WAITING_MAX = 1_024;
+
 /**
  * Takes together what comes in together, in order, and writes it at the end of the turn: without an await in between that is one
  * transaction, and the output gate holds what was sent meanwhile until it is confirmed. So one commit serves many messages.
@@ -6,21 +11,18 @@ export class Turn<T> {
   readonly #save: (changed: T) => void;
   readonly #changed = new Set<T>();
   readonly #waiting: (() => void)[] = [];
+  readonly #lasts: (() => void)[] = [];
   #depth = 0;
 
   constructor(save: (changed: T) => void) {
     this.#save = save;
   }
 
-  /** With the others that come until the event loop turns. */
+  /** With the others that come before a round of the event loop brings none. */
   soon(run: () => void): void {
     this.#waiting.push(run);
-    if (this.#waiting.length > 1) return;
-    setTimeout(() => {
-      this.run(() => {
-        for (const waiting of this.#waiting.splice(0)) waiting();
-      });
-    }, 0);
+    if (this.#waiting.length >= WAITING_MAX) this.#takeAll();
+    else if (this.#waiting.length === 1) this.#wait({ known: 1, rounds: 1 });
   }
 
   /** Now; within another one, its changes are written with that one's. */
@@ -29,14 +31,42 @@ export class Turn<T> {
     try {
       act();
     } finally {
-      this.#depth -= 1;
-      if (this.#depth === 0) this.#saveAll();
+      try {
+        if (this.#depth === 1) this.#runLasts();
+      } finally {
+        this.#depth -= 1;
+        if (this.#depth === 0) this.#saveAll();
+      }
     }
+  }
+
+  /** When everything that came together was taken, and before it is written. Only within a turn. */
+  atEnd(run: () => void): void {
+    this.#lasts.push(run);
   }
 
   /** To be written at the end. */
   touch(changed: T): void {
     this.#changed.add(changed);
+  }
+
+  /** As long as more comes, up to a bound: a commit costs about the same for one message and for many. */
+  #wait({ known, rounds }: { known: number; rounds: number }): void {
+    setTimeout(() => {
+      const count = this.#waiting.length;
+      if (count > known && rounds < ROUNDS_MAX) this.#wait({ known: count, rounds: rounds + 1 });
+      else this.#takeAll();
+    }, 0);
+  }
+
+  #takeAll(): void {
+    this.run(() => {
+      for (const waiting of this.#waiting.splice(0)) waiting();
+    });
+  }
+
+  #runLasts(): void {
+    while (this.#lasts.length > 0) for (const last of this.#lasts.splice(0)) last();
   }
 
   #saveAll(): void {

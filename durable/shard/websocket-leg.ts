@@ -22,8 +22,13 @@ export class WebSocketLeg implements Leg {
 
   deliver(message: Message): void {
     this.#queue.push(message);
+    if (this.#queue.length === 1) this.#input.events.atEnd(() => this.flush());
+  }
+
+  flush(): void {
+    if (this.#queue.length === 0) return;
     if (this.#socket === null) this.wake();
-    else this.#flush(this.#socket);
+    else this.#send(this.#socket);
   }
 
   wake(): void {
@@ -68,7 +73,7 @@ export class WebSocketLeg implements Leg {
     this.#isOpening = false;
     this.#use(socket);
     if (this.#hasStopped) closeQuietly(socket, 1001, "session over");
-    else this.#flush(socket);
+    else this.flush();
   }
 
   #use(socket: WebSocket): void {
@@ -93,9 +98,11 @@ export class WebSocketLeg implements Leg {
     this.#input.events.closed({ code, reason });
   }
 
-  #flush(socket: WebSocket): void {
-    for (const { sequence, payload } of this.#queue.splice(0)) {
-      this.#input.events.delivered(sequence, []);
+  /** All of them are the endpoint's at once: one receipt on disk, one acknowledgement to the device. */
+  #send(socket: WebSocket): void {
+    const messages = this.#queue.splice(0);
+    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0, []);
+    for (const { payload } of messages) {
       try {
         socket.send(payload);
       } catch {

@@ -6,14 +6,18 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
-import { callPool, warnOf } from "./pool-call.ts";
+import { callPool, isUnreachable, warnOf } from "./pool-call.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
 import type { HeldSlot } from "./held-slot.ts";
 import type { RunningRequest } from "./running-requests.ts";
 import type { ServiceLease } from "./service-lease.ts";
+
+/** A pool that moves to another machine is back in seconds. */
+const UNREACHABLE_RETRY_MS = 2 * SECOND_MS;
 
 export interface AdmissionInput {
   readonly scope: RequestScope;
@@ -192,7 +196,12 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
     stopWatching();
     lease.refused(flow, { slotId: requestId, nowMs: Date.now() });
     scope.ctx.waitUntil(giveUp(scope, identifier.service));
-    throw error;
+    if (!isUnreachable(error)) throw error;
+    warnOf("acquire-failed", identifier.service, error);
+    return refuse("rejected-capacity", `The pool of service ${identifier.service} cannot be reached, and no slot is held here.`, {
+      retryAfterMs: UNREACHABLE_RETRY_MS,
+      decidedBy: "edge",
+    });
   }
 }
 

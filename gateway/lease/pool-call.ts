@@ -9,10 +9,21 @@ export async function callPool<T>(namespace: GatewayEnv["POOL"], service: string
     try {
       return await call(namespace.get(namespace.idFromName(poolName(service))));
     } catch (error) {
-      const { retryable = false, overloaded = false } = error as { retryable?: boolean; overloaded?: boolean };
+      const { retryable, overloaded } = marksOf(error);
       if (!retryable || overloaded || attempt === CALL_ATTEMPTS_MAX) throw error;
     }
   }
+}
+
+/** The runtime's word that the object could not be reached, or takes no more: no fault of what it would have done. */
+export function isUnreachable(error: unknown): boolean {
+  const { retryable, overloaded } = marksOf(error);
+  return retryable || overloaded;
+}
+
+function marksOf(error: unknown): { readonly retryable: boolean; readonly overloaded: boolean } {
+  const { retryable = false, overloaded = false } = error as { retryable?: boolean; overloaded?: boolean };
+  return { retryable, overloaded };
 }
 
 /** One line for a call that did not arrive, and that something else repairs. */

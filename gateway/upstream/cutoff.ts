@@ -19,13 +19,16 @@ export class Cutoff {
   #isAnswered = false;
   #looksAtMs = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #signalOfDevice: AbortSignal;
+  readonly #onGone = (): void => this.cut(refuse("cancelled", "The device went away."));
 
   constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs">) {
     this.#startedAtMs = startedAtMs;
     this.#service = service;
     this.#admitted = admitted;
     this.#look();
-    request.signal.addEventListener("abort", () => this.cut(refuse("cancelled", "The device went away.")));
+    this.#signalOfDevice = request.signal;
+    this.#signalOfDevice.addEventListener("abort", this.#onGone);
   }
 
   /** Aborted by a cut: for what must be broken off at the endpoint, though this request's own context goes on. */
@@ -68,12 +71,17 @@ export class Cutoff {
   extend(): void {
     this.#isAnswered = true;
     if (this.#startedAtMs + this.#limitMs >= this.#looksAtMs) return;
-    this.stop();
+    clearTimeout(this.#timer);
     this.#look();
   }
 
+  /**
+   * The exchange is over. The listener goes too: the runtime's signal holds it, it holds the exchange and that the signal, a circle which
+   * only a full collection breaks, so everything that a request made would live until then.
+   */
   readonly stop = (): void => {
     clearTimeout(this.#timer);
+    this.#signalOfDevice.removeEventListener("abort", this.#onGone);
   };
 
   get #limitMs(): number {

@@ -1,10 +1,10 @@
 // Runs one demo backend until nobody wants it any more.
-import { fstatSync } from "node:fs";
 import { parseCommandLine, describeOptions, type OptionTable } from "#cli/arguments.ts";
 import { readChoice, readInteger } from "#cli/option-values.ts";
 import { CliError } from "#cli/output.ts";
+import { untilUnwanted } from "#cli/until-unwanted.ts";
 import { LIMITS } from "#shared/limits.ts";
-import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { MINUTE_MS } from "#shared/units.ts";
 import { DEMO_SERVICES, startDemoBackend } from "./demo-backend.ts";
 
 const OPTIONS = {
@@ -18,7 +18,6 @@ const OPTIONS = {
 } as const satisfies OptionTable;
 
 const PROGRAM = "node scripts/demo-backend/main.ts";
-const PARENT_CHECK_INTERVAL_MS = SECOND_MS;
 
 try {
   const { values } = parseCommandLine(process.argv.slice(2), { program: PROGRAM, options: OPTIONS, positionals: [] });
@@ -45,18 +44,8 @@ async function run(
     );
   });
   process.stdout.write(values.json ? `${JSON.stringify({ ready: backend.url })}\n` : `ready ${backend.url}\n`);
-  whenUnwanted(() => {
-    // The timers of delayed answers would keep the process for minutes.
-    void backend.close().then(() => process.exit(0));
-  });
-}
-
-/** Asked to end, or whoever started this is gone. */
-function whenUnwanted(end: () => void): void {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, end);
-  // Only a pipe says something by closing: in the background, input is /dev/null and ends at once.
-  const input = fstatSync(process.stdin.fd);
-  if (input.isFIFO() || input.isSocket()) process.stdin.resume().once("close", end);
-  const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && end(), PARENT_CHECK_INTERVAL_MS).unref();
+  await untilUnwanted();
+  await backend.close();
+  // The timers of delayed answers would keep the process for minutes.
+  process.exit(0);
 }

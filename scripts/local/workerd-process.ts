@@ -17,6 +17,7 @@ export interface WorkerdProcess {
 
 export interface WorkerdOptions {
   readonly configFile: string;
+  readonly options?: readonly string[];
   /** Takes what workerd writes. */
   readonly onLog: (line: string) => void;
 }
@@ -25,10 +26,10 @@ export interface WorkerdOptions {
 export const SOCKET_NAME = "http";
 
 /** Runs workerd on a leash; resolves once it listens, or to null where it ended before that. */
-export async function startWorkerd({ configFile, onLog }: WorkerdOptions): Promise<WorkerdProcess | null> {
+export async function startWorkerd({ configFile, options = [], onLog }: WorkerdOptions): Promise<WorkerdProcess | null> {
   const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
   const leash = join(import.meta.dirname, "leash.ts");
-  const child = spawn(process.execPath, [leash, workerd, "serve", configFile, "--control-fd=3"], {
+  const child = spawn(process.execPath, [leash, workerd, "serve", configFile, "--control-fd=3", ...options], {
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", onLog);

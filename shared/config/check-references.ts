@@ -47,6 +47,14 @@ function checkEndpoints({ file, value }: FromFile<ServiceConfig>, faults: Faults
     if (urls.indexOf(url) < index)
       faults.add(file, ["endpoints", index, "url"], `is ${JSON.stringify(url)} again, expected each endpoint once`);
   }
+  for (const [index, { provider, capacity }] of value.endpoints.entries()) {
+    if (provider === "process" && capacity < value.shards.sizeMin)
+      faults.add(
+        file,
+        ["endpoints", index, "capacity"],
+        `is ${capacity}, expected at least ${value.shards.sizeMin}: one unit of shards.sizeMin`,
+      );
+  }
 }
 
 function checkClasses({ file, value }: FromFile<ClassesFile>, faults: Faults): void {

@@ -12,6 +12,8 @@ const urgency = z.int().min(URGENCY_FIRST).max(URGENCY_LAST);
 const time = z.iso.datetime({ offset: true, error: "a time with its offset such as 2026-11-27T00:00:00Z" });
 const weight = z.int().min(1).max(1_000);
 
+const HOST_PATTERN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+
 /** Cloudflare's location hints. */
 const region = z.enum(["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]);
 
@@ -28,11 +30,32 @@ export const classesFileSchema = z.strictObject({
 
 const endpointSchema = z
   .strictObject({
-    url: z.string().max(2_048).describe("https://…, or http:// to this machine; what the device asks for is appended to its path."),
-    capacity: z.int().min(1).max(LIMITS.capacityMax).describe("Requests and sockets in flight that the endpoint can take."),
+    url: z
+      .string()
+      .max(2_048)
+      .describe(
+        "https://…, or http:// to this machine. static: what the device asks for is appended to its path. process: the agent's base URL.",
+      ),
+    capacity: z
+      .int()
+      .min(1)
+      .max(LIMITS.capacityMax)
+      .describe("Requests and sockets in flight that the endpoint, or all units of the agent together, can take."),
     region: region.optional(),
-    provider: z.string().max(63).default("static"),
-    pricePerHour: z.number().min(0).default(0),
+    provider: z
+      .enum(["static", "process"])
+      .default("static")
+      .describe("static: it is there. process: an agent at url starts and stops units as the plan says (docs/capacity-agent.md)."),
+    pricePerHour: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe("Of all its capacity. A unit of an agent's may cost its part of it: 50 slots of 200 a quarter."),
+    unitHosts: z
+      .array(z.string().regex(HOST_PATTERN, "a host's name such as u1.example.com"))
+      .max(LIMITS.unitHostCountMax)
+      .optional()
+      .describe("process: hosts beside the agent's own that its units may be on."),
     allowInsecure: z.boolean().default(false).describe("Permits http:// and IP addresses beyond this machine."),
   })
   .refine(({ url, allowInsecure }) => checkEndpointUrl(url, allowInsecure) === null, {
@@ -40,6 +63,11 @@ const endpointSchema = z
     error: ({ input }) => faultOfEndpoint(input) ?? "",
     // Though another key is wrong: every fault is told at once.
     when: ({ value }) => typeof (value as { url?: unknown } | null)?.url === "string",
+  })
+  .refine(({ provider, unitHosts }) => provider === "process" || unitHosts === undefined, {
+    path: ["unitHosts"],
+    error: "provider: process beside it, or no such key",
+    when: ({ value }) => typeof value === "object" && value !== null,
   });
 
 function faultOfEndpoint(input: unknown): string | null {

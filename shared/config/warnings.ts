@@ -27,6 +27,8 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
   if (service.provisioning.mode === "act")
     warnings.push("provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured");
+  if (service.provisioning.mode === "shadow" && service.endpoints.some(({ provider }) => provider === "process"))
+    warnings.push("provisioning.mode: shadow starts no units, expected act beside an endpoint of provider: process");
   if (hourlySeasons(service.forecast.seasonsMs) === null)
     warnings.push("forecast.seasonsMs: expected at most two of whole hours, up to a day and up to a week; a day and a week are followed");
   if (sockets?.mode === "http")

@@ -1,6 +1,7 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
@@ -202,6 +203,8 @@ export interface PoolRpc {
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
+  /** Takes in what was wanted before the pool saw any of it. */
+  learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> | HistoryAnswer;
   stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 

@@ -73,6 +73,14 @@ describe("a device with the SDK", () => {
     expect(gateway.backend.stats().sockets).toBe(1);
   });
 
+  it("gives its slot back where it is closed while its connection is gone", async () => {
+    const { socket, messages, happened } = open("echo", { onOnline: (isOnline) => !isOnline && socket.close() });
+    socket.send("x");
+    await expect.poll(() => messages).toEqual(["x"]);
+    proxy.cut();
+    await expect.poll(() => happened).toMatchObject([{ kind: "closed", code: 1000, unacknowledged: [], missed: null }]);
+  });
+
   it("carries binary of a mebibyte", async () => {
     const sizes: number[] = [];
     const { socket } = open("echo", { onMessage: (payload) => sizes.push(payload.length) });

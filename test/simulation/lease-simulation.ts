@@ -2,7 +2,7 @@
 // clocks set, an object that is evicted: from one seed, in virtual time, checked after every event.
 import { floatOf } from "#durable/lease/float.ts";
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
-import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import { GAP_MS_MAX, LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
@@ -401,6 +401,7 @@ export class LeaseSimulation {
       () => this.#stepHolder(victim),
       () => this.#stepPool(),
       () => this.#resize(),
+      () => this.#resizeLane(),
       () => this.#openSocket(),
       () => this.#closeSocket(),
       () => this.#releaseByStranger(),
@@ -437,12 +438,21 @@ export class LeaseSimulation {
 
   #resize(): void {
     const capacity = 4 + this.#random.below(37);
-    this.#setCapacity(capacity);
+    this.#setPolicy(policyOf(capacity, this.#random.below(capacity + 1)));
   }
 
-  #setCapacity(capacity: number): void {
-    if (capacity < this.#policy.capacity) this.#shrunkAtMs = this.#nowMs;
-    this.#policy = policyOf(capacity);
+  /** One lane alone, as an endpoint's adaptive limit moves. */
+  #resizeLane(): void {
+    const [first = 0, second = 0] = LANES.map((lane) => this.#policy.lanes.get(lane));
+    const size = 1 + this.#random.below(30);
+    this.#setPolicy(this.#random.below(2) === 0 ? policyOf(size + second, size) : policyOf(first + size, first));
+  }
+
+  #setPolicy(policy: LedgerPolicy): void {
+    const isSmaller = LANES.some((lane) => (policy.lanes.get(lane) ?? 0) < (this.#policy.lanes.get(lane) ?? 0));
+    if (isSmaller || policy.capacity < this.#policy.capacity) this.#shrunkAtMs = this.#nowMs;
+    // The same flows are divided anew; others are counted anew.
+    this.#policy = this.#random.below(2) === 0 ? policy : { ...policy, flow: (flow) => policy.flow(flow) };
     this.#commit(() => this.#ledger.configure(this.#policy, this.#poolNow));
   }
 
@@ -481,7 +491,7 @@ export class LeaseSimulation {
     this.#calmAtMs = this.#nowMs;
     this.#sockets.clear();
     this.#reconcile();
-    this.#setCapacity(this.#policyOfTruth.capacity);
+    this.#setPolicy(this.#policyOfTruth);
     for (const holder of this.#holders) {
       holder.stalledUntilMs = 0;
       for (const flow of FLOWS) holder.wants.set(flow, 60);
@@ -617,22 +627,26 @@ export class LeaseSimulation {
 }
 
 /** Bronze's reserve is more than its weight gives it, so that a division without reserves shows. */
-function policyOf(capacity: number): LedgerPolicy {
+function policyOf(capacity: number, first = Math.floor(capacity / 3)): LedgerPolicy {
   return {
     capacity,
     lanes: new Map([
-      ["e1", Math.floor(capacity / 3)],
-      ["e2", capacity - Math.floor(capacity / 3)],
+      ["e1", first],
+      ["e2", capacity - first],
     ]),
     classes: new Map([
       ["gold", { weight: 8, reserve: 0 }],
       ["bronze", { weight: 1, reserve: Math.floor(capacity * 0.75) }],
     ]),
-    flow: (flow) => ({ className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: flow === RATED ? RATE : null }),
+    flow: flowPolicyOf,
     requestDurationMsMax: REQUEST_MS_MAX,
     holdersMax: 1_000,
     flowsPerHolderMax: 100,
   };
+}
+
+function flowPolicyOf(flow: string): FlowPolicy {
+  return { className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: flow === RATED ? RATE : null };
 }
 
 function isBefore(event: Event, other: Event | undefined): boolean {

@@ -105,7 +105,8 @@ export class FaultyProvider implements CapacityProvider {
   /** The unit's process ends now. */
   crash(unitId: string): void {
     if (!this.running.delete(unitId)) return;
-    this.#book.fail(unitId, "the process ended with signal SIGKILL");
+    this.#book.fail(unitId, "the process ended by SIGKILL");
+    this.#book.end(unitId);
   }
 
   callOffers(answer: Answer<readonly CapacityOffer[]>): void {

@@ -91,6 +91,25 @@ describe("a unit", () => {
     expect(stateOf(book.start("echo-1", 1))).toBe("conflict");
   });
 
+  it("that never ran holds no place once it is stopped, also where it was drained", ({ expect }) => {
+    const book = bookOf(1);
+    book.reserve(ORDER, 0);
+    book.drain("echo-1");
+    book.stop("echo-1");
+    expect(book.offers(0)[0]?.availableCount).toBe(1);
+  });
+
+  it("that failed and still runs holds its place until it has ended", ({ expect }) => {
+    const book = bookOf(1);
+    book.reserve(ORDER, 0);
+    book.start("echo-1", 0);
+    book.fail("echo-1", "hangs");
+    book.stop("echo-1");
+    expect(book.offers(0)[0]?.availableCount).toBe(0);
+    book.end("echo-1");
+    expect(book.offers(0)[0]?.availableCount).toBe(1);
+  });
+
   it("that failed says why until it is stopped", ({ expect }) => {
     const book = bookOf();
     book.reserve(ORDER, 0);

@@ -69,6 +69,24 @@ describe("the ledger", () => {
     expect(leases.reduce((sum, lease) => sum + lease.slotsIn("e1", 2_000), 0)).toBe(5);
   });
 
+  it("takes a lane that shrank back from all its holders, though their slots would fit elsewhere", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const leases = ["a", "b"].map((holder) => new HeldLease(holder));
+    const renewAll = (nowMs: number): void => {
+      for (const lease of leases) {
+        const request = lease.request({ flows: [{ flow: "t/gold", want: 4, tokensWant: 0 }], lanes: [{ lane: "e2", want: 4 }] }, nowMs);
+        lease.apply(ledger.renew(request, nowMs), nowMs);
+      }
+    };
+    for (let round = 1; round <= 5; round += 1) renewAll(round * 400);
+    expect(ledger.slotsOfLane("e2")).toBeGreaterThanOrEqual(8);
+    ledger.configure({ ...POLICY, capacity: 8, lanes: new Map([...POLICY.lanes, ["e2", 3]]) }, 2_000);
+    for (let round = 1; round <= 4; round += 1) renewAll(2_000 + round * 400);
+    expect(ledger.slotsOfLane("e2")).toBeLessThanOrEqual(3);
+    // Nothing runs, so what e1 has is used.
+    expect(ledger.slotsOfLane("e1")).toBe(5);
+  });
+
   it("counts after a restart at least what was out by name, and lets a holder keep what it runs", () => {
     const ledger = new LeaseLedger(POLICY, 0);
     const lease = new HeldLease("a");

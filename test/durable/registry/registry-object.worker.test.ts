@@ -13,6 +13,15 @@ describe("the Registry", () => {
     expect(await registry.apply(documentsOf([{ service: "a", capacity: 2 }]))).toMatchObject({ ok: true, version: 2, changed: true });
   });
 
+  it("says which capacity agent it has no key for", async () => {
+    const endpoints = [{ url: "https://agent.example.com", capacity: 100, provider: "process" }];
+    const documents = documentsOf([{ service: "a", capacity: 1, more: { endpoints, provisioning: { mode: "act" } } }]);
+    const applied = await registryOf("agents").apply(documents);
+    expect(applied.ok && applied.warnings.map(({ message }) => message)).toContain(
+      "endpoints[0]: the gateway has no key for the agent at https://agent.example.com, expected https://agent.example.com=KEY in CAPACITY_AGENT_KEYS; nothing is started there",
+    );
+  });
+
   it("makes no version of what it says already", async () => {
     const registry = registryOf("same");
     await registry.apply(documentsOf([{ service: "a", capacity: 1 }]));

@@ -155,6 +155,29 @@ describe("a session over HTTP", () => {
     await expect.poll(stored).toBe(0);
   });
 
+  it("keeps the answers to one request in one row, and sends those again that its device has not acknowledged", async () => {
+    const { stub, open, resume } = await shardOf("one-row");
+    answer = () => ["1", "2", "3"].map((text) => ({ type: "TEXT", text }));
+    const connection = await open("1");
+    connection.socket.send("m1:a");
+    await expect.poll(() => connection.frames.slice(1)).toEqual(["m1:1", "m2:2", "m3:3", "a1"]);
+    const rows = async (): Promise<unknown> =>
+      runInDurableObject(stub, (_instance, state) => state.storage.sql.exec("SELECT sequence, count, text FROM messages").toArray());
+    expect(await rows()).toEqual([{ sequence: 3, count: 3, text: '["1","2","3"]' }]);
+    connection.socket.send("a2");
+    connection.socket.close(4_000);
+    await expect.poll(() => connection.closes.length).toBe(1);
+    await evictDurableObject(stub);
+    const next = await resume(tokenOf(connection), { attempt: 2, received: 2 });
+    await expect.poll(() => next.frames.slice(1)).toEqual(["m3:3"]);
+    next.socket.send("a3");
+    await expect.poll(rows).toEqual([]);
+    // Numbers go on, though no message is left to tell them.
+    await evictDurableObject(stub);
+    next.socket.send("m2:b");
+    await expect.poll(() => next.frames.slice(2)).toEqual(["m4:1", "m5:2", "m6:3", "a2"]);
+  });
+
   it("answers a ping without being woken", async () => {
     const { stub, open } = await shardOf("ping");
     const connection = await open("1");

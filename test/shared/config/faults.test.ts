@@ -34,7 +34,7 @@ describe("an unknown key is told with the keys that there are", () => {
       name: "of an endpoint",
       of: serviceFile({ endpoints: [ENDPOINT, { ...ENDPOINT, url: "https://b.example.com", weight: 1 }] }),
       path: ["endpoints", 1, "weight"],
-      says: "is not a known key, expected one of url, capacity, region, provider, pricePerHour, allowInsecure",
+      says: "is not a known key, expected one of url, capacity, region, provider, pricePerHour, unitHosts, allowInsecure",
     },
     {
       name: "of shards",

@@ -149,7 +149,10 @@ export class FineForecaster {
     return { missing, late, refused, clockSteps };
   }
 
-  /** What the hourly core says: log1p of the hours from `startMs` on, the first 32 of them. */
+  /**
+   * What the hourly core says: log1p of the hours from `startMs` on, the first 32 of them. To be set after the first observation of
+   * a new hour: that one closes the bin before, from which is learned with the outlook of then.
+   */
   setOutlook(startMs: number, logs: ArrayLike<number>): void {
     const held = Array.from({ length: Math.min(OUTLOOK_COUNT_MAX, logs.length) }, (_, hour) => logs[hour] ?? Number.NaN);
     this.#kernels.exports.fineSetOutlook(this.#region.offset, startMs, this.#placeNumbers(held), held.length);

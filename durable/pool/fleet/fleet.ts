@@ -1,0 +1,138 @@
+// The shards of one service from order to end: what a plan, a provider and their own answers make of them. Pure: a shell asks the
+// provider, gives in what it says, writes `takeChanges()` down, and only then makes `calls`. docs/design/lifecycle.md.
+//
+// Promises (checked after every event by test/simulation/fleet.test.ts):
+// - nothing runs that the records do not know, one list after it began; no unit is ordered twice for one need;
+// - a shard has no more slots than its unit, and none once its unit is known to have failed;
+// - what is ordered fits into `costPerHourMax` at the prices told so far; a price that rises is answered by draining.
+import type { CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
+import { observeBlock, type Answers } from "./canary.ts";
+import { callsOf, takeAnswer, type FleetAnswer, type FleetCall } from "./fleet-calls.ts";
+import { FleetRecords } from "./fleet-records.ts";
+import { isBilled, SERVING, slotsOf, priceOf, type TableShard, type FleetChanges, type FleetRows } from "./fleet-state.ts";
+import { followPlan, servingOf, type FleetInput } from "./follow-plan.ts";
+import { isSettled, observeUnits } from "./observe-units.ts";
+import { restMsOf } from "./offer-backoff.ts";
+
+export class Fleet {
+  readonly #records: FleetRecords;
+
+  constructor(rows?: FleetRows) {
+    this.#records = new FleetRecords(rows);
+  }
+
+  /** The plan's word, until the next. */
+  want({ count, warmCount }: { readonly count: number; readonly warmCount: number }): void {
+    const { wanted } = this.#records.facts;
+    if (wanted?.count !== count || wanted.warmCount !== warmCount) this.#records.setFacts({ wanted: { count, warmCount } });
+  }
+
+  /** All units of the service that the provider lists. */
+  observe(units: readonly CapacityUnit[], nowMs: number): void {
+    observeUnits(this.#records, units, nowMs);
+  }
+
+  follow(input: FleetInput): void {
+    followPlan(this.#records, input);
+  }
+
+  /** To be made once what they follow from is written down. */
+  get calls(): readonly FleetCall[] {
+    return callsOf(this.#records);
+  }
+
+  takeAnswer(call: FleetCall, answer: FleetAnswer, nowMs: number): void {
+    takeAnswer(this.#records, call, { answer, nowMs });
+  }
+
+  /** What canaries and the active shards answered since the last time. */
+  measure(answersOf: (shardId: string) => Answers): void {
+    const canaries = this.#records.all.filter(({ state }) => state === "canary");
+    if (canaries.length === 0) return;
+    const siblings = this.#records.all.filter(({ state }) => state === "active").map(({ shardId }) => answersOf(shardId));
+    const total = siblings.reduce(
+      (sum, { requests, failures, slow }) => ({
+        requests: sum.requests + requests,
+        failures: sum.failures + failures,
+        slow: sum.slow + slow,
+      }),
+      { requests: 0, failures: 0, slow: 0 },
+    );
+    for (const { shardId, trial } of canaries) {
+      const own = answersOf(shardId);
+      if (trial !== null && own.requests + total.requests > 0) this.#records.change(shardId, { trial: observeBlock(trial, own, total) });
+    }
+  }
+
+  /** The shard table: who gets traffic, and in which measure. */
+  get table(): TableShard[] {
+    return this.#records.all.flatMap(({ shardId, state, unit, size, order }) => {
+      if (unit === null || unit.url === null || (!SERVING.has(state) && state !== "draining")) return [];
+      const most = Math.min(size, slotsOf({ order, unit }));
+      return [{ shardId, endpointUrl: unit.url, size: most, state: state === "draining" ? ("draining" as const) : ("active" as const) }];
+    });
+  }
+
+  /** As the plan counts them: in whole shards of so many slots; without warm and draining ones. */
+  countsFor(shardSlots: number): { readonly count: number; readonly readyCount: number } {
+    const serving = servingOf(this.#records);
+    const coming = this.#records.all.filter(
+      ({ state, history }) => (state === "planned" || state === "starting") && history[0]?.reason !== "warm-pool",
+    );
+    const whole = (slots: number): number => Math.floor(slots / shardSlots + 1e-9);
+    return {
+      count: whole([...serving, ...coming].reduce((sum, shard) => sum + slotsOf(shard), 0)),
+      readyCount: whole(serving.reduce((sum, { size }) => sum + size, 0)),
+    };
+  }
+
+  /** Start-up times since the last call. */
+  takeStarts(): readonly number[] {
+    const { startsMs } = this.#records.facts;
+    if (startsMs.length > 0) this.#records.setFacts({ startsMs: [] });
+    return startsMs;
+  }
+
+  /** Nothing is left to be called or waited for but units that serve, or are warm. */
+  get isSettled(): boolean {
+    return isSettled(this.#records);
+  }
+
+  get isEmpty(): boolean {
+    return this.#records.strays.size === 0 && !this.#records.all.some(isBilled);
+  }
+
+  get costPerHour(): number {
+    return this.#records.costPerHour;
+  }
+
+  takeChanges(): FleetChanges {
+    return this.#records.takeChanges();
+  }
+
+  stats(nowMs: number): FleetStats {
+    const { transitions, strayCount, offers } = this.#records.facts;
+    const isAlone = servingOf(this.#records).length === 0;
+    return {
+      shards: this.#records.all.map((shard) => ({
+        shardId: shard.shardId,
+        state: shard.state,
+        sinceMs: shard.sinceMs,
+        offerId: shard.order.offerId,
+        url: shard.unit?.url ?? null,
+        size: SERVING.has(shard.state) ? shard.size : 0,
+        slotsMax: slotsOf(shard),
+        pricePerHour: priceOf(shard),
+        history: shard.history,
+      })),
+      costPerHour: this.#records.costPerHour,
+      transitions,
+      strayCount,
+      resting: Object.entries(offers).flatMap(([offerId, backoff]) => {
+        const forMs = restMsOf(backoff, { nowMs, isAlone });
+        return forMs > 0 ? [{ offerId, failureCount: backoff.failureCount, forMs }] : [];
+      }),
+    };
+  }
+}
