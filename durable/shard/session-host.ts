@@ -1,6 +1,6 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
 import { RESUME } from "#shared/resume/bounds.ts";
-import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -14,6 +14,8 @@ import {
 } from "#shared/resume/gateway-session.ts";
 import { isAbnormal } from "./close-codes.ts";
 import { TOO_LARGE } from "./breach.ts";
+import { BUSY, BufferBudget } from "./buffer-budget.ts";
+import { EndpointSide } from "./endpoint-side.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
@@ -35,11 +37,14 @@ export class SessionHost {
   readonly moving = new Map<string, string>();
   /** What devices and endpoints say is taken together. */
   readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
+  readonly budget = new BufferBudget();
   readonly #limits = new SessionLimits(this);
+  readonly #endpoint: EndpointSide;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
+    this.#endpoint = new EndpointSide(this, (promise) => shell.ctx.waitUntil(promise));
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
@@ -49,7 +54,7 @@ export class SessionHost {
     const nowMs = Date.now();
     const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
     const live = this.add(sessionId, route, state);
-    for (const payload of greeting) this.#push(live, payload);
+    for (const payload of greeting) this.#endpoint.push(live, payload);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 
@@ -67,8 +72,15 @@ export class SessionHost {
     if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
+    if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
+  }
+
+  /** The device has the message still, and sends it again with its next connection. */
+  #putOff(live: Live, socket: WebSocket): void {
+    this.step(live, [{ kind: "dropped", attempt: live.state.attempt, isFinal: false }]);
+    closeQuietly(socket, BUSY);
   }
 
   onClose(socket: WebSocket, code: number): void {
@@ -160,6 +172,7 @@ export class SessionHost {
         live.state = step.state;
         effects.push(...step.effects);
       }
+      this.budget.note(live);
       if (live.state !== before) this.moving.delete(before.sessionId);
       for (const effect of effects) this.#act(live, effect, sender);
     });
@@ -167,9 +180,11 @@ export class SessionHost {
 
   /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #save(live: Live, nowMs: number): void {
-    const { state } = live;
+    const { state, route } = live;
     const changes = changesOf(live.saved, state);
     live.saved = state;
+    // Nothing that runs needs it: what waits on disk for a device that is away takes no memory.
+    if (route.mode === "http" && isAway(state)) this.unload(state.sessionId);
     if (changes.facts === null && changes.appended.length === 0 && changes.trimmedTo === null) return;
     const dueAtMs = state.end === null ? expiresAtMs(state) : nowMs + RESUME.graveMsMax;
     const row = { isAttached: state.end === null && state.detachedAtMs === null, isOver: state.end !== null, dueAtMs };
@@ -203,43 +218,9 @@ export class SessionHost {
     }
   }
 
-  #makeLeg(sessionId: string, route: SessionRoute): Leg {
-    const withLive = (act: (live: Live) => void): void => {
-      const live = this.#live.get(sessionId);
-      if (live !== undefined) act(live);
-    };
-    return this.#shell.makeLeg(sessionId, route, {
-      delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
-      push: (payload) => this.turn.soon(() => withLive((live) => this.#push(live, payload))),
-      closed: ({ code, reason }) => this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "close", code, reason }]))),
-      failed: (reason) =>
-        this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason }]))),
-      received: () => this.#live.get(sessionId)?.state.received ?? 0,
-      waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
-      atEnd: (run) => this.turn.atEnd(run),
-    });
-  }
-
-  /** The endpoint's answers and the receipt of what they answer are one commit. */
-  #onDelivered(live: Live, upTo: number, answers: readonly Payload[]): void {
-    const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
-    const { kept, keptBytes } = live.state.outbound;
-    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
-    if (answers.length > 0 && !fits) return this.#overflow(live);
-    const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
-    this.step(live, [...pushes, { kind: "delivered", upTo }]);
-  }
-
-  /** A session that is over, or being closed, takes nothing more. */
-  #push(live: Live, payload: Payload): void {
-    const { end, closing } = live.state;
-    if (end !== null || closing !== null) return;
-    if (canPush(live.state, payloadBytes(payload))) this.step(live, [{ kind: "push", payload }]);
-    else this.#overflow(live);
-  }
-
-  #overflow(live: Live): void {
-    this.step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
+  /** Whether a message of so many bytes may be kept for the device. */
+  canPush(live: Live, bytes: number): boolean {
+    return canPush(live.state, bytes) && this.budget.hasRoom(bytes);
   }
 
   #socketOf(live: Live, attempt: number): WebSocket | undefined {
@@ -257,19 +238,25 @@ export class SessionHost {
     const stored = this.#shell.store.load(sessionId);
     if (stored === undefined) return undefined;
     const { route, state } = stored;
-    const live: Live = { route, state, saved: state, leg: this.#makeLeg(sessionId, route) };
+    const live: Live = { route, state, saved: state, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
+    this.budget.note(live);
     return live;
+  }
+
+  #legOf(sessionId: string, route: SessionRoute): Leg {
+    return this.#shell.makeLeg(sessionId, route, this.#endpoint.eventsOf(sessionId));
   }
 
   /** Out of memory; its disk stays. */
   unload(sessionId: string): void {
+    this.budget.forget(this.#live.get(sessionId));
     this.#live.delete(sessionId);
   }
 
   /** A session that is new here: in memory and on disk. */
   add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
-    const live: Live = { route, state, saved: null, leg: this.#makeLeg(sessionId, route) };
+    const live: Live = { route, state, saved: null, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
     this.#shell.store.begin(sessionId, route);
     this.#save(live, Date.now());
@@ -278,7 +265,7 @@ export class SessionHost {
 
   /** Not even that it was is known from here on. */
   forget(sessionId: string): void {
-    this.#live.delete(sessionId);
+    this.unload(sessionId);
     this.#shell.store.drop(sessionId);
   }
 
@@ -288,4 +275,9 @@ export class SessionHost {
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
+}
+
+/** Its device has gone, and nothing of its is on the way to the endpoint. */
+function isAway({ attempt, detachedAtMs, pending }: GatewaySession): boolean {
+  return attempt > 0 && detachedAtMs !== null && pending.length === 0;
 }

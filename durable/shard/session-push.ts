@@ -1,6 +1,5 @@
 import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import { payloadBytes } from "#shared/resume/frames.ts";
-import { canPush } from "#shared/resume/gateway-session.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionStore } from "./session-store.ts";
 
@@ -13,7 +12,7 @@ export function pushToSessions(host: SessionHost, store: SessionStore, { tenant,
     const live = host.load(sessionId);
     if (live === undefined || live.state.end !== null || live.state.closing !== null) continue;
     // Unlike an endpoint's own socket, who pushes can be told to come back.
-    if (host.moving.has(sessionId) || !canPush(live.state, bytes)) full += 1;
+    if (host.moving.has(sessionId) || !host.canPush(live, bytes)) full += 1;
     else {
       host.step(live, [{ kind: "push", payload }]);
       taken += 1;

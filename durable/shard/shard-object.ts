@@ -65,6 +65,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #moves = new SessionMoves(this.#host, this.#shell);
   readonly #drain = new ShardDrain({ ctx: this.ctx, store: this.#store, host: this.#host, moves: this.#moves, plain: this.#plain });
 
+  /** Of sessions' messages, in memory. */
+  get bufferedBytes(): number {
+    return this.#host.budget.bytes;
+  }
+
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
