@@ -4,13 +4,15 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import { demandTimeOf, wallTimeOf } from "#shared/demand-clock.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats } from "#shared/protocol/demand-stats.ts";
+import type { PlannedFleet } from "./demand-configuration.ts";
 import { REPORT_MS_MAX, type DemandReport } from "./demand-meter.ts";
+import type { Plan } from "./planner.ts";
 import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-demand.ts";
 
 /** What the pool's object uses of a service's demand. */
 export type Demand = Pick<
   ServiceDemand,
-  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "tick" | "learn" | "stats"
+  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "tick" | "learn" | "stats" | "lastPlan" | "isAsleep"
 >;
 
 export class ScaledDemand implements Demand {
@@ -18,8 +20,8 @@ export class ScaledDemand implements Demand {
   readonly #speed: number;
 
   constructor(shell: DemandShell, speed: number) {
-    this.#demand = new ServiceDemand({ ...shell, speed });
     this.#speed = speed;
+    this.#demand = new ServiceDemand({ ...shell, fleet: () => this.#withStarts(shell.fleet()), speed });
   }
 
   open(setting: DemandSetting): void {
@@ -62,6 +64,19 @@ export class ScaledDemand implements Demand {
 
   stats(nowMs: number): DemandStats {
     return this.#demand.stats(this.#timeOf(nowMs));
+  }
+
+  /** Counts, which have no clock. */
+  get lastPlan(): Plan | null {
+    return this.#demand.lastPlan;
+  }
+
+  get isAsleep(): boolean {
+    return this.#demand.isAsleep;
+  }
+
+  #withStarts(fleet: PlannedFleet | null): PlannedFleet | null {
+    return fleet === null ? null : { ...fleet, takeStarts: () => fleet.takeStarts().map((wallMs) => this.#startMsOf(wallMs)) };
   }
 
   #timeOf(wallMs: number): number {

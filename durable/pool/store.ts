@@ -4,6 +4,7 @@ import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
+import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
 import type { ShardDrain } from "./shard-drains.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
@@ -42,8 +43,9 @@ export const POOL_MIGRATIONS = [
     `,
   },
   DEMAND_MIGRATION,
+  FLEET_MIGRATION,
   {
-    idMonotonicInc: DEMAND_MIGRATION.idMonotonicInc + 1,
+    idMonotonicInc: FLEET_MIGRATION.idMonotonicInc + 1,
     description: "sockets' devices",
     sql: "ALTER TABLE named_slots ADD COLUMN device TEXT;",
   },
@@ -73,6 +75,15 @@ export class PoolStore {
 
   loadTableVersion(): number {
     return this.#fact<number>("tableVersion") ?? 0;
+  }
+
+  /** Endpoints' adaptive limits, as they were seconds before. */
+  loadLimits(): Readonly<Record<string, number>> {
+    return this.#fact<Record<string, number>>("limits") ?? {};
+  }
+
+  saveLimits(limits: Readonly<Record<string, number>>): void {
+    if (Object.keys(limits).length > 0) this.#saveFact("limits", limits);
   }
 
   loadShards(): PoolShard[] {
@@ -106,14 +117,14 @@ export class PoolStore {
     );
   }
 
+  /** `nextNumber` null: as it is. */
   saveConfiguration(
     configuration: PoolConfiguration,
-    layout: { shards: readonly PoolShard[]; nextNumber: number; tableVersion: number },
+    { shards, nextNumber, tableVersion }: { shards: readonly PoolShard[]; nextNumber: number | null; tableVersion: number },
   ): void {
     this.#saveFact("configuration", configuration);
-    this.#saveFact("nextNumber", layout.nextNumber);
-    this.#saveFact("tableVersion", layout.tableVersion);
-    this.saveShards(layout.shards);
+    if (nextNumber !== null) this.saveNextNumber(nextNumber);
+    this.saveTable(shards, tableVersion);
   }
 
   saveTable(shards: readonly PoolShard[], tableVersion: number): void {

@@ -7,7 +7,6 @@ import {
   isTokenOld,
   openSession,
   stepGateway,
-  UNKNOWN_END,
   type GatewayEffect,
   type GatewayInput,
   type GatewaySession,
@@ -21,7 +20,7 @@ import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
 import { SessionLimits } from "./session-limits.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
-import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
 
 /** A connection without a hello is closed after that. */
@@ -69,7 +68,7 @@ export class SessionHost {
     const frame = decodeDeviceFrame(data);
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.load(attachment.sessionId);
-    if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
+    if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
     if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
@@ -143,10 +142,7 @@ export class SessionHost {
       if (live !== undefined) this.#endUnheard(live);
       return closeQuietly(socket, { code: PROTOCOL_ERROR, reason: "the first frame is no hello" });
     }
-    if (live === undefined) {
-      sendFrame(socket, UNKNOWN_END);
-      return closeQuietly(socket, UNKNOWN_END);
-    }
+    if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);

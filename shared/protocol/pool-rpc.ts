@@ -4,6 +4,7 @@ import type { Refusal } from "../errors/refusal.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
+import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -45,6 +46,8 @@ export interface FlowLeft {
   /** Null: not limited. */
   readonly slots: number | null;
   readonly tokens: number | null;
+  /** Of its bandwidth. */
+  readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
 }
@@ -134,6 +137,10 @@ export interface PoolStats {
   readonly endpoints: readonly {
     readonly endpointUrl: string;
     readonly capacity: number;
+    /** What is given out of it now: less where the service's concurrency is adaptive. */
+    readonly limit: number;
+    /** As the endpoint last said of its own load, 1 is full; null: it says nothing, or nobody asks. */
+    readonly utilization: number | null;
     /** Promised or used: leased, held, named. */
     readonly slotsOut: number;
     /** Known to be used, as last heard. */
@@ -154,6 +161,8 @@ export interface PoolStats {
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
   readonly demand: DemandStats;
+  /** Null: the service's shards are its configuration's. */
+  readonly fleet: FleetStats | null;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
@@ -164,6 +173,8 @@ export interface PoolCounters {
   readonly edgeOutcomes: Readonly<Record<string, number>>;
   /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
   readonly shadow: Readonly<Record<string, number>>;
+  /** Flow → bytes of bodies, both directions, where its bandwidth is limited, or would be. */
+  readonly bytes: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */

@@ -43,8 +43,10 @@ export interface FleetInput {
   readonly nextShardId: () => string;
 }
 
-export function followPlan(records: FleetRecords, input: FleetInput): void {
+/** Whether more is wanted than could be ordered. */
+export function followPlan(records: FleetRecords, input: FleetInput): boolean {
   const { nowMs, policy } = input;
+  let isShort = false;
   giveUpLate(records, { nowMs, startMs: policy.startMs });
   judgeCanaries(records, nowMs);
   const need = needOf(records, input);
@@ -52,10 +54,11 @@ export function followPlan(records: FleetRecords, input: FleetInput): void {
     holdCost(records, input);
     putIntoService(records, { slots: need.slots, input });
     retireSurplus(records, { ...need, input });
-    orderMissing(records, { ...need, input });
+    isShort = orderMissing(records, { ...need, input });
   }
   letGo(records, input);
   resize(records, { ...policy, slots: need.slots });
+  return isShort;
 }
 
 export interface Need {
@@ -68,6 +71,7 @@ export interface Need {
 
 function needOf(records: FleetRecords, { policy, waitingCount, nowMs }: FleetInput): Need {
   if (policy.mode === "end") return { slots: 0, warmCount: 0, reason: "demand" };
+  if (policy.mode === "hold") return { slots: Infinity, warmCount: 0, reason: "demand" };
   // Before the first plan, what there is.
   const { count, warmCount } = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
   // Whoever waits at a service without a shard wakes it; how many more there should be is the plan's business.
