@@ -53,16 +53,6 @@ export class ScaledDemand implements Demand {
     return atMs === null ? null : wallTimeOf(atMs, this.#speed);
   }
 
-  get isAsleep(): boolean {
-    return this.#demand.isAsleep;
-  }
-
-  /** Its start-up time is the wall's again. */
-  get lastPlan(): Plan | null {
-    const plan = this.#demand.lastPlan;
-    return plan === null ? null : { ...plan, startMs: Math.max(0, plan.startMs / this.#speed - REPORT_MS_MAX) };
-  }
-
   tick(nowMs: number): void {
     this.#demand.tick(this.#timeOf(nowMs));
   }

@@ -105,7 +105,10 @@ export class HttpCapacityProvider implements CapacityProvider {
       return answerOf({ status: response.status, text, read });
     } catch (error) {
       const isLate = error instanceof Error && error.name === "TimeoutError";
-      return refuse("unavailable", isLate ? `${url} gave no answer within ${timeoutMs} ms` : `${url} cannot be reached: ${messageOf(error)}`);
+      return refuse(
+        "unavailable",
+        isLate ? `${url} gave no answer within ${timeoutMs} ms` : `${url} cannot be reached: ${messageOf(error)}`,
+      );
     }
   }
 }
