@@ -157,10 +157,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
     if (telemetry) this.#measure(telemetry, "");
-    const nowMs = Date.now();
-    this.#settle(nowMs);
+    this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs });
+    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() });
   }
 
   async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
