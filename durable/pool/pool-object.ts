@@ -66,11 +66,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, {
-    speed: demandSpeedOf(this.env),
-    fleet: () => this.#fleet.planned,
-    ...this.#shell,
-  });
+  readonly #demand = openDemand(this.#kernels, { speed: demandSpeedOf(this.env), fleet: () => this.#fleet.planned, ...this.#shell });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;

@@ -66,13 +66,14 @@ export class ScaledDemand implements Demand {
     return this.#demand.stats(this.#timeOf(nowMs));
   }
 
-  /** Counts, which have no clock. */
-  get lastPlan(): Plan | null {
-    return this.#demand.lastPlan;
-  }
-
   get isAsleep(): boolean {
     return this.#demand.isAsleep;
+  }
+
+  /** Its start-up time is the wall's again. */
+  get lastPlan(): Plan | null {
+    const plan = this.#demand.lastPlan;
+    return plan === null ? null : { ...plan, startMs: Math.max(0, plan.startMs / this.#speed - REPORT_MS_MAX) };
   }
 
   #withStarts(fleet: PlannedFleet | null): PlannedFleet | null {
