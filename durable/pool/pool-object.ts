@@ -173,7 +173,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
-    this.#fleet.want(this.#demand.lastPlan, { isIdle: this.#demand.isAsleep, nowMs });
+    this.#fleet.want(this.#demand, nowMs);
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
     await this.#drains.tick(nowMs);

@@ -4,14 +4,14 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import { demandTimeOf, wallTimeOf } from "#shared/demand-clock.ts";
 import type { DemandStats } from "#shared/protocol/demand-stats.ts";
 import type { PlannedFleet } from "./demand-configuration.ts";
-import type { Plan } from "./planner.ts";
+import type { WantedShards } from "./prewarm.ts";
 import { REPORT_MS_MAX, type DemandReport } from "./demand-meter.ts";
 import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-demand.ts";
 
 /** What the pool's object uses of a service's demand. */
 export type Demand = Pick<
   ServiceDemand,
-  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "isAsleep" | "tick" | "lastPlan" | "stats"
+  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "isAsleep" | "tick" | "wantedAt" | "stats"
 >;
 
 export class ScaledDemand implements Demand {
@@ -56,14 +56,15 @@ export class ScaledDemand implements Demand {
     return this.#demand.isAsleep;
   }
 
-  /** Its start-up time is the wall's again. */
-  get lastPlan(): Plan | null {
-    const plan = this.#demand.lastPlan;
-    return plan === null ? null : { ...plan, startMs: Math.max(0, plan.startMs / this.#speed - REPORT_MS_MAX) };
-  }
-
   tick(nowMs: number): void {
     this.#demand.tick(this.#timeOf(nowMs));
+  }
+
+  /** Its start-up time is the wall's again. */
+  wantedAt(nowMs: number): WantedShards | null {
+    const wanted = this.#demand.wantedAt(this.#timeOf(nowMs));
+    if (wanted === null || wanted.startMs === null) return wanted;
+    return { ...wanted, startMs: Math.max(0, wanted.startMs / this.#speed - REPORT_MS_MAX) };
   }
 
   stats(nowMs: number): DemandStats {

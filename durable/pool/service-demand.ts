@@ -8,13 +8,13 @@ import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { seenShortfallRatio } from "./plan/control.ts";
 import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
-import { horizonsOf } from "./horizon-stats.ts";
+import { horizonsOf, planStatsOf } from "./shown-demand.ts";
+import { NOTHING_PREWARMED, prewarmAtMs, prewarmedBy, type PrewarmInput, type WantedShards } from "./prewarm.ts";
 import { fillSilence } from "./silence.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
@@ -61,6 +61,7 @@ export class ServiceDemand {
   #savedAtMs = -Infinity;
   #isDirty = false;
   #hasFailed = false;
+  #prewarmed = NOTHING_PREWARMED;
 
   constructor(shell: DemandShell) {
     this.#shell = shell;
@@ -80,11 +81,6 @@ export class ServiceDemand {
 
   #policyFor(service: ServiceConfig): PlanPolicy {
     return planPolicyOf(service, { current: this.#setting.shards, fleet: this.#shell.fleet() });
-  }
-
-  /** The last one since the object started. */
-  get lastPlan(): Plan | null {
-    return this.#lastPlan;
   }
 
   get isAsleep(): boolean {
@@ -113,20 +109,29 @@ export class ServiceDemand {
 
   /** When `tick` has something to do; null: nothing, until something comes. */
   get wakesAtMs(): number | null {
-    return this.#meter === null || this.#setting.service === null ? null : this.#meter.closesAtMs;
+    if (this.#setting.service === null) return null;
+    return this.#meter === null ? this.#facts.prewarmAtMs : this.#meter.closesAtMs;
+  }
+
+  /** What its shards follow, where the plan is done; null: nothing is known since the object started. */
+  wantedAt(nowMs: number): WantedShards | null {
+    const { count, untilMs } = this.#prewarmed;
+    const kept = this.#meter === null || nowMs < untilMs ? count : 0;
+    if (this.#lastPlan === null) return kept === 0 ? null : { count: kept, warmCount: null, startMs: null };
+    const { startMs, warmCount } = this.#lastPlan;
+    // Asleep, its plan is of another time.
+    return { count: this.#meter === null ? kept : Math.max(kept, this.#lastPlan.count), warmCount, startMs };
   }
 
   /** Takes the bins that have closed into the forecast and the plan. Never throws, but for what `save` throws. */
   tick(nowMs: number): void {
     const { service } = this.#setting;
+    if (service !== null) this.#prewarm(service, nowMs);
     if (this.#meter === null || service === null || nowMs < this.#meter.closesAtMs) return;
     const bins = this.#meter.take(nowMs);
     if (!this.#attempt(() => this.#observe(service, bins, nowMs))) return;
     const isSilent = this.#idleMs(nowMs) >= IDLE_MS && this.#facts.binEndMs !== null;
-    if (isSilent) {
-      this.#meter = null;
-      this.#facts = { ...this.#facts, isSilent };
-    }
+    if (isSilent) this.#fallAsleep(service, nowMs);
     if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
   }
 
@@ -142,21 +147,8 @@ export class ServiceDemand {
   #planStats(): DemandStats["plan"] {
     const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
     if (policy === null || planned === null || planner === null) return null;
-    const { count, warmCount, reason, expectedShortfallRatio, isAttainable } = planned;
-    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
-    return {
-      mode: this.#setting.service?.provisioning.mode ?? "shadow",
-      count,
-      warmCount,
-      reason,
-      shardSlots: policy.shardSlots,
-      expectedShortfallRatio,
-      seenShortfallRatio: seenShortfallRatio(planner),
-      isAttainable,
-      costPerHour: (count + warmCount) * policy.pricePerHour,
-      plannedShardSeconds,
-      wantedShardSeconds,
-    };
+    const mode = this.#setting.service?.provisioning.mode ?? "shadow";
+    return planStatsOf(planned, { mode, policy, planner, facts: this.#facts });
   }
 
   #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
@@ -254,10 +246,40 @@ export class ServiceDemand {
     }
   }
 
+  /** Where the plan is done, its own forecast says what is kept meanwhile, and when it has to be awake again. */
+  #fallAsleep(service: ServiceConfig, nowMs: number): void {
+    let atMs: number | null = null;
+    if (this.#shell.fleet() !== null) {
+      this.#attempt(() => {
+        const input = this.#prewarmInput(service, nowMs);
+        const { count, untilMs } = prewarmedBy(input);
+        this.#prewarmed = { count: Math.max(count, service.shards.countMin), untilMs };
+        atMs = prewarmAtMs(input, this.#prewarmed.count);
+      });
+    }
+    this.#meter = null;
+    this.#facts = { ...this.#facts, isSilent: true, prewarmAtMs: atMs };
+  }
+
+  /** Awake as if something had come, and for as long. */
+  #prewarm(service: ServiceConfig, nowMs: number): void {
+    const { prewarmAtMs: atMs } = this.#facts;
+    if (this.#meter !== null || atMs === null || nowMs < atMs || this.#shell.fleet() === null) return;
+    this.#wake(nowMs);
+    this.#attempt(() => (this.#prewarmed = prewarmedBy(this.#prewarmInput(service, nowMs))));
+  }
+
+  #prewarmInput(service: ServiceConfig, nowMs: number): PrewarmInput {
+    const forecaster = this.#forecasterOf(service);
+    const { shardSlots, startMsPrior } = this.#policyFor(service);
+    const startMs = this.#lastPlan?.startMs ?? startMsPrior;
+    return { expect: (horizonsMs) => forecaster.profile("concurrency", horizonsMs, nowMs), nowMs, startMs, shardSlots };
+  }
+
   #wake(nowMs: number): DemandMeter | null {
     if (this.#hasFailed) return null;
     if (this.#meter === null) this.#begin(nowMs);
-    this.#facts = { ...this.#facts, activeAtMs: nowMs };
+    this.#facts = { ...this.#facts, activeAtMs: nowMs, prewarmAtMs: null };
     return this.#meter;
   }
 
