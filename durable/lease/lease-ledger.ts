@@ -59,7 +59,7 @@ export class LeaseLedger {
     let ledgerMs = nowMs + rows.clockOffsetMs;
     for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
     ledger.#clock = { seenMs: nowMs, ledgerMs };
-    for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs });
+    for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs }, ledgerMs);
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
     for (const { block } of rows.blocks) ledger.#book.restoreBlock(block);
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);

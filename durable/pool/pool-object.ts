@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -33,7 +34,8 @@ import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { RECONCILE_INTERVAL_MS, SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
-import type { Decision, Verdict } from "./verdict.ts";
+import type { Decision } from "./verdict.ts";
+import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
@@ -65,9 +67,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   });
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
   readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
-  readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
+  readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, {
+    env: this.env,
     sql: this.ctx.storage.sql,
     speed: demandSpeedOf(this.env),
     fleet: () => this.#fleet.planned,
@@ -103,8 +106,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (request.kind === "socket") this.#demand.arrive(nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
-    this.#answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
-    const waits = verdict === null ? this.#wait(request) : Promise.resolve(verdict);
+    this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
+    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
     this.#settle(nowMs);
     const decided = await waits;
     if (!decided.ok && decided.outcome !== "cancelled") {
@@ -120,7 +123,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   cancel(slotId: string, holder: string): boolean {
     const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
-    if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
+    if (wasWaiting) this.#waiters.answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
     return wasWaiting;
   }
 
@@ -149,6 +152,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const kept = this.#pool.ledger.keep(slotId, from, shardObject);
     this.#settle(Date.now());
     return kept !== null;
+  }
+
+  async learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    return this.#demand.learn(history, Date.now());
   }
 
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
@@ -181,6 +189,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
       this.#store.saveCounters(this.#counters);
+      this.#store.saveLimits(this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
@@ -189,7 +198,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const rows = this.#store.loadLedger();
     const configuration = this.#store.loadConfiguration();
     const shards = this.#store.loadShards();
-    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
+    const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
+    this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
     this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#fleet.open(configuration.service, Date.now());
@@ -212,28 +222,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.configure({ service: configuration.service, shards });
   }
 
-  async #wait(request: AcquireRequest): Promise<Verdict> {
-    const { slotId } = request;
-    const waitMsMax = this.#pool.waitMsMaxOf(request);
-    const { promise, resolve } = Promise.withResolvers<Verdict>();
-    this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
-    return promise;
-  }
-
-  #answer(slotId: string, verdict: Verdict): void {
-    const waiting = this.#waiting.get(slotId);
-    if (waiting === undefined) return;
-    clearTimeout(waiting.timer);
-    this.#waiting.delete(slotId);
-    waiting.settle(verdict);
-  }
-
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#credits.renewDue(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
-    for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
+    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
     this.#observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();
@@ -250,17 +244,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure({ flows, shards, edge }: Telemetry, holder: string): void {
+  #measure(telemetry: Telemetry, holder: string): void {
     const nowMs = Date.now();
-    this.#demand.report(holder, reportOf(flows), nowMs);
-    for (const flow of flows) {
-      this.#counters.countFlow(flow);
-      this.#pool.observe(flow, nowMs);
-    }
-    this.#counters.countShadow(this.#pool.gate.takeShadow());
-    for (const shard of shards) this.#meters.add(shard);
-    this.#fleet.measure(shards, nowMs);
-    this.#counters.countEdge(edge);
+    this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
+    this.#pool.observe(telemetry, nowMs);
+    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    for (const shard of telemetry.shards) this.#meters.add(shard);
+    this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
   }
 

@@ -1,6 +1,7 @@
 // When a service that sleeps has to be woken so that its shards are there before its demand is: by its own forecast. Pure.
 import type { DemandRow } from "#shared/forecast/minute-demand.ts";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import type { Plan } from "./planner.ts";
 
 /** The forecast is looked at in steps, from the first on that is worth a sleep, for a day. */
 const STEP_MS = 10 * MINUTE_MS;
@@ -55,6 +56,17 @@ export function prewarmedBy({ expect, nowMs, startMs, shardSlots }: PrewarmInput
   const windowMs = startMs + LEAD_MS + 2 * STEP_MS;
   const horizonsMs = Array.from({ length: Math.ceil(windowMs / STEP_MS) }, (_, step) => (step + 1) * STEP_MS);
   return { count: Math.max(0, ...expect(horizonsMs).map(({ mean }) => shardsFor(mean, shardSlots))), untilMs: nowMs + windowMs };
+}
+
+/** Null: nothing is known. */
+export function wantedOf(
+  plan: Plan | null,
+  { prewarmed, isAsleep, nowMs }: { prewarmed: Prewarmed; isAsleep: boolean; nowMs: number },
+): WantedShards | null {
+  const kept = isAsleep || nowMs < prewarmed.untilMs ? prewarmed.count : 0;
+  if (plan === null) return kept === 0 ? null : { count: kept, warmCount: null, startMs: null };
+  // Asleep, its plan is of another time.
+  return { count: isAsleep ? kept : Math.max(kept, plan.count), warmCount: plan.warmCount, startMs: plan.startMs };
 }
 
 function shardsFor(mean: number, shardSlots: number): number {

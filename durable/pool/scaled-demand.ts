@@ -2,6 +2,7 @@
 // knows of one time only. For development: docs/decisions/0065-a-day-in-minutes.md.
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { demandTimeOf, wallTimeOf } from "#shared/demand-clock.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats } from "#shared/protocol/demand-stats.ts";
 import type { PlannedFleet } from "./demand-configuration.ts";
 import type { WantedShards } from "./prewarm.ts";
@@ -11,7 +12,7 @@ import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-d
 /** What the pool's object uses of a service's demand. */
 export type Demand = Pick<
   ServiceDemand,
-  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "isAsleep" | "tick" | "wantedAt" | "stats"
+  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "isAsleep" | "tick" | "learn" | "wantedAt" | "stats"
 >;
 
 export class ScaledDemand implements Demand {
@@ -20,7 +21,7 @@ export class ScaledDemand implements Demand {
 
   constructor(shell: DemandShell, speed: number) {
     this.#speed = speed;
-    this.#demand = new ServiceDemand({ ...shell, speed, fleet: () => this.#fleetOf(shell.fleet()) });
+    this.#demand = new ServiceDemand({ ...shell, fleet: () => this.#withStarts(shell.fleet()), speed });
   }
 
   open(setting: DemandSetting): void {
@@ -52,12 +53,13 @@ export class ScaledDemand implements Demand {
     return atMs === null ? null : wallTimeOf(atMs, this.#speed);
   }
 
-  get isAsleep(): boolean {
-    return this.#demand.isAsleep;
-  }
-
   tick(nowMs: number): void {
     this.#demand.tick(this.#timeOf(nowMs));
+  }
+
+  /** Its times are this clock's. */
+  learn(history: DemandHistory, nowMs: number): HistoryAnswer {
+    return this.#demand.learn(history, this.#timeOf(nowMs));
   }
 
   /** Its start-up time is the wall's again. */
@@ -71,8 +73,12 @@ export class ScaledDemand implements Demand {
     return this.#demand.stats(this.#timeOf(nowMs));
   }
 
-  #fleetOf(fleet: PlannedFleet | null): PlannedFleet | null {
-    return fleet === null ? null : { ...fleet, takeStarts: () => fleet.takeStarts().map((startMs) => this.#startMsOf(startMs)) };
+  get isAsleep(): boolean {
+    return this.#demand.isAsleep;
+  }
+
+  #withStarts(fleet: PlannedFleet | null): PlannedFleet | null {
+    return fleet === null ? null : { ...fleet, takeStarts: () => fleet.takeStarts().map((wallMs) => this.#startMsOf(wallMs)) };
   }
 
   #timeOf(wallMs: number): number {

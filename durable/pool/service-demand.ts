@@ -3,19 +3,24 @@
 //
 // Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
+import { refuse } from "#shared/errors/refusal.ts";
 import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
-import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
+import type { DemandForecaster } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
-import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
+import { refuseHistory, tellHistory } from "./demand-history.ts";
+import { horizonsOf } from "./demand-horizons.ts";
+import { planStatsOf } from "./demand-plan-stats.ts";
+import { fillSilence } from "./demand-silence.ts";
+import { DemandEngine } from "./demand-engine.ts";
+import { eventsOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
+import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
-import { horizonsOf, planStatsOf } from "./shown-demand.ts";
-import { NOTHING_PREWARMED, prewarmAtMs, prewarmedBy, type PrewarmInput, type WantedShards } from "./prewarm.ts";
-import { fillSilence } from "./silence.ts";
+import { NOTHING_PREWARMED, prewarmAtMs, prewarmedBy, wantedOf, type PrewarmInput, type WantedShards } from "./prewarm.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
 export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
@@ -24,7 +29,7 @@ const IDLE_MS = 10 * MINUTE_MS;
 /** While it changes, the state is written so often: one row. */
 const SAVE_MS = MINUTE_MS;
 
-export interface DemandShell {
+export interface DemandShell extends PoolingShell {
   readonly kernels: Kernels;
   readonly loadFacts: () => DemandFacts;
   /** Read at the first need, not at the start. */
@@ -32,7 +37,6 @@ export interface DemandShell {
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
   /** Of its time, ÷ the wall's; 1 but in development. */
   readonly speed?: number;
-  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
   /** Null: the plan is shown and not done. */
   readonly fleet: () => PlannedFleet | null;
 }
@@ -42,19 +46,12 @@ export interface DemandSetting {
   readonly shards: readonly PoolShard[];
 }
 
-interface Engine {
-  /** Of the configuration's parts that it was made for. */
-  readonly key: string;
-  readonly forecaster: DemandForecaster;
-}
-
 export class ServiceDemand {
   readonly #shell: DemandShell;
   #facts = NO_FACTS;
   #setting: DemandSetting = { service: null, shards: [] };
   #policy: PlanPolicy | null = null;
-  #engine: Engine | null = null;
-  #planner: PlannerState | null = null;
+  readonly #engine: DemandEngine;
   #lastPlan: Plan | null = null;
   /** Null: asleep. */
   #meter: DemandMeter | null = null;
@@ -65,6 +62,10 @@ export class ServiceDemand {
 
   constructor(shell: DemandShell) {
     this.#shell = shell;
+    this.#engine = new DemandEngine(shell, {
+      begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
+      refused: (part, reason) => this.#restarted(part, reason),
+    });
   }
 
   /** Once, when the disk may be read. */
@@ -76,7 +77,7 @@ export class ServiceDemand {
   configure(setting: DemandSetting): void {
     this.#setting = setting;
     this.#policy = setting.service === null ? null : this.#policyFor(setting.service);
-    if (setting.service !== null) this.#engine?.forecaster.setEvents(eventsOf(setting.service));
+    if (setting.service !== null) this.#engine.forecaster?.setEvents(eventsOf(setting.service));
   }
 
   #policyFor(service: ServiceConfig): PlanPolicy {
@@ -115,12 +116,7 @@ export class ServiceDemand {
 
   /** What its shards follow, where the plan is done; null: nothing is known since the object started. */
   wantedAt(nowMs: number): WantedShards | null {
-    const { count, untilMs } = this.#prewarmed;
-    const kept = this.#meter === null || nowMs < untilMs ? count : 0;
-    if (this.#lastPlan === null) return kept === 0 ? null : { count: kept, warmCount: null, startMs: null };
-    const { startMs, warmCount } = this.#lastPlan;
-    // Asleep, its plan is of another time.
-    return { count: this.#meter === null ? kept : Math.max(kept, this.#lastPlan.count), warmCount, startMs };
+    return wantedOf(this.#lastPlan, { prewarmed: this.#prewarmed, isAsleep: this.isAsleep, nowMs });
   }
 
   /** Takes the bins that have closed into the forecast and the plan. Never throws, but for what `save` throws. */
@@ -135,27 +131,45 @@ export class ServiceDemand {
     if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
   }
 
+  /** What was wanted before this pool saw any of it. On disk when it is answered. */
+  learn(history: DemandHistory, nowMs: number): HistoryAnswer {
+    const { service } = this.#setting;
+    const refusal = refuseHistory(history, { knownUntilMs: this.#facts.binEndMs, nowMs });
+    if (refusal !== null) return refusal;
+    const isTold =
+      service !== null &&
+      this.#attempt(() => {
+        const forecaster = this.#engine.forecasterOf(service);
+        const [planner, policy] = [this.#engine.planner, this.#policy];
+        if (planner !== null && policy !== null) this.#lastPlan = tellHistory(history, { forecaster, planner, policy });
+      });
+    if (!isTold) return refuse("internal", "The forecaster has failed and rests until its pool restarts.");
+    const binEndMs = history.startMs + history.slots.length * BIN_MS;
+    this.#facts = { ...this.#facts, isSilent: false, binEndMs, binCount: this.#facts.binCount + history.slots.length };
+    this.#save(nowMs);
+    return { ok: true, knownUntilMs: binEndMs };
+  }
+
   stats(nowMs: number): DemandStats {
     const { service } = this.#setting;
     const { binCount, arrivalsPerSecond, slotsWanted } = this.#facts;
     let horizons: readonly HorizonStats[] = [];
-    if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#forecasterOf(service), nowMs)));
+    if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#engine.forecasterOf(service), nowMs)));
     const { restarts } = this.#facts;
     return { binCount, arrivalsPerSecond, slotsWanted, horizons, plan: this.#planStats(), restarts, hasFailed: this.#hasFailed };
   }
 
   #planStats(): DemandStats["plan"] {
-    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
+    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#engine.planner];
     if (policy === null || planned === null || planner === null) return null;
-    const mode = this.#setting.service?.provisioning.mode ?? "shadow";
-    return planStatsOf(planned, { mode, policy, planner, facts: this.#facts });
+    return planStatsOf({ mode: this.#setting.service?.provisioning.mode ?? "shadow", policy, planned, planner, facts: this.#facts });
   }
 
   #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
     const [first] = bins;
     const last = bins.at(-1);
     if (first === undefined || last === undefined) return;
-    const forecaster = this.#forecasterOf(service);
+    const forecaster = this.#engine.forecasterOf(service);
     if (this.#facts.isSilent && this.#facts.binEndMs !== null) fillSilence(forecaster, this.#facts.binEndMs, first.endMs - BIN_MS);
     for (const { endMs, arrivalsPerSecond, slots } of bins)
       forecaster.observe({ timeMs: endMs - 1, arrivals: arrivalsPerSecond, concurrency: slots });
@@ -171,6 +185,14 @@ export class ServiceDemand {
       ...planned,
     };
     this.#isDirty = true;
+    if (isExchangeDue(this.#facts.exchangedAtMs, nowMs)) void this.#exchange(service.service, forecaster, nowMs);
+  }
+
+  async #exchange(service: string, forecaster: DemandForecaster, nowMs: number): Promise<void> {
+    this.#facts = { ...this.#facts, exchangedAtMs: nowMs };
+    const isCurrent = (): boolean => this.#engine.forecaster === forecaster;
+    const isAnswered = await exchangeShares(this.#shell, { service, forecaster, isCurrent });
+    if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
   }
 
   /** In shadow no fleet is told, and the plan is held against its own shadow. */
@@ -182,10 +204,10 @@ export class ServiceDemand {
     const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
     const fleet = this.#shell.fleet();
     if (fleet !== null && this.#setting.service !== null) this.#policy = this.#policyFor(this.#setting.service);
-    const policy = this.#policy;
-    if (policy === null || this.#planner === null) return { plannedShardSeconds, wantedShardSeconds };
+    const [policy, planner] = [this.#policy, this.#engine.planner];
+    if (policy === null || planner === null) return { plannedShardSeconds, wantedShardSeconds };
     const startsMs = fleet?.takeStarts() ?? [];
-    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
+    this.#lastPlan = plan(planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
     const { count, warmCount } = this.#lastPlan;
     const secondsEach = BIN_MS / SECOND_MS;
     const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;
@@ -193,30 +215,6 @@ export class ServiceDemand {
       plannedShardSeconds: plannedShardSeconds + (count + warmCount) * secondsEach * wantedSlots.length,
       wantedShardSeconds: wantedShardSeconds + wantedShards * secondsEach,
     };
-  }
-
-  /** Made at its first need: decoding the model is no part of a start. */
-  #forecasterOf(service: ServiceConfig): DemandForecaster {
-    const { timeZone, seasonsMs } = service.forecast;
-    const key = JSON.stringify([timeZone, seasonsMs]);
-    if (this.#engine?.key === key) return this.#engine.forecaster;
-    const states = this.#engine === null ? this.#shell.loadStates() : null;
-    const before = this.#engine === null ? states?.forecaster : this.#engine.forecaster.toBytes();
-    this.#engine?.forecaster.release();
-    this.#engine = null;
-    const options: DemandOptions = { timeZone, events: eventsOf(service), model: modelOf(service) };
-    const forecaster = new DemandForecaster(this.#shell.kernels, options);
-    this.#engine = { key, forecaster };
-    const restored = before === undefined ? null : forecaster.restore(before);
-    if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
-    this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
-    return forecaster;
-  }
-
-  #plannerFrom(bytes: Uint8Array | undefined, startMsPrior: number): PlannerState {
-    const read = bytes === undefined ? null : readPlannerState(bytes);
-    if (bytes !== undefined && read === null) this.#restarted("planner", "unreadable");
-    return read ?? newPlannerState(startMsPrior);
   }
 
   #restarted(part: "forecaster" | "planner", reason: string): void {
@@ -227,8 +225,9 @@ export class ServiceDemand {
   }
 
   #save(nowMs: number): void {
-    if (this.#engine === null || this.#planner === null) return;
-    this.#shell.save(this.#facts, { forecaster: this.#engine.forecaster.toBytes(), planner: this.#planner.bytes });
+    const { states } = this.#engine;
+    if (states === null) return;
+    this.#shell.save(this.#facts, states);
     this.#savedAtMs = nowMs;
     this.#isDirty = false;
   }
@@ -270,7 +269,7 @@ export class ServiceDemand {
   }
 
   #prewarmInput(service: ServiceConfig, nowMs: number): PrewarmInput {
-    const forecaster = this.#forecasterOf(service);
+    const forecaster = this.#engine.forecasterOf(service);
     const { shardSlots, startMsPrior } = this.#policyFor(service);
     const startMs = this.#lastPlan?.startMs ?? startMsPrior;
     return { expect: (horizonsMs) => forecaster.profile("concurrency", horizonsMs, nowMs), nowMs, startMs, shardSlots };

@@ -72,6 +72,15 @@ export class PoolStore {
     return this.#fact<number>("tableVersion") ?? 0;
   }
 
+  /** Endpoints' adaptive limits, as they were seconds before. */
+  loadLimits(): Readonly<Record<string, number>> {
+    return this.#fact<Record<string, number>>("limits") ?? {};
+  }
+
+  saveLimits(limits: Readonly<Record<string, number>>): void {
+    if (Object.keys(limits).length > 0) this.#saveFact("limits", limits);
+  }
+
   loadShards(): PoolShard[] {
     return this.#sql
       .exec<{ shard_id: string; endpoint_url: string; size: number; state: PoolShard["state"] }>("SELECT * FROM shards ORDER BY place")

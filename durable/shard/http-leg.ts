@@ -41,6 +41,10 @@ export class HttpLeg implements Leg {
     this.#input.events.waitUntil(post(route, { sessionId, events: [event] }));
   }
 
+  async leave(): Promise<void> {
+    // A request under way may be asked again by the next shard: at least once.
+  }
+
   abandon(): void {
     this.#hasStopped = true;
   }

@@ -33,6 +33,8 @@ export interface Leg {
   wake(): void;
   /** The session is over; the endpoint is told. */
   stop(end: Pick<End, "why" | "code" | "reason">): void;
+  /** Ends an endpoint's socket in good order, before the session goes on elsewhere: what the endpoint has said until then still comes. */
+  leave(): Promise<void>;
   /** The session goes on elsewhere: nothing more happens here, and the endpoint is told nothing. */
   abandon(): void;
 }

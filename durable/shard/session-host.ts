@@ -8,7 +8,6 @@ import {
   isTokenOld,
   openSession,
   stepGateway,
-  UNKNOWN_END,
   type GatewayEffect,
   type GatewayInput,
   type GatewaySession,
@@ -18,7 +17,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
-import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
 
 /** A connection without a hello is closed after that. */
@@ -80,7 +79,7 @@ export class SessionHost {
     const frame = decodeDeviceFrame(data);
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.load(attachment.sessionId);
-    if (live === undefined) return closeQuietly(socket, UNKNOWN_END);
+    if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
   }
@@ -136,10 +135,7 @@ export class SessionHost {
       if (live !== undefined) this.#endUnheard(live);
       return closeQuietly(socket, { code: PROTOCOL_ERROR, reason: "the first frame is no hello" });
     }
-    if (live === undefined) {
-      sendFrame(socket, UNKNOWN_END);
-      return closeQuietly(socket, UNKNOWN_END);
-    }
+    if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);

@@ -100,7 +100,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#drain.progress();
   }
 
-  handOver(request: HandOverRequest): HandOver | null {
+  async handOver(request: HandOverRequest): Promise<HandOver | null> {
     return this.#moves.handOver(request);
   }
 

@@ -1,8 +1,11 @@
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
+import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
 const POLICY = 1008;
+/** For a connection whose session has gone to another shard. */
+export const MOVED = { code: 1012, reason: "moved" } as const;
 
 /** What a device's socket carries through hibernation. */
 export interface SocketAttachment {
@@ -49,6 +52,12 @@ export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): v
   } catch {
     // It is closing: its close event follows, and everything is sent again.
   }
+}
+
+/** A connection without a session. One that has moved is not over: its device is sent on when it comes back. */
+export function turnAway(socket: WebSocket, hasMoved: boolean): void {
+  if (!hasMoved) sendFrame(socket, UNKNOWN_END);
+  closeQuietly(socket, hasMoved ? MOVED : UNKNOWN_END);
 }
 
 /** Closes a device's socket with a code that may be sent; 1005: without one. */

@@ -12,6 +12,7 @@ import { formatServerTiming, type Timing } from "../server-timing.ts";
 import { Cutoff } from "./cutoff.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
+import { pace } from "./pace.ts";
 import { openRequestBody, type RequestBody } from "./request-body.ts";
 import { changeResponseHeaders, readResponseHeaders } from "./response-headers.ts";
 import { isRepeatable } from "./retry.ts";
@@ -38,6 +39,7 @@ export async function forward(input: ForwardInput): Promise<Response> {
   const body = openRequestBody(scope.request, {
     contentLength: inbound.contentLength,
     bytesMax: service.bodyBytesMax,
+    pace: admitted.paceOf(cutoff),
     onFault: cutoff.cut,
   });
   if (!body.ok) return end(input, cutoff, body);
@@ -69,7 +71,8 @@ function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
 async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
   const latencyMs = Date.now() - scope.startedAtMs;
   const { status } = response;
-  const { dropped, contentLength } = readResponseHeaders(response.headers);
+  const { dropped, contentLength, load } = readResponseHeaders(response.headers);
+  admitted.answered(status, load);
   const respond = (content: ReadableStream | ArrayBuffer | null): Response => {
     // As a whole: status, headers, and that its bytes are encoded already.
     const answered = new Response(content, response);
@@ -83,7 +86,7 @@ async function answer({ scope, identifier, admitted }: ForwardInput, response: R
   cutoff.extend();
   // Asked for only where it is needed: even to look whether there is a stream makes one.
   const hasBody = scope.method !== "HEAD" && !BODYLESS.has(status);
-  const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX;
+  const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX && !admitted.isPaced;
   if (hasBody && !isSmall && response.body !== null)
     return respond(stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength));
   const whole = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
@@ -102,7 +105,9 @@ interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
 /** The body on its way to the device; at its end, however it ends, the slot is back. */
 function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body: ReadableStream, length: number | null): ReadableStream {
   const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
-  const done = body.pipeTo(writable, { signal: cutoff.signal }).then(
+  const paced = admitted.paceOf(cutoff);
+  const moved = paced === null ? body.pipeTo(writable, { signal: cutoff.signal }) : pace(body, writable, paced);
+  const done = moved.then(
     () => admitted.end(admitted.outcome, latencyMs),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");

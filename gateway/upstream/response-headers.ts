@@ -19,20 +19,24 @@ export interface ResponseHeaders {
   /** Lower case. */
   readonly dropped: readonly string[];
   readonly contentLength: number | null;
+  /** `endpoint-load-metrics`, unread. */
+  readonly load: string | null;
 }
 
 /** One pass over an endpoint's headers: each look-up by name would cross into the runtime. */
 export function readResponseHeaders(headers: Headers): ResponseHeaders {
   const dropped: string[] = [];
   let contentLength: number | null = null;
+  let load: string | null = null;
   for (const [name, value] of headers) {
     if (name === "content-length") contentLength = Number(value);
     else if (DROPPED.has(name)) {
       dropped.push(name);
+      if (name === "endpoint-load-metrics") load = value;
       if (name === "connection") dropped.push(...splitList(value).map((named) => named.toLowerCase()));
     }
   }
-  return { dropped, contentLength };
+  return { dropped, contentLength, load };
 }
 
 export interface OwnHeaders {

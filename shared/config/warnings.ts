@@ -1,6 +1,6 @@
 import { hourlySeasons } from "../forecast/hourly-seasons.ts";
 import type { FromFile } from "./read-documents.ts";
-import type { ServiceConfig, TenantConfig } from "./schema.ts";
+import type { ServiceConfig } from "./schema.ts";
 
 export interface ConfigurationWarning {
   readonly file: string;
@@ -32,15 +32,4 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
   if (sockets?.mode === "http")
     warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
-}
-
-export function tenantWarningsOf({ file, value: tenant }: FromFile<TenantConfig>): ConfigurationWarning[] {
-  return Object.entries(tenant.services).flatMap(([service, quotas]) =>
-    Object.entries(quotas)
-      .filter(([, { bandwidthBytesPerSecond }]) => bandwidthBytesPerSecond !== undefined)
-      .map(([className]) => ({
-        file,
-        message: `services.${service}.${className}.bandwidthBytesPerSecond does not act yet; bodies are not paced`,
-      })),
-  );
 }

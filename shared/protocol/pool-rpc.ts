@@ -1,6 +1,7 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
@@ -45,6 +46,8 @@ export interface FlowLeft {
   /** Null: not limited. */
   readonly slots: number | null;
   readonly tokens: number | null;
+  /** Of its bandwidth. */
+  readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
 }
@@ -130,6 +133,10 @@ export interface PoolStats {
   readonly endpoints: readonly {
     readonly endpointUrl: string;
     readonly capacity: number;
+    /** What is given out of it now: less where the service's concurrency is adaptive. */
+    readonly limit: number;
+    /** As the endpoint last said of its own load, 1 is full; null: it says nothing, or nobody asks. */
+    readonly utilization: number | null;
     /** Promised or used: leased, held, named. */
     readonly slotsOut: number;
     /** Known to be used, as last heard. */
@@ -162,6 +169,8 @@ export interface PoolCounters {
   readonly edgeOutcomes: Readonly<Record<string, number>>;
   /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
   readonly shadow: Readonly<Record<string, number>>;
+  /** Flow → bytes of bodies, both directions, where its bandwidth is limited, or would be. */
+  readonly bytes: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */
@@ -201,6 +210,8 @@ export interface PoolRpc {
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
+  /** Takes in what was wanted before the pool saw any of it. */
+  learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> | HistoryAnswer;
   stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 

@@ -25,6 +25,7 @@ function demandOf(isActing: boolean): ServiceDemand {
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
     save: () => undefined,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     warn: (event, details) => expect.unreachable(`${event} ${JSON.stringify(details)}`),
     fleet: () => (isActing ? { shardSlots: 50, pricePerHour: 0, counts: () => ({ count: 0, readyCount: 0 }), takeStarts: () => [] } : null),
   });

@@ -43,10 +43,7 @@ it("accepts the design's example as it stands, and says which of its keys do not
   expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
   expect(validateConfiguration(documents)).toMatchObject({
     ok: true,
-    warnings: [
-      { file: "services/echo.yaml", message: expect.stringContaining("sockets.mode: http") as string },
-      { file: "tenants/acme.yaml", message: expect.stringContaining("bandwidthBytesPerSecond does not act yet") as string },
-    ],
+    warnings: [{ file: "services/echo.yaml", message: expect.stringContaining("sockets.mode: http") as string }],
   });
 });
 

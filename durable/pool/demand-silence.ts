@@ -1,4 +1,3 @@
-// What a forecaster is told of a time in which nothing came.
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "#shared/units.ts";
 import type { DemandForecaster } from "#wasm/binding/forecast/demand-forecaster.ts";
 import { BIN_MS } from "./demand-meter.ts";
