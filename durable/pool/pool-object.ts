@@ -179,8 +179,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
-      this.#store.saveCounters(this.#counters);
-      this.#store.saveLimits(this.#pool.adaptive.snapshot);
+      this.#store.saveCounters(this.#counters, this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
