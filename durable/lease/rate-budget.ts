@@ -26,9 +26,11 @@ function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { 
   return { ...settled, debt };
 }
 
-function settle({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: number): RateBudget {
-  if (nowMs <= atMs) return { debt, atMs };
-  return { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
+/** Of a rate that was lowered no more is owed than an empty bucket: else it would be paid for at the new rate, for minutes. */
+function settle({ debt, atMs }: RateBudget, { tokens, periodMs, burst }: RatePolicy, nowMs: number): RateBudget {
+  const owed = Math.min(debt, burst * periodMs);
+  if (nowMs <= atMs) return { debt: owed, atMs };
+  return { debt: Math.max(0, owed - (nowMs - atMs) * tokens), atMs: nowMs };
 }
 
 /** What is written ahead of what is owed, in bursts: a row stands for so many tokens … */

@@ -53,17 +53,20 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
   readonly #shell = {
+    env: this.env,
+    kernels: this.#kernels,
+    sql: this.ctx.storage.sql,
+    store: this.#store,
     write: (save: () => void): void => this.#write(save),
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
-  readonly #credits = new CreditRenewals(this.#pool, { env: this.env, life: () => this.#store.nextLife(), ...this.#shell });
-  readonly #fleet = openFleet(this.#pool, { kernels: this.#kernels, sql: this.ctx.storage.sql, store: this.#store, ...this.#shell });
-  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
-  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
+  readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, this.#shell);
+  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
+  readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, {
-    sql: this.ctx.storage.sql,
     speed: demandSpeedOf(this.env),
     fleet: () => this.#fleet.planned,
     ...this.#shell,
@@ -181,6 +184,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
       this.#store.saveCounters(this.#counters);
+      this.#store.saveLimits(this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
@@ -189,7 +193,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const rows = this.#store.loadLedger();
     const configuration = this.#store.loadConfiguration();
     const shards = this.#store.loadShards();
-    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
+    const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
+    this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
     this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#fleet.open(configuration.service, Date.now());
@@ -250,17 +255,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure({ flows, shards, edge }: Telemetry, holder: string): void {
+  #measure(telemetry: Telemetry, holder: string): void {
     const nowMs = Date.now();
-    this.#demand.report(holder, reportOf(flows), nowMs);
-    for (const flow of flows) {
-      this.#counters.countFlow(flow);
-      this.#pool.observe(flow, nowMs);
-    }
-    this.#counters.countShadow(this.#pool.gate.takeShadow());
-    for (const shard of shards) this.#meters.add(shard);
-    this.#fleet.measure(shards, nowMs);
-    this.#counters.countEdge(edge);
+    this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
+    this.#pool.observe(telemetry, nowMs);
+    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    for (const shard of telemetry.shards) this.#meters.add(shard);
+    this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
   }
 

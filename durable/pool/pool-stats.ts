@@ -3,6 +3,7 @@ import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { FleetKeeper } from "./fleet-keeper.ts";
 import type { Pool } from "./pool.ts";
+import { capacityOf } from "./pool-configuration.ts";
 import type { Demand } from "./scaled-demand.ts";
 import type { ShardMeters } from "./shard-meters.ts";
 
@@ -15,14 +16,20 @@ interface PoolParts {
   readonly nowMs: number;
 }
 
+/** What the shards may use where nothing adapts. */
+const FIXED = { slotsMaxOf: () => Infinity };
+
 export function poolStatsOf(service: string, { pool, meters, counters, demand, fleet, nowMs }: PoolParts): PoolStats {
   const { ledger, shards } = pool;
   const { lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
+  const { lanes: configured } = capacityOf(pool.configuration, shards, FIXED);
   return {
     service,
-    endpoints: [...lanes].map(([endpointUrl, capacity]) => ({
+    endpoints: [...configured].map(([endpointUrl, capacity]) => ({
       endpointUrl,
       capacity,
+      limit: lanes.get(endpointUrl) ?? 0,
+      utilization: pool.adaptive.utilizationOf(endpointUrl),
       slotsOut: ledger.slotsOfLane(endpointUrl),
       slotsInUse: ledger.inUseOfLane(endpointUrl),
       latencyMs: meters.latencyOf(endpointUrl),

@@ -10,14 +10,15 @@ import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { seenShortfallRatio } from "./plan/control.ts";
 import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { refuseHistory, tellHistory } from "./demand-history.ts";
 import { horizonsOf } from "./demand-horizons.ts";
+import { planStatsOf } from "./demand-plan-stats.ts";
 import { fillSilence } from "./demand-silence.ts";
 import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
+import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
@@ -27,7 +28,7 @@ const IDLE_MS = 10 * MINUTE_MS;
 /** While it changes, the state is written so often: one row. */
 const SAVE_MS = MINUTE_MS;
 
-export interface DemandShell {
+export interface DemandShell extends PoolingShell {
   readonly kernels: Kernels;
   readonly loadFacts: () => DemandFacts;
   /** Read at the first need, not at the start. */
@@ -35,7 +36,6 @@ export interface DemandShell {
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
   /** Of its time, ÷ the wall's; 1 but in development. */
   readonly speed?: number;
-  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
   /** Null: the plan is shown and not done. */
   readonly fleet: () => PlannedFleet | null;
 }
@@ -164,21 +164,7 @@ export class ServiceDemand {
   #planStats(): DemandStats["plan"] {
     const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
     if (policy === null || planned === null || planner === null) return null;
-    const { count, warmCount, reason, expectedShortfallRatio, isAttainable } = planned;
-    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
-    return {
-      mode: this.#setting.service?.provisioning.mode ?? "shadow",
-      count,
-      warmCount,
-      reason,
-      shardSlots: policy.shardSlots,
-      expectedShortfallRatio,
-      seenShortfallRatio: seenShortfallRatio(planner),
-      isAttainable,
-      costPerHour: (count + warmCount) * policy.pricePerHour,
-      plannedShardSeconds,
-      wantedShardSeconds,
-    };
+    return planStatsOf({ mode: this.#setting.service?.provisioning.mode ?? "shadow", policy, planned, planner, facts: this.#facts });
   }
 
   #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
@@ -201,6 +187,14 @@ export class ServiceDemand {
       ...planned,
     };
     this.#isDirty = true;
+    if (isExchangeDue(this.#facts.exchangedAtMs, nowMs)) void this.#exchange(service.service, forecaster, nowMs);
+  }
+
+  async #exchange(service: string, forecaster: DemandForecaster, nowMs: number): Promise<void> {
+    this.#facts = { ...this.#facts, exchangedAtMs: nowMs };
+    const isCurrent = (): boolean => this.#engine?.forecaster === forecaster;
+    const isAnswered = await exchangeShares(this.#shell, { service, forecaster, isCurrent });
+    if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
   }
 
   /** In shadow no fleet is told, and the plan is held against its own shadow. */
@@ -238,6 +232,7 @@ export class ServiceDemand {
     const forecaster = new DemandForecaster(this.#shell.kernels, options);
     this.#engine = { key, forecaster };
     const restored = before === undefined ? null : forecaster.restore(before);
+    if (restored?.ok !== true) this.#facts = { ...this.#facts, exchangedAtMs: 0 };
     if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
     this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
     return forecaster;

@@ -6,7 +6,9 @@ import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import type { Configuration } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
-import type { ApplyAnswer, RegistryRpc, Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { isDistribution, poolOf, type SharesPool } from "#shared/forecast/pooled-shares.ts";
+import type { ApplyAnswer, RegistryRpc, SharesMessage, Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { SharesStore } from "./shares-store.ts";
 import { REGISTRY_MIGRATIONS, RegistryStore } from "./store.ts";
 
 const EMPTY: Snapshot = { version: 0, appliedAtMs: 0, digest: "", configuration: { classes: {}, services: {}, tenants: {} } };
@@ -14,6 +16,7 @@ const EMPTY: Snapshot = { version: 0, appliedAtMs: 0, digest: "", configuration:
 /** The one place where configuration lives: whole, immutable versions, numbered from 1. */
 export class Registry extends DurableObject<Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">> implements RegistryRpc {
   readonly #store = new RegistryStore(this.ctx.storage.sql);
+  readonly #shares = new SharesStore(this.ctx.storage.sql);
   #current: Snapshot = EMPTY;
 
   constructor(ctx: DurableObjectState, env: Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">) {
@@ -25,6 +28,15 @@ export class Registry extends DurableObject<Pick<ObjectEnv, "CAPACITY_AGENT_KEYS
 
   snapshot(versionKnown: number): Snapshot | null {
     return versionKnown === this.#current.version ? null : this.#current;
+  }
+
+  exchangeShares(message: SharesMessage): SharesPool {
+    const { services } = this.#current.configuration;
+    const { service, model, weights } = message;
+    const nowMs = Date.now();
+    if (weights !== null && Object.hasOwn(services, service) && isDistribution(weights))
+      this.#shares.put(service, { model, weights }, nowMs);
+    return poolOf(this.#shares.othersOf(message, (name) => Object.hasOwn(services, name), nowMs));
   }
 
   async apply(documents: readonly ConfigurationDocument[]): Promise<ApplyAnswer> {

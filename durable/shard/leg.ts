@@ -4,8 +4,10 @@ import type { SessionRoute } from "./session-store.ts";
 
 /** What a leg tells its session. */
 export interface LegEvents {
-  /** Messages up to this one are the endpoint's; its answers to them are part of the same commit. */
-  delivered(upTo: number, answers: readonly Payload[]): void;
+  /** Messages up to this one are the endpoint's. Its answers to them are part of the same commit, in the turn that comes. */
+  answered(upTo: number, answers: readonly Payload[]): void;
+  /** Messages up to this one are about to be the endpoint's. */
+  delivered(upTo: number): void;
   /** A message of the endpoint's own accord. */
   push(payload: Payload): void;
   closed(close: { readonly code: number; readonly reason: string }): void;
@@ -33,6 +35,8 @@ export interface Leg {
   wake(): void;
   /** The session is over; the endpoint is told. */
   stop(end: Pick<End, "why" | "code" | "reason">): void;
+  /** Ends an endpoint's socket in good order, before the session goes on elsewhere: what the endpoint has said until then still comes. */
+  leave(): Promise<void>;
   /** The session goes on elsewhere: nothing more happens here, and the endpoint is told nothing. */
   abandon(): void;
 }

@@ -6,7 +6,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { SessionHost } from "./session-host.ts";
 import { sessionFromRows } from "./session-rows.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, socketOf, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, MOVED, socketOf, type SocketAttachment } from "./socket-io.ts";
 
 const RESTART = 1012;
 
@@ -32,14 +32,24 @@ export class SessionMoves {
     }
   }
 
-  /** A session as another Shard object takes it over: from here on nothing happens to it, unless its device comes back here. */
-  handOver(request: HandOverRequest): HandOver | null {
+  /**
+   * A session as another Shard object takes it over: from here on nothing happens to it, unless its device comes back here. Throws
+   * where that has happened meanwhile.
+   */
+  async handOver(request: HandOverRequest): Promise<HandOver | null> {
     const { sessionId, secret, to } = request;
     const live = this.#host.belongsTo(sessionId, request) ? this.#host.load(sessionId) : undefined;
     if (live === undefined || live.state.end !== null || useToken(live.state.tokens, secret) === null) return null;
     const socket = socketOf(this.#shell.ctx, sessionId, live.state.attempt);
     this.#host.step(live, [{ kind: "restarted" }]);
-    if (socket !== undefined) closeQuietly(socket, { code: RESTART, reason: "moved" });
+    if (socket !== undefined) closeQuietly(socket, MOVED);
+    await live.leg.leave();
+    // What the endpoint said last is in the turn that is under way.
+    this.#host.turn.takeAll();
+    // A session whose device is away leaves memory: its newest connection tells whether it was here again.
+    const now = this.#host.load(sessionId)?.state;
+    if (now === undefined || now.attempt !== live.state.attempt || now.detachedAtMs === null || now.end !== null)
+      throw new Error("Cannot hand a session over: it was needed meanwhile");
     live.leg.abandon();
     this.#host.unload(sessionId);
     this.#host.moving.set(sessionId, to);
@@ -52,6 +62,7 @@ export class SessionMoves {
     const stored = this.#host.moving.get(sessionId) === to ? store.load(sessionId) : undefined;
     if (stored === undefined) return false;
     this.#host.moving.delete(sessionId);
+    this.#host.unload(sessionId);
     const dueAtMs = Date.now() + RESUME.graveMsMax;
     store.pointTo(sessionId, { to, dueAtMs });
     this.#host.wakeAt(dueAtMs);

@@ -1,8 +1,12 @@
+import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
+import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
 const POLICY = 1008;
+/** For a connection whose session has gone to another shard. */
+export const MOVED = { code: 1012, reason: "moved" } as const;
 
 /** What a device's socket carries through hibernation. */
 export interface SocketAttachment {
@@ -12,6 +16,11 @@ export interface SocketAttachment {
   /** Null: it has not said hello yet. */
   readonly attempt: number | null;
   readonly acceptedAtMs: number;
+  readonly terms?: ConnectionTerms | undefined;
+  /** It was told that its time is nearly up. */
+  readonly isWarned?: boolean;
+  /** Messages either way, as counted when they were last looked at, and since when they are so many. */
+  readonly idle?: { readonly count: number; readonly sinceMs: number };
 }
 
 /** The open socket that carries a session, by the session's tag. */
@@ -49,6 +58,12 @@ export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): v
   } catch {
     // It is closing: its close event follows, and everything is sent again.
   }
+}
+
+/** A connection without a session. One that has moved is not over: its device is sent on when it comes back. */
+export function turnAway(socket: WebSocket, hasMoved: boolean): void {
+  if (!hasMoved) sendFrame(socket, UNKNOWN_END);
+  closeQuietly(socket, hasMoved ? MOVED : UNKNOWN_END);
 }
 
 /** Closes a device's socket with a code that may be sent; 1005: without one. */

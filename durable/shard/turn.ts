@@ -21,7 +21,7 @@ export class Turn<T> {
   /** With the others that come before a round of the event loop brings none. */
   soon(run: () => void): void {
     this.#waiting.push(run);
-    if (this.#waiting.length >= WAITING_MAX) this.#takeAll();
+    if (this.#waiting.length >= WAITING_MAX) this.takeAll();
     else if (this.#waiting.length === 1) this.#wait({ known: 1, rounds: 1 });
   }
 
@@ -55,11 +55,12 @@ export class Turn<T> {
     setTimeout(() => {
       const count = this.#waiting.length;
       if (count > known && rounds < ROUNDS_MAX) this.#wait({ known: count, rounds: rounds + 1 });
-      else this.#takeAll();
+      else this.takeAll();
     }, 0);
   }
 
-  #takeAll(): void {
+  /** What waits is taken now. */
+  takeAll(): void {
     this.run(() => {
       for (const waiting of this.#waiting.splice(0)) waiting();
     });

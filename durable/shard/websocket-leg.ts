@@ -3,6 +3,9 @@ import { isAbnormal, translateClose } from "./close-codes.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
 import { openUpstream } from "./upstream.ts";
 
+/** An endpoint that does not answer a close loses what it says later. */
+const LEAVE_MS_MAX = 2_000;
+
 /**
  * One socket of the endpoint's own. A message is the endpoint's before it is sent: at most once, also across a socket that
  * broke and was opened again.
@@ -12,6 +15,8 @@ export class WebSocketLeg implements Leg {
   /** Messages that wait for a socket. */
   readonly #queue: Message[] = [];
   #socket: WebSocket | null = null;
+  /** One that is being closed, whose last messages are still taken. */
+  #leaving: { readonly socket: WebSocket; readonly left: PromiseWithResolvers<void> } | null = null;
   #isOpening = false;
   #hasStopped = false;
 
@@ -42,6 +47,19 @@ export class WebSocketLeg implements Leg {
     const close = why === "closed" ? { code, reason } : { code: 1001, reason: `session ${why}` };
     closeQuietly(this.#socket, close.code, close.reason);
     this.#socket = null;
+  }
+
+  async leave(): Promise<void> {
+    const socket = this.#socket;
+    if (socket !== null) {
+      const left = Promise.withResolvers<void>();
+      this.#leaving = { socket, left };
+      this.#socket = null;
+      closeQuietly(socket, 1012, "moved");
+      const timer = setTimeout(left.resolve, LEAVE_MS_MAX);
+      void left.promise.then(() => clearTimeout(timer));
+    }
+    await this.#leaving?.left.promise;
   }
 
   abandon(): void {
@@ -81,7 +99,8 @@ export class WebSocketLeg implements Leg {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => {
       const payload = data as string | ArrayBuffer;
-      if (this.#socket === socket) this.#input.events.push(typeof payload === "string" ? payload : new Uint8Array(payload));
+      if (this.#socket === socket || this.#leaving?.socket === socket)
+        this.#input.events.push(typeof payload === "string" ? payload : new Uint8Array(payload));
     });
     socket.addEventListener("close", ({ code, reason }) => this.#onClosed(socket, { code, reason }));
     socket.addEventListener("error", () => this.#onClosed(socket, { code: 1006, reason: "" }));
@@ -89,6 +108,7 @@ export class WebSocketLeg implements Leg {
   }
 
   #onClosed(socket: WebSocket, close: { code: number; reason: string }): void {
+    if (this.#leaving?.socket === socket) this.#leaving.left.resolve();
     if (this.#socket !== socket) return;
     this.#socket = null;
     if (isAbnormal(close.code)) return this.wake();
@@ -101,7 +121,7 @@ export class WebSocketLeg implements Leg {
   /** All of them are the endpoint's at once: one receipt on disk, one acknowledgement to the device. */
   #send(socket: WebSocket): void {
     const messages = this.#queue.splice(0);
-    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0, []);
+    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0);
     for (const { payload } of messages) {
       try {
         socket.send(payload);

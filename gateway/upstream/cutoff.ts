@@ -12,7 +12,7 @@ import type { RequestScope } from "../request-scope.ts";
 export class Cutoff {
   readonly #startedAtMs: number;
   readonly #service: ServiceConfig;
-  readonly #admitted: Pick<Admitted, "lookAgainInMs">;
+  readonly #admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">;
   #aborter: AbortController | null = null;
   #giveUp: ((why: Error) => void) | null = null;
   #reason: Refusal | null = null;
@@ -22,7 +22,7 @@ export class Cutoff {
   readonly #signalOfDevice: AbortSignal;
   readonly #onGone = (): void => this.cut(refuse("cancelled", "The device went away."));
 
-  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs">) {
+  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">) {
     this.#startedAtMs = startedAtMs;
     this.#service = service;
     this.#admitted = admitted;
@@ -92,7 +92,7 @@ export class Cutoff {
     const nowMs = Date.now();
     const leftMs = this.#startedAtMs + this.#limitMs - nowMs;
     const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
-    if (leftMs <= 0) this.cut(this.#timeIsUp());
+    if (leftMs <= 0) this.cut(this.#admitted.lateRefusal ?? this.#timeIsUp());
     else if (lookAgainInMs <= 0) this.cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
     else {
       const inMs = Math.min(leftMs, lookAgainInMs);

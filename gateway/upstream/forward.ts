@@ -12,6 +12,7 @@ import { formatServerTiming, type Timing } from "../server-timing.ts";
 import { Cutoff } from "./cutoff.ts";
 import type { InboundHeaders } from "./inbound-headers.ts";
 import { outboundHeaders } from "./outbound-headers.ts";
+import { pace } from "./pace.ts";
 import { openRequestBody, type RequestBody } from "./request-body.ts";
 import { changeResponseHeaders, readResponseHeaders } from "./response-headers.ts";
 import { isRepeatable } from "./retry.ts";
@@ -61,10 +62,14 @@ export async function forward(input: ForwardInput): Promise<Response> {
 }
 
 /** A GET or HEAD that has a body does not come so far: routes/forward.ts. */
-function bodyOf({ scope, inbound, service }: ForwardInput, cutoff: Cutoff): RequestBody | Refusal {
+function bodyOf({ scope, inbound, service, admitted }: ForwardInput, cutoff: Cutoff): RequestBody | Refusal {
   if (scope.method === "GET" || scope.method === "HEAD") return NO_BODY;
-  const { contentLength } = inbound;
-  return openRequestBody(scope.request, { contentLength, bytesMax: service.bodyBytesMax, onFault: (fault) => cutoff.cut(fault) });
+  return openRequestBody(scope.request, {
+    contentLength: inbound.contentLength,
+    bytesMax: service.bodyBytesMax,
+    pace: admitted.paceOf(cutoff),
+    onFault: (fault) => cutoff.cut(fault),
+  });
 }
 
 function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
@@ -75,11 +80,12 @@ async function answer(input: ForwardInput, response: Response, cutoff: Cutoff): 
   const { scope, admitted } = input;
   const latencyMs = Date.now() - scope.startedAtMs;
   const { status } = response;
-  const { dropped, contentLength } = readResponseHeaders(response.headers);
+  const { dropped, contentLength, load } = readResponseHeaders(response.headers);
+  admitted.answered(status, load);
   cutoff.extend();
   // Asked for only where it is needed: even to look whether there is a stream makes one.
   const hasBody = scope.method !== "HEAD" && !BODYLESS.has(status);
-  const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX;
+  const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX && !admitted.isPaced;
   if (hasBody && !isSmall && response.body !== null) {
     const content = stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength);
     return respond(input, response, { content, dropped, latencyMs });
@@ -119,7 +125,9 @@ interface Streaming extends Pick<ForwardInput, "scope" | "admitted"> {
 /** The body on its way to the device; at its end, however it ends, the slot is back. */
 function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body: ReadableStream, length: number | null): ReadableStream {
   const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(length);
-  const done = body.pipeTo(writable, { signal: cutoff.signal }).then(
+  const paced = admitted.paceOf(cutoff);
+  const moved = paced === null ? body.pipeTo(writable, { signal: cutoff.signal }) : pace(body, writable, paced);
+  const done = moved.then(
     () => admitted.end(admitted.outcome, latencyMs),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");

@@ -4,6 +4,8 @@ import * as z from "zod";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
+import { publicKeySchema } from "./public-key.ts";
+import { socketsSchema } from "./socket-limits.ts";
 
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
@@ -145,8 +147,19 @@ export const serviceFileSchema = z.strictObject({
     .max(1_000)
     .default(1)
     .describe("What a second of a request at the endpoint costs its tenant's cpuSecondsPerSecond."),
+  concurrency: z
+    .strictObject({
+      mode: z
+        .enum(["fixed", "adaptive"])
+        .default("fixed")
+        .describe(
+          "adaptive: below its capacity an endpoint is given as many requests at once as its latency, and the load it reports, say.",
+        ),
+      capacityRatioMin: z.number().min(0.01).max(1).default(0.1).describe("Of an endpoint's capacity, what adapting never goes below."),
+    })
+    .prefault({}),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
-  sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
+  sockets: socketsSchema.prefault({}),
   forecast: z
     .strictObject({
       seasonsMs: z
@@ -194,31 +207,6 @@ export const serviceFileSchema = z.strictObject({
     })
     .prefault({}),
 });
-
-/** 32 bytes. */
-const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url");
-const keyId = z.string().min(1).max(128);
-
-/** Public keys only, each pinned to one algorithm: a token that names another is refused. */
-const publicKeySchema = z.discriminatedUnion("kty", [
-  z.strictObject({
-    kty: z.literal("OKP"),
-    crv: z.literal("Ed25519"),
-    alg: z.literal("EdDSA"),
-    kid: keyId,
-    x: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-  z.strictObject({
-    kty: z.literal("EC"),
-    crv: z.literal("P-256"),
-    alg: z.literal("ES256"),
-    kid: keyId,
-    x: coordinate,
-    y: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-]);
 
 const slots = z.int().min(0).max(LIMITS.capacityMax);
 const tokens = z.int().min(0).max(LIMITS.rateMax);

@@ -21,6 +21,8 @@ function shellOf(saved: DemandFacts[] = []): DemandShell {
     loadFacts: () => NO_FACTS,
     loadStates: (): DemandStates | null => null,
     save: (facts) => saved.push(facts),
+    // No answer comes.
+    exchangeShares: async () => new Promise(() => {}),
     fleet: () => null,
     warn: (event, details) => {
       throw new Error(`${event} ${JSON.stringify(details)}`);

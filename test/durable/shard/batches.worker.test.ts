@@ -99,20 +99,22 @@ describe("the endpoint's socket", () => {
     const turn = new Turn<string>(() => undefined);
     const delivered: number[] = [];
     const { 0: ours, 1: endpoint } = new WebSocketPair();
+    const pushed: Payload[] = [];
     const received: string[] = [];
     endpoint.addEventListener("message", ({ data }) => void received.push(String(data)));
     endpoint.accept();
     const nothing = (): void => undefined;
     const events: LegEvents = {
+      answered: nothing,
       delivered: (upTo) => delivered.push(upTo),
-      push: nothing,
+      push: (payload) => pushed.push(payload),
       closed: nothing,
       failed: nothing,
       received: () => 0,
       waitUntil: nothing,
       atEnd: (run) => turn.atEnd(run),
     };
-    return { turn, delivered, received, leg: new WebSocketLeg({ sessionId: "s", route, events }, ours) };
+    return { turn, delivered, received, pushed, endpoint, leg: new WebSocketLeg({ sessionId: "s", route, events }, ours) };
   }
 
   it("gets what came together at once, with one receipt for all of it before any is sent", async () => {
@@ -123,6 +125,20 @@ describe("the endpoint's socket", () => {
     });
     expect(delivered).toEqual([3]);
     await expect.poll(() => received).toEqual(["a", "b", "c"]);
+  });
+
+  it("is closed with 1012 before the session moves, and what it said until then still comes", async () => {
+    const { pushed, endpoint, leg } = legOf();
+    const closes: number[] = [];
+    endpoint.addEventListener("close", ({ code }) => {
+      closes.push(code);
+      endpoint.close(code);
+    });
+    for (const text of ["a", "b", "c"]) endpoint.send(text);
+    await leg.leave();
+    expect(pushed).toEqual(["a", "b", "c"]);
+    expect(closes).toEqual([1012]);
+    await leg.leave();
   });
 
   it("gets at once what waits, where the session may end in the same turn", async () => {

@@ -70,7 +70,7 @@ beforeAll(async () => {
 
 /** A device of a service before the whole gateway. */
 function deviceOf(service: keyof typeof SERVICES) {
-  const connect = async (hello: { attempt: number; received: number }, resume?: string): Promise<Connection> => {
+  const upgrade = async (resume?: string): Promise<Connection> => {
     const protocols = ["tidegate.v1", `tidegate.bearer.${bearer}`, ...(resume === undefined ? [] : [`tidegate.resume.${resume}`])];
     const headers = { upgrade: "websocket", "sec-websocket-protocol": protocols.join(", ") };
     const response = await gateway.fetch(`https://gateway.example/connect/${service}`, { headers });
@@ -81,16 +81,20 @@ function deviceOf(service: keyof typeof SERVICES) {
     socket.addEventListener("message", ({ data }) => void frames.push(String(data)));
     socket.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
     socket.accept();
-    socket.send(JSON.stringify({ type: "hello", ...hello }));
-    await expect.poll(() => frames.length).toBeGreaterThan(0);
     return { socket, frames, closes };
+  };
+  const connect = async (hello: { attempt: number; received: number }, resume?: string): Promise<Connection> => {
+    const connection = await upgrade(resume);
+    connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
+    await expect.poll(() => connection.frames.length).toBeGreaterThan(0);
+    return connection;
   };
   const shard = (shardId: string) => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
   const slots = async (): Promise<number> => {
     const stats = await env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version);
     return stats.endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
   };
-  return { connect, shard, slots };
+  return { connect, upgrade, shard, slots };
 }
 
 const tokenOf = ({ frames }: Connection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
@@ -135,6 +139,20 @@ describe("a shard that is drained", () => {
     expect(shardOf(tokenOf(third))).toBe(to);
     third.socket.close(1000);
     await expect.poll(slots).toBe(0);
+  });
+
+  it("tells a connection that says hello when its session has moved to come back, not that there is none", async () => {
+    const { connect, shard, upgrade } = deviceOf("kept-back");
+    const first = await connect({ attempt: 1, received: 0 });
+    const { shardId, sessionId, secret } = parseResumeToken(tokenOf(first)) ?? { shardId: "", sessionId: "", secret: "" };
+    const late = await upgrade(tokenOf(first));
+    const request = { service: "kept-back", tenant: "acme", device: "d-1", sessionId, secret, to: "kept-back-9" };
+    expect(await shard(shardId).handOver(request)).not.toBeNull();
+    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9")).toBe(true);
+    late.socket.send('{"type":"hello","attempt":2,"received":0}');
+    await expect.poll(() => late.closes).toEqual([{ code: 1012, reason: "moved" }]);
+    expect(late.frames).toEqual([]);
+    expect(first.closes).toEqual([{ code: 1012, reason: "moved" }]);
   });
 
   it("keeps a device for which there is no other, until its grace is over, and after it", async () => {
