@@ -17,7 +17,7 @@ const GAP_HOURS: readonly number[] = [260, 261, 262, 263, 264, 265, 266, 350, 35
 const EVENT = { name: "sale", startMs: START_MS + 300 * HOUR_MS, endMs: START_MS + 303 * HOUR_MS, upliftRatio: 2 };
 /** From the last on beyond an hour: the core is asked too. */
 const HORIZONS_MS = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS, 2 * HOUR_MS];
-/** The machine has others to serve, and interrupts no step of the same stream every time. */
+/** What is collected or compiled meanwhile falls on other steps in every run. */
 const RUN_COUNT = 3;
 const MEMORY_BYTES = 512 * KIB_BYTES;
 const MEAN_US_MAX = 50;
@@ -32,11 +32,11 @@ export function facadeStepRows(model: SeasonalModel): BenchRow[] {
   for (let run = 0; run < RUN_COUNT; run += 1) {
     const forecaster = new DemandForecaster(kernelsFor(MEMORY_BYTES), { model, timeZone: TIME_ZONE, events: [EVENT] });
     for (const [step, { timeMs, value }] of stream.entries()) {
-      const beganMs = performance.now();
+      const beganMs = cpuMs();
       forecaster.observe({ timeMs, arrivals: 2 * value, concurrency: value });
       forecaster.profile("arrivals", HORIZONS_MS);
       forecaster.profile("concurrency", HORIZONS_MS);
-      leastMs[step] = Math.min(leastMs[step] ?? Infinity, performance.now() - beganMs);
+      leastMs[step] = Math.min(leastMs[step] ?? Infinity, cpuMs() - beganMs);
     }
     ({ bytes } = forecaster);
     forecaster.release();
@@ -67,6 +67,12 @@ export function facadeStepRows(model: SeasonalModel): BenchRow[] {
       ok: bytes <= STATE_BYTES_MAX,
     },
   ];
+}
+
+/** Processor time: what the machine does for others is not in it, our own garbage collection and compilation are. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
 function streamOf(): { timeMs: number; value: number }[] {

@@ -6,7 +6,7 @@ import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
 import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { CanaryMeters } from "./canary-meters.ts";
-import { capacityOf, shardSlotsOf, slicesOf, type FleetCapacity } from "./fleet-capacity.ts";
+import { capacityOf, hasAgents, shardSlotsOf, slicesOf, type CapacityOf } from "./fleet-capacity.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
 import type { FleetChanges, FleetRows } from "./fleet/fleet-state.ts";
@@ -37,6 +37,8 @@ export interface FleetSave {
 export interface FleetShell {
   readonly pool: Pool;
   readonly meters: CanaryMeters;
+  /** As the Worker's secret says. */
+  readonly agentKeys: string | undefined;
   readonly load: () => FleetRows;
   /** One transaction; null: unchanged. Does not return where the disk does not follow. */
   readonly save: (changes: FleetChanges, beside: FleetSave) => void;
@@ -53,6 +55,8 @@ export class FleetKeeper {
   /** Null: none was ever acted for. */
   #service: ServiceConfig | null = null;
   #mode: FleetPolicy["mode"] | null = null;
+  /** For as long as the configuration is. */
+  #capacity: CapacityOf | null = null;
   /** Of the next shard, while one is ordered. */
   #nextNumber: number | null = null;
   #startMs = 0;
@@ -79,7 +83,7 @@ export class FleetKeeper {
   isActingFor(service: ServiceConfig | null): boolean {
     if (service?.provisioning.mode === "act") return true;
     const known = service ?? this.#service ?? this.#shell.loadService();
-    return known !== null && capacityOf(known, []).isDynamic && !this.#fleet.isEmpty;
+    return known !== null && hasAgents(known) && !this.#fleet.isEmpty;
   }
 
   get isActing(): boolean {
@@ -170,6 +174,7 @@ export class FleetKeeper {
   #follow(service: ServiceConfig | null): void {
     const isActing = this.isActingFor(service);
     this.#service = service ?? this.#shell.loadService();
+    this.#capacity = null;
     if (!isActing) this.#mode = null;
     else if (service === null) this.#mode = "end";
     else this.#mode = service.provisioning.mode === "act" ? "act" : "hold";
@@ -178,7 +183,9 @@ export class FleetKeeper {
   async #round(): Promise<void> {
     const service = this.#service;
     if (service === null) return;
-    const { provider } = this.#capacity(service);
+    const capacity = this.#capacity ?? capacityOf(service, this.#shell.agentKeys);
+    this.#capacity = capacity;
+    const provider = capacity(this.#fleet.unitsOf(service.service));
     const [offered, listed] = await Promise.all([provider.offers(), provider.units(service.service)]);
     // Another configuration meanwhile: the next round follows it.
     if (service !== this.#service || this.#mode === null) return;
@@ -188,10 +195,6 @@ export class FleetKeeper {
       if (calls.length === 0) return;
       await Promise.all(calls.map(async (call) => this.#call(provider, call)));
     }
-  }
-
-  #capacity(service: ServiceConfig): FleetCapacity {
-    return capacityOf(service, this.#fleet.unitsOf(service.service));
   }
 
   #decide(
@@ -249,7 +252,7 @@ export class FleetKeeper {
     this.#isRunning = false;
     const service = this.#service;
     const restMs = this.#isIdle ? RECONCILE_IDLE_MS : RECONCILE_MS;
-    const mayChange = service !== null && this.#capacity(service).isDynamic && !this.#fleet.isEmpty;
+    const mayChange = service !== null && hasAgents(service) && !this.#fleet.isEmpty;
     if (!this.#fleet.isSettled) this.#dueAtMs = nowMs + ROUND_MS;
     else if (this.#isShort) this.#dueAtMs = nowMs + SHORT_MS;
     else this.#dueAtMs = mayChange ? nowMs + restMs : Infinity;

@@ -1,4 +1,5 @@
 // What a service's fleet needs of the pool's object.
+import type { ObjectEnv } from "#durable/lib/env.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { CanaryMeters } from "./canary-meters.ts";
 import { FleetKeeper } from "./fleet-keeper.ts";
@@ -7,6 +8,7 @@ import type { Pool } from "./pool.ts";
 import type { PoolStore } from "./store.ts";
 
 interface FleetParts {
+  readonly env: Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">;
   readonly kernels: Kernels;
   readonly sql: SqlStorage;
   readonly store: PoolStore;
@@ -15,11 +17,12 @@ interface FleetParts {
   readonly onChanged: (nowMs: number) => void;
 }
 
-export function openFleet(pool: Pool, { kernels, sql, store, write, onChanged }: FleetParts): FleetKeeper {
+export function openFleet(pool: Pool, { env, kernels, sql, store, write, onChanged }: FleetParts): FleetKeeper {
   const fleetStore = new FleetStore(sql);
   return new FleetKeeper({
     pool,
     meters: new CanaryMeters(kernels),
+    agentKeys: env.CAPACITY_AGENT_KEYS,
     load: () => fleetStore.load(),
     loadNextNumber: () => store.loadNextNumber(),
     loadService: () => fleetStore.loadService(),

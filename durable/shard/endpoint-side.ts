@@ -27,7 +27,8 @@ export class EndpointSide {
     };
     const step = (input: GatewayInput): void => turn.soon(() => withLive((live) => this.#host.step(live, [input])));
     return {
-      delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
+      answered: (upTo, answers) => turn.soon(() => withLive((live) => this.#onAnswered(live, upTo, answers))),
+      delivered: (upTo) => withLive((live) => this.#host.step(live, [{ kind: "delivered", upTo }])),
       push: (payload) => turn.soon(() => withLive((live) => this.push(live, payload))),
       closed: ({ code, reason }) => step({ kind: "close", code, reason }),
       failed: (reason) => step({ kind: "fail", why: "endpoint", code: BAD_UPSTREAM, reason }),
@@ -46,7 +47,7 @@ export class EndpointSide {
   }
 
   /** The endpoint's answers and the receipt of what they answer are one commit. */
-  #onDelivered(live: Live, upTo: number, answers: readonly Payload[]): void {
+  #onAnswered(live: Live, upTo: number, answers: readonly Payload[]): void {
     const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
     const { kept, keptBytes } = live.state.outbound;
     const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;

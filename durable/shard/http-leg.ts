@@ -79,7 +79,7 @@ export class HttpLeg implements Leg {
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.delivered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    events.answered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
     if (close?.type === "CLOSE") {
       // What the endpoint names may be no code that can be sent.
       const { code = NO_STATUS, reason } = translateClose("endpoint", { code: close.code ?? NO_STATUS, reason: close.reason });

@@ -278,7 +278,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   get #nobody() {
     const nothing = (): void => {};
     const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
-    return { delivered: nothing, push: nothing, closed: nothing, failed: nothing, received: () => 0, waitUntil, atEnd: nothing };
+    return {
+      answered: nothing,
+      delivered: nothing,
+      push: nothing,
+      closed: nothing,
+      failed: nothing,
+      received: () => 0,
+      waitUntil,
+      atEnd: nothing,
+    };
   }
 }
 

@@ -25,8 +25,6 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
   const { affinity } = asWritten as { affinity?: unknown };
   if (service.balance !== "rendezvous" && affinity !== undefined && affinity !== "none")
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
-  if (service.provisioning.mode === "act")
-    warnings.push("provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured");
   if (service.provisioning.mode === "shadow" && service.endpoints.some(({ provider }) => provider === "process"))
     warnings.push("provisioning.mode: shadow starts no units, expected act beside an endpoint of provider: process");
   if (hourlySeasons(service.forecast.seasonsMs) === null)

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
+import { rawHttp } from "../support/raw-http.ts";
 
 const PER_SECOND = 200_000;
 /** A second's worth, in whole KiB. */
@@ -78,12 +79,31 @@ it("a device that goes away while its response waits ends its slot once", async 
   const aborter = new AbortController();
   const response = await gateway.fetch("/s/echo/x?bytes=500000", { signal: aborter.signal });
   await response.body?.getReader().read();
-  expect(await gateway.slotsInUse()).toBeGreaterThanOrEqual(0);
   aborter.abort();
   await gateway.expectNoSlotInUse();
   await expect.poll(() => gateway.backend.stats().inFlight).toBe(0);
   await expect.poll(() => outcomesOf("cancelled"), { timeout: 10_000 }).toBe(before + 1);
   expect(sumOf(await gateway.metrics(), "tidegate_slots_overshot_total")).toBe(0);
+});
+
+it.for([
+  { name: "a declared length", lines: ["Content-Length: 100"], body: "abc" },
+  { name: "chunks", lines: ["Transfer-Encoding: chunked"], body: "3\r\nabc\r\n" },
+])("a paced body of $name that its device breaks off is answered with 400: the endpoint never has it as whole", async ({ lines, body }) => {
+  await limit({ bandwidthBytesPerSecond: PER_SECOND });
+  const head = ["POST /s/echo/x HTTP/1.1", "Host: x", `Authorization: Bearer ${await gateway.token()}`, ...lines, "", ""].join("\r\n");
+  const answer = await rawHttp(gateway.port, head + body, (socket) => socket.end());
+  expect(answer).toMatchObject({ status: 400, body: expect.stringContaining("/problems/body-aborted") as string });
+  await expect.poll(() => gateway.backend.stats().inFlight).toBe(0);
+});
+
+it("a paced response that its endpoint breaks off is broken off for the device, never ended as if whole", async () => {
+  await limit({ bandwidthBytesPerSecond: PER_SECOND });
+  const before = await outcomesOf("upstream-failed");
+  const response = await gateway.fetch("/s/echo/x?bytes=100000&fault=reset-body");
+  expect(response.status).toBe(200);
+  await expect(response.arrayBuffer()).rejects.toThrow();
+  await expect.poll(() => outcomesOf("upstream-failed"), { timeout: 10_000 }).toBe(before + 1);
 });
 
 it("a shadow holds nothing back, and counts what it would have", async () => {

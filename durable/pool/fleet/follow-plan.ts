@@ -5,7 +5,7 @@ import { newTrial, verdictOf } from "./canary.ts";
 import { FLEET } from "./fleet-settings.ts";
 import { giveUpLate } from "./fleet-calls.ts";
 import type { FleetRecords } from "./fleet-records.ts";
-import { COMING, isBilled, priceOf, SERVING, slotsIn, slotsOf, WARM, type FleetShard, type Reason } from "./fleet-state.ts";
+import { COMING, isBilled, priceOf, SERVING, slotsIn, slotsOf, THERE, WARM, type FleetShard, type Reason } from "./fleet-state.ts";
 import { failOffer, healOffer } from "./offer-backoff.ts";
 import { orderMissing } from "./order-missing.ts";
 import { resize } from "./sizes.ts";
@@ -53,6 +53,7 @@ export function followPlan(records: FleetRecords, input: FleetInput): boolean {
   if (policy.mode !== "hold") {
     holdCost(records, input);
     putIntoService(records, { slots: need.slots, input });
+    holdCount(records, input);
     retireSurplus(records, { ...need, input });
     isShort = orderMissing(records, { ...need, input });
   }
@@ -113,6 +114,13 @@ function holdCost(records: FleetRecords, { policy, nowMs }: FleetInput): void {
     left -= priceOf(shard);
     retire(records, shard, { reason: "cost", nowMs, isFinal: true });
   }
+}
+
+/** One that came back may be one too many; so may any, where fewer are allowed than before. */
+function holdCount(records: FleetRecords, { policy, nowMs }: FleetInput): void {
+  const there = records.in(THERE);
+  for (const shard of expendable(there).slice(0, Math.max(0, there.length - policy.countMax)))
+    retire(records, shard, { reason: "surplus", nowMs });
 }
 
 function isLeaving({ state, isFinal }: FleetShard): boolean {
@@ -190,7 +198,8 @@ function letGo(records: FleetRecords, { nowMs, policy, slotsOut, socketsOn }: Fl
       if (!isFinal && nowMs - sinceMs >= FLEET.comeBackMs) records.change(shardId, { isFinal: true });
       continue;
     }
-    const isWarm = !isFinal && unit?.state === "ready" && records.in(WARM).length < wantsWarm;
+    const isWanted = records.in(WARM).length < wantsWarm && records.in(THERE).length < policy.countMax;
+    const isWarm = isWanted && !isFinal && unit?.state === "ready";
     records.move(shardId, isWarm ? "warm" : "gone", { reason: "drained", nowMs });
   }
 }

@@ -2,7 +2,7 @@
 import type { CapacityOffer, CapacityOrder } from "#shared/protocol/capacity-provider.ts";
 import type { FleetInput, Need } from "./follow-plan.ts";
 import type { FleetRecords } from "./fleet-records.ts";
-import { COMING, SERVING, slotsIn, type FleetShard } from "./fleet-state.ts";
+import { SERVING, slotsIn, THERE, type FleetShard } from "./fleet-state.ts";
 import { restMsOf } from "./offer-backoff.ts";
 
 interface Room {
@@ -14,7 +14,7 @@ interface Room {
 /** Whether something is missing still. */
 export function orderMissing(records: FleetRecords, { slots, warmCount, reason, input }: Need & { readonly input: FleetInput }): boolean {
   const { offers, policy, nowMs } = input;
-  const there = records.all.filter(({ state }) => SERVING.has(state) || COMING.has(state) || state === "warm");
+  const there = records.in(THERE);
   // What drains and is not told yet joins the warm ones when it has ended.
   const back = records.all.filter(({ state, isFinal }) => state === "draining" && !isFinal);
   let demanded = slots - slotsIn(there);
