@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   load: async () => (await import("./commands/load.ts")).loadCommand,
   simulate: async () => (await import("./commands/simulate.ts")).simulateCommand,
   forecast: async () => (await import("./commands/forecast.ts")).forecastCommand,
+  history: async () => (await import("./commands/history.ts")).historyCommand,
   agent: async () => (await import("./commands/agent.ts")).agentCommand,
 };
 

@@ -10,6 +10,7 @@ import { FORWARD_PREFIX, handleForward, parseServicePath } from "./routes/forwar
 import { drain, DRAIN_PATH } from "./routes/drain.ts";
 import { explain } from "./routes/explain.ts";
 import { health } from "./routes/health.ts";
+import { history, HISTORY_PATH } from "./routes/history.ts";
 import { metrics } from "./routes/metrics.ts";
 import { operator } from "./routes/operator.ts";
 import { problems } from "./routes/problems.ts";
@@ -30,6 +31,7 @@ const router = new Hono<AppEnv>()
   .route("/", operator)
   .route("/", explain)
   .route("/", drain)
+  .route("/", history)
   .route("/", problems)
   .route("/", push)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
@@ -43,6 +45,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   "/v1/config": ["GET", "HEAD", "POST"],
   "/v1/explain": ["GET", "HEAD"],
   [DRAIN_PATH]: ["GET", "HEAD", "POST", "DELETE"],
+  [HISTORY_PATH]: ["POST"],
   "/v1/push": ["POST"],
 };
 
@@ -74,6 +77,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/push, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/history, /v1/push, /metrics, /livez or /readyz.",
   );
 }

@@ -7,10 +7,14 @@ import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constan
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import type { BenchRow } from "../report.ts";
-import { forecasterCodeBytes } from "./code-size.ts";
+import { forecasterCodeSize } from "./code-size.ts";
+import { facadeStepRows } from "./facade-steps.ts";
 import { M4_HOURLY_PATH, readM4Hourly } from "./m4-hourly.ts";
+import { m4PeerRows, type ScoredOrigin } from "./m4-peer-rows.ts";
 import { meanScores, scoresOf, type Forecast, type Scores } from "./measures.ts";
 import { naiveForecast } from "./naive.ts";
+import { loadPeers } from "./peers.ts";
+import { poolingRows } from "./pooling-rows.ts";
 
 const HORIZON = 48;
 const ORIGIN_COUNT = 5;
@@ -40,34 +44,69 @@ interface Scored {
 }
 
 export async function forecast(onProgress: (what: string) => void): Promise<BenchRow[]> {
-  const codeBytes = await forecasterCodeBytes();
-  const size: BenchRow = {
-    name: "code of the seasonal forecaster",
-    value: codeBytes / 1_024,
-    unit: "KiB",
-    budget: 24,
-    ok: codeBytes <= CODE_BYTES_MAX,
-  };
+  const model = learnedModel(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64"));
+  onProgress("a service's steps");
+  const always = [...facadeStepRows(model), ...(await codeRows())];
   const series = await readM4Hourly();
   if (series === null) {
     onProgress(`SKIPPED: ${M4_HOURLY_PATH} is absent`);
-    return [size, { name: "M4 Hourly validation", value: 0, unit: "series", missing: { "M4 Hourly": "absent, nothing measured" } }];
+    return [...always, { name: "M4 Hourly validation", value: 0, unit: "series", missing: { "M4 Hourly": "absent, nothing measured" } }];
   }
   const kernels = instantiateKernels(new WebAssembly.Module(new Uint8Array(await readFile(WASM_FILE))), { memoryBytes: MEMORY_BYTES });
-  const forecaster = new SeasonalForecaster(kernels, learnedModel(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64")));
+  const forecaster = new SeasonalForecaster(kernels, model);
   const scored: Scored[] = [];
+  const origins: ScoredOrigin[] = [];
   let elapsedMs = 0;
   for (const [index, values] of series.entries()) {
     if (index % 100 === 0) onProgress(`M4 Hourly, series ${index + 1} of ${series.length}`);
     elapsedMs += scoreSeries(forecaster, values, scored);
+    origins.push(...originsOf(values, index, scored));
   }
+  onProgress("M4 Hourly, peers");
+  const { peers, missing } = await loadPeers();
+  const absent = Object.entries(missing).map(([name, why]) => ({
+    name: `M4 Hourly beside ${name}`,
+    value: 0,
+    unit: "fits",
+    missing: { [name]: why },
+  }));
+  onProgress("pooling");
   const seriesMs = elapsedMs / series.length;
   return [
     ...FORECASTERS.flatMap((name) => rowsOf(scored, name)),
     { name: "a series, five forecasts by all choices", value: seriesMs, unit: "ms", budget: SERIES_MS_MAX, ok: seriesMs <= SERIES_MS_MAX },
     ...timeSteps(forecaster, series.slice(0, TIMED_SERIES_COUNT)),
     { name: "state of a forecaster, both variants", value: forecaster.bytes / 1_024, unit: "KiB" },
-    size,
+    ...m4PeerRows(origins, peers),
+    ...absent,
+    ...poolingRows(series, model),
+    ...always,
+  ];
+}
+
+/** Of the series that was scored last. */
+function originsOf(values: readonly number[], series: number, scored: readonly Scored[]): ScoredOrigin[] {
+  const own = scored.slice(-ORIGIN_COUNT * FORECASTERS.length).filter(({ forecaster }) => forecaster === "auto");
+  return own.map(({ origin, scores }) => {
+    const start = values.length - origin * HORIZON;
+    return { series, history: values.slice(0, start), actual: values.slice(start, start + HORIZON), own: scores };
+  });
+}
+
+async function codeRows(): Promise<BenchRow[]> {
+  const seasonal = await forecasterCodeSize("seasonal");
+  const whole = await forecasterCodeSize("whole");
+  const { codeBytes, moduleBytes } = whole;
+  return [
+    { name: "code of the hourly core", value: seasonal.codeBytes / 1_024, unit: "KiB" },
+    {
+      name: "code of the whole forecaster",
+      value: codeBytes / 1_024,
+      unit: "KiB",
+      budget: CODE_BYTES_MAX / 1_024,
+      ok: codeBytes <= CODE_BYTES_MAX,
+    },
+    { name: "the same as a module, with its tables and names", value: moduleBytes / 1_024, unit: "KiB" },
   ];
 }
 

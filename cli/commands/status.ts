@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
 import { describeDemand, readDemand, type DemandStatus } from "../demand-status.ts";
+import { describeFleets, readFleets, type FleetStatus } from "../fleet-status.ts";
 import { sumByLabel } from "../metrics-text.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../output.ts";
 import { formatTable } from "../table.ts";
@@ -9,14 +10,18 @@ interface ServiceStatus {
   readonly service: string;
   /** Null: the gateway has counted nothing for it yet. */
   readonly slotsInUse: number | null;
+  /** Given out of the capacity now: less where the service's concurrency is adaptive. */
+  readonly slotsLimit: number | null;
   readonly slotsCapacity: number | null;
   /** Null: it had no request yet. */
   readonly demand: DemandStatus | null;
+  /** Null: its plan is not done, only shown. */
+  readonly fleet: FleetStatus | null;
 }
 
 export const statusCommand = defineCommand({
   name: "status",
-  summary: "Say what the gateway runs: version, services, tenants, slots in use, demand, forecast, plan.",
+  summary: "Say what the gateway runs: version, services, tenants, slots in use, demand, forecast, plan, fleet.",
   details: "Exit code 1 where the gateway answers but is not ready.",
   options: GATEWAY_OPTIONS,
   async run({ values, output, environment }) {
@@ -30,12 +35,16 @@ export const statusCommand = defineCommand({
     if (metrics.status !== 200) throw unexpectedAnswer("read the metrics", url, metrics);
     const inUse = sumByLabel(metrics.text, { metric: "tidegate_slots_in_use", label: "service" });
     const capacity = sumByLabel(metrics.text, { metric: "tidegate_slots_capacity", label: "service" });
+    const limit = sumByLabel(metrics.text, { metric: "tidegate_slots_limit", label: "service" });
     const demand = readDemand(metrics.text);
+    const fleets = readFleets(metrics.text);
     const services: ServiceStatus[] = Object.keys(active.configuration.services).map((service) => ({
       service,
       slotsInUse: inUse.get(service) ?? null,
+      slotsLimit: limit.get(service) ?? null,
       slotsCapacity: capacity.get(service) ?? null,
       demand: demand.get(service) ?? null,
+      fleet: fleets.get(service) ?? null,
     }));
     const report = {
       url,
@@ -58,13 +67,19 @@ function describe(report: {
   services: readonly ServiceStatus[];
   tenants: readonly string[];
 }): string {
-  const rows = report.services.map(({ service, slotsInUse, slotsCapacity }) => [service, slotsInUse ?? "–", slotsCapacity ?? "–"]);
+  const rows = report.services.map(({ service, slotsInUse, slotsLimit, slotsCapacity }) => [
+    service,
+    slotsInUse ?? "–",
+    slotsLimit ?? "–",
+    slotsCapacity ?? "–",
+  ]);
   return [
     `${report.url} is ${report.ready ? "ready" : "not ready"}`,
     `version ${report.version}${report.digest === null ? "" : `, digest ${report.digest}`}`,
     `tenants: ${report.tenants.join(", ") || "none"}`,
     "",
-    formatTable(["service", "slots in use", "capacity"], rows),
+    formatTable(["service", "slots in use", "limit now", "capacity"], rows),
     ...describeDemand(new Map(report.services.flatMap(({ service, demand }) => (demand === null ? [] : [[service, demand]])))),
+    ...describeFleets(new Map(report.services.flatMap(({ service, fleet }) => (fleet === null ? [] : [[service, fleet]])))),
   ].join("\n");
 }

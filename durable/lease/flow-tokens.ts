@@ -38,12 +38,13 @@ export class FlowTokens {
     this.#changed = changed;
   }
 
+  /** As they stand on disk. */
   get budgets(): ReadonlyMap<string, RateBudget> {
-    return this.#budgets.all;
+    return this.#budgets.written;
   }
 
-  restore(flow: string, budget: RateBudget): void {
-    this.#budgets.restore(flow, budget);
+  restore(flow: string, budget: RateBudget, atMs: number): void {
+    this.#budgets.restore(flow, budget, { policy: this.#rateOf(flow), nowMs: atMs });
   }
 
   /** How many a holder gets beside those it has. */
@@ -83,7 +84,7 @@ export class FlowTokens {
   clip(flow: string, atMs: number): void {
     const rate = this.#rateOf(flow);
     const tokensOut = rate === null ? 0 : this.#totals().tokensOutOf(flow);
-    if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#changed.budget(flow);
+    if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#write(flow, rate, atMs);
   }
 
   clipAll(atMs: number): void {
@@ -95,6 +96,10 @@ export class FlowTokens {
     const rate = this.#rateOf(flow);
     if (rate === null) return;
     this.#budgets.take(flow, rate, { count, nowMs: atMs });
-    this.#changed.budget(flow);
+    this.#write(flow, rate, atMs);
+  }
+
+  #write(flow: string, rate: RatePolicy, atMs: number): void {
+    if (this.#budgets.writeAhead(flow, rate, atMs)) this.#changed.budget(flow);
   }
 }

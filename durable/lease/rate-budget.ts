@@ -26,21 +26,53 @@ function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { 
   return { ...settled, debt };
 }
 
-function settle({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: number): RateBudget {
-  if (nowMs <= atMs) return { debt, atMs };
-  return { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
+/** Of a rate that was lowered no more is owed than an empty bucket: else it would be paid for at the new rate, for minutes. */
+function settle({ debt, atMs }: RateBudget, { tokens, periodMs, burst }: RatePolicy, nowMs: number): RateBudget {
+  const owed = Math.min(debt, burst * periodMs);
+  if (nowMs <= atMs) return { debt: owed, atMs };
+  return { debt: Math.max(0, owed - (nowMs - atMs) * tokens), atMs: nowMs };
+}
+
+/** What is written ahead of what is owed, in bursts: a row stands for so many tokens … */
+const AHEAD_RATIO = 1 / 16;
+/** … and after a restart so many times that is owed at least: less needs no row at all. */
+const FLOOR_AHEADS = 2;
+
+function aheadOf({ burst, periodMs }: RatePolicy): number {
+  return Math.floor(burst * AHEAD_RATIO) * periodMs;
 }
 
 /** The budgets of all flows that ever took a token. */
 export class RateBudgets {
   readonly #budgets = new Map<string, RateBudget>();
+  /** What the disk says: never less than is owed, so that most tokens need no row. */
+  readonly #written = new Map<string, RateBudget>();
 
   get all(): ReadonlyMap<string, RateBudget> {
     return this.#budgets;
   }
 
-  restore(flow: string, budget: RateBudget): void {
-    this.#budgets.set(flow, budget);
+  get written(): ReadonlyMap<string, RateBudget> {
+    return this.#written;
+  }
+
+  /** As it was written down; `policy` null: the flow has no rate now. */
+  restore(flow: string, written: RateBudget, { policy, nowMs }: { policy: RatePolicy | null; nowMs: number }): void {
+    this.#written.set(flow, written);
+    if (policy === null) return void this.#budgets.set(flow, written);
+    const { debt, atMs } = settle(written, policy, nowMs);
+    this.#budgets.set(flow, { debt: Math.max(debt, FLOOR_AHEADS * aheadOf(policy)), atMs });
+  }
+
+  /** After a change: whether the disk has to say something else now. A flow's first token always does. */
+  writeAhead(flow: string, policy: RatePolicy, nowMs: number): boolean {
+    const { debt, atMs } = settle(this.#of(flow, nowMs), policy, nowMs);
+    const ahead = aheadOf(policy);
+    const written = this.#written.get(flow);
+    const said = written === undefined ? -1 : Math.max(settle(written, policy, atMs).debt, FLOOR_AHEADS * ahead);
+    if (said >= debt && said <= Math.max(debt, ahead) + FLOOR_AHEADS * ahead) return false;
+    this.#written.set(flow, { debt: debt + ahead, atMs });
+    return true;
   }
 
   available(flow: string, policy: RatePolicy, nowMs: number): number {

@@ -9,4 +9,9 @@ export interface ObjectEnv {
   readonly QUOTA: DurableObjectNamespace<QuotaRpc & Rpc.DurableObjectBranded>;
   readonly SHARD: DurableObjectNamespace<ShardRpc & Rpc.DurableObjectBranded>;
   readonly REGISTRY: DurableObjectNamespace<RegistryRpc & Rpc.DurableObjectBranded>;
+  /** What the capacity agents' keys are: shared/config/agent-keys.ts. Absent: none is asked. */
+  readonly CAPACITY_AGENT_KEYS?: string;
+  /** For development: shared/demand-clock.ts. Counts only where IS_LOOPBACK is "true". */
+  readonly DEMAND_SPEED?: string;
+  readonly IS_LOOPBACK?: string;
 }

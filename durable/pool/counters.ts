@@ -1,15 +1,19 @@
 // What a pool counts, per flow and in all. In memory while it is hot; the shell writes the changed flows to disk.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { PoolCounters } from "#shared/protocol/pool-rpc.ts";
-import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { LATENCY_BUCKETS_MS, type FlowTelemetry, type Telemetry } from "#shared/protocol/telemetry.ts";
 
 export interface FlowCounters {
   outcomes: Record<string, number>;
   buckets: number[];
   sumMs: number;
+  /** Of bodies; absent: its bandwidth was never limited. */
+  bytes?: number;
 }
 
-export type GlobalCounters = { -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "edgeOutcomes" | "shadow">]: number } & {
+export type GlobalCounters = {
+  -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "edgeOutcomes" | "shadow">]: number;
+} & {
   edgeOutcomes: Record<string, number>;
   shadow: Record<string, number>;
 };
@@ -50,20 +54,19 @@ export class Counters {
     counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + 1;
   }
 
-  countFlow({ flow, outcomes, buckets, sumMs }: FlowTelemetry): void {
+  /** What a holder reported, and what that tells of limits in shadow. */
+  countTelemetry({ flows, edge }: Telemetry, shadow: Readonly<Record<string, number>>): void {
+    for (const flow of flows) this.#countFlow(flow);
+    addTo(this.global.edgeOutcomes, edge);
+    addTo(this.global.shadow, shadow);
+  }
+
+  #countFlow({ flow, outcomes, buckets, sumMs, bytes = 0 }: FlowTelemetry): void {
     const counters = this.#flow(flow);
     for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
     counters.sumMs += sumMs;
-  }
-
-  countEdge(counts: Readonly<Record<string, number>>): void {
-    for (const [outcome, count] of Object.entries(counts))
-      this.global.edgeOutcomes[outcome] = (this.global.edgeOutcomes[outcome] ?? 0) + count;
-  }
-
-  countShadow(counts: Readonly<Record<string, number>>): void {
-    for (const [key, count] of Object.entries(counts)) this.global.shadow[key] = (this.global.shadow[key] ?? 0) + count;
+    if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;
   }
 
   countWait(waitedMs: number): void {
@@ -86,6 +89,7 @@ export class Counters {
       outcomes: Object.fromEntries(
         flows.flatMap(([flow, { outcomes }]) => Object.entries(outcomes).map(([outcome, count]) => [`${flow} ${outcome}`, count])),
       ),
+      bytes: Object.fromEntries(flows.flatMap(([flow, { bytes }]) => (bytes === undefined ? [] : [[flow, bytes]]))),
       latency: Object.fromEntries(flows.map(([flow, { buckets, sumMs }]) => [flow, { buckets: [...buckets], sumMs }])),
     };
   }
@@ -96,4 +100,8 @@ export class Counters {
     this.#dirty.add(flow);
     return counters;
   }
+}
+
+function addTo(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [key, count] of Object.entries(counts)) sums[key] = (sums[key] ?? 0) + count;
 }

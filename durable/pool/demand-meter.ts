@@ -4,7 +4,7 @@ import { PLAN_STEP_MS } from "./plan/settings.ts";
 
 export const BIN_MS = PLAN_STEP_MS;
 /** A report speaks of the time since its holder's last one, at most so long; a bin stays open so much longer than it lasts. */
-const REPORT_MS_MAX = 5 * SECOND_MS;
+export const REPORT_MS_MAX = 5 * SECOND_MS;
 const HOLDER_COUNT_MAX = 4_096;
 /** Bins that are open, or wait to be taken; the oldest are forgotten first. */
 const BIN_COUNT_MAX = 60;
@@ -59,26 +59,35 @@ interface OpenBin {
 export class DemandMeter {
   readonly #bins = new Map<number, OpenBin>();
   readonly #reportedMs = new Map<string, number>();
+  readonly #reportMsMax: number;
+  readonly #levelMsMax: number;
   #next: number;
   #level: DemandLevel = { requests: 0, sockets: 0 };
   #levelMs: number;
   #held = { busyMs: 0, requestsMs: 0, count: 0 };
+  readonly #holdMsPrior: number;
   /** Refused requests that would still run. */
   #unserved = 0;
 
-  /** `isIdleBefore`: nothing came or ran in the bin before `nowMs`; else that bin is missing. */
-  constructor(nowMs: number, isIdleBefore: boolean) {
+  /**
+   * `isIdleBefore`: nothing came or ran in the bin before `nowMs`; else that bin is missing. `speed`: of this meter's time, ÷ that of
+   * holders, which go on reporting as often.
+   */
+  constructor(nowMs: number, isIdleBefore: boolean, speed = 1) {
+    this.#reportMsMax = speed * REPORT_MS_MAX;
+    this.#levelMsMax = speed * LEVEL_MS_MAX;
+    this.#holdMsPrior = speed * HOLD_MS_PRIOR;
     this.#next = Math.floor(nowMs / BIN_MS);
     this.#levelMs = isIdleBefore ? this.#next * BIN_MS : nowMs;
   }
 
   /** When the next bin can be taken. */
   get closesAtMs(): number {
-    return (this.#next + 1) * BIN_MS + REPORT_MS_MAX;
+    return (this.#next + 1) * BIN_MS + this.#reportMsMax;
   }
 
   report(holder: string, { arrivals, busyMs, endedCount, refusedCount }: DemandReport, nowMs: number): void {
-    const fromMs = Math.max(this.#reportedMs.get(holder) ?? nowMs, nowMs - REPORT_MS_MAX);
+    const fromMs = Math.max(this.#reportedMs.get(holder) ?? nowMs, nowMs - this.#reportMsMax);
     this.#reportedMs.delete(holder);
     this.#reportedMs.set(holder, nowMs);
     const [oldest] = this.#reportedMs;
@@ -102,7 +111,7 @@ export class DemandMeter {
   /** What is out from now on. */
   setLevel(level: DemandLevel, nowMs: number): void {
     const { requests, sockets } = this.#level;
-    if (nowMs > this.#levelMs && nowMs - this.#levelMs <= LEVEL_MS_MAX) {
+    if (nowMs > this.#levelMs && nowMs - this.#levelMs <= this.#levelMsMax) {
       this.#over(this.#levelMs, nowMs, (bin, { ms }) => {
         bin.requestsMs += requests * ms;
         bin.socketsMs += sockets * ms;
@@ -116,7 +125,7 @@ export class DemandMeter {
   /** The bins that have closed since the last time and of which enough is known, oldest first. */
   take(nowMs: number): DemandBin[] {
     this.setLevel(this.#level, nowMs);
-    const end = Math.floor((nowMs - REPORT_MS_MAX) / BIN_MS);
+    const end = Math.floor((nowMs - this.#reportMsMax) / BIN_MS);
     const taken: DemandBin[] = [];
     for (const index of [...this.#bins.keys()].toSorted((a, b) => a - b)) {
       if (index >= end) break;
@@ -137,9 +146,9 @@ export class DemandMeter {
       requestsMs: HOLD_DECAY * this.#held.requestsMs + requestsMs,
       count: HOLD_DECAY * this.#held.count + endedCount,
     };
-    const endedMs = (HOLD_MS_PRIOR + this.#held.busyMs) / (1 + this.#held.count);
+    const endedMs = (this.#holdMsPrior + this.#held.busyMs) / (1 + this.#held.count);
     // Little's law again: of requests so long that none has ended yet, only what runs speaks.
-    const runningMs = (HOLD_MS_PRIOR + this.#held.requestsMs) / (1 + this.#held.count);
+    const runningMs = (this.#holdMsPrior + this.#held.requestsMs) / (1 + this.#held.count);
     const holdMs = Math.max(1, endedMs, runningMs);
     const short = Math.min(1, BIN_MS / holdMs);
     const covered = Math.max(1, coveredMs);

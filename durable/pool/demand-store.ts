@@ -25,6 +25,8 @@ export interface DemandFacts {
   readonly plannedShardSeconds: number;
   readonly wantedShardSeconds: number;
   readonly restarts: Readonly<Record<string, number>>;
+  /** When it last heard what the gateway's other services have shown; 0: not since it began. */
+  readonly exchangedAtMs: number;
 }
 
 export interface DemandStates {
@@ -42,6 +44,7 @@ export const NO_FACTS: DemandFacts = {
   plannedShardSeconds: 0,
   wantedShardSeconds: 0,
   restarts: {},
+  exchangedAtMs: 0,
 };
 
 export class DemandStore {

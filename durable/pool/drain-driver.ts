@@ -3,6 +3,7 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import type { DrainAnswer, DrainOrder } from "#shared/protocol/drain.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
+import type { FleetKeeper } from "./fleet-keeper.ts";
 import type { Pool } from "./pool.ts";
 import { ShardDrains, type ShardDrain } from "./shard-drains.ts";
 import type { PoolStore } from "./store.ts";
@@ -11,6 +12,7 @@ import type { PoolStore } from "./store.ts";
 const CONCURRENCY_MAX = 32;
 
 interface Shell {
+  readonly fleet: Pick<FleetKeeper, "isActing" | "drain" | "restore">;
   readonly shards: ObjectEnv["SHARD"];
   readonly store: PoolStore;
   readonly write: (save: () => void) => void;
@@ -92,7 +94,9 @@ export class DrainDriver {
   }
 
   #start(shardId: string, nowMs: number): void {
-    const { store, write } = this.#shell;
+    const { store, write, fleet } = this.#shell;
+    if (fleet.isActing)
+      return fleet.drain(shardId, nowMs) ? this.#drains.started(shardId, { replacement: null, nowMs }) : this.#drains.forget(shardId);
     const number = store.loadNextNumber();
     const replacement = this.#pool.routes.drain(shardId, `${this.#pool.configuration.name}-${number}`);
     if (replacement === null) return this.#drains.forget(shardId);
@@ -102,6 +106,7 @@ export class DrainDriver {
   }
 
   #restore({ shardId, replacement }: ShardDrain): boolean {
+    if (this.#shell.fleet.isActing) return this.#shell.fleet.restore(shardId, Date.now());
     const { routes, configuration, socketsOn } = this.#pool;
     const endpointUrl = routes.shards.find((shard) => shard.shardId === shardId)?.endpointUrl;
     if (configuration.service?.endpoints.some(({ url }) => url === endpointUrl) !== true) return false;

@@ -16,6 +16,10 @@ const REPORT_MS_MAX = 10 * SECOND_MS;
 export interface EndpointOptions {
   readonly url: string;
   readonly capacity: number;
+  /** At least 1. */
+  readonly limitMin: number;
+  /** Where it begins: the capacity, or what was found before a restart. */
+  readonly limitInitial: number;
 }
 
 /** Of one endpoint, by one holder, since its last report. */
@@ -34,6 +38,7 @@ export interface EndpointReport {
 
 interface Endpoint {
   capacity: number;
+  limitMin: number;
   gradient: GradientLimit;
   /** By its reported load; the capacity while it reports none. */
   loadLimit: number;
@@ -56,13 +61,12 @@ export class EndpointLimits {
       gradient.release();
       this.#endpoints.delete(url);
     }
-    for (const { url, capacity } of endpoints) {
+    for (const { url, capacity, limitMin, limitInitial } of endpoints) {
       const known = this.#endpoints.get(url);
-      if (known?.capacity === capacity) continue;
+      if (known?.capacity === capacity && known.limitMin === limitMin) continue;
       known?.gradient.release();
-      // From the whole of it: what is configured is believed until it is measured to be too much.
-      const gradient = new GradientLimit(this.#kernels, { limitMin: 1, limitMax: capacity, limitInitial: capacity });
-      this.#endpoints.set(url, { capacity, gradient, loadLimit: capacity, reportedAtMs: -Infinity });
+      const gradient = new GradientLimit(this.#kernels, { limitMin, limitMax: capacity, limitInitial });
+      this.#endpoints.set(url, { capacity, limitMin, gradient, loadLimit: capacity, reportedAtMs: -Infinity });
     }
   }
 
@@ -99,8 +103,9 @@ function follow(
   }
   endpoint.reportedAtMs = nowMs;
   const ratio = UTILIZATION_TARGET / Math.max(utilization, 0.01);
-  // What is in flight made that load; a limit that nothing reached says nothing of it.
-  const base = ratio < 1 ? Math.min(endpoint.loadLimit, Math.max(1, inFlight)) : endpoint.loadLimit;
-  const next = base * Math.min(STEP_UP, Math.max(STEP_DOWN, ratio)) + (ratio > 1 ? 1 : 0);
-  endpoint.loadLimit = Math.min(endpoint.capacity, Math.max(1, next));
+  const { loadLimit, capacity, limitMin } = endpoint;
+  // What is in flight made that load; a limit that nothing reached says nothing of it. But few may be in flight at this moment by chance.
+  const base = ratio < 1 ? Math.min(loadLimit, Math.max(1, inFlight)) : loadLimit;
+  const next = Math.max(loadLimit * STEP_DOWN, base * Math.min(STEP_UP, ratio) + (ratio > 1 ? 1 : 0));
+  endpoint.loadLimit = Math.min(capacity, Math.max(limitMin, next));
 }

@@ -2,7 +2,9 @@
 // and the wait where requests queue; here is what they are, what service time has cost, and what a limit that only casts a
 // shadow would have done.
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
+import { bandwidthOf } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
+import { BYTE_UNIT } from "#shared/lease/byte-flow.ts";
 import type { QuotaKind } from "#shared/protocol/quota-state.ts";
 import { KIB_BYTES, SECOND_MS } from "#shared/units.ts";
 
@@ -14,6 +16,8 @@ export const PACED_BYTES_MAX = 128 * KIB_BYTES;
 export interface FlowLimits {
   readonly slotsMax: number;
   readonly rate: RatePolicy | null;
+  /** In units of BYTE_UNIT. */
+  readonly bandwidth: RatePolicy | null;
   readonly queueLengthMax: number;
   readonly waitMsMax: number;
 }
@@ -23,12 +27,14 @@ export interface FlowUse {
   readonly arrivals: number;
   /** Time that requests took at the endpoint, times the service's costWeight. */
   readonly costMs: number;
+  /** Of bodies, both directions. */
+  readonly bytes: number;
   /** Requests in flight, as last heard. */
   readonly running: number;
   readonly waiting: number;
 }
 
-const UNLIMITED: FlowLimits = { slotsMax: Infinity, rate: null, queueLengthMax: Infinity, waitMsMax: Infinity };
+const UNLIMITED: FlowLimits = { slotsMax: Infinity, rate: null, bandwidth: null, queueLengthMax: Infinity, waitMsMax: Infinity };
 
 /** The limits that bind. Memory binds by construction: so many bytes a waiting request, so many a paced one. */
 export function flowLimitsOf(quota: QuotaConfig | undefined): FlowLimits {
@@ -39,9 +45,17 @@ export function flowLimitsOf(quota: QuotaConfig | undefined): FlowLimits {
   return {
     slotsMax: Math.min(slots, Math.floor(pacedBytes / PACED_BYTES_MAX)),
     rate: ratePerSecond === undefined ? null : { tokens: ratePerSecond, periodMs: SECOND_MS, burst: burst ?? ratePerSecond },
+    bandwidth: bandwidthPolicyOf(quota),
     queueLengthMax: Math.min(queueLengthMax, Math.floor(waitingBytes / WAITING_BYTES_MAX)),
     waitMsMax,
   };
+}
+
+/** Bytes per second are units per BYTE_UNIT seconds: exact, whatever the bandwidth. */
+function bandwidthPolicyOf(quota: QuotaConfig): RatePolicy | null {
+  const bandwidth = bandwidthOf(quota);
+  if (bandwidth === null) return null;
+  return { tokens: bandwidth.bytesPerSecond, periodMs: BYTE_UNIT * SECOND_MS, burst: bandwidth.burstBytes / BYTE_UNIT };
 }
 
 /** A rate that is used up is shared out in renewals so far apart, not asked for request by request. */
@@ -64,13 +78,14 @@ export class FlowQuotas {
   readonly #limits = new Map<string, FlowLimits>();
   readonly #costs = new Map<string, CostDebt>();
   readonly #shadowRates = new Map<string, CostDebt>();
+  readonly #shadowBytes = new Map<string, CostDebt>();
   #shadow: Record<string, number> = {};
 
   /** By flow, `tenant/class`. What is owed stays owed. */
   configure(quotas: Readonly<Record<string, QuotaConfig>>): void {
     this.#quotas = quotas;
     this.#limits.clear();
-    for (const debts of [this.#costs, this.#shadowRates])
+    for (const debts of [this.#costs, this.#shadowRates, this.#shadowBytes])
       for (const flow of debts.keys()) if (!Object.hasOwn(quotas, flow)) debts.delete(flow);
   }
 
@@ -104,12 +119,14 @@ export class FlowQuotas {
 
   #castShadow(flow: string, { quota, use, nowMs }: { quota: QuotaConfig; use: FlowUse; nowMs: number }): void {
     const limits = flowLimitsOf({ ...quota, mode: "enforce" });
+    const bandwidth = bandwidthOf(quota);
     if (limits.rate !== null) {
-      const { tokens, burst } = limits.rate;
-      const held = drained(this.#shadowRates.get(flow), tokens, nowMs);
-      const over = Math.max(0, Math.min(use.arrivals, Math.ceil(held + use.arrivals - burst)));
-      this.#shadowRates.set(flow, { costMs: held + use.arrivals - over, atMs: nowMs });
+      const over = pour(this.#shadowRates, flow, { count: use.arrivals, perSecond: limits.rate.tokens, burst: limits.rate.burst, nowMs });
       this.#count(flow, "rate", over);
+    }
+    if (bandwidth !== null) {
+      const { bytesPerSecond: perSecond, burstBytes: burst } = bandwidth;
+      this.#count(flow, "bandwidth", pour(this.#shadowBytes, flow, { count: use.bytes, perSecond, burst, nowMs }));
     }
     this.#count(flow, "slots", Math.max(0, use.running - limits.slotsMax));
     this.#count(flow, "queue", Math.max(0, use.waiting - limits.queueLengthMax));
@@ -127,6 +144,18 @@ export class FlowQuotas {
     const key = `${flow} ${kind}`;
     this.#shadow[key] = (this.#shadow[key] ?? 0) + count;
   }
+}
+
+/** Into a bucket that drains: how many did not fit. */
+function pour(
+  debts: Map<string, CostDebt>,
+  flow: string,
+  { count, perSecond, burst, nowMs }: { count: number; perSecond: number; burst: number; nowMs: number },
+): number {
+  const held = drained(debts.get(flow), perSecond, nowMs);
+  const over = Math.max(0, Math.min(count, Math.ceil(held + count - burst)));
+  debts.set(flow, { costMs: held + count - over, atMs: nowMs });
+  return over;
 }
 
 /** What is left of a debt that drains at so many units a second. */

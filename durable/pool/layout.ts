@@ -25,10 +25,11 @@ export interface Layout {
 
 /** Keeps the shards that can stay (so that keys stay), resizes them in place, adds what is missing, drains the rest. */
 export function layoutShards({ service, current, inUse, nextNumber }: LayoutInput): Layout {
-  const counts = countShards(service);
+  const endpoints = staticEndpoints(service);
+  const counts = countShards({ ...service, endpoints });
   const shards: PoolShard[] = [];
   let next = nextNumber;
-  for (const [index, { url, capacity }] of service.endpoints.entries()) {
+  for (const [index, { url, capacity }] of endpoints.entries()) {
     const sizes = splitCapacity(capacity, counts[index] ?? 0, service.shards.sizeMax);
     // Active ones first: a draining shard comes back before a new one is made.
     const own = current
@@ -44,6 +45,11 @@ export function layoutShards({ service, current, inUse, nextNumber }: LayoutInpu
     if (!kept.has(shard.shardId) && inUse(shard.shardId) > 0) shards.push({ ...shard, state: "draining" });
   }
   return { shards, nextNumber: next };
+}
+
+/** An agent's address takes no requests; its units do. */
+export function staticEndpoints({ endpoints }: Pick<ServiceConfig, "endpoints">): ServiceConfig["endpoints"] {
+  return endpoints.filter(({ provider }) => provider === "static");
 }
 
 /** Shards per endpoint: as few as sizeMax allows, as many as sizeMin allows, in turn up to countMax in all. */

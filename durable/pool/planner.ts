@@ -2,14 +2,16 @@
 // pool's alarm and in `tidegate simulate`. docs/design/provisioning.md has the mathematics.
 import { assert } from "#shared/assert.ts";
 import { HOUR_MS, SECOND_MS } from "#shared/units.ts";
+import { beyondOf, busiestOf, noteBusiest } from "./plan/busiest.ts";
 import { withinBounds, type Bound, type Bounds } from "./plan/bounds.ts";
 import { closeHour, controlOf } from "./plan/control.ts";
 import type { DemandForecast } from "./plan/demand-forecast.ts";
-import { AT, type PlannerState } from "./plan/planner-state.ts";
-import { ceilingOf, floorOf, newLevels, setLevels } from "./plan/rungs.ts";
-import { CEILING, CONTROL, PLAN_STEP_MS } from "./plan/settings.ts";
+import { AT, OWN_SHADOW, type PlannerState } from "./plan/planner-state.ts";
+import { beyondLevelOf, ceilingOf, floorOf, newLevels, setLevels } from "./plan/rungs.ts";
+import { CONTROL, PLAN_STEP_MS } from "./plan/settings.ts";
 import { accountShadows, moveShadows, pushShadows, recountShadows } from "./plan/shadows.ts";
 import { learnStartTime } from "./plan/start-time.ts";
+import { trendOf } from "./plan/trend.ts";
 
 /** The service's `provisioning` and `shards`, and what its shards are. */
 export interface PlanPolicy extends Bounds {
@@ -37,7 +39,7 @@ export interface PlanInput {
   readonly startsMs: readonly number[];
 }
 
-export type PlanReason = "floor" | "forecast" | "hold" | "steady" | "surplus" | Bound;
+export type PlanReason = "beyond" | "floor" | "forecast" | "hold" | "steady" | "surplus" | Bound;
 
 export interface Plan {
   /** Shards that should be there, ready or starting. */
@@ -77,16 +79,18 @@ export function plan(state: PlannerState, input: PlanInput): Plan {
   const startMs = state.scalars[AT.startMs]!;
   // Asleep only while nobody wants anything: with no shard at all, one request would wait for ever.
   const least = policy.countMin === 0 && need === 0 ? 0 : 1;
-  setLevels(levels, { forecast, startMs, shardSlots, need, ceiling: ceilingOf(busiestOf(state)), least });
+  const trend = trendOf(state, { needSlots: need * shardSlots, seconds, startMs }) / shardSlots;
+  setLevels(levels, { forecast, startMs, shardSlots, need, trend, ceiling: ceilingOf(busiestOf(state)), least });
   const drainSeconds = policy.drainPrice * SECONDS_PER_HOUR;
   moveShadows(state, levels, { seconds, drainSeconds });
-  pushShadows(state, startMs);
   const { rung, expectedRatio, isAttainable } = controlOf(state, policy.shortfallRatio);
   const floorCount = policy.shortfallRatio > 0 ? floorOf(rung, need) : Math.ceil(need);
-  const before = input.fleet?.count ?? state.scalars[AT.planned]!;
-  const wanted = wantedCount(state, { rung, floorCount, before, seconds, drainSeconds });
+  const before = input.fleet?.count ?? state.count[OWN_SHADOW]!;
+  const beyondCount = beyondLevelOf(rung, { need: Math.max(need, state.scalars[AT.minuteMean]!), beyond: beyondOf(state), startMs });
+  const wanted = wantedCount(state, { rung, floorCount, beyondCount, before, seconds, drainSeconds });
   const { count, warm, limitedBy } = withinBounds(wanted.count, before, policy);
-  state.scalars[AT.planned] = count;
+  state.count[OWN_SHADOW] = count;
+  pushShadows(state, startMs);
   return {
     count,
     warmCount: warm,
@@ -102,6 +106,8 @@ export function plan(state: PlannerState, input: PlanInput): Plan {
 interface Wanting {
   readonly rung: number;
   readonly floorCount: number;
+  /** Of the plan alone: shadows have no part in it, as what would hide a surprise from them would not be learned. */
+  readonly beyondCount: number;
   readonly before: number;
   readonly seconds: number;
   readonly drainSeconds: number;
@@ -110,12 +116,13 @@ interface Wanting {
 /** As the shadows move, from the fleet that is there. */
 function wantedCount(
   { scalars }: PlannerState,
-  { rung, floorCount, before, seconds, drainSeconds }: Wanting,
+  { rung, floorCount, beyondCount, before, seconds, drainSeconds }: Wanting,
 ): { count: number; reason: PlanReason } {
-  const up = Math.max(levels.up[rung]!, floorCount);
+  const known = Math.max(levels.up[rung]!, floorCount);
+  const up = Math.max(known, beyondCount);
   const down = Math.max(levels.down[rung]!, up);
   if (before <= down) scalars[AT.plannedSurplus] = 0;
-  if (before < up) return { count: up, reason: up > levels.up[rung]! ? "floor" : "forecast" };
+  if (before < up) return { count: up, reason: up > known ? "beyond" : up > levels.up[rung]! ? "floor" : "forecast" };
   if (before <= down) return { count: before, reason: before > up ? "hold" : "steady" };
   scalars[AT.plannedSurplus]! += seconds;
   if (scalars[AT.plannedSurplus]! < drainSeconds) return { count: before, reason: "hold" };
@@ -135,30 +142,12 @@ function account(
   { samples, seconds, readyCount }: { samples: readonly number[]; seconds: number; readyCount: number | null },
 ): void {
   accountShadows(state, { samples, seconds });
-  const { scalars, ready, candidateRung } = state;
-  const served = readyCount ?? ready[candidateRung[scalars[AT.candidate]!]!]!;
+  const { scalars, ready } = state;
+  const served = readyCount ?? ready[OWN_SHADOW]!;
   const secondsEach = seconds / Math.max(1, samples.length);
   for (const sample of samples) {
     scalars[AT.hourLoad]! += sample * secondsEach;
     scalars[AT.hourSeen]! += Math.max(0, sample - served) * secondsEach;
   }
   scalars[AT.hourMs]! += seconds * SECOND_MS;
-}
-
-/** The busiest minute of each hour of the last week. */
-function noteBusiest({ scalars, busiest }: PlannerState, { nowMs, need }: { nowMs: number; need: number }): void {
-  const hour = Math.floor(nowMs / HOUR_MS);
-  if (scalars[AT.hourIndex] === 0) scalars[AT.minuteMean] = need;
-  const passed = scalars[AT.hourIndex] === 0 ? 1 : Math.min(CEILING.hourCount, Math.max(0, hour - scalars[AT.hourIndex]!));
-  for (let back = 0; back < passed; back++) busiest[(hour - back) % CEILING.hourCount] = 0;
-  scalars[AT.hourIndex] = hour;
-  scalars[AT.minuteMean]! += (need - scalars[AT.minuteMean]!) / CEILING.planCount;
-  const at = hour % CEILING.hourCount;
-  busiest[at] = Math.max(busiest[at]!, scalars[AT.minuteMean]!);
-}
-
-function busiestOf({ busiest }: PlannerState): number {
-  let most = 0;
-  for (let hour = 0; hour < busiest.length; hour++) if (busiest[hour]! > most) most = busiest[hour]!;
-  return most;
 }

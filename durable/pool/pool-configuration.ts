@@ -3,14 +3,17 @@ import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
-import type { PoolShard } from "./layout.ts";
+import { staticEndpoints, type PoolShard } from "./layout.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
 const HOLDERS_MAX = 4_096;
-const FLOWS_PER_HOLDER_MAX = 4_096;
+/** Tenants' and their bandwidths'. */
+const FLOWS_PER_HOLDER_MAX = 2 * 4_096;
 /** Of a flow without a limit of its own. */
 const FLOW_SLOTS_MAX = LIMITS.capacityMax * LIMITS.endpointCountMax;
 
@@ -37,6 +40,8 @@ export interface StoredPool {
   readonly shards: readonly PoolShard[];
   readonly rows: LedgerRows;
   readonly tableVersion: number;
+  /** Of endpoints whose concurrency is adaptive, by URL. */
+  readonly limits: Readonly<Record<string, number>>;
 }
 
 export const NO_CONFIGURATION: PoolConfiguration = {
@@ -82,23 +87,29 @@ function isLimit({ weight: _weight, mode: _mode, ...limits }: QuotaConfig): bool
   return Object.keys(limits).length > 0;
 }
 
-/** An endpoint takes what its shards have, and never more than its capacity. */
-export function policyOf(
-  { name, service, classes, tenantWeights, quotas }: PoolConfiguration,
+/** An endpoint takes what its shards have, never more than its capacity, and where that is adaptive no more than its limit. */
+export function capacityOf(
+  { service, classes }: PoolConfiguration,
   shards: readonly PoolShard[],
-  credits: Pick<TenantCredits, "slotsMaxOf">,
-): LedgerPolicy {
+  adaptive: Pick<AdaptiveLanes, "slotsMaxOf">,
+): Pick<LedgerPolicy, "capacity" | "lanes" | "classes"> {
   const lanes = new Map<string, number>();
-  for (const { url, capacity } of service?.endpoints ?? []) {
+  const endpoints = service === null ? [] : staticEndpoints(service);
+  const known = new Set(endpoints.map(({ url }) => url));
+  for (const { url, capacity } of endpoints) {
     const sharded = shards.filter(({ endpointUrl, state }) => endpointUrl === url && state === "active");
     lanes.set(
       url,
       Math.min(
         capacity,
         sharded.reduce((sum, { size }) => sum + size, 0),
+        adaptive.slotsMaxOf(url),
       ),
     );
   }
+  // A unit is an endpoint of its own, and its shard has all of it.
+  for (const { endpointUrl, size, state } of shards)
+    if (state === "active" && !known.has(endpointUrl)) lanes.set(endpointUrl, (lanes.get(endpointUrl) ?? 0) + size);
   const capacity = [...lanes.values()].reduce((sum, slots) => sum + slots, 0);
   return {
     capacity,
@@ -106,13 +117,27 @@ export function policyOf(
     classes: new Map(
       classes.map(({ className, weight, reserveRatio }) => [className, { weight, reserve: Math.floor(reserveRatio * capacity) }]),
     ),
-    flow: (flow): FlowPolicy => {
+  };
+}
+
+export function policyOf(
+  configuration: PoolConfiguration,
+  shards: readonly PoolShard[],
+  { credits, adaptive }: { credits: Pick<TenantCredits, "slotsMaxOf">; adaptive: Pick<AdaptiveLanes, "slotsMaxOf"> },
+): LedgerPolicy {
+  const { name: serviceName, service, tenantWeights, quotas } = configuration;
+  return {
+    ...capacityOf(configuration, shards, adaptive),
+    flow: (name): FlowPolicy => {
+      const ofBytes = flowOfBytes(name);
+      const flow = ofBytes ?? name;
       const [tenant = "", className = ""] = flow.split("/");
-      const { slotsMax, rate } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+      const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+      if (ofBytes !== null) return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: 0, rate: bandwidth };
       return {
         className,
         weight: tenantWeights[tenant] ?? 1,
-        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(name, className))),
+        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(serviceName, className))),
         rate,
       };
     },

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -19,10 +20,13 @@ import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
+import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DrainDriver } from "./drain-driver.ts";
+import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
@@ -37,7 +41,7 @@ import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + 192 * 1_024;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
@@ -48,20 +52,25 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
-  readonly #credits = new CreditRenewals(this.#pool, {
+  readonly #shell = {
     env: this.env,
-    life: () => this.#store.nextLife(),
-    onChanged: (nowMs) => this.#settle(nowMs),
-  });
-  readonly #drains = new DrainDriver(this.#pool, {
-    shards: this.env.SHARD,
+    kernels: this.#kernels,
+    sql: this.ctx.storage.sql,
     store: this.#store,
-    write: (save) => this.#write(save),
-  });
-  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, onChanged: (nowMs) => this.#settle(nowMs) });
+    write: (save: () => void): void => this.#write(save),
+    onChanged: (nowMs: number): void => this.#settle(nowMs),
+  };
+  readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, this.#shell);
+  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
+  readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, this.ctx.storage.sql, (save) => this.#write(save));
+  readonly #demand = openDemand(this.#kernels, {
+    speed: demandSpeedOf(this.env),
+    fleet: () => this.#fleet.planned,
+    ...this.#shell,
+  });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -140,12 +149,18 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return kept !== null;
   }
 
+  async learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    return this.#demand.learn(history, Date.now());
+  }
+
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
     if (telemetry) this.#measure(telemetry, "");
     const nowMs = Date.now();
     this.#settle(nowMs);
-    return poolStatsOf(service, { pool: this.#pool, meters: this.#meters, counters: this.#counters, demand: this.#demand, nowMs });
+    const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
+    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs });
   }
 
   async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
@@ -161,13 +176,15 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
+    this.#fleet.want(this.#demand.lastPlan, { isIdle: this.#demand.isAsleep, nowMs });
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
     await this.#drains.tick(nowMs);
-    if (this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
+    if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
       this.#store.saveCounters(this.#counters);
+      this.#store.saveLimits(this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
@@ -176,9 +193,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const rows = this.#store.loadLedger();
     const configuration = this.#store.loadConfiguration();
     const shards = this.#store.loadShards();
-    this.#pool.load({ configuration, shards, rows, tableVersion: this.#store.loadTableVersion() }, Date.now());
+    const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
+    this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
     this.#drains.load();
     this.#counters = this.#store.loadCounters();
+    this.#fleet.open(configuration.service, Date.now());
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
   }
@@ -190,7 +209,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const snapshot = await registry.snapshot(this.#pool.configuration.version);
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
     const configuration = configurationOf(service, snapshot.version, snapshot.configuration);
-    const nextNumber = this.#pool.configure(configuration, { nextNumber: this.#store.loadNextNumber(), nowMs: Date.now() });
+    const nowMs = Date.now();
+    const isLaidOut = !this.#fleet.configure(configuration.service, nowMs);
+    const nextNumber = this.#pool.configure(configuration, { nextNumber: isLaidOut ? this.#store.loadNextNumber() : null, nowMs });
     const { shards, routes } = this.#pool;
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
     this.#demand.configure({ service: configuration.service, shards });
@@ -219,6 +240,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
     this.#observe(nowMs);
+    this.#fleet.tick(nowMs);
     this.#schedule();
   }
 
@@ -233,16 +255,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure({ flows, shards, edge }: Telemetry, holder: string): void {
+  #measure(telemetry: Telemetry, holder: string): void {
     const nowMs = Date.now();
-    this.#demand.report(holder, reportOf(flows), nowMs);
-    for (const flow of flows) {
-      this.#counters.countFlow(flow);
-      this.#pool.observe(flow, nowMs);
-    }
-    this.#counters.countShadow(this.#pool.gate.takeShadow());
-    for (const shard of shards) this.#meters.add(shard);
-    this.#counters.countEdge(edge);
+    this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
+    this.#pool.observe(telemetry, nowMs);
+    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    for (const shard of telemetry.shards) this.#meters.add(shard);
+    this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
   }
 
@@ -265,7 +284,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    this.#setAlarm(Math.max(nowMs + TICK_MS, this.#demand.wakesAtMs ?? Infinity));
+    this.#setAlarm(Math.max(nowMs + TICK_MS, Math.min(this.#demand.wakesAtMs ?? Infinity, this.#fleet.wakesAtMs ?? Infinity)));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);

@@ -5,14 +5,16 @@ import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import { SLOT_GRACE_MS, type AcquireRequest, type FlowLeft, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
-import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
+import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
+import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
 import { QuotaGate } from "./quota-gate.ts";
-import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal, type QueueEnd } from "./queue-refusals.ts";
+import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { Routes } from "./routes.ts";
+import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
@@ -24,7 +26,9 @@ const NAMED_SLOT_MS = 3 * SECOND_MS;
 export class Pool {
   readonly credits = new TenantCredits();
   readonly gate = new QuotaGate();
+  readonly adaptive: AdaptiveLanes;
   #ledger: LeaseLedger;
+  #policy: LedgerPolicy;
   #configuration = NO_CONFIGURATION;
   readonly #line: WaitingLine;
   readonly routes: Routes;
@@ -35,6 +39,8 @@ export class Pool {
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.routes = new Routes(kernels);
+    this.adaptive = new AdaptiveLanes(kernels);
+    this.#policy = policyOf(NO_CONFIGURATION, [], this);
     this.#ledger = new LeaseLedger(this.#policy, nowMs);
   }
 
@@ -72,21 +78,22 @@ export class Pool {
 
   /** Other credits or shards than before: shares are divided anew. */
   policyChanged(nowMs: number): void {
-    this.#ledger.configure(this.#policy, nowMs);
+    this.#applyPolicy(policyOf(this.#configuration, this.shards, this), nowMs);
   }
 
   /** As it was written down. */
-  load({ configuration, shards, rows, tableVersion }: StoredPool, nowMs: number): void {
+  load({ configuration, shards, rows, tableVersion, limits }: StoredPool, nowMs: number): void {
     this.routes.load(shards, tableVersion);
-    this.#follow(configuration);
+    this.#follow(configuration, limits);
+    this.#policy = policyOf(configuration, shards, this);
     this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
   }
 
-  /** Follows a new configuration; returns the number of the next new shard. */
-  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number; nowMs: number }): number {
-    const next = this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
+  /** Follows a new configuration; returns the number of the next new shard. Null: its shards are not the configuration's. */
+  configure(configuration: PoolConfiguration, { nextNumber, nowMs }: { nextNumber: number | null; nowMs: number }): number | null {
+    const next = nextNumber === null ? null : this.routes.configure(configuration, { nextNumber, inUse: this.socketsOn });
     this.#follow(configuration);
-    this.#ledger.configure(this.#policy, nowMs);
+    this.#applyPolicy(policyOf(configuration, this.shards, this), nowMs);
     return next;
   }
 
@@ -109,11 +116,15 @@ export class Pool {
     };
   }
 
-  /** Takes what a holder measured of a flow. */
-  observe(telemetry: FlowTelemetry, nowMs: number): void {
-    const { flow } = telemetry;
-    const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
-    this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
+  /** Takes what a holder measured. */
+  observe({ flows, lanes = [] }: Telemetry, nowMs: number): void {
+    for (const telemetry of flows) {
+      const { flow } = telemetry;
+      const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
+      this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
+    }
+    if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger), nowMs)) return;
+    this.#applyPolicy({ ...this.#policy, ...capacityOf(this.#configuration, this.shards, this.adaptive) }, nowMs);
   }
 
   /** How long the request may wait: until its deadline, or as long as its tenant lets it. */
@@ -132,7 +143,8 @@ export class Pool {
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
     if (this.#line.has(request.slotId)) return null;
-    if (this.routes.choice.isEmpty) return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
+    if (this.routes.choice.isEmpty && this.routes.awaited(nowMs) === null)
+      return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
       flow: request.flow,
@@ -140,6 +152,7 @@ export class Pool {
       isOpen: this.#ledger.slotsFree > 0 && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
+      refuseSocket(request, service, this.#ledger) ??
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
       this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
@@ -159,10 +172,7 @@ export class Pool {
 
   place(slotId: string): WaitingPlace | null {
     const ticket = this.#line.ticket(slotId);
-    if (ticket === undefined) return null;
-    const { flow, urgency } = ticket.request;
-    const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
-    return { aheadMax, waitMs: this.#estimate.msFor(aheadMax) };
+    return ticket === undefined ? null : this.#estimate.placeOf(ticket);
   }
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
@@ -203,7 +213,7 @@ export class Pool {
     const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
-      return { ...fullRefusal(pushed.refused === "flow-full", this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
+      return { ...fullRefusal(pushed.refused === "flow-full", this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
     }
     this.#countWaiting(ticket);
     if (pushed !== null) this.#displaced.push(pushed.displaced);
@@ -219,7 +229,10 @@ export class Pool {
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
-    const { slotId, holder, flow, kind, affinityKey } = request;
+    const { slotId, holder, flow, kind, affinityKey, device } = request;
+    // Others of its device may have been served while it waited.
+    const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
+    if (tooMany !== null) return tooMany;
     const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
@@ -227,7 +240,7 @@ export class Pool {
       shard === undefined
         ? null
         : this.#ledger.acquire(
-            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket },
+            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket, device },
             nowMs,
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
@@ -241,17 +254,11 @@ export class Pool {
     const { slotId, flow } = ticket.request;
     this.#unpay(slotId, nowMs);
     const slots = this.gate.waitedForQuota(flow, this.#ledger);
-    return { slotId, verdict: expiredRefusal(this.#endOf(ticket, nowMs - ticket.arrivedAtMs), slots) };
+    return { slotId, verdict: expiredRefusal(this.#estimate.endOf(ticket, nowMs - ticket.arrivedAtMs), slots, this.routes.awaited(nowMs)) };
   }
 
   #refuseForWant(ticket: Ticket): Verdict {
-    return { ...wantRefusal(ticket.request, this.#endOf(ticket, 0)), ...this.#withShed(ticket.request) };
-  }
-
-  /** Where it would stand now. */
-  #endOf({ request: { flow, urgency } }: Ticket, waitMs: number): QueueEnd {
-    const queue = { position: (this.#line.aheadMax(flow, urgency) ?? 0) + 1, length: this.#line.lengthOf(flow), waitMs };
-    return { queue, slotInMs: this.#estimate.ofNewcomer(flow, urgency) };
+    return { ...wantRefusal(ticket.request, this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
   }
 
   #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
@@ -274,17 +281,18 @@ export class Pool {
   }
 
   #countWaiting(ticket: Ticket | undefined): void {
-    if (ticket === undefined) return;
-    const { flow } = ticket.request;
-    this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
+    const flow = ticket?.request.flow;
+    if (flow !== undefined) this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
   }
 
-  get #policy(): LedgerPolicy {
-    return policyOf(this.#configuration, this.routes.shards, this.credits);
+  #applyPolicy(policy: LedgerPolicy, nowMs: number): void {
+    this.#policy = policy;
+    this.#ledger.configure(policy, nowMs);
   }
 
-  #follow(configuration: PoolConfiguration): void {
+  #follow(configuration: PoolConfiguration, limits?: Readonly<Record<string, number>>): void {
     this.#configuration = configuration;
+    this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
     this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);

@@ -3,6 +3,7 @@ import { refuse, type QueueFacts, type Refusal } from "#shared/errors/refusal.ts
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import type { Awaited } from "./fleet/awaited.ts";
 
 /** Said where nothing was served lately to estimate from. */
 const RETRY_AFTER_MS = SECOND_MS;
@@ -13,9 +14,13 @@ export interface QueueEnd {
   readonly slotInMs: number | null;
 }
 
-/** Its time was up. `slots`: the tenant's own, where all of them were in use: then that is what it waited for. */
-export function expiredRefusal({ queue, slotInMs }: QueueEnd, slots: QuotaState | null): Refusal {
-  const more = { retryAfterMs: slotInMs ?? RETRY_AFTER_MS, queue };
+/**
+ * Its time was up. `slots`: the tenant's own, where all of them were in use: then that is what it waited for. `awaited`: the service
+ * has no shard, and what is known of its first.
+ */
+export function expiredRefusal({ queue, slotInMs }: QueueEnd, slots: QuotaState | null, awaited: Awaited | null): Refusal {
+  const more = { retryAfterMs: awaited?.inMs ?? slotInMs ?? RETRY_AFTER_MS, queue };
+  if (awaited !== null) return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue: ${awaited.line}`, more);
   if (slots === null) return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue.`, more);
   const detail = `Your tenant and class had all their ${slots.quota} slots for the ${queue.waitMs} ms that you could wait.`;
   return refuse("rejected-quota", detail, { ...more, violated: [slots], decidedBy: "queue" });

@@ -4,6 +4,7 @@ import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { costState, rateState } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import type { Dry, FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
@@ -80,20 +81,21 @@ export class QuotaGate {
   }
 
   observe(
-    { flow, arrivals, busyMs }: FlowTelemetry,
+    { flow, arrivals, busyMs, bytes = 0 }: FlowTelemetry,
     { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
   ): void {
-    this.#quotas.observe(flow, { arrivals, costMs: busyMs * this.#costWeight, running, waiting }, nowMs);
+    this.#quotas.observe(flow, { arrivals, costMs: busyMs * this.#costWeight, bytes, running, waiting }, nowMs);
   }
 
   /** What is left of the flows' limits, for those that have any. */
   leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
     return flows.flatMap((flow) => {
-      const { slotsMax, rate } = this.#quotas.limitsOf(flow);
+      const { slotsMax, rate, bandwidth } = this.#quotas.limitsOf(flow);
       const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
-      if (slotsMax === Infinity && rate === null && blockedMs === 0) return [];
+      if (slotsMax === Infinity && rate === null && bandwidth === null && blockedMs === 0) return [];
       const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
-      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), blockedMs }];
+      const units = ledger.tokensLeft(byteFlowOf(flow), nowMs);
+      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), bytes: units === null ? null : units * BYTE_UNIT, blockedMs }];
     });
   }
 

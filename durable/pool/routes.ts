@@ -1,12 +1,15 @@
 // Where a pool's requests may go: its shards, numbered anew with every change, and the choice among them. Pure but for Wasm memory.
 import type { RouteTable } from "#shared/protocol/pool-rpc.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
+import type { Awaited } from "./fleet/awaited.ts";
 import { layoutShards, type PoolShard } from "./layout.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
 import { ShardChoice } from "./shard-choice.ts";
 
 export class Routes {
   readonly choice: ShardChoice;
+  /** Of a service without a shard: when the first is expected, and what is told to those who wait for it; null: none will come. */
+  awaited: (nowMs: number) => Awaited | null = () => null;
   #shards: readonly PoolShard[] = [];
   #version = 0;
 
@@ -39,6 +42,13 @@ export class Routes {
     this.#follow(layout.shards);
     this.#version += 1;
     return layout.nextNumber;
+  }
+
+  /** Takes over another table than its own; false: it is the same. */
+  adopt(shards: readonly PoolShard[]): boolean {
+    if (JSON.stringify(shards) === JSON.stringify(this.#shards)) return false;
+    this.#replace(shards);
+    return true;
   }
 
   /** Takes a shard out of use, and a new one of its size into it; returns the new one, or null where there is no such shard in use. */

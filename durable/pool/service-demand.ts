@@ -1,18 +1,24 @@
-// The control loop of one service, in shadow: bins of demand → forecaster → plan → what the operator sees. Pure but for the
-// Wasm memory it owns; the pool's object gives it time and a disk. docs/design/control-loop.md.
+// The control loop of one service: bins of demand → forecaster → plan → what the operator sees, and what its fleet follows where
+// the plan is done. Pure but for the Wasm memory it owns; the pool's object gives it time and a disk. docs/design/control-loop.md.
 //
 // Fails open: where the forecaster or the planner breaks, it says so once and rests; the pool serves on without it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
-import { DAY_MS, HOUR_MS, KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { refuse } from "#shared/errors/refusal.ts";
+import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { seenShortfallRatio } from "./plan/control.ts";
 import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
-import { eventsOf, modelOf, planPolicyOf } from "./demand-configuration.ts";
+import { refuseHistory, tellHistory } from "./demand-history.ts";
+import { horizonsOf } from "./demand-horizons.ts";
+import { planStatsOf } from "./demand-plan-stats.ts";
+import { fillSilence } from "./demand-silence.ts";
+import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
+import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
@@ -21,21 +27,17 @@ export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
 const IDLE_MS = 10 * MINUTE_MS;
 /** While it changes, the state is written so often: one row. */
 const SAVE_MS = MINUTE_MS;
-/** Of a silence, so much is told bin by bin, then coarsely; what is older tells the forecaster nothing it would still know. */
-const FILL_FINE_MS = HOUR_MS;
-const FILL_STEP_MS = 5 * MINUTE_MS;
-const FILL_MS_MAX = 8 * DAY_MS;
-const SIGNALS = ["arrivals", "concurrency"] as const;
-/** Of those that the forecaster is judged at, what the operator sees. */
-const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
 
-export interface DemandShell {
+export interface DemandShell extends PoolingShell {
   readonly kernels: Kernels;
   readonly loadFacts: () => DemandFacts;
   /** Read at the first need, not at the start. */
   readonly loadStates: () => DemandStates | null;
   readonly save: (facts: DemandFacts, states: DemandStates) => void;
-  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Of its time, ÷ the wall's; 1 but in development. */
+  readonly speed?: number;
+  /** Null: the plan is shown and not done. */
+  readonly fleet: () => PlannedFleet | null;
 }
 
 export interface DemandSetting {
@@ -75,8 +77,21 @@ export class ServiceDemand {
 
   configure(setting: DemandSetting): void {
     this.#setting = setting;
-    this.#policy = setting.service === null ? null : planPolicyOf(setting.service, setting.shards);
+    this.#policy = setting.service === null ? null : this.#policyFor(setting.service);
     if (setting.service !== null) this.#engine?.forecaster.setEvents(eventsOf(setting.service));
+  }
+
+  #policyFor(service: ServiceConfig): PlanPolicy {
+    return planPolicyOf(service, { current: this.#setting.shards, fleet: this.#shell.fleet() });
+  }
+
+  /** The last one since the object started. */
+  get lastPlan(): Plan | null {
+    return this.#lastPlan;
+  }
+
+  get isAsleep(): boolean {
+    return this.#meter === null;
   }
 
   /** What a holder did since it last said so. */
@@ -118,6 +133,25 @@ export class ServiceDemand {
     if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
   }
 
+  /** What was wanted before this pool saw any of it. On disk when it is answered. */
+  learn(history: DemandHistory, nowMs: number): HistoryAnswer {
+    const { service } = this.#setting;
+    const refusal = refuseHistory(history, { knownUntilMs: this.#facts.binEndMs, nowMs });
+    if (refusal !== null) return refusal;
+    const isTold =
+      service !== null &&
+      this.#attempt(() => {
+        const forecaster = this.#forecasterOf(service);
+        const [planner, policy] = [this.#planner, this.#policy];
+        if (planner !== null && policy !== null) this.#lastPlan = tellHistory(history, { forecaster, planner, policy });
+      });
+    if (!isTold) return refuse("internal", "The forecaster has failed and rests until its pool restarts.");
+    const binEndMs = history.startMs + history.slots.length * BIN_MS;
+    this.#facts = { ...this.#facts, isSilent: false, binEndMs, binCount: this.#facts.binCount + history.slots.length };
+    this.#save(nowMs);
+    return { ok: true, knownUntilMs: binEndMs };
+  }
+
   stats(nowMs: number): DemandStats {
     const { service } = this.#setting;
     const { binCount, arrivalsPerSecond, slotsWanted } = this.#facts;
@@ -130,21 +164,7 @@ export class ServiceDemand {
   #planStats(): DemandStats["plan"] {
     const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
     if (policy === null || planned === null || planner === null) return null;
-    const { count, warmCount, reason, expectedShortfallRatio, isAttainable } = planned;
-    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
-    return {
-      mode: this.#setting.service?.provisioning.mode ?? "shadow",
-      count,
-      warmCount,
-      reason,
-      shardSlots: policy.shardSlots,
-      expectedShortfallRatio,
-      seenShortfallRatio: seenShortfallRatio(planner),
-      isAttainable,
-      costPerHour: (count + warmCount) * policy.pricePerHour,
-      plannedShardSeconds,
-      wantedShardSeconds,
-    };
+    return planStatsOf({ mode: this.#setting.service?.provisioning.mode ?? "shadow", policy, planned, planner, facts: this.#facts });
   }
 
   #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
@@ -167,18 +187,29 @@ export class ServiceDemand {
       ...planned,
     };
     this.#isDirty = true;
+    if (isExchangeDue(this.#facts.exchangedAtMs, nowMs)) void this.#exchange(service.service, forecaster, nowMs);
   }
 
-  /** In shadow: no fleet is told, so the plan is held against its own shadow. */
+  async #exchange(service: string, forecaster: DemandForecaster, nowMs: number): Promise<void> {
+    this.#facts = { ...this.#facts, exchangedAtMs: nowMs };
+    const isCurrent = (): boolean => this.#engine?.forecaster === forecaster;
+    const isAnswered = await exchangeShares(this.#shell, { service, forecaster, isCurrent });
+    if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
+  }
+
+  /** In shadow no fleet is told, and the plan is held against its own shadow. */
   #replan(
     forecaster: DemandForecaster,
     wantedSlots: readonly number[],
     nowMs: number,
   ): Pick<DemandFacts, "plannedShardSeconds" | "wantedShardSeconds"> {
     const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
+    const fleet = this.#shell.fleet();
+    if (fleet !== null && this.#setting.service !== null) this.#policy = this.#policyFor(this.#setting.service);
     const policy = this.#policy;
     if (policy === null || this.#planner === null) return { plannedShardSeconds, wantedShardSeconds };
-    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: null, startsMs: [] });
+    const startsMs = fleet?.takeStarts() ?? [];
+    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
     const { count, warmCount } = this.#lastPlan;
     const secondsEach = BIN_MS / SECOND_MS;
     const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;
@@ -201,6 +232,7 @@ export class ServiceDemand {
     const forecaster = new DemandForecaster(this.#shell.kernels, options);
     this.#engine = { key, forecaster };
     const restored = before === undefined ? null : forecaster.restore(before);
+    if (restored?.ok !== true) this.#facts = { ...this.#facts, exchangedAtMs: 0 };
     if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
     this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
     return forecaster;
@@ -248,7 +280,7 @@ export class ServiceDemand {
 
   #begin(nowMs: number): void {
     if (this.#hasFailed) return;
-    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null);
+    this.#meter = new DemandMeter(nowMs, this.#facts.isSilent || this.#facts.binEndMs === null, this.#shell.speed);
   }
 
   /** A clock set back does not keep it awake for longer. */
@@ -256,23 +288,4 @@ export class ServiceDemand {
     if (this.#facts.activeAtMs > nowMs) this.#facts = { ...this.#facts, activeAtMs: nowMs };
     return nowMs - this.#facts.activeAtMs;
   }
-}
-
-/** A silence is zeros, not missing values: coarse ones where they are long past. */
-function fillSilence(forecaster: DemandForecaster, fromMs: number, untilMs: number): void {
-  const tell = (timeMs: number): unknown => forecaster.observe({ timeMs, arrivals: 0, concurrency: 0 });
-  const fineMs = Math.max(fromMs, untilMs - FILL_FINE_MS);
-  for (let atMs = Math.max(fromMs, untilMs - FILL_MS_MAX); atMs < fineMs; atMs += FILL_STEP_MS) tell(atMs + BIN_MS - 1);
-  for (let atMs = fineMs; atMs < untilMs; atMs += BIN_MS) tell(atMs + BIN_MS - 1);
-}
-
-function horizonsOf(forecaster: DemandForecaster, nowMs: number): HorizonStats[] {
-  return SIGNALS.flatMap((signal) => {
-    const rows = forecaster.profile(signal, SHOWN_HORIZONS_MS, nowMs);
-    const verdicts = new Map(forecaster.verdicts(signal).map((verdict) => [verdict.horizonMs, verdict]));
-    return rows.flatMap((row) => {
-      const verdict = verdicts.get(row.horizonMs);
-      return verdict === undefined ? [] : [{ signal, ...verdict, ...row }];
-    });
-  });
 }

@@ -4,6 +4,7 @@ import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { NamedSlot, SlotBlock } from "#durable/lease/named-slots.ts";
 import { DEMAND_MIGRATION } from "./demand-store.ts";
 import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from "./counters.ts";
+import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
 import type { ShardDrain } from "./shard-drains.ts";
 import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
@@ -42,6 +43,12 @@ export const POOL_MIGRATIONS = [
     `,
   },
   DEMAND_MIGRATION,
+  FLEET_MIGRATION,
+  {
+    idMonotonicInc: FLEET_MIGRATION.idMonotonicInc + 1,
+    description: "sockets' devices",
+    sql: "ALTER TABLE named_slots ADD COLUMN device TEXT;",
+  },
 ];
 
 export class PoolStore {
@@ -68,6 +75,15 @@ export class PoolStore {
 
   loadTableVersion(): number {
     return this.#fact<number>("tableVersion") ?? 0;
+  }
+
+  /** Endpoints' adaptive limits, as they were seconds before. */
+  loadLimits(): Readonly<Record<string, number>> {
+    return this.#fact<Record<string, number>>("limits") ?? {};
+  }
+
+  saveLimits(limits: Readonly<Record<string, number>>): void {
+    if (Object.keys(limits).length > 0) this.#saveFact("limits", limits);
   }
 
   loadShards(): PoolShard[] {
@@ -101,14 +117,14 @@ export class PoolStore {
     );
   }
 
+  /** `nextNumber` null: as it is. */
   saveConfiguration(
     configuration: PoolConfiguration,
-    layout: { shards: readonly PoolShard[]; nextNumber: number; tableVersion: number },
+    { shards, nextNumber, tableVersion }: { shards: readonly PoolShard[]; nextNumber: number | null; tableVersion: number },
   ): void {
     this.#saveFact("configuration", configuration);
-    this.#saveFact("nextNumber", layout.nextNumber);
-    this.#saveFact("tableVersion", layout.tableVersion);
-    this.saveShards(layout.shards);
+    if (nextNumber !== null) this.saveNextNumber(nextNumber);
+    this.saveTable(shards, tableVersion);
   }
 
   saveTable(shards: readonly PoolShard[], tableVersion: number): void {
@@ -176,6 +192,7 @@ export class PoolStore {
       shard_id: string;
       acquired_at_ms: number;
       expires_at_ms: number | null;
+      device: string | null;
     };
     return this.#sql
       .exec<Row>("SELECT * FROM named_slots")
@@ -189,12 +206,13 @@ export class PoolStore {
         acquiredAtMs: row.acquired_at_ms,
         expiresAtMs: row.expires_at_ms,
         isDurable: true,
+        device: row.device ?? undefined,
       }));
   }
 
-  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs }: NamedSlot): void {
+  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device }: NamedSlot): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       slotId,
       owner,
       flow,
@@ -202,6 +220,7 @@ export class PoolStore {
       shardId,
       acquiredAtMs,
       expiresAtMs,
+      device ?? null,
     );
   }
 

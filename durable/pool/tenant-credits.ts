@@ -6,6 +6,8 @@ import { SECOND_MS } from "#shared/units.ts";
 
 /** A quota that does not answer is asked again after so long. */
 const RETRY_MS = SECOND_MS;
+/** A quota that gave less than was asked for has no more for now: whatever is wanted beside that asks again after so long. */
+const SHORT_SPACING_MS = SECOND_MS / 4;
 
 interface TenantCredit {
   readonly lease: CreditLease;
@@ -13,7 +15,9 @@ interface TenantCredit {
   /** The quota did not answer: until then the tenant goes by what each service lets it have. */
   openUntilMs: number;
   isAsking: boolean;
-  /** Per flow: what the newest request wanted. */
+  /** The newest request was sent then, … */
+  askedAtMs: number;
+  /** … and wanted that of each flow. */
   asked: ReadonlyMap<string, number>;
 }
 
@@ -50,11 +54,17 @@ export class TenantCredits {
 
   /** Tenants whose credit is to be renewed now: its time has come, or more is wanted than was asked for. */
   due(wantOf: (tenant: string, flow: string) => number): readonly string[] {
-    const due = [...this.#credits].filter(([tenant, { renewAtMs, isAsking, asked }]) => {
-      if (isAsking || !this.#tenants.has(tenant)) return false;
-      return this.#nowMs >= renewAtMs || [...asked].some(([flow, want]) => wantOf(tenant, flow) > want);
+    const due = [...this.#credits].filter(([tenant, credit]) => {
+      if (credit.isAsking || !this.#tenants.has(tenant)) return false;
+      if (this.#nowMs >= credit.renewAtMs) return true;
+      const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS && this.#isShort(credit);
+      return !isHeard && [...credit.asked].some(([flow, want]) => wantOf(tenant, flow) > want);
     });
     return due.map(([tenant]) => tenant);
+  }
+
+  #isShort({ lease, asked }: TenantCredit): boolean {
+    return [...asked].some(([flow, want]) => lease.slots(flow, this.#nowMs) < want);
   }
 
   /** The message to the tenant's quota, from this pool in this life of it. */
@@ -65,10 +75,12 @@ export class TenantCredits {
       renewAtMs: 0,
       openUntilMs: -Infinity,
       isAsking: true,
+      askedAtMs: 0,
       asked: new Map(),
     };
     this.#credits.set(tenant, credit);
     credit.isAsking = true;
+    credit.askedAtMs = this.#nowMs;
     credit.asked = new Map(demands.map(({ flow, want }) => [flow, want]));
     return credit.lease.request(demands, this.#nowMs);
   }

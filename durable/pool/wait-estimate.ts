@@ -1,10 +1,11 @@
 // How long a newcomer would wait in a pool's queue, and whether that is too long: an estimate from how fast the queue is
 // served, for refusing early and for Retry-After.
 import { URGENCY_FIRST, URGENCY_LAST } from "#shared/limits.ts";
-import type { Shed } from "#shared/protocol/pool-rpc.ts";
+import type { Shed, WaitingPlace } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { DrainRate } from "./drain-rate.ts";
-import type { WaitingLine } from "./waiting-line.ts";
+import type { QueueEnd } from "./queue-refusals.ts";
+import type { Ticket, WaitingLine } from "./waiting-line.ts";
 
 /** Said where nothing was served lately to estimate from. */
 const RETRY_AFTER_MS = SECOND_MS;
@@ -37,6 +38,18 @@ export class WaitEstimate {
   /** Of a newcomer; null: nothing to estimate from. */
   ofNewcomer(flow: string, urgency: number): number | null {
     return this.#drain.msFor(this.#line.aheadMax(flow, urgency) ?? 0);
+  }
+
+  /** Where one that waits stands. */
+  placeOf({ request: { flow, urgency } }: Ticket): WaitingPlace {
+    const aheadMax = Math.max(0, (this.#line.aheadMax(flow, urgency) ?? 0) - 1);
+    return { aheadMax, waitMs: this.msFor(aheadMax) };
+  }
+
+  /** Where one that is refused would stand now. */
+  endOf({ request: { flow, urgency } }: Ticket, waitMs: number): QueueEnd {
+    const queue = { position: (this.#line.aheadMax(flow, urgency) ?? 0) + 1, length: this.#line.lengthOf(flow), waitMs };
+    return { queue, slotInMs: this.ofNewcomer(flow, urgency) };
   }
 
   isTooLong(waitMs: number | null, leftMs: number): waitMs is number {

@@ -1,21 +1,26 @@
 import { DurableObject } from "cloudflare:workers";
+import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { agentKeyWarnings, readAgentKeys } from "#shared/config/agent-keys.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import type { Configuration } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
-import type { ApplyAnswer, RegistryRpc, Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { isDistribution, poolOf, type SharesPool } from "#shared/forecast/pooled-shares.ts";
+import type { ApplyAnswer, RegistryRpc, SharesMessage, Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { SharesStore } from "./shares-store.ts";
 import { REGISTRY_MIGRATIONS, RegistryStore } from "./store.ts";
 
 const EMPTY: Snapshot = { version: 0, appliedAtMs: 0, digest: "", configuration: { classes: {}, services: {}, tenants: {} } };
 
 /** The one place where configuration lives: whole, immutable versions, numbered from 1. */
-export class Registry extends DurableObject implements RegistryRpc {
+export class Registry extends DurableObject<Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">> implements RegistryRpc {
   readonly #store = new RegistryStore(this.ctx.storage.sql);
+  readonly #shares = new SharesStore(this.ctx.storage.sql);
   #current: Snapshot = EMPTY;
 
-  constructor(ctx: DurableObjectState, env: unknown) {
-    super(ctx, env as Cloudflare.Env);
+  constructor(ctx: DurableObjectState, env: Pick<ObjectEnv, "CAPACITY_AGENT_KEYS">) {
+    super(ctx, env);
     migrateFirst(ctx, REGISTRY_MIGRATIONS, () => {
       this.#current = this.#store.loadNewest() ?? EMPTY;
     });
@@ -25,10 +30,20 @@ export class Registry extends DurableObject implements RegistryRpc {
     return versionKnown === this.#current.version ? null : this.#current;
   }
 
+  exchangeShares(message: SharesMessage): SharesPool {
+    const { services } = this.#current.configuration;
+    const { service, model, weights } = message;
+    const nowMs = Date.now();
+    if (weights !== null && Object.hasOwn(services, service) && isDistribution(weights))
+      this.#shares.put(service, { model, weights }, nowMs);
+    return poolOf(this.#shares.othersOf(message, (name) => Object.hasOwn(services, name), nowMs));
+  }
+
   async apply(documents: readonly ConfigurationDocument[]): Promise<ApplyAnswer> {
     const validated = validateConfiguration(documents);
     if (!validated.ok) return validated;
-    const { configuration, warnings } = validated;
+    const { configuration } = validated;
+    const warnings = [...validated.warnings, ...agentKeyWarnings(configuration, readAgentKeys(this.env.CAPACITY_AGENT_KEYS))];
     const unresolved = Object.values(configuration.tenants).find(({ keys }) => "state" in keys);
     if (unresolved) {
       const message = "is { state: true }, expected { jwks: [public keys] }: `tidegate apply` puts the state folder's keys in";

@@ -1,6 +1,7 @@
 import type { Configuration } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
+import { SHARES_MIGRATION } from "./shares-store.ts";
 
 export const REGISTRY_MIGRATIONS = [
   {
@@ -8,6 +9,7 @@ export const REGISTRY_MIGRATIONS = [
     description: "versions of the configuration",
     sql: "CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, applied_at_ms INTEGER NOT NULL, digest TEXT NOT NULL, configuration TEXT NOT NULL);",
   },
+  SHARES_MIGRATION,
 ];
 
 export class RegistryStore {

@@ -9,7 +9,10 @@ import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import type { RequestScope } from "../request-scope.ts";
+import { waitOn, type ByteCredit, type PaceOptions } from "../upstream/pace.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
+import { LeasedCredit, ShadowCredit } from "./byte-credit.ts";
+import { bandwidthRefusal, isBandwidthLimited } from "./flow-quota.ts";
 import { callPool, isUnreachable, warnOf } from "./pool-call.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
 import type { HeldSlot } from "./held-slot.ts";
@@ -41,6 +44,8 @@ export class Admitted implements RunningRequest {
   #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
+  #isOverloaded = false;
+  #credit: ByteCredit | null = null;
 
   constructor({
     scope,
@@ -83,6 +88,36 @@ export class Admitted implements RunningRequest {
     return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
   }
 
+  /** Its tenant's bandwidth is limited, or would be: its bodies go through the isolate. */
+  get isPaced(): boolean {
+    return this.#quota?.bandwidthBytesPerSecond !== undefined;
+  }
+
+  /** How its bodies are paced, until the signal; null: they are not. Both directions have one credit. */
+  paceOf(cut: { readonly signal: AbortSignal }): PaceOptions | null {
+    if (!this.isPaced) return null;
+    this.#credit ??= this.#openCredit();
+    return this.#credit === null ? null : { credit: this.#credit, signal: cut.signal, wait: waitOn(cut.signal) };
+  }
+
+  #openCredit(): ByteCredit | null {
+    const bytes = this.#lease.bytesOf(this.#slot.flow);
+    if (bytes === null || !isBandwidthLimited(this.#quota)) return bytes && new ShadowCredit(bytes);
+    const renewNow = (nowMs: number): void => renewIfDue(this.#scope, this.#lease, nowMs);
+    return new LeasedCredit({ bytes, pace: this.#lease.pace, renewIfDue: renewNow, now: Date.now });
+  }
+
+  /** Its time is up while a body waits for the tenant's bandwidth: that is why; null: it is not. */
+  get lateRefusal(): Refusal | null {
+    return this.#credit?.isWaiting === true ? bandwidthRefusal(this.#quota) : null;
+  }
+
+  /** The endpoint's answer has begun; `load`: its `endpoint-load-metrics`, or null. */
+  answered(status: number, load: string | null): void {
+    this.#isOverloaded = status === 429 || status === 503;
+    if (load !== null) this.#lease.noteLoad(this.#slot, load);
+  }
+
   /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
   end(outcome: Outcome, latencyMs?: number): void {
     if (this.#hasEnded) return;
@@ -90,7 +125,7 @@ export class Admitted implements RunningRequest {
     this.#lease.requests.leave(this);
     const nowMs = Date.now();
     const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
-    this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, nowMs });
+    this.#lease.end(this.#slot, { outcome, latencyMs, upstreamMs, isOverloaded: this.#isOverloaded, nowMs });
     settle(this.#scope, this.#lease, nowMs);
   }
 
@@ -155,7 +190,7 @@ function admitHere(
 /** The first request of an isolate, or the first for a while. */
 async function admitAfterRenewal(input: AdmissionInput, asked: Asked): Promise<Admitted | Refusal> {
   const { scope } = input;
-  asked.lease.expect(asked.flow);
+  asked.lease.expect(asked.flow, asked.quota);
   const hasLease = await renew(scope, asked.lease, scope.isolate.configurationVersion);
   const admitted = hasLease ? admitHere(input, { ...asked, nowMs: Date.now() }) : null;
   return admitted ?? askPool(input, asked);

@@ -3,6 +3,7 @@ import type { Outcome } from "#shared/errors/outcomes.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import type { FlowBytes } from "./flow-bytes.ts";
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
 
@@ -28,6 +29,8 @@ export class FlowMeter {
   running = 0;
   /** Where the flow has a rate. */
   readonly rate = new FlowRate();
+  /** Where the flow has a bandwidth. */
+  bytes: FlowBytes | null = null;
   /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
   left: FlowLeft | undefined;
   line: RateLimitLine | undefined;
@@ -49,7 +52,7 @@ export class FlowMeter {
   #isForgotten = false;
 
   get isIdle(): boolean {
-    const isQuiet = this.#isForgotten || this.#quietMs >= QUIET_MS_MAX;
+    const isQuiet = (this.#isForgotten || this.#quietMs >= QUIET_MS_MAX) && this.bytes?.isIdle !== false;
     return isQuiet && this.running === 0 && this.#peak === 0 && this.#asked.size === 0 && this.#arrivals === 0 && this.#isReported;
   }
 
@@ -141,6 +144,7 @@ export class FlowMeter {
   /** The next demand is nothing, unless something comes before. */
   forgetDemand(): void {
     this.#isForgotten = true;
+    this.bytes?.forgetDemand();
   }
 
   /** What was measured since the last time, handed over; null: nothing. */
@@ -150,18 +154,20 @@ export class FlowMeter {
     this.#peak = this.running;
     this.#arrivals = 0;
     this.#busyMs = 0;
-    if (this.#isReported) return null;
+    const bytes = this.bytes?.takeCount() ?? 0;
+    if (this.#isReported && bytes === 0) return null;
     this.#isReported = true;
     this.#busyMsLost = 0;
     this.#outcomes = {};
     this.#buckets = new Uint32Array(BUCKET_COUNT);
     this.#sumMs = 0;
-    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs };
+    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs, ...(bytes > 0 && { bytes }) };
   }
 
   /** Puts back what did not arrive. */
-  restore({ outcomes, buckets, sumMs, busyMs }: FlowTelemetry): void {
+  restore({ outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry): void {
     this.#isReported = false;
+    this.bytes?.count(bytes);
     this.#busyMsLost += busyMs;
     for (const [outcome, count] of Object.entries(outcomes)) this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) this.#buckets[index] = (this.#buckets[index] ?? 0) + count;

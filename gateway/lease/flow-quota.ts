@@ -1,8 +1,9 @@
 // A flow's quota as an isolate applies it, and tells it.
-import { costState, rateState } from "#shared/config/quota-policies.ts";
+import { bandwidthState, costState, rateState } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
 import type { HeldLease } from "#shared/lease/held-lease.ts";
+import { SECOND_MS } from "#shared/units.ts";
 
 /** Whether a request costs a token. */
 export function isRated(quota: QuotaConfig | undefined): boolean {
@@ -32,4 +33,15 @@ export function rateRefusal(quota: QuotaConfig | undefined, { retryAfterMs, leas
   const state = rateState(quota, retryAfterMs);
   const detail = `Your tenant and class have used up their rate of ${quota?.ratePerSecond ?? 0} requests a second.`;
   return refuse("rejected-quota", detail, { retryAfterMs, violated: state === null ? [] : [state], decidedBy: "lease", lease });
+}
+
+/** A body that its deadline found waiting for credit. */
+export function bandwidthRefusal(quota: QuotaConfig | undefined): Refusal {
+  const state = bandwidthState(quota);
+  const detail = `Your tenant and class have used up their bandwidth of ${quota?.bandwidthBytesPerSecond ?? 0} bytes a second: the body was not through in time.`;
+  return refuse("rejected-quota", detail, { retryAfterMs: SECOND_MS, violated: state === null ? [] : [state], decidedBy: "lease" });
+}
+
+export function isBandwidthLimited(quota: QuotaConfig | undefined): boolean {
+  return quota?.bandwidthBytesPerSecond !== undefined && quota.mode === "enforce";
 }

@@ -13,13 +13,19 @@ export interface HeldSlot {
   readonly startedAtMs: number;
 }
 
-export interface SlotEnd {
+/** What its shard has seen of a request. */
+export interface ShardEnd {
   readonly outcome: Outcome;
+  /** Sending to response headers; absent where none came. */
+  readonly upstreamMs?: number | undefined;
+  /** The endpoint answered that it has too much to do: 429 or 503. */
+  readonly isOverloaded?: boolean;
+  readonly nowMs: number;
+}
+
+export interface SlotEnd extends ShardEnd {
   /** Arrival to response headers; undefined where none came. */
   readonly latencyMs: number | undefined;
-  /** The endpoint's part of it. */
-  readonly upstreamMs: number | undefined;
-  readonly nowMs: number;
 }
 
 export interface LocalRequest {

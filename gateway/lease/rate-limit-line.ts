@@ -2,6 +2,7 @@ import { policiesOf } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import type { LeaseFacts } from "#shared/errors/refusal.ts";
 import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import type { QuotaKind } from "#shared/protocol/quota-state.ts";
 import { RATE_LIMIT, type Partition, type RateLimitTemplate } from "#shared/protocol/rate-limit.ts";
 
 /**
@@ -14,15 +15,17 @@ export class RateLimitLine {
 
   constructor(quota: QuotaConfig, partition: Partition) {
     this.quota = quota;
-    const kinds = policiesOf(quota).filter(({ kind }) => kind === "rate" || kind === "slots");
+    const kinds = policiesOf(quota).filter(({ kind }) => kind === "rate" || kind === "slots" || kind === "bandwidth");
     this.#template = RATE_LIMIT.template(kinds, partition);
   }
 
-  fill({ slots, tokens }: FlowLeft, held: LeaseFacts): string | null {
-    const template = this.#template;
-    if (template === null) return null;
-    return template.fill(
-      template.kinds.map((kind) => (kind === "rate" ? (tokens ?? 0) + held.tokens : (slots ?? 0) + Math.max(0, held.slots - held.running))),
-    );
+  fill(left: FlowLeft, held: LeaseFacts & { readonly bytes: number }): string | null {
+    return this.#template?.fill(this.#template.kinds.map((kind) => remainingOf(kind, left, held))) ?? null;
   }
+}
+
+function remainingOf(kind: QuotaKind, left: FlowLeft, held: LeaseFacts & { readonly bytes: number }): number {
+  if (kind === "rate") return (left.tokens ?? 0) + held.tokens;
+  if (kind === "bandwidth") return (left.bytes ?? 0) + held.bytes;
+  return (left.slots ?? 0) + Math.max(0, held.slots - held.running);
 }

@@ -1,8 +1,9 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { concurrencyOf } from "#shared/config/concurrency.ts";
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
@@ -10,10 +11,12 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "../upstream/retry.ts";
 import { Balancer } from "./balancer.ts";
+import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
-import type { HeldSlot, LocalRequest, SlotEnd } from "./held-slot.ts";
+import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
@@ -38,6 +41,7 @@ export class ServiceLease {
   readonly requests = new RunningRequests();
   readonly #serviceTime = new ServiceTime();
   #requestMsMax = Infinity;
+  #isAdaptive = false;
   #tableVersion = 0;
   #slots = 0;
   #isContended = false;
@@ -59,6 +63,7 @@ export class ServiceLease {
   use(config: ServiceConfig): void {
     this.#balancer.use(config.balance);
     this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
+    this.#isAdaptive = concurrencyOf(config).mode === "adaptive";
   }
 
   /** False: it never had a lease, or not for a while, or gave all back. A renewal, which may bring more, costs what an asking costs. */
@@ -97,9 +102,16 @@ export class ServiceLease {
     return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
   }
 
-  /** A request is about to come: the next renewal asks for a slot for it. */
-  expect(flow: string): void {
+  /** A request is about to come: the next renewal asks for a slot for it, and for credit for its bodies. */
+  expect(flow: string, quota?: QuotaConfig): void {
     this.#flows.of(flow)?.expect();
+    if (isBandwidthLimited(quota)) this.bytesOf(flow);
+  }
+
+  /** For the bodies of one request of the flow, whose bandwidth is limited, or would be; null: the flow is not known here. */
+  bytesOf(flow: string): FlowBytes | null {
+    const meter = this.#flows.known(flow);
+    return meter === undefined ? null : (meter.bytes ??= new FlowBytes(this.#held, byteFlowOf(flow)));
   }
 
   /** Gives the memory of its tables back. It must not be used afterwards. */
@@ -150,12 +162,18 @@ export class ServiceLease {
     if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
+  /** What the endpoint says of its load, with a response. */
+  noteLoad({ lane }: HeldSlot, load: string): void {
+    if (this.#isAdaptive) this.#shardMeters.noteLoad(lane, load);
+  }
+
   /** Ends a request. */
-  end(slot: HeldSlot, { outcome, latencyMs, upstreamMs, nowMs }: SlotEnd): void {
+  end(slot: HeldSlot, ended: SlotEnd): void {
     const { flow, lane, slotId } = slot;
+    const { outcome, latencyMs, upstreamMs, nowMs } = ended;
     this.#running -= 1;
     this.#endedAtMs = nowMs;
-    this.#leaveShard(slot, { outcome, latencyMs: upstreamMs, nowMs });
+    this.#leaveShard(slot, ended);
     if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
     const isToldOf = this.#held.end(flow, lane, slotId);
     if (isToldOf && slotId !== undefined) this.returned.add(slotId);
@@ -174,7 +192,7 @@ export class ServiceLease {
     for (const lane of avoid) this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
     const shard = this.#balancer.shards[shardIndex];
     if (shard === undefined || slot.slotId !== undefined || !this.#held.move(slot.lane, shard.endpointUrl, nowMs)) return null;
-    this.#leaveShard(slot, { outcome: "upstream-failed", latencyMs: undefined, nowMs });
+    this.#leaveShard(slot, { outcome: "upstream-failed", nowMs });
     this.#balancer.setOpen(slot.lane, this.#held.hasRoomIn(slot.lane));
     this.#enterShard(shard.endpointUrl, shardIndex);
     return { ...slot, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, tableVersion: this.#tableVersion };
@@ -208,46 +226,28 @@ export class ServiceLease {
     const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
-    // Where others wait the isolate keeps what runs, and the pool knows who waits.
-    const flows = [...this.#flows.entries].map(([flow, meter]) => {
-      const demand = meter.demand(elapsedMs, this.#isContended);
-      const isQueued = meter.isQueuedAt(nowMs);
-      const want = isQueued ? this.#held.runningUnnamed(flow) : demand;
-      const isEnough = this.#held.slots(flow, nowMs) >= want;
-      const tokensWant = meter.rate.want(elapsedMs);
-      return { flow, want, tokensWant, keepsNames: isQueued || (this.#isContended && isEnough) };
-    });
-    const wanted = flows.filter(({ want, tokensWant, keepsNames }) => want + tokensWant > 0 || keepsNames);
+    const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
     const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
-    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {} };
+    const lanes = this.#shardMeters.takeLanes();
+    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
     return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {
     this.pace.failed(nowMs);
     this.#flows.restore(telemetry.flows);
-    this.#shardMeters.restore(telemetry.shards);
+    this.#shardMeters.restore(telemetry);
   }
 
-  apply({ lease, table, sheds, left, isContended }: RenewAnswer, nowMs: number): void {
+  apply(answer: RenewAnswer, nowMs: number): void {
+    const { lease, table, isContended } = answer;
     this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
     if (table !== null) this.#follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
-    for (const { flow, isQueued } of lease.flows) {
-      const meter = this.#flows.known(flow);
-      if (meter === undefined) continue;
-      meter.isQueued = isQueued;
-      meter.left = left.find((one) => one.flow === flow);
-      meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
-      meter.rate.granted(this.#held.tokens(flow, nowMs));
-    }
-    for (const shed of sheds) {
-      const meter = this.#flows.known(shed.flow);
-      if (meter !== undefined) meter.noteShed(shed, nowMs);
-    }
+    noteFlows(this.#flows, answer, { held: this.#held, nowMs });
     for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
   }
 
@@ -256,7 +256,7 @@ export class ServiceLease {
     const meter = quota === undefined ? undefined : this.#flows.known(flow);
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
-    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs));
+    return meter.line.fill(meter.left, { ...leaseFactsOf(this.#held, flow, nowMs), bytes: meter.bytes?.left(nowMs) ?? 0 });
   }
 
   /** A refusal where the pool has said that there is none for a while; null: ask it. */
@@ -282,11 +282,11 @@ export class ServiceLease {
     if (!this.#held.hasRoomIn(lane)) this.#balancer.setOpen(lane, false);
   }
 
-  #leaveShard(slot: HeldSlot, { outcome, latencyMs, nowMs }: { outcome: Outcome; latencyMs: number | undefined; nowMs: number }): void {
-    const { lane, shardId, tableVersion } = slot;
+  #leaveShard(slot: HeldSlot, { upstreamMs: latencyMs, ...ended }: ShardEnd): void {
+    const { shardId, tableVersion } = slot;
     const shardIndex = tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(shardId);
-    this.#balancer.end(shardIndex, { latencyMs, nowMs });
-    this.#shardMeters.end({ shardId, lane, outcome, latencyMs });
+    this.#balancer.end(shardIndex, { latencyMs, nowMs: ended.nowMs });
+    this.#shardMeters.end({ ...slot, ...ended, latencyMs });
   }
 
   #follow(table: RouteTable): void {

@@ -1,9 +1,11 @@
-// What an isolate measured of each shard since the last renewal, and how much of each lane it will want.
+// What an isolate measured of each shard and lane since the last renewal, and how much of each lane it will want.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { LaneDemand } from "#shared/lease/held-lease.ts";
-import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
+import { parseEndpointLoad } from "#shared/protocol/endpoint-load.ts";
+import type { LaneTelemetry, ShardTelemetry, Telemetry } from "#shared/protocol/telemetry.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { QuantileSketch } from "#wasm/binding/quantile-sketch.ts";
+import type { HeldSlot, ShardEnd } from "./held-slot.ts";
 
 /** A ratio of 25,000 below the slowest: from half a millisecond to seconds. */
 const BIN_COUNT = 512;
@@ -14,6 +16,15 @@ const FAILURES: ReadonlySet<Outcome> = new Set(["upstream-failed", "upstream-tim
 interface LaneMeter {
   running: number;
   peak: number;
+  answers: number;
+  latencyMsSum: number;
+  drops: number;
+  /** `endpoint-load-metrics` as it last came: read once a renewal, not once a response. */
+  load: string | null;
+}
+
+interface MeteredEnd extends Pick<HeldSlot, "shardId" | "lane">, Pick<ShardEnd, "outcome" | "isOverloaded"> {
+  readonly latencyMs: number | undefined;
 }
 
 interface ShardMeter {
@@ -33,15 +44,26 @@ export class ShardMeters {
   }
 
   start(lane: string): void {
-    let meter = this.#lanes.get(lane);
-    if (meter === undefined) this.#lanes.set(lane, (meter = { running: 0, peak: 0 }));
+    const meter = this.#lane(lane);
     meter.running += 1;
     if (meter.running > meter.peak) meter.peak = meter.running;
   }
 
-  end({ shardId, lane, outcome, latencyMs }: { shardId: string; lane: string; outcome: Outcome; latencyMs: number | undefined }): void {
+  /** What the endpoint says of its load, with a response. */
+  noteLoad(lane: string, load: string): void {
     const meter = this.#lanes.get(lane);
-    if (meter !== undefined) meter.running -= 1;
+    if (meter !== undefined) meter.load = load;
+  }
+
+  end({ shardId, lane, outcome, latencyMs, isOverloaded = false }: MeteredEnd): void {
+    const meter = this.#lanes.get(lane);
+    if (meter !== undefined) {
+      meter.running -= 1;
+      const isDrop = isOverloaded || (latencyMs === undefined && outcome === "upstream-timeout");
+      if (isDrop) meter.drops += 1;
+      if (isDrop || latencyMs !== undefined) meter.answers += 1;
+      if (!isDrop && latencyMs !== undefined) meter.latencyMsSum += Math.max(0, latencyMs);
+    }
     let shard = this.#shards.get(shardId);
     if (shard === undefined) this.#shards.set(shardId, (shard = { endpointUrl: lane, requests: 0, failures: 0 }));
     shard.requests += 1;
@@ -60,11 +82,25 @@ export class ShardMeters {
     const ratio = Math.min(1, spare / Math.max(1, wished));
     for (const [lane, meter] of this.#lanes) {
       const { peak, running } = meter;
-      if (peak === 0) this.#lanes.delete(lane);
-      else wants.push({ lane, want: running + Math.ceil((peak + 1 - running) * ratio) });
+      if (peak > 0) wants.push({ lane, want: running + Math.ceil((peak + 1 - running) * ratio) });
+      else if (meter.answers === 0) this.#lanes.delete(lane);
       meter.peak = running;
     }
     return wants;
+  }
+
+  /** What was measured of the lanes since the last time, handed over. */
+  takeLanes(): readonly LaneTelemetry[] {
+    const taken: LaneTelemetry[] = [];
+    for (const [lane, meter] of this.#lanes) {
+      const { answers, latencyMsSum, drops, load } = meter;
+      if (answers > 0) taken.push({ lane, answers, latencyMsSum, drops, utilization: load === null ? null : parseEndpointLoad(load) });
+      meter.answers = 0;
+      meter.latencyMsSum = 0;
+      meter.drops = 0;
+      meter.load = null;
+    }
+    return taken;
   }
 
   take(): readonly ShardTelemetry[] {
@@ -78,8 +114,14 @@ export class ShardMeters {
     return taken;
   }
 
-  /** Puts back what did not arrive. */
-  restore(shards: readonly ShardTelemetry[]): void {
+  /** Puts back what did not arrive. What an endpoint said of its load is old by now. */
+  restore({ shards, lanes = [] }: Pick<Telemetry, "shards" | "lanes">): void {
+    for (const { lane, answers, latencyMsSum, drops } of lanes) {
+      const meter = this.#lane(lane);
+      meter.answers += answers;
+      meter.latencyMsSum += latencyMsSum;
+      meter.drops += drops;
+    }
     for (const { shardId, endpointUrl, requests, failures, latency } of shards) {
       const shard = this.#shards.get(shardId) ?? { endpointUrl, requests: 0, failures: 0 };
       this.#shards.set(shardId, { ...shard, requests: shard.requests + requests, failures: shard.failures + failures });
@@ -89,6 +131,12 @@ export class ShardMeters {
 
   release(): void {
     for (const sketch of this.#latency.values()) sketch.release();
+  }
+
+  #lane(lane: string): LaneMeter {
+    let meter = this.#lanes.get(lane);
+    if (meter === undefined) this.#lanes.set(lane, (meter = { running: 0, peak: 0, answers: 0, latencyMsSum: 0, drops: 0, load: null }));
+    return meter;
   }
 
   #sketch(shardId: string): QuantileSketch | null {

@@ -90,8 +90,8 @@ function planFamilies(pools: Pools): Family[] {
     samples: plans.flatMap(({ service, plan }) => known({ labels: { service, mode: plan.mode }, value: value(plan) })),
   });
   return [
-    family("shards", "Shards that the plan would have; nothing is started or drained by it yet.", ({ count }) => count),
-    family("warm_shards", "Shards that it would start ahead of need, beside them.", ({ warmCount }) => warmCount),
+    family("shards", "Shards that the plan would have; in mode act the fleet follows it, in shadow nothing does.", ({ count }) => count),
+    family("warm_shards", "Shards started ahead of need, beside them.", ({ warmCount }) => warmCount),
     family("shard_slots", "Slots of one shard, as the plan counts them.", ({ shardSlots }) => shardSlots),
     family(
       "shortfall_ratio",

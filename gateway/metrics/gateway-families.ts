@@ -3,6 +3,7 @@ import type { PoolCounters, PoolStats } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { demandFamilies } from "./demand-families.ts";
+import { fleetFamilies } from "./fleet-families.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
 
 export interface GatewayFacts {
@@ -15,8 +16,10 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
   return [
     ...requestFamilies(facts),
     ...slotFamilies(facts),
+    ...endpointFamilies(facts),
     ...contractFamilies(facts),
     ...demandFamilies(facts.pools),
+    ...fleetFamilies(facts.pools),
     ...callFamilies(facts),
     ...isolateFamilies(facts),
   ];
@@ -41,12 +44,20 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_quota_shadow_total",
       type: "counter",
-      help: "What tenants' limits in shadow would have refused or held back: requests, slots or waiting requests, by limit.",
+      help: "What tenants' limits in shadow would have refused or held back: requests, slots, waiting requests or bytes, by limit.",
       samples: pools.flatMap(({ service, counters }) =>
         Object.entries(counters.shadow).map(([key, value]) => {
           const { outcome: limit = "", ...labels } = flowLabels(key);
           return { labels: { service, ...labels, limit }, value };
         }),
+      ),
+    },
+    {
+      name: "tidegate_body_bytes_total",
+      type: "counter",
+      help: "Bytes of bodies, both directions together, of tenants and classes whose bandwidth is limited, or limited in shadow.",
+      samples: pools.flatMap(({ service, counters }) =>
+        Object.entries(counters.bytes).map(([flow, value]) => ({ labels: { service, ...flowLabels(flow) }, value })),
       ),
     },
     {
@@ -64,10 +75,6 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
   const endpoints = pools.flatMap(({ service, endpoints: of }) => of.map((endpoint) => ({ service, ...endpoint })));
   const perEndpoint = (value: (endpoint: (typeof endpoints)[number]) => number): Sample[] =>
     endpoints.map((endpoint) => ({ labels: { service: endpoint.service, endpoint: endpoint.endpointUrl }, value: value(endpoint) }));
-  const latencies = (value: (latencyMs: { p50: number; p99: number }) => number): Sample[] =>
-    endpoints.flatMap(({ service, endpointUrl: endpoint, latencyMs }) =>
-      latencyMs === null ? [] : [{ labels: { service, endpoint }, value: value(latencyMs) / SECOND_MS }],
-    );
   const shards = pools.flatMap(({ service, shards: of }) => of.map((shard) => ({ service, ...shard })));
   const perShard = (value: (shard: (typeof shards)[number]) => number): Sample[] =>
     shards.map((shard) => ({ labels: { service: shard.service, shard: shard.shardId, state: shard.state }, value: value(shard) }));
@@ -91,16 +98,10 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
       samples: perEndpoint(({ capacity }) => capacity),
     },
     {
-      name: "tidegate_endpoint_latency_median_seconds",
+      name: "tidegate_slots_limit",
       type: "gauge",
-      help: "Median time to an endpoint's response headers since its pool started.",
-      samples: latencies(({ p50 }) => p50),
-    },
-    {
-      name: "tidegate_endpoint_latency_p99_seconds",
-      type: "gauge",
-      help: "99th percentile of the time to an endpoint's response headers since its pool started.",
-      samples: latencies(({ p99 }) => p99),
+      help: "Slots that are given out of an endpoint's capacity now: less where the service's concurrency is adaptive.",
+      samples: perEndpoint(({ limit }) => limit),
     },
     {
       name: "tidegate_shard_size",
@@ -113,6 +114,37 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
       type: "gauge",
       help: "Isolates that hold a lease of the service, or whose requests outlive one.",
       samples: pools.map(({ service, holderCount }) => ({ labels: { service }, value: holderCount })),
+    },
+  ];
+}
+
+/** What endpoints were measured to do, and say. */
+function endpointFamilies({ pools }: GatewayFacts): Family[] {
+  const endpoints = pools.flatMap(({ service, endpoints: of }) => of.map((endpoint) => ({ service, ...endpoint })));
+  const latencies = (value: (latencyMs: { p50: number; p99: number }) => number): Sample[] =>
+    endpoints.flatMap(({ service, endpointUrl: endpoint, latencyMs }) =>
+      latencyMs === null ? [] : [{ labels: { service, endpoint }, value: value(latencyMs) / SECOND_MS }],
+    );
+  return [
+    {
+      name: "tidegate_endpoint_load_ratio",
+      type: "gauge",
+      help: "What an endpoint last said of its own load, 1 is full; where the service's concurrency is adaptive.",
+      samples: endpoints.flatMap(({ service, endpointUrl: endpoint, utilization }) =>
+        utilization === null ? [] : [{ labels: { service, endpoint }, value: utilization }],
+      ),
+    },
+    {
+      name: "tidegate_endpoint_latency_median_seconds",
+      type: "gauge",
+      help: "Median time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p50 }) => p50),
+    },
+    {
+      name: "tidegate_endpoint_latency_p99_seconds",
+      type: "gauge",
+      help: "99th percentile of the time to an endpoint's response headers since its pool started.",
+      samples: latencies(({ p99 }) => p99),
     },
   ];
 }

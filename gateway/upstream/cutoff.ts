@@ -12,7 +12,7 @@ import type { RequestScope } from "../request-scope.ts";
 export class Cutoff {
   readonly #startedAtMs: number;
   readonly #service: ServiceConfig;
-  readonly #admitted: Pick<Admitted, "lookAgainInMs">;
+  readonly #admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">;
   #aborter: AbortController | null = null;
   #giveUp: ((why: Error) => void) | null = null;
   #reason: Refusal | null = null;
@@ -22,7 +22,7 @@ export class Cutoff {
   readonly #signalOfDevice: AbortSignal;
   readonly #onGone = (): void => this.cut(refuse("cancelled", "The device went away."));
 
-  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs">) {
+  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">) {
     this.#startedAtMs = startedAtMs;
     this.#service = service;
     this.#admitted = admitted;
@@ -49,11 +49,11 @@ export class Cutoff {
     return !this.#isAnswered && this.#reason === null;
   }
 
-  readonly cut = (why: Refusal): void => {
+  cut(why: Refusal): void {
     this.#reason ??= why;
     this.#aborter?.abort();
     this.#giveUp?.(new Error(why.detail));
-  };
+  }
 
   /**
    * `promise`, unless a cut comes first: then it rejects, and whoever answers the refusal ends the request's context, which ends
@@ -79,10 +79,10 @@ export class Cutoff {
    * The exchange is over. The listener goes too: the runtime's signal holds it, it holds the exchange and that the signal, a circle which
    * only a full collection breaks, so everything that a request made would live until then.
    */
-  readonly stop = (): void => {
+  stop(): void {
     clearTimeout(this.#timer);
     this.#signalOfDevice.removeEventListener("abort", this.#onGone);
-  };
+  }
 
   get #limitMs(): number {
     return this.#isAnswered ? this.#service.requestDurationMsMax : this.#service.deadlineMs;
@@ -92,7 +92,7 @@ export class Cutoff {
     const nowMs = Date.now();
     const leftMs = this.#startedAtMs + this.#limitMs - nowMs;
     const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
-    if (leftMs <= 0) this.cut(this.#timeIsUp());
+    if (leftMs <= 0) this.cut(this.#admitted.lateRefusal ?? this.#timeIsUp());
     else if (lookAgainInMs <= 0) this.cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
     else {
       const inMs = Math.min(leftMs, lookAgainInMs);

@@ -11,6 +11,8 @@ const LOOK_AGAIN_MS_MIN = 5;
 export interface ByteCredit {
   /** Takes up to so many bytes; how many may go now. */
   take(bytes: number): number;
+  /** The last that was asked for got nothing. */
+  readonly isWaiting: boolean;
   /** In how long it is worth asking again. */
   readonly waitMs: number;
 }
@@ -27,7 +29,7 @@ export async function pace(source: ReadableStream<Uint8Array>, sink: WritableStr
   const reader = source.getReader();
   const writer = sink.getWriter();
   try {
-    for (let read = await reader.read(); !read.done; read = await reader.read()) await send(read.value, writer, options);
+    for (let read = await reader.read(); !read.done; read = await reader.read()) await sendPaced(read.value, writer, options);
     await writer.close();
   } catch (error) {
     // Whichever side it was, the other is told.
@@ -36,7 +38,8 @@ export async function pace(source: ReadableStream<Uint8Array>, sink: WritableStr
   }
 }
 
-async function send(
+/** One chunk of it. Rejects where the sink broke, or the signal was aborted. */
+export async function sendPaced(
   chunk: Uint8Array,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   { credit, signal, wait }: PaceOptions,
@@ -48,4 +51,18 @@ async function send(
     else await writer.write(chunk.subarray(sent, sent + bytes));
     sent += bytes;
   }
+}
+
+/** `PaceOptions.wait` by the runtime's clock. */
+export function waitOn(signal: AbortSignal): PaceOptions["wait"] {
+  return (durationMs) =>
+    new Promise((resolve) => {
+      const timer = setTimeout(done, durationMs);
+      signal.addEventListener("abort", done);
+      function done(): void {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        resolve();
+      }
+    });
 }

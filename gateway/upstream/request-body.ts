@@ -1,4 +1,5 @@
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { sendPaced, type PaceOptions } from "./pace.ts";
 
 export interface RequestBody {
   readonly ok: true;
@@ -9,6 +10,8 @@ export interface RequestBody {
 export interface RequestBodyOptions {
   readonly contentLength: number | null;
   readonly bytesMax: number;
+  /** Null: as fast as the device sends and the endpoint reads. */
+  readonly pace: PaceOptions | null;
   /** The device's side failed: whoever sends the body must cut the exchange off. */
   readonly onFault: (fault: Refusal) => void;
 }
@@ -22,12 +25,12 @@ export interface RequestBodyOptions {
  * `onFault` comes first and the stream is left open.
  */
 export function openRequestBody(request: Request, options: RequestBodyOptions): RequestBody | Refusal {
-  const { contentLength, bytesMax } = options;
+  const { contentLength, bytesMax, pace } = options;
   if (contentLength !== null && contentLength > bytesMax) return tooLarge(bytesMax);
   // A length of 0 is no body: fetch() takes none with GET and HEAD.
   if (request.body === null || contentLength === 0) return { ok: true, stream: null };
   const { readable, writable } = contentLength === null ? new IdentityTransformStream() : new FixedLengthStream(contentLength);
-  void (contentLength === null ? pumpCounted(request.body, writable, options) : pump(request.body, writable, options));
+  void (contentLength === null || pace !== null ? pumpCounted(request.body, writable, options) : pump(request.body, writable, options));
   return { ok: true, stream: readable };
 }
 
@@ -43,7 +46,7 @@ async function pump(source: ReadableStream<Uint8Array>, sink: WritableStream<Uin
 async function pumpCounted(
   source: ReadableStream<Uint8Array>,
   sink: WritableStream<Uint8Array>,
-  { bytesMax, onFault }: RequestBodyOptions,
+  { bytesMax, pace, onFault }: RequestBodyOptions,
 ): Promise<void> {
   const reader = source.getReader();
   const writer = sink.getWriter();
@@ -52,7 +55,8 @@ async function pumpCounted(
     if (read === null) return onFault(bodyAborted());
     if (!read.done) bytes += read.value.byteLength;
     if (bytes > bytesMax) return onFault(tooLarge(bytesMax));
-    const isSent = await (read.done ? writer.close() : writer.write(read.value)).then(
+    const sending = read.done ? writer.close() : pace === null ? writer.write(read.value) : sendPaced(read.value, writer, pace);
+    const isSent = await sending.then(
       () => true,
       () => false,
     );

@@ -27,6 +27,7 @@ export function demoEndpointsOf({ services }: Configuration): DemoEndpoint[] {
     .filter(({ service }) => DEMO_SERVICES.has(service))
     .flatMap(({ service, endpoints }) =>
       endpoints
+        .filter(({ provider }) => provider === "static")
         .map(({ url, capacity }) => ({ service, capacity, url: new URL(url) }))
         .filter(({ url }) => isLoopback(url.hostname) && url.protocol === "http:")
         .map(({ url, capacity }) => ({ service, capacity, port: Number(url.port || 80) })),

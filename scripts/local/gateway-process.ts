@@ -25,6 +25,10 @@ export interface GatewayOptions {
   readonly bundleFile?: string;
   /** Absent: problems cannot be explained. */
   readonly explainKeys?: string;
+  /** CAPACITY_AGENT_KEYS. Absent: no capacity agent is asked anything. */
+  readonly agentKeys?: string;
+  /** For development: shared/demand-clock.ts. */
+  readonly demandSpeed?: number;
   /** Takes the gateway's log lines. */
   readonly onLog: (line: string) => void;
 }
@@ -37,6 +41,8 @@ export async function startGatewayProcess({
   operatorKey,
   bundleFile = BUNDLE_FILE,
   explainKeys,
+  agentKeys,
+  demandSpeed,
   onLog,
 }: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
@@ -46,7 +52,18 @@ export async function startGatewayProcess({
   const wasmFile = join(BUNDLE_FOLDER, "tidegate.wasm");
   await writeFile(
     configFile,
-    await workerdConfig({ configFile, bundleFile, wasmFile, objectsFolder, host, port, operatorKeySha256, explainKeys }),
+    await workerdConfig({
+      configFile,
+      bundleFile,
+      wasmFile,
+      objectsFolder,
+      host,
+      port,
+      operatorKeySha256,
+      explainKeys,
+      agentKeys,
+      demandSpeed: demandSpeed?.toString(),
+    }),
     { mode: 0o600 },
   );
   const workerd = await startWorkerd({ configFile, onLog });

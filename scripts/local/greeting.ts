@@ -1,4 +1,5 @@
 import type { Configuration } from "#shared/config/schema.ts";
+import type { LocalAgent } from "./agent-process.ts";
 import type { DemoProcess } from "./demo-process.ts";
 
 export interface GreetingInput {
@@ -6,18 +7,25 @@ export interface GreetingInput {
   readonly version: number;
   readonly configuration: Configuration;
   readonly backends: readonly Pick<DemoProcess, "service" | "url">[];
+  readonly agents: readonly Pick<LocalAgent, "url" | "services" | "unitCountMax">[];
+  readonly demandSpeed: number;
   /** ` --state DIR` where it is not the default. */
   readonly stateOption: string;
   readonly notes: readonly string[];
 }
 
 /** What runs, and three lines to paste into another terminal. */
-export function greet({ url, version, configuration, backends, stateOption, notes }: GreetingInput): string {
+export function greet({ url, version, configuration, backends, agents, demandSpeed, stateOption, notes }: GreetingInput): string {
   const example = exampleOf(configuration);
   const lines = [
     "",
     `Tidegate listens on ${url} (configuration version ${version}; services ${Object.keys(configuration.services).join(", ") || "none"})`,
     ...backends.map((backend) => `  demo backend of ${backend.service}: ${backend.url}`),
+    ...agents.map(
+      ({ url: at, services, unitCountMax }) =>
+        `  capacity agent of ${services.join(", ")}: ${at} starts and stops up to ${unitCountMax} backend processes, as planned`,
+    ),
+    ...(demandSpeed === 1 ? [] : [`  demand is told ${demandSpeed} times as fast as on the wall: forecasts and plans live by that clock`]),
     ...notes.map((note) => `  ${note}`),
     "",
   ];

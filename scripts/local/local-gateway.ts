@@ -10,12 +10,15 @@ import { isSystemError } from "#cli/system-error.ts";
 import { openState, type State } from "#cli/state.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
+import type { Configuration } from "#shared/config/schema.ts";
 import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
 import { build } from "../build.ts";
 import { ROOT } from "../root.ts";
+import { localAgentsOf, startAgentProcess, type AgentProcess, type LocalAgent } from "./agent-process.ts";
 import { demoEndpointsOf, startDemoProcess, type DemoProcess } from "./demo-process.ts";
 import { startGatewayProcess, type GatewayProcess } from "./gateway-process.ts";
 import { greet } from "./greeting.ts";
+import { withProcessProvider } from "./process-configuration.ts";
 
 export interface LocalGatewayOptions {
   readonly port: number;
@@ -24,13 +27,21 @@ export interface LocalGatewayOptions {
   readonly stateFolder: string;
   readonly isFresh: boolean;
   readonly hasBackend: boolean;
+  /** Where a capacity agent runs the echo service's backends; null: they are there, as configured. */
+  readonly process: { readonly agentPort: number } | null;
+  /** With agents: each unit takes so much longer to start. */
+  readonly startMs: number;
+  /** For development: shared/demand-clock.ts. */
+  readonly demandSpeed: number;
 }
 
 const HOST = "127.0.0.1";
 const CONFIG_FOLDER_DEFAULT = join(ROOT, "config");
 /** What --fresh removes: what we put there, and nothing else that may be in the folder. */
 const LOCK_FILE = "gateway.lock";
-const STATE_ENTRIES = ["objects", "keys", "operator.key", "explain.keys", "gateway.json", "workerd.capnp"];
+const STATE_ENTRIES = ["objects", "keys", "operator.key", "explain.keys", "agent.key", "agents", "gateway.json", "workerd.capnp"];
+
+const onLog = (line: string): void => console.log(line);
 
 export class LocalGateway {
   readonly #options: LocalGatewayOptions;
@@ -38,6 +49,7 @@ export class LocalGateway {
   readonly #state: State;
   #gateway: GatewayProcess | null = null;
   readonly #backends: DemoProcess[] = [];
+  readonly #agents: AgentProcess[] = [];
   readonly #ended = Promise.withResolvers<"gateway-ended">();
   #ownsState = false;
 
@@ -54,7 +66,7 @@ export class LocalGateway {
 
   async start(): Promise<{ url: string; greeting: string }> {
     const { port, configFolder, isFresh, hasBackend } = this.#options;
-    const documents = await this.#readConfiguration(configFolder ?? CONFIG_FOLDER_DEFAULT);
+    const { documents, configuration: read } = await this.#readConfiguration(configFolder ?? CONFIG_FOLDER_DEFAULT);
     if (port !== 0 && (await isListening(port)))
       throw new CliError(`Cannot listen on ${HOST}:${port}: something does already, expected a free port (npm start -- --port N)`);
     await build();
@@ -62,44 +74,81 @@ export class LocalGateway {
     await this.#takeState();
     if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const operatorKey = await this.#state.ensureOperatorKey();
-    const explainKeys = await this.#state.ensureExplainKeys();
-    const onLog = (line: string): void => console.log(line);
-    const gateway = await startGatewayProcess({ stateFolder: this.#stateFolder, port, operatorKey, explainKeys, onLog });
-    this.#gateway = gateway;
-    void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
+    let gateway = await this.#startGateway(port, operatorKey, localAgentsOf(read));
     const notes = await this.#configure(gateway.url, operatorKey, documents);
+    const { configuration, version } = await this.#active(gateway.url, operatorKey);
+    const agents = localAgentsOf(configuration);
+    // What the state folder's version names is known only now; a Worker's secrets are from its start on.
+    if (hasBackend && agents.some(({ url }) => !localAgentsOf(read).some((known) => known.url === url))) {
+      await gateway.stop();
+      gateway = await this.#startGateway(port, operatorKey, agents);
+    }
+    void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
     await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, {
       mode: 0o600,
     });
-    const { json } = await callGateway({ url: gateway.url, path: "/v1/config", bearer: operatorKey });
-    const { configuration, version } = json as Snapshot;
+    if (hasBackend) for (const agent of agents) this.#agents.push(await this.#startAgent(agent));
     if (hasBackend) for (const endpoint of demoEndpointsOf(configuration)) this.#backends.push(await startDemoProcess(endpoint));
     const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
     return {
       url: gateway.url,
-      greeting: greet({ url: gateway.url, version, configuration, backends: this.#backends, stateOption, notes }),
+      greeting: greet({
+        url: gateway.url,
+        version,
+        configuration,
+        backends: this.#backends,
+        agents: this.#agents.map(({ agent }) => agent),
+        demandSpeed: this.#options.demandSpeed,
+        stateOption,
+        notes,
+      }),
     };
   }
 
   /** Stops everything that was started, in any state. */
   async stop(): Promise<void> {
-    await Promise.all([this.#gateway?.stop(), ...this.#backends.map((backend) => backend.stop())]);
+    await Promise.all([this.#gateway, ...this.#backends, ...this.#agents].map(async (part) => part?.stop()));
     if (this.#ownsState) for (const entry of ["gateway.json", LOCK_FILE]) await rm(join(this.#stateFolder, entry), { force: true });
   }
 
-  async #readConfiguration(folder: string): Promise<readonly ConfigurationDocument[]> {
-    const { documents, lineOf } = await readConfigurationFolder(folder);
+  async #startGateway(port: number, operatorKey: string, agents: readonly LocalAgent[]): Promise<GatewayProcess> {
+    const agentKey = agents.length === 0 ? null : await this.#state.ensureAgentKey();
+    this.#gateway = await startGatewayProcess({
+      stateFolder: this.#stateFolder,
+      port,
+      operatorKey,
+      demandSpeed: this.#options.demandSpeed,
+      explainKeys: await this.#state.ensureExplainKeys(),
+      ...(agentKey === null ? {} : { agentKeys: agents.map(({ url }) => `${url}=${agentKey}`).join(",") }),
+      onLog,
+    });
+    return this.#gateway;
+  }
+
+  async #startAgent(agent: LocalAgent): Promise<AgentProcess> {
+    const key = await this.#state.ensureAgentKey();
+    return startAgentProcess(agent, { stateFolder: this.#stateFolder, key, startMs: this.#options.startMs, onLog });
+  }
+
+  async #active(url: string, operatorKey: string): Promise<Snapshot> {
+    const { json } = await callGateway({ url, path: "/v1/config", bearer: operatorKey });
+    return json as Snapshot;
+  }
+
+  async #readConfiguration(folder: string): Promise<{ documents: readonly ConfigurationDocument[]; configuration: Configuration }> {
+    const { documents: written, lineOf } = await readConfigurationFolder(folder);
+    const { process: onAgent } = this.#options;
+    const documents = onAgent === null ? written : withProcessProvider(written, onAgent.agentPort);
     const validated = validateConfiguration(documents);
     if (!validated.ok)
       throw configurationError(`Cannot start with configuration ${relative(process.cwd(), folder) || "."}`, validated.errors, lineOf);
-    return documents;
+    return { documents, configuration: validated.configuration };
   }
 
   /** Applies the folder where it was named, or where nothing was applied before; what an operator applied stays. */
   async #configure(url: string, operatorKey: string, documents: readonly ConfigurationDocument[]): Promise<string[]> {
-    const { json } = await callGateway({ url, path: "/v1/config", bearer: operatorKey });
-    const { version } = json as Snapshot;
-    if (version > 0 && this.#options.configFolder === null)
+    const { version } = await this.#active(url, operatorKey);
+    if (version > 0 && this.#options.configFolder === null && this.#options.process === null)
       return [`Version ${version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`];
     const applied = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, this.#state) });
     if (!applied.ok) throw configurationError("Cannot start: the gateway refused the configuration", applied.errors);

@@ -14,6 +14,8 @@ export interface WorkerdConfigInput {
   readonly port: number;
   readonly operatorKeySha256: string;
   readonly explainKeys?: string | undefined;
+  readonly agentKeys?: string | undefined;
+  readonly demandSpeed?: string | undefined;
 }
 
 export const OBJECT_CLASSES = [
@@ -51,6 +53,8 @@ const gateway :Workerd.Worker = (
     (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
     (name = "IS_LOOPBACK", text = "true"),
 ${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
+${optionalBinding("CAPACITY_AGENT_KEYS", input.agentKeys)}
+${optionalBinding("DEMAND_SPEED", input.demandSpeed)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [

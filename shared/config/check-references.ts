@@ -31,6 +31,9 @@ export function checkReferences({ services, tenants }: ReadDocuments, configurat
     for (const name of Object.keys(value.classes)) {
       checkKnown({ file, path: ["classes", name], kind: "class", name }, configuration.classes, faults);
     }
+    for (const name of Object.keys(value.sockets.classes)) {
+      checkKnown({ file, path: ["sockets", "classes", name], kind: "class", name }, configuration.classes, faults);
+    }
     checkReserves(service, configuration, faults);
     checkEndpoints(service, faults);
   }
@@ -43,6 +46,14 @@ function checkEndpoints({ file, value }: FromFile<ServiceConfig>, faults: Faults
   for (const [index, url] of urls.entries()) {
     if (urls.indexOf(url) < index)
       faults.add(file, ["endpoints", index, "url"], `is ${JSON.stringify(url)} again, expected each endpoint once`);
+  }
+  for (const [index, { provider, capacity }] of value.endpoints.entries()) {
+    if (provider === "process" && capacity < value.shards.sizeMin)
+      faults.add(
+        file,
+        ["endpoints", index, "capacity"],
+        `is ${capacity}, expected at least ${value.shards.sizeMin}: one unit of shards.sizeMin`,
+      );
   }
 }
 

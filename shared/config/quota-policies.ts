@@ -1,6 +1,6 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 import type { QuotaPolicy, QuotaState } from "../protocol/quota-state.ts";
-import { SECOND_MS } from "../units.ts";
+import { KIB_BYTES, SECOND_MS } from "../units.ts";
 import type { Configuration, QuotaConfig } from "./schema.ts";
 
 /** What the configuration limits of one flow at one service. */
@@ -18,6 +18,18 @@ function rateOf({ ratePerSecond, burst }: QuotaConfig): { readonly ratePerSecond
   return ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? ratePerSecond };
 }
 
+/** Of the smallest bandwidth so much may go at once: of less nothing could be lent to isolates. */
+const BANDWIDTH_BURST_BYTES_MIN = 32 * KIB_BYTES;
+
+/** A bandwidth as it acts: a second's worth at once, in whole KiB. */
+export function bandwidthOf({
+  bandwidthBytesPerSecond,
+}: QuotaConfig): { readonly bytesPerSecond: number; readonly burstBytes: number } | null {
+  if (bandwidthBytesPerSecond === undefined) return null;
+  const burstBytes = Math.max(BANDWIDTH_BURST_BYTES_MIN, bandwidthBytesPerSecond - (bandwidthBytesPerSecond % KIB_BYTES));
+  return { bytesPerSecond: bandwidthBytesPerSecond, burstBytes };
+}
+
 /**
  * The advertised policies of a quota that is enforced; one in shadow limits nobody and is not advertised. A bucket of
  * `burst` that fills at `rate` is said as rate × w in a window w of burst ÷ rate, rounded up to seconds: the mean is exact, and
@@ -26,15 +38,23 @@ function rateOf({ ratePerSecond, burst }: QuotaConfig): { readonly ratePerSecond
 export function policiesOf(quota: QuotaConfig): readonly QuotaPolicy[] {
   if (quota.mode === "shadow") return [];
   const rate = rateOf(quota);
+  const bandwidth = bandwidthOf(quota);
   const policies: QuotaPolicy[] = [];
-  if (rate !== null) {
-    const seconds = Math.max(1, Math.ceil(rate.burst / Math.max(1, rate.ratePerSecond)));
-    policies.push({ kind: "rate", quota: rate.ratePerSecond * seconds, windowMs: seconds * SECOND_MS });
-  }
+  if (rate !== null) policies.push({ kind: "rate", ...windowOf(rate.ratePerSecond, rate.burst) });
   if (quota.slots !== undefined) policies.push({ kind: "slots", quota: quota.slots });
-  if (quota.bandwidthBytesPerSecond !== undefined)
-    policies.push({ kind: "bandwidth", quota: quota.bandwidthBytesPerSecond, windowMs: SECOND_MS });
+  if (bandwidth !== null) policies.push({ kind: "bandwidth", ...windowOf(bandwidth.bytesPerSecond, bandwidth.burstBytes) });
   return policies;
+}
+
+function windowOf(perSecond: number, burst: number): Pick<QuotaPolicy, "quota" | "windowMs"> {
+  const seconds = Math.max(1, Math.ceil(burst / Math.max(1, perSecond)));
+  return { quota: perSecond * seconds, windowMs: seconds * SECOND_MS };
+}
+
+/** A bandwidth as it is advertised, used up; null: there is none. */
+export function bandwidthState(quota: QuotaConfig | undefined): QuotaState | null {
+  const policy = quota === undefined ? undefined : policiesOf(quota).find(({ kind }) => kind === "bandwidth");
+  return policy === undefined ? null : { ...policy, remaining: 0, resetAfterMs: SECOND_MS };
 }
 
 /** A rate as it is advertised, used up; null: there is none. */

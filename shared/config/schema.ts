@@ -4,12 +4,16 @@ import * as z from "zod";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
+import { publicKeySchema } from "./public-key.ts";
+import { socketsSchema } from "./socket-limits.ts";
 
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
 const urgency = z.int().min(URGENCY_FIRST).max(URGENCY_LAST);
 const time = z.iso.datetime({ offset: true, error: "a time with its offset such as 2026-11-27T00:00:00Z" });
 const weight = z.int().min(1).max(1_000);
+
+const HOST_PATTERN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
 /** Cloudflare's location hints. */
 const region = z.enum(["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]);
@@ -27,11 +31,32 @@ export const classesFileSchema = z.strictObject({
 
 const endpointSchema = z
   .strictObject({
-    url: z.string().max(2_048).describe("https://…, or http:// to this machine; what the device asks for is appended to its path."),
-    capacity: z.int().min(1).max(LIMITS.capacityMax).describe("Requests and sockets in flight that the endpoint can take."),
+    url: z
+      .string()
+      .max(2_048)
+      .describe(
+        "https://…, or http:// to this machine. static: what the device asks for is appended to its path. process: the agent's base URL.",
+      ),
+    capacity: z
+      .int()
+      .min(1)
+      .max(LIMITS.capacityMax)
+      .describe("Requests and sockets in flight that the endpoint, or all units of the agent together, can take."),
     region: region.optional(),
-    provider: z.string().max(63).default("static"),
-    pricePerHour: z.number().min(0).default(0),
+    provider: z
+      .enum(["static", "process"])
+      .default("static")
+      .describe("static: it is there. process: an agent at url starts and stops units as the plan says (docs/capacity-agent.md)."),
+    pricePerHour: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe("Of all its capacity. A unit of an agent's may cost its part of it: 50 slots of 200 a quarter."),
+    unitHosts: z
+      .array(z.string().regex(HOST_PATTERN, "a host's name such as u1.example.com"))
+      .max(LIMITS.unitHostCountMax)
+      .optional()
+      .describe("process: hosts beside the agent's own that its units may be on."),
     allowInsecure: z.boolean().default(false).describe("Permits http:// and IP addresses beyond this machine."),
   })
   .refine(({ url, allowInsecure }) => checkEndpointUrl(url, allowInsecure) === null, {
@@ -39,6 +64,11 @@ const endpointSchema = z
     error: ({ input }) => faultOfEndpoint(input) ?? "",
     // Though another key is wrong: every fault is told at once.
     when: ({ value }) => typeof (value as { url?: unknown } | null)?.url === "string",
+  })
+  .refine(({ provider, unitHosts }) => provider === "process" || unitHosts === undefined, {
+    path: ["unitHosts"],
+    error: "provider: process beside it, or no such key",
+    when: ({ value }) => typeof value === "object" && value !== null,
   });
 
 function faultOfEndpoint(input: unknown): string | null {
@@ -117,8 +147,19 @@ export const serviceFileSchema = z.strictObject({
     .max(1_000)
     .default(1)
     .describe("What a second of a request at the endpoint costs its tenant's cpuSecondsPerSecond."),
+  concurrency: z
+    .strictObject({
+      mode: z
+        .enum(["fixed", "adaptive"])
+        .default("fixed")
+        .describe(
+          "adaptive: below its capacity an endpoint is given as many requests at once as its latency, and the load it reports, say.",
+        ),
+      capacityRatioMin: z.number().min(0.01).max(1).default(0.1).describe("Of an endpoint's capacity, what adapting never goes below."),
+    })
+    .prefault({}),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
-  sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
+  sockets: socketsSchema.prefault({}),
   forecast: z
     .strictObject({
       seasonsMs: z
@@ -166,31 +207,6 @@ export const serviceFileSchema = z.strictObject({
     })
     .prefault({}),
 });
-
-/** 32 bytes. */
-const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "32 bytes in base64url");
-const keyId = z.string().min(1).max(128);
-
-/** Public keys only, each pinned to one algorithm: a token that names another is refused. */
-const publicKeySchema = z.discriminatedUnion("kty", [
-  z.strictObject({
-    kty: z.literal("OKP"),
-    crv: z.literal("Ed25519"),
-    alg: z.literal("EdDSA"),
-    kid: keyId,
-    x: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-  z.strictObject({
-    kty: z.literal("EC"),
-    crv: z.literal("P-256"),
-    alg: z.literal("ES256"),
-    kid: keyId,
-    x: coordinate,
-    y: coordinate,
-    use: z.literal("sig").optional(),
-  }),
-]);
 
 const slots = z.int().min(0).max(LIMITS.capacityMax);
 const tokens = z.int().min(0).max(LIMITS.rateMax);

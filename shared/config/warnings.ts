@@ -1,6 +1,6 @@
 import { hourlySeasons } from "../forecast/hourly-seasons.ts";
 import type { FromFile } from "./read-documents.ts";
-import type { ServiceConfig, TenantConfig } from "./schema.ts";
+import type { ServiceConfig } from "./schema.ts";
 
 export interface ConfigurationWarning {
   readonly file: string;
@@ -25,22 +25,11 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
   const { affinity, sockets } = asWritten as { affinity?: unknown; sockets?: { mode?: unknown } };
   if (service.balance !== "rendezvous" && affinity !== undefined && affinity !== "none")
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
-  if (service.provisioning.mode === "act")
-    warnings.push("provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured");
+  if (service.provisioning.mode === "shadow" && service.endpoints.some(({ provider }) => provider === "process"))
+    warnings.push("provisioning.mode: shadow starts no units, expected act beside an endpoint of provider: process");
   if (hourlySeasons(service.forecast.seasonsMs) === null)
     warnings.push("forecast.seasonsMs: expected at most two of whole hours, up to a day and up to a week; a day and a week are followed");
   if (sockets?.mode === "http")
     warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
-}
-
-export function tenantWarningsOf({ file, value: tenant }: FromFile<TenantConfig>): ConfigurationWarning[] {
-  return Object.entries(tenant.services).flatMap(([service, quotas]) =>
-    Object.entries(quotas)
-      .filter(([, { bandwidthBytesPerSecond }]) => bandwidthBytesPerSecond !== undefined)
-      .map(([className]) => ({
-        file,
-        message: `services.${service}.${className}.bandwidthBytesPerSecond does not act yet; bodies are not paced`,
-      })),
-  );
 }

@@ -15,6 +15,11 @@ export class ConstantsReader {
     return this.#view.getInt8(this.#take(1));
   }
 
+  /** The next `count` of them. */
+  int8s(count: number): Int8Array {
+    return new Int8Array(this.#view.buffer, this.#view.byteOffset + this.#take(count), count);
+  }
+
   float32(): number {
     return this.#view.getFloat32(this.#take(4), true);
   }

@@ -114,7 +114,7 @@ function readPrior(reader: ConstantsReader, expectedOrder: number): RegressionPr
     const logShare = reader.float32();
     const means = Array.from({ length: order }, () => reader.float16());
     const scales = Array.from({ length: order }, () => reader.float16());
-    const root = scales.flatMap((scale, row) => Array.from({ length: row + 1 }, () => scale * reader.int8()));
+    const root = scales.flatMap((scale, row) => Array.from(reader.int8s(row + 1), (entry) => scale * entry));
     return { logShare, means, root };
   });
   return { features: Array.from({ length: order }, (_, index) => index), kappa, clusters };
@@ -162,6 +162,6 @@ function readLayer(reader: ConstantsReader): NetLayer {
   const outputs = reader.uint8();
   const scales = Array.from({ length: outputs }, () => reader.float16());
   const biases = Array.from({ length: outputs }, () => reader.float16());
-  const weights = Array.from({ length: inputs * outputs }, (_, index) => (scales[index % outputs] ?? 0) * reader.int8());
+  const weights = Array.from(reader.int8s(inputs * outputs), (entry, index) => (scales[index % outputs] ?? 0) * entry);
   return { inputs, outputs, weights, biases };
 }

@@ -119,6 +119,14 @@ export class HeldLease {
     return true;
   }
 
+  /** Takes up to so many tokens for what is no request; how many. */
+  spend(flow: string, count: number, nowMs: number): number {
+    const taken = Math.min(count, this.tokens(flow, nowMs));
+    const held = this.#flows.get(flow);
+    if (held !== undefined) held.tokens -= taken;
+    return taken;
+  }
+
   /** Begins a request that the pool granted a slot by name, good until `endsAtMs` of the clock as it was asked for; false: that is past. */
   take(slotId: string, { flow, lane, endsAtMs, clockEpoch }: TakenSlot, nowMs: number): boolean {
     if (clockEpoch !== this.clockEpoch(nowMs) || nowMs >= endsAtMs || this.#grants.has(slotId)) return false;

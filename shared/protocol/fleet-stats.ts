@@ -23,6 +23,7 @@ export type FleetReason =
   | "latency"
   | "provider-drains"
   | "not-wanted"
+  | "operator"
   | "drained"
   | "refused"
   | "no-answer"

@@ -1,8 +1,10 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
+import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -44,6 +46,8 @@ export interface FlowLeft {
   /** Null: not limited. */
   readonly slots: number | null;
   readonly tokens: number | null;
+  /** Of its bandwidth. */
+  readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
 }
@@ -82,6 +86,10 @@ export interface AcquireRequest {
   /** Requests with the same key go to the same shard while it has room; null: any shard. */
   readonly affinityKey: string | null;
   readonly kind: "request" | "socket";
+  /** Of a socket. */
+  readonly device?: string;
+  /** A socket's, which has a slot already that goes back at once: its device is not limited by it. */
+  readonly isMove?: boolean;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
   readonly configurationVersion: number;
@@ -129,6 +137,10 @@ export interface PoolStats {
   readonly endpoints: readonly {
     readonly endpointUrl: string;
     readonly capacity: number;
+    /** What is given out of it now: less where the service's concurrency is adaptive. */
+    readonly limit: number;
+    /** As the endpoint last said of its own load, 1 is full; null: it says nothing, or nobody asks. */
+    readonly utilization: number | null;
     /** Promised or used: leased, held, named. */
     readonly slotsOut: number;
     /** Known to be used, as last heard. */
@@ -149,6 +161,8 @@ export interface PoolStats {
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
   readonly demand: DemandStats;
+  /** Null: the service's shards are its configuration's. */
+  readonly fleet: FleetStats | null;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
@@ -159,6 +173,8 @@ export interface PoolCounters {
   readonly edgeOutcomes: Readonly<Record<string, number>>;
   /** `${flow} ${kind}` → what a limit in shadow would have refused or held back. */
   readonly shadow: Readonly<Record<string, number>>;
+  /** Flow → bytes of bodies, both directions, where its bandwidth is limited, or would be. */
+  readonly bytes: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */
@@ -198,6 +214,8 @@ export interface PoolRpc {
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
+  /** Takes in what was wanted before the pool saw any of it. */
+  learn(service: string, configurationVersion: number, history: DemandHistory): Promise<HistoryAnswer> | HistoryAnswer;
   stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 

@@ -14,6 +14,8 @@ export interface FlowTelemetry {
   readonly sumMs: number;
   /** Time that requests held slots, in all: what they took at their endpoint. */
   readonly busyMs: number;
+  /** Of bodies, both directions; where the flow's bandwidth is limited, or would be. */
+  readonly bytes?: number;
 }
 
 export interface ShardTelemetry {
@@ -26,9 +28,24 @@ export interface ShardTelemetry {
   readonly latency: Uint8Array;
 }
 
+/** Of one endpoint: what its adaptive limit follows. */
+export interface LaneTelemetry {
+  readonly lane: string;
+  /** With the drops. */
+  readonly answers: number;
+  /** Milliseconds from sending to response headers, of those that were no drops. */
+  readonly latencyMsSum: number;
+  /** Timed out, or refused by the endpoint for load: 429 and 503. */
+  readonly drops: number;
+  /** What the endpoint last said of its own load (`parseEndpointLoad`); null: nothing. */
+  readonly utilization: number | null;
+}
+
 export interface Telemetry {
   readonly flows: readonly FlowTelemetry[];
   readonly shards: readonly ShardTelemetry[];
+  /** Where the service's concurrency is adaptive. */
+  readonly lanes?: readonly LaneTelemetry[];
   /** Outcome → count of refusals that needed no pool. */
   readonly edge: Readonly<Record<string, number>>;
 }

@@ -140,6 +140,7 @@ const METRICS = `# HELP tidegate_slots_in_use Slots in use.
 # TYPE tidegate_slots_in_use gauge
 tidegate_slots_in_use{service="echo",endpoint="http://a/\\"}"} 3
 tidegate_slots_in_use{service="echo",endpoint="b"} 4 1700000000000
+tidegate_slots_limit{service="echo",endpoint="b"} 150
 tidegate_slots_capacity{service="echo"} 200
 tidegate_slots_in_use_total{service="echo"} 1e9
 `;
@@ -161,8 +162,8 @@ it("status sums the slots of each service", async () => {
     version: 7,
     digest: "d1g357",
     services: [
-      { service: "echo", slotsInUse: 7, slotsCapacity: 200, demand: null },
-      { service: "telemetry", slotsInUse: null, slotsCapacity: null, demand: null },
+      { service: "echo", slotsInUse: 7, slotsLimit: 150, slotsCapacity: 200, demand: null, fleet: null },
+      { service: "telemetry", slotsInUse: null, slotsLimit: null, slotsCapacity: null, demand: null, fleet: null },
     ],
     tenants: ["acme", "umbrella"],
   });
@@ -175,7 +176,7 @@ it("status is for reading too, and fails where the gateway is not ready", async 
   const { exitCode, stdout } = await runCli(["status", ...options]);
   expect(exitCode).toBe(1);
   expect(stdout).toContain(`${gateway.url} is not ready\nversion 7, digest d1g357\ntenants: acme, umbrella\n`);
-  expect(stdout).toMatch(/^echo +7 +200$/m);
+  expect(stdout).toMatch(/^echo +7 +150 +200$/m);
 });
 
 it("status says what is forecast and planned, and how well that did", async () => {

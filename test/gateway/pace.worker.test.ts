@@ -7,6 +7,7 @@ class Bucket implements ByteCredit {
   nowMs = 0;
   waits = 0;
   taken = 0;
+  readonly isWaiting = false;
   readonly #perSecond: number;
 
   constructor(perSecond: number) {

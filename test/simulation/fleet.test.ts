@@ -49,8 +49,8 @@ class NeverStops extends Fleet {
 }
 
 class Spendthrift extends Fleet {
-  override follow(input: FleetInput): void {
-    super.follow({ ...input, policy: { ...input.policy, costPerHourMax: 1_000 } });
+  override follow(input: FleetInput): boolean {
+    return super.follow({ ...input, policy: { ...input.policy, costPerHourMax: 1_000 } });
   }
 }
 

@@ -5,6 +5,7 @@ import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import { GAP_MS_MAX, LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
@@ -59,6 +60,9 @@ interface Waiter {
 
 /** The flow whose requests each need a token. */
 const RATED = "a/gold";
+/** Bytes of a flow: units that bodies spend, whatever runs. 200,000 bytes a second. */
+const BYTES = byteFlowOf("a/gold");
+const BANDWIDTH = { tokens: 200_000, periodMs: 1_024_000, burst: 195 };
 /** A burst that is large enough to be lent. */
 const RATE = { tokens: 1, periodMs: 1_000, burst: 32 };
 const LANES = ["e1", "e2"] as const;
@@ -101,6 +105,8 @@ export class LeaseSimulation {
   #idleMsMax = 0;
   /** Tokens of RATED. */
   #spent = 0;
+  /** Units of BYTES. */
+  #unitsSpent = 0;
   /** Forward steps of the pool's clock, each of which the ledger counts for at most a gap, and its trust after a restart. */
   #stepCount = 0;
   #residualMax = 0;
@@ -247,8 +253,10 @@ export class LeaseSimulation {
         tokensWant: flow === RATED ? this.#random.below(RATE.burst) : 0,
         keepsNames: this.#random.below(2) === 0,
       }));
+      const unitsWant = this.#random.below(3) === 0 ? 0 : this.#random.below(2 * BANDWIDTH.burst);
+      const ofBytes = unitsWant === 0 ? [] : [{ flow: BYTES, want: 0, tokensWant: unitsWant }];
       const lanes = LANES.map((lane) => ({ lane, want: this.#random.below(12) }));
-      holder.lastRequest = holder.lease.request({ flows, lanes }, this.#clock(holder));
+      holder.lastRequest = holder.lease.request({ flows: [...flows, ...ofBytes], lanes }, this.#clock(holder));
       this.#send(holder, holder.lastRequest);
       this.#after(this.#isCalm ? 450 : 200 + this.#random.below(900), () => this.#renewLoop(holder));
     });
@@ -280,6 +288,7 @@ export class LeaseSimulation {
 
   #arrivalLoop(holder: Holder): void {
     this.#onHolder(holder, () => {
+      this.#unitsSpent += holder.lease.spend(BYTES, this.#random.below(BANDWIDTH.burst), this.#clock(holder));
       for (const flow of FLOWS) {
         while (holder.requests.size < 100 && this.#admitLocally(holder, flow)) this.#admitted += 1;
         if (holder.lease.running(flow) < (holder.wants.get(flow) ?? 0) && holder.asked < 4) this.#ask(holder, flow);
@@ -537,8 +546,9 @@ export class LeaseSimulation {
   /** A burst and what came in since: what lies at holders was taken from it. */
   #checkRate(): void {
     const elapsedMs = this.#nowMs - START_MS + this.#stepCount * GAP_MS_MAX;
-    const most = RATE.burst + Math.ceil((RATE.tokens * elapsedMs) / RATE.periodMs);
-    require(this.#spent <= most, `${this.#spent} tokens were spent of ${most}`);
+    const mostOf = ({ burst, tokens, periodMs }: typeof RATE): number => burst + Math.ceil((tokens * elapsedMs) / periodMs);
+    require(this.#spent <= mostOf(RATE), `${this.#spent} tokens were spent of ${mostOf(RATE)}`);
+    require(this.#unitsSpent <= mostOf(BANDWIDTH), `${this.#unitsSpent} KiB were sent of ${mostOf(BANDWIDTH)}`);
   }
 
   #checkLane(lane: string, isSettled: boolean): void {
@@ -646,6 +656,7 @@ function policyOf(capacity: number, first = Math.floor(capacity / 3)): LedgerPol
 }
 
 function flowPolicyOf(flow: string): FlowPolicy {
+  if (flow === BYTES) return { className: "gold", weight: 1, slotsMax: 0, rate: BANDWIDTH };
   return { className: flow.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: flow === RATED ? RATE : null };
 }
 

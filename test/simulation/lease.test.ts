@@ -67,10 +67,20 @@ class GenerousRate extends LeaseLedger {
   }
 }
 
-function withTripleRate(policy: LedgerPolicy): LedgerPolicy {
+class GenerousBandwidth extends LeaseLedger {
+  override configure(policy: LedgerPolicy, nowMs: number): void {
+    super.configure(withTripleBandwidth(policy), nowMs);
+  }
+}
+
+const withTripleRate = (policy: LedgerPolicy): LedgerPolicy => withTriple(policy, (flow) => !flow.endsWith("/bytes"));
+const withTripleBandwidth = (policy: LedgerPolicy): LedgerPolicy => withTriple(policy, (flow) => flow.endsWith("/bytes"));
+
+function withTriple(policy: LedgerPolicy, isTripled: (flow: string) => boolean): LedgerPolicy {
   const tripled = (flow: string) => {
     const { rate, ...rest } = policy.flow(flow);
-    return { ...rest, rate: rate === null ? null : { ...rate, tokens: 3 * rate.tokens, burst: 3 * rate.burst } };
+    const isSame = rate === null || !isTripled(flow);
+    return { ...rest, rate: isSame ? rate : { ...rate, tokens: 3 * rate.tokens, burst: 3 * rate.burst } };
   };
   return { ...policy, flow: tripled };
 }
@@ -89,6 +99,7 @@ describe("canary: the simulation catches a ledger that", () => {
     { name: "forgets at its lease's end what a holder still runs", maker: makerOf(WithoutHolds, withoutHolds), says: "the ledger counts" },
     { name: "does not look at an endpoint's own capacity", maker: makerOf(BlindToLanes), says: "lane e" },
     { name: "lends three times the rate", maker: makerOf(GenerousRate, withTripleRate), says: "tokens were spent" },
+    { name: "lends three times the bandwidth", maker: makerOf(GenerousBandwidth, withTripleBandwidth), says: "KiB were sent" },
     { name: "divides without reserves", maker: makerOf(WithoutReserve, withoutReserve), says: "its reserve is" },
   ])("$name", { timeout: 120_000 }, ({ maker, says }) => {
     expect(firstFailure(maker, 400)).toContain(says);

@@ -26,6 +26,8 @@ export interface VirtualServiceOptions {
   /** Per endpoint. */
   readonly capacities: readonly number[];
   readonly loads: readonly VirtualLoad[];
+  /** How many each endpoint serves at a time; what is more waits there. Absent: as many as come. */
+  readonly workers?: number;
   /** Mean; exponential, unless `jitter` says by how much of it, up or down, it varies. */
   readonly serviceMs: number;
   readonly jitter?: number;
@@ -55,6 +57,13 @@ export interface VirtualResult {
   readonly overCapacityMax: number;
   readonly idleWhileWaitingMs: number;
   readonly busyMs: number;
+  /** Slots of each endpoint that were given out, at each second. */
+  readonly limits: readonly (readonly number[])[];
+}
+
+interface Endpoint {
+  busy: number;
+  readonly waiting: (() => void)[];
 }
 
 const START_MS = 1_700_000_000_000;
@@ -76,6 +85,8 @@ export class VirtualService {
   readonly #isolates: Isolate[];
   readonly #settlers = new Map<string, (verdict: Verdict) => void>();
   readonly #inFlight = new Map<string, number>();
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #limits: (readonly number[])[] = [];
   readonly #flows = new Map<string, FlowResult>();
   readonly #calls = { renew: 0, acquire: 0, giveBack: 0 };
   #rowsWritten = 0;
@@ -96,7 +107,10 @@ export class VirtualService {
     const memory = kernels({ memoryBytes: 64 * 2 ** 20 });
     this.#isolates = Array.from({ length: options.holderCount }, (_, index) => {
       const name = `h${index}`;
-      return { name, lease: new ServiceLease(name, "svc", () => memory) };
+      const lease = new ServiceLease(name, "svc", () => memory);
+      const service = this.#configured.services["svc"];
+      if (service !== undefined) lease.use(service);
+      return { name, lease };
     });
   }
 
@@ -112,6 +126,7 @@ export class VirtualService {
       overCapacityMax: this.#overCapacityMax,
       idleWhileWaitingMs: this.#idleWhileWaitingMs,
       busyMs: this.#busyMs,
+      limits: this.#limits,
     };
   }
 
@@ -241,17 +256,34 @@ export class VirtualService {
     const { serviceMs, jitter } = this.#options;
     const durationMs = serviceMs * (jitter === undefined ? this.#random.exponential() : 1 + jitter * (2 * this.#random.next() - 1));
     if (this.#isCounting) this.#busyMs += durationMs;
+    const sentAtMs = this.#clock.nowMs;
     let hasEnded = false;
     const end = (): void => {
       if (hasEnded) return;
       hasEnded = true;
       this.#inFlight.set(slot.lane, (this.#inFlight.get(slot.lane) ?? 1) - 1);
       const latencyMs = this.#clock.nowMs - arrivedAtMs;
-      lease.end(slot, { outcome: "admitted-local", latencyMs, upstreamMs: durationMs, nowMs: this.#clock.wallMs });
+      lease.end(slot, { outcome: "admitted-local", latencyMs, upstreamMs: this.#clock.nowMs - sentAtMs, nowMs: this.#clock.wallMs });
       this.#settleIsolate(isolate);
     };
-    this.#clock.after(durationMs, end);
+    this.#work(slot.lane, durationMs, end);
     this.#look(isolate, slot, { end, hasEnded: () => hasEnded });
+  }
+
+  /** At the endpoint: at once, or behind those that came before where all its workers are busy. */
+  #work(lane: string, durationMs: number, end: () => void): void {
+    const endpoint = this.#endpoints.get(lane) ?? { busy: 0, waiting: [] };
+    this.#endpoints.set(lane, endpoint);
+    const begin = (): void => {
+      endpoint.busy += 1;
+      this.#clock.after(durationMs, () => {
+        endpoint.busy -= 1;
+        endpoint.waiting.shift()?.();
+        end();
+      });
+    };
+    if (endpoint.busy < (this.#options.workers ?? Infinity)) begin();
+    else endpoint.waiting.push(begin);
   }
 
   /** The running request's own timer. */
@@ -272,6 +304,7 @@ export class VirtualService {
     this.#call(() => {
       this.#count("renew");
       const nowMs = this.#clock.wallMs;
+      this.#pool.observe(message.telemetry, nowMs);
       const renewed = this.#pool.renew(message.lease, nowMs);
       const answer: RenewAnswer = { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: 1 };
       this.#settlePool();
@@ -322,6 +355,7 @@ export class VirtualService {
   #tick(): void {
     this.#clock.after(1_000, () => {
       this.#settlePool();
+      if (this.#isCounting) this.#limits.push([...this.#pool.view(this.#clock.wallMs).lanes.values()]);
       this.#tick();
     });
   }

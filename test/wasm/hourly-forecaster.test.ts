@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
+import { isDistribution } from "#shared/forecast/pooled-shares.ts";
 import { decodeConstants } from "#wasm/reference/forecast/hourly/constants.ts";
 import { HourlyForecasterReference, type Variant } from "#wasm/reference/forecast/hourly/hourly-forecaster.ts";
-import { withPooledShares } from "#wasm/reference/forecast/hourly/pool-shares.ts";
 import { seededRandom, type SeededRandom } from "./seeded-random.ts";
 
 const CONSTANTS = decodeConstants(Buffer.from(LEARNED_CONSTANTS_BASE64, "base64"));
@@ -116,42 +116,13 @@ it("says the last value alone after a week of losing to it", () => {
   expect(Math.abs((forecaster.mean[20] ?? NaN) - level) / level).toBeLessThan(1e-5);
 });
 
-describe("pooled shares", () => {
-  const [first = NaN, ...others] = CONSTANTS.log.logShares;
-
-  it("move towards what the gateway's services are, the prior counting as five of them", () => {
-    const kind = new Float64Array(CONSTANTS.log.clusterCount);
-    kind[0] = 1;
-    const pooled = withPooledShares(
-      CONSTANTS.log,
-      Array.from({ length: 15 }, () => kind),
-    );
-    const total = Math.exp(first) + others.reduce((sum, log) => sum + Math.exp(log), 0);
-    expect(Math.exp(pooled.logShares[0] ?? NaN)).toBeCloseTo((15 + 5 * Math.exp(first)) / (15 + 5 * total), 9);
-    expect(pooled.logShares.reduce((sum, log) => sum + Math.exp(log), 0)).toBeCloseTo(1, 9);
-    expect(pooled.means).toBe(CONSTANTS.log.means);
-  });
-
-  it("are the prior's own without services", () => {
-    const pooled = withPooledShares(CONSTANTS.log, []);
-    for (const [cluster, log] of pooled.logShares.entries()) expect(log).toBeCloseTo(CONSTANTS.log.logShares[cluster] ?? NaN, 4);
-  });
-
-  it.for([
-    { name: "too short", summary: [1] },
-    { name: "NaN", summary: [NaN, 0, 0, 0, 0, 0, 1] },
-    { name: "negative", summary: [-1, 2, 0, 0, 0, 0, 0] },
-    { name: "no distribution", summary: [1, 1, 0, 0, 0, 0, 0] },
-  ])("refuse a summary that is $name", ({ summary }) => {
-    expect(() => withPooledShares(CONSTANTS.log, [summary])).toThrow(RangeError);
-  });
-
-  it("come from what a forecaster exports", () => {
-    const weights = observed((hour) => seasonalLevel(hour), 500).clusterWeights();
-    expect(weights).toHaveLength(CONSTANTS.log.clusterCount);
-    expect(() => withPooledShares(CONSTANTS.log, [weights ?? []])).not.toThrow();
-    expect(observed((hour) => seasonalLevel(hour), 192).clusterWeights()).toBeNull();
-  });
+it("tells its weights of the clusters as its data alone say, whatever shares it believes; after a week of learning", () => {
+  const forecaster = observed((hour) => seasonalLevel(hour), 500);
+  const weights = forecaster.clusterWeights();
+  expect(isDistribution([...(weights ?? [])])).toBe(true);
+  forecaster.setShares(Array.from({ length: CONSTANTS.log.clusterCount }, () => 1 / CONSTANTS.log.clusterCount));
+  expect(forecaster.clusterWeights()).toEqual(weights);
+  expect(observed((hour) => seasonalLevel(hour), 359).clusterWeights()).toBeNull();
 });
 
 describe("the learned constants", () => {

@@ -58,6 +58,7 @@ export {
 } from "./schedule/fair-queue/flows";
 export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
 export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
+export { seasonalClusterWeights, seasonalSetShares, seasonalShares } from "./forecast/shares";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
 export { fineBytes, fineHorizon, fineInit, fineObserve, fineProfile, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
 export { fineSetOutlook } from "./forecast/fine/origin";

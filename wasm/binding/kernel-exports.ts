@@ -136,6 +136,10 @@ interface SeasonalExports {
   seasonalInit(table: Offset, state: Offset): void;
   seasonalObserve(table: Offset, state: Offset, scratch: Offset, value: number): void;
   seasonalForecast(...call: [table: Offset, state: Offset, scratch: Offset, horizon: number, choice: number, ratio: number]): void;
+  seasonalShares(table: Offset, state: Offset): Offset;
+  seasonalSetShares(table: Offset, state: Offset, from: Offset): void;
+  /** 0: nothing to tell yet. */
+  seasonalClusterWeights(table: Offset, state: Offset, scratch: Offset): Offset;
   seasonalWrite(table: Offset, state: Offset, into: Offset, settings: bigint): number;
   seasonalRead(...call: [table: Offset, state: Offset, from: Offset, bytes: number, settings: bigint]): number;
 }

@@ -6,8 +6,8 @@
 //   p(y_a; θ_a) p(y_b; θ_b) ÷ p(y_a; θ_0) p(y_b; θ_0),   θ_0 = (n_a θ_a + n_b θ_b) ÷ (n_a + n_b),
 //
 // with θ_a > θ_b chosen from the blocks before. Where the canary is no worse (true θ_a ≤ θ_b) its expectation is ≤ 1 whatever the
-// common rate is, so by Ville's inequality the evidence ever reaches 1/α with probability at most α. A canary without siblings
-// is held against a fixed rate: Wald's ratio, valid for every rate below it.
+// common rate is, so by Ville's inequality the evidence ever reaches 1/α with probability at most α. In a block without siblings'
+// answers it is held against a fixed rate: Wald's ratio, valid for every rate below it.
 import { CANARY } from "./fleet-settings.ts";
 
 /** What was seen of a shard, or of all its siblings. */
@@ -19,7 +19,7 @@ export interface Answers {
 }
 
 export interface CanaryTrial {
-  /** No active shard beside it when it began: nothing to be held against, and nothing that a small share would protect. */
+  /** No active shard beside it when it began: nothing that a small share would protect. */
   readonly isAlone: boolean;
   readonly own: Answers;
   readonly siblings: Answers;
@@ -48,7 +48,8 @@ export function newTrial(isAlone: boolean): CanaryTrial {
 
 /** Takes in what canary and siblings answered since the last block. */
 export function observeBlock(trial: CanaryTrial, own: Answers, siblings: Answers): CanaryTrial {
-  const logOf = trial.isAlone ? logAlone : logPaired;
+  // Siblings that answer nothing, or are gone, are nothing to be held against; and nobody says then what is slow.
+  const isPaired = siblings.requests > 0;
   const counts = (of: (answers: Answers) => number): Counts => ({
     seen: { hits: of(trial.own), count: trial.own.requests },
     seenSiblings: { hits: of(trial.siblings), count: trial.siblings.requests },
@@ -59,9 +60,8 @@ export function observeBlock(trial: CanaryTrial, own: Answers, siblings: Answers
     isAlone: trial.isAlone,
     own: sumOf(trial.own, own),
     siblings: sumOf(trial.siblings, siblings),
-    logErrors: trial.logErrors + logOf(counts(({ failures }) => failures)),
-    // Alone, nobody says what is slow.
-    logLatency: trial.isAlone ? 0 : trial.logLatency + logPaired(counts(({ slow }) => slow)),
+    logErrors: trial.logErrors + (isPaired ? logPaired : logAlone)(counts(({ failures }) => failures)),
+    logLatency: trial.logLatency + (isPaired ? logPaired(counts(({ slow }) => slow)) : 0),
   };
 }
 

@@ -65,7 +65,7 @@ export class FleetRecords {
     return this.all.filter(isBilled).reduce((sum, shard) => sum + priceOf(shard), 0);
   }
 
-  add(shard: Omit<FleetShard, "state" | "sinceMs" | "history">, to: "planned" | "active", move: Move): void {
+  add(shard: Omit<FleetShard, "state" | "sinceMs" | "history">, to: "planned" | "active" | "draining", move: Move): void {
     assert(!this.#shards.has(shard.shardId), "a shard's id is used once");
     this.#put({ ...shard, ...this.#entered([], to, move) });
   }

@@ -68,6 +68,8 @@ export const NO_FLEET_FACTS: FleetFacts = { wanted: null, awakeUntilMs: 0, offer
 export const SERVING: ReadonlySet<FleetShardState> = new Set<FleetShardState>(["canary", "active"]);
 export const COMING: ReadonlySet<FleetShardState> = new Set<FleetShardState>(["planned", "starting"]);
 
+/** Ordered, and not on its way out. */
+export const THERE: ReadonlySet<FleetShardState> = new Set<FleetShardState>([...COMING, "warm", ...SERVING]);
 export const WARM: ReadonlySet<FleetShardState> = new Set<FleetShardState>(["warm"]);
 
 /** A row of the shard table: a slice of an endpoint, or a unit. */

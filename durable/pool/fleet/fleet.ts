@@ -7,11 +7,13 @@
 // - what is ordered fits into `costPerHourMax` at the prices told so far; a price that rises is answered by draining.
 import type { CapacityUnit } from "#shared/protocol/capacity-provider.ts";
 import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
+import { awaitedOf, type Awaited } from "./awaited.ts";
 import { observeBlock, type Answers } from "./canary.ts";
 import { callsOf, takeAnswer, type FleetAnswer, type FleetCall } from "./fleet-calls.ts";
 import { FleetRecords } from "./fleet-records.ts";
-import { isBilled, SERVING, slotsOf, priceOf, type TableShard, type FleetChanges, type FleetRows } from "./fleet-state.ts";
+import { isBilled, SERVING, slotsIn, slotsOf, priceOf, type TableShard, type FleetChanges, type FleetRows } from "./fleet-state.ts";
 import { followPlan, servingOf, type FleetInput } from "./follow-plan.ts";
+import { adoptUnits } from "./adopt-units.ts";
 import { isSettled, observeUnits } from "./observe-units.ts";
 import { restMsOf } from "./offer-backoff.ts";
 
@@ -22,10 +24,23 @@ export class Fleet {
     this.#records = new FleetRecords(rows);
   }
 
-  /** The plan's word, until the next. */
-  want({ count, warmCount }: { readonly count: number; readonly warmCount: number }): void {
+  /** The plan's word, until the next; whether it is another. */
+  want({ count, warmCount }: { readonly count: number; readonly warmCount: number }): boolean {
     const { wanted } = this.#records.facts;
-    if (wanted?.count !== count || wanted.warmCount !== warmCount) this.#records.setFacts({ wanted: { count, warmCount } });
+    if (wanted?.count === count && wanted.warmCount === warmCount) return false;
+    this.#records.setFacts({ wanted: { count, warmCount } });
+    return true;
+  }
+
+  /** What served before there was a fleet goes on. */
+  adopt(units: readonly CapacityUnit[], nowMs: number): void {
+    adoptUnits(this.#records, units, nowMs);
+  }
+
+  /** What is there is not this fleet's any more. */
+  disband(nowMs: number): void {
+    for (const { shardId, state } of this.#records.all)
+      if (state !== "gone") this.#records.move(shardId, "gone", { reason: "not-wanted", nowMs, part: { isReleased: true } });
   }
 
   /** All units of the service that the provider lists. */
@@ -33,8 +48,9 @@ export class Fleet {
     observeUnits(this.#records, units, nowMs);
   }
 
-  follow(input: FleetInput): void {
-    followPlan(this.#records, input);
+  /** Whether more is wanted than could be ordered. */
+  follow(input: FleetInput): boolean {
+    return followPlan(this.#records, input);
   }
 
   /** To be made once what they follow from is written down. */
@@ -44,6 +60,22 @@ export class Fleet {
 
   takeAnswer(call: FleetCall, answer: FleetAnswer, nowMs: number): void {
     takeAnswer(this.#records, call, { answer, nowMs });
+  }
+
+  /** The operator empties a shard; false: it does not serve. */
+  drain(shardId: string, nowMs: number): boolean {
+    const shard = this.#records.get(shardId);
+    if (shard === undefined || !SERVING.has(shard.state)) return false;
+    this.#records.move(shardId, "draining", { reason: "operator", nowMs, part: { isFinal: true } });
+    return true;
+  }
+
+  /** … and thinks better of it; false: its unit was told already. */
+  restore(shardId: string, nowMs: number): boolean {
+    const shard = this.#records.get(shardId);
+    if (shard?.state !== "draining" || shard.unit?.state !== "ready" || !shard.isProven) return false;
+    this.#records.move(shardId, "active", { reason: "operator", nowMs, part: { isFinal: false } });
+    return true;
   }
 
   /** What canaries and the active shards answered since the last time. */
@@ -72,6 +104,30 @@ export class Fleet {
       const most = Math.min(size, slotsOf({ order, unit }));
       return [{ shardId, endpointUrl: unit.url, size: most, state: state === "draining" ? ("draining" as const) : ("active" as const) }];
     });
+  }
+
+  get activeIds(): readonly string[] {
+    return this.#records.all.filter(({ state }) => state === "active").map(({ shardId }) => shardId);
+  }
+
+  /** As its provider would list them, by what was heard last. */
+  unitsOf(service: string): CapacityUnit[] {
+    return this.#records.all.flatMap((shard) => {
+      const { unit, order, shardId } = shard;
+      if (unit === null || !isBilled(shard)) return [];
+      return [{ ...unit, unitId: shardId, offerId: order.offerId, service, failure: null }];
+    });
+  }
+
+  /** Of what is paid now; null: nothing is. */
+  get pricePerSlot(): number | null {
+    const slots = slotsIn(this.#records.all.filter(isBilled));
+    return slots === 0 ? null : this.#records.costPerHour / slots;
+  }
+
+  /** What is told to those who wait where no shard serves. */
+  awaited(input: Parameters<typeof awaitedOf>[1]): Awaited | null {
+    return awaitedOf(this.#records, input);
   }
 
   /** As the plan counts them: in whole shards of so many slots; without warm and draining ones. */

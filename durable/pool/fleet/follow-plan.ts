@@ -5,7 +5,7 @@ import { newTrial, verdictOf } from "./canary.ts";
 import { FLEET } from "./fleet-settings.ts";
 import { giveUpLate } from "./fleet-calls.ts";
 import type { FleetRecords } from "./fleet-records.ts";
-import { COMING, isBilled, priceOf, SERVING, slotsIn, slotsOf, WARM, type FleetShard, type Reason } from "./fleet-state.ts";
+import { COMING, isBilled, priceOf, SERVING, slotsIn, slotsOf, THERE, WARM, type FleetShard, type Reason } from "./fleet-state.ts";
 import { failOffer, healOffer } from "./offer-backoff.ts";
 import { orderMissing } from "./order-missing.ts";
 import { resize } from "./sizes.ts";
@@ -43,19 +43,23 @@ export interface FleetInput {
   readonly nextShardId: () => string;
 }
 
-export function followPlan(records: FleetRecords, input: FleetInput): void {
+/** Whether more is wanted than could be ordered. */
+export function followPlan(records: FleetRecords, input: FleetInput): boolean {
   const { nowMs, policy } = input;
+  let isShort = false;
   giveUpLate(records, { nowMs, startMs: policy.startMs });
   judgeCanaries(records, nowMs);
   const need = needOf(records, input);
   if (policy.mode !== "hold") {
     holdCost(records, input);
     putIntoService(records, { slots: need.slots, input });
+    holdCount(records, input);
     retireSurplus(records, { ...need, input });
-    orderMissing(records, { ...need, input });
+    isShort = orderMissing(records, { ...need, input });
   }
   letGo(records, input);
   resize(records, { ...policy, slots: need.slots });
+  return isShort;
 }
 
 export interface Need {
@@ -68,6 +72,7 @@ export interface Need {
 
 function needOf(records: FleetRecords, { policy, waitingCount, nowMs }: FleetInput): Need {
   if (policy.mode === "end") return { slots: 0, warmCount: 0, reason: "demand" };
+  if (policy.mode === "hold") return { slots: Infinity, warmCount: 0, reason: "demand" };
   // Before the first plan, what there is.
   const { count, warmCount } = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
   // Whoever waits at a service without a shard wakes it; how many more there should be is the plan's business.
@@ -109,6 +114,13 @@ function holdCost(records: FleetRecords, { policy, nowMs }: FleetInput): void {
     left -= priceOf(shard);
     retire(records, shard, { reason: "cost", nowMs, isFinal: true });
   }
+}
+
+/** One that came back may be one too many; so may any, where fewer are allowed than before. */
+function holdCount(records: FleetRecords, { policy, nowMs }: FleetInput): void {
+  const there = records.in(THERE);
+  for (const shard of expendable(there).slice(0, Math.max(0, there.length - policy.countMax)))
+    retire(records, shard, { reason: "surplus", nowMs });
 }
 
 function isLeaving({ state, isFinal }: FleetShard): boolean {
@@ -186,7 +198,8 @@ function letGo(records: FleetRecords, { nowMs, policy, slotsOut, socketsOn }: Fl
       if (!isFinal && nowMs - sinceMs >= FLEET.comeBackMs) records.change(shardId, { isFinal: true });
       continue;
     }
-    const isWarm = !isFinal && unit?.state === "ready" && records.in(WARM).length < wantsWarm;
+    const isWanted = records.in(WARM).length < wantsWarm && records.in(THERE).length < policy.countMax;
+    const isWarm = isWanted && !isFinal && unit?.state === "ready";
     records.move(shardId, isWarm ? "warm" : "gone", { reason: "drained", nowMs });
   }
 }

@@ -2,7 +2,7 @@
 import type { CapacityOffer, CapacityOrder } from "#shared/protocol/capacity-provider.ts";
 import type { FleetInput, Need } from "./follow-plan.ts";
 import type { FleetRecords } from "./fleet-records.ts";
-import { COMING, SERVING, slotsIn, type FleetShard } from "./fleet-state.ts";
+import { SERVING, slotsIn, THERE, type FleetShard } from "./fleet-state.ts";
 import { restMsOf } from "./offer-backoff.ts";
 
 interface Room {
@@ -11,20 +11,20 @@ interface Room {
   left: number;
 }
 
-export function orderMissing(records: FleetRecords, { slots, warmCount, reason, input }: Need & { readonly input: FleetInput }): void {
+/** Whether something is missing still. */
+export function orderMissing(records: FleetRecords, { slots, warmCount, reason, input }: Need & { readonly input: FleetInput }): boolean {
   const { offers, policy, nowMs } = input;
-  if (offers === null) return;
-  const there = records.all.filter(({ state }) => SERVING.has(state) || COMING.has(state) || state === "warm");
+  const there = records.in(THERE);
   // What drains and is not told yet joins the warm ones when it has ended.
   const back = records.all.filter(({ state, isFinal }) => state === "draining" && !isFinal);
   let demanded = slots - slotsIn(there);
   let missing = demanded + warmCount * policy.shardSlots - slotsIn(back);
   let room = Math.min(policy.stepMax, policy.countMax - there.length);
   const isAlone = !there.some(({ state }) => SERVING.has(state));
-  const open = openOffers(records, offers, { input, isAlone });
+  const open = openOffers(records, offers ?? [], { input, isAlone });
   while (missing > 0 && room > 0) {
     const choice = open.find(({ left, offer }) => left > 0 && records.costPerHour + offer.pricePerHour <= policy.costPerHourMax);
-    if (choice === undefined) return;
+    if (choice === undefined) return true;
     const { offerId, pricePerHour } = choice.offer;
     const shardId = input.nextShardId();
     const order: CapacityOrder = { unitId: shardId, offerId, service: policy.service, slots: choice.slots, pricePerHourMax: pricePerHour };
@@ -34,6 +34,7 @@ export function orderMissing(records: FleetRecords, { slots, warmCount, reason, 
     missing -= choice.slots;
     demanded -= choice.slots;
   }
+  return missing > 0;
 }
 
 function openOffers(

@@ -120,12 +120,13 @@ interface Search {
   readonly accepted: number;
 }
 
-/** The first rung within the target; but no step is taken that costs more than 1 / accepted per shard-second saved. */
+/** The first rung within the target; but no step is taken that costs more than a shard-second saved is worth. */
 function boldest(state: PlannerState, { family, memory, target, accepted }: Search): number {
   const allowed = target * state.load[memory]!;
   const first = memory * RUNG_COUNT;
+  const price = priceOf(accepted);
   const isWorth = (from: number, to: number): boolean =>
-    state.cost[first + to]! - state.cost[first + from]! <= (state.shortfall[first + from]! - state.shortfall[first + to]!) / accepted;
+    state.cost[first + to]! - state.cost[first + from]! <= (state.shortfall[first + from]! - state.shortfall[first + to]!) * price;
   let rung = family.first;
   while (rung < family.end - 1 && state.shortfall[first + rung]! > allowed) {
     let next = rung + 1;
@@ -134,6 +135,12 @@ function boldest(state: PlannerState, { family, memory, target, accepted }: Sear
     rung++;
   }
   return rung;
+}
+
+/** Shard-seconds paid for a shard-second of shortfall saved, at most. */
+function priceOf(accepted: number): number {
+  const least = CONTROL.priceShortfallRatio;
+  return accepted >= least ? 1 / accepted : (least / accepted) ** CONTROL.priceExponent / least;
 }
 
 function decayOf(memoryMs: number): number {

@@ -1,12 +1,15 @@
 // Everything the planner remembers of one service: typed arrays over one buffer, so that it is stored as it is.
 import { assert } from "#shared/assert.ts";
 import { FAMILIES, RUNG_COUNT } from "./rungs.ts";
-import { CEILING, CONTROL, QUANTILES, RING_COUNT, START_TIME } from "./settings.ts";
+import { BUSIEST, CONTROL, QUANTILES, RING_COUNT, START_TIME } from "./settings.ts";
 
 /** Changes whenever the layout or a rung's meaning does: what was stored before is then forgotten. */
-const VERSION = 1;
+const VERSION = 2;
 const MEMORY_COUNT = CONTROL.memoriesMs.length;
 export const CANDIDATE_COUNT = MEMORY_COUNT * FAMILIES.length;
+/** The shadow of the plan itself, as it was said: behind those of the rungs. */
+export const OWN_SHADOW = RUNG_COUNT;
+export const SHADOW_COUNT = RUNG_COUNT + 1;
 
 const FLOATS = {
   // Of the hour that runs, in shard-seconds per rung, drains in shards; then the same remembered, per memory.
@@ -25,15 +28,15 @@ const FLOATS = {
 
 const INTEGERS = {
   /** Shards of every shadow, and of them ready. */
-  count: RUNG_COUNT,
-  ready: RUNG_COUNT,
+  count: SHADOW_COUNT,
+  ready: SHADOW_COUNT,
   candidateRung: CANDIDATE_COUNT,
-  ring: RING_COUNT * RUNG_COUNT,
+  ring: RING_COUNT * SHADOW_COUNT,
 } as const;
 
 const SINGLES = {
   /** The busiest minute of every hour, in shards. */
-  busiest: CEILING.hourCount,
+  busiest: BUSIEST.hourCount,
   startMs: START_TIME.countMax,
 } as const;
 
@@ -59,9 +62,13 @@ export const AT = {
   startCount: 14,
   /** Planned with. */
   startMs: 15,
-  /** Of the plan itself: its shards, and for how many seconds they were more than it keeps. */
-  planned: 16,
-  plannedSurplus: 17,
+  /** For how many seconds the plan's own shards were more than it keeps. */
+  plannedSurplus: 16,
+  /** The first that is in `busiest`. */
+  hourFirst: 17,
+  /** In slots, of the last plan, less than none before the first; and the variance of its change from one to the next, ÷ itself. */
+  needBefore: 18,
+  changeVariance: 19,
 } as const;
 
 type Views<T, A> = { readonly [Name in keyof T]: A };
@@ -81,7 +88,8 @@ export function newPlannerState(startMsPrior: number): PlannerState {
   const state = viewsOf(new ArrayBuffer(STATE_BYTES));
   state.scalars[AT.version] = VERSION;
   state.scalars[AT.startMs] = startMsPrior;
-  state.scalars[AT.planned] = 1;
+  state.scalars[AT.needBefore] = -1;
+  state.scalars[AT.changeVariance] = 1;
   state.scalars[AT.ringFilled] = Number.MAX_SAFE_INTEGER; // The first plan opens an entry of its own.
   state.count.fill(1);
   state.ready.fill(1);

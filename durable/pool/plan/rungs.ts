@@ -6,7 +6,7 @@
 // their size and are not told by recent errors.
 import { assert } from "#shared/assert.ts";
 import type { DemandForecast } from "./demand-forecast.ts";
-import { CEILING, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
+import { BEYOND, CEILING_RATIO, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
 
 /** No forecast is taken for more. */
 const SLOTS_MAX = 1e9;
@@ -49,6 +49,8 @@ export interface LevelInput {
   readonly shardSlots: number;
   /** Measured need, in shards. */
   readonly need: number;
+  /** The same when a shard started now would serve, if it rises on; at least `need`. */
+  readonly trend: number;
   /** No level is above this many shards. */
   readonly ceiling: number;
   /** Nor below: 1, or 0 where the service may go to sleep. */
@@ -63,7 +65,7 @@ const soon = new Float64Array(QUANTILE_RUNG_COUNT);
 const most = new Float64Array(QUANTILE_RUNG_COUNT);
 
 /** Fills `levels`. The horizon is when a shard started now would serve its first whole step. */
-export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, ceiling, least }: LevelInput): void {
+export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, trend, ceiling, least }: LevelInput): void {
   const horizonMs = startMs + PLAN_STEP_MS;
   const median = stretched(soon, shardSlots, (p) => forecast.quantile(horizonMs, p));
   const medianMost = stretched(most, shardSlots, (p) => forecast.maxQuantile(horizonMs, p));
@@ -71,8 +73,7 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   assert(hold !== undefined, "every start-up time has a hold");
   for (let rung = 0; rung < QUANTILE_RUNG_COUNT; rung++) {
     const kept = Math.min(QUANTILE_RUNG_COUNT - 1, Math.max(0, rung + hold.quantileRungs));
-    const floor = Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
-    const up = Math.max(least, floor, Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
+    const up = Math.max(least, floorOf(rung, trend), Math.floor(Math.min(ceiling, soon[rung]!) + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(Math.min(ceiling, most[kept]!) + ROUNDINGS[kept]!));
   }
@@ -80,7 +81,7 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
   const expectedMost = Math.max(expected, medianMost);
   const holdFactor = FACTOR_PER_RUNG ** hold.multiplierRungs;
   for (let rung = QUANTILE_RUNG_COUNT; rung < RUNG_COUNT; rung++) {
-    const up = Math.max(least, Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
+    const up = Math.max(least, floorOf(rung, trend), Math.floor(FACTORS[rung]! * expected + ROUNDINGS[rung]!));
     levels.up[rung] = up;
     levels.down[rung] = Math.max(up, Math.floor(holdFactor * FACTORS[rung]! * expectedMost + ROUNDINGS[rung]!));
   }
@@ -88,13 +89,21 @@ export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need,
 
 /** Room above the busiest minute of the last week: a quantile far out is a guess. */
 export function ceilingOf(busiest: number): number {
-  return CEILING.ratio * busiest + 1;
+  return CEILING_RATIO * busiest + 1;
 }
 
 /** The least that a rung leaves whatever the forecast says, in shards: φ × need, in whole shards. */
 export function floorOf(rung: number, need: number): number {
   if (rung >= QUANTILE_RUNG_COUNT) return Math.floor(Math.min(1, FACTORS[rung]!) * need + ROUNDINGS[rung]!);
   return Math.floor((1 - FLOOR_SLACK * EXCEEDANCES[rung]!) * need + ROUNDINGS[rung]!);
+}
+
+/** What a rung leaves where need is `beyond` times all that was seen before, in whole shards. */
+export function beyondLevelOf(rung: number, { need, beyond, startMs }: { need: number; beyond: number; startMs: number }): number {
+  const share = Math.max(0, 1 - EXCEEDANCES[rung]! / BEYOND.exceedanceMax);
+  const exponent = BEYOND.exponent * Math.cbrt(Math.min(1, startMs / BEYOND.startMs));
+  const room = share * (Math.min(BEYOND.ratioMax, beyond ** exponent) - 1);
+  return room > 0 ? Math.floor((1 + room) * need + 0.5) : 0;
 }
 
 /**

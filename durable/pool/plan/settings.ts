@@ -24,16 +24,47 @@ export const MULTIPLIERS = { count: 26, least: 0.8, most: 4.8 } as const;
  * drains are many and the next rise is soon; where it is long, the most wanted until then is already more than is wanted for long.
  */
 export const HOLDS: readonly { readonly belowMs: number; readonly quantileRungs: number; readonly multiplierRungs: number }[] = [
+  { belowMs: 30 * SECOND_MS, quantileRungs: 4, multiplierRungs: 1.5 },
   { belowMs: 5 * MINUTE_MS, quantileRungs: 3, multiplierRungs: 1 },
   { belowMs: Infinity, quantileRungs: 0, multiplierRungs: 0 },
 ];
 
-export const CEILING = {
-  /** No rung provides more than this many times the busiest minute of `hourCount` hours, and one shard. */
-  ratio: 3,
+export const BUSIEST = {
+  /** A week. */
   hourCount: 168,
   /** Plans in a minute: what the busiest minute is the mean of. */
   planCount: 6,
+} as const;
+
+/** No rung provides more than this many times the busiest minute of the last week, and one shard. */
+export const CEILING_RATIO = 3;
+
+/**
+ * Where demand is above all that the replays have seen, no replay tells what it may do next: it may grow on, while a
+ * shard starts, by some power of what it grew beyond.
+ */
+export const BEYOND = {
+  exponent: 0.5,
+  /** Where a start-up takes so long; else less, by its cube root. */
+  startMs: 900 * SECOND_MS,
+  ratioMax: 2,
+  /** So many last hours are the present, not what was seen. */
+  recentHours: 12,
+  /** Before so much is known, everything is beyond. */
+  knownHoursMin: 48,
+  /** Rungs of at least this exceedance take no part, rarer ones in proportion. */
+  exceedanceMax: 0.2,
+} as const;
+
+/** A rise that noise does not explain is followed to when a shard started now would serve, not to what was measured. */
+export const TREND = {
+  /** Standard deviations of the noise from one plan to the next. */
+  deviationsMin: 3,
+  /** Plans ahead, at most, and at most so many times what is measured. */
+  stepsMax: 6,
+  ratioMax: 2,
+  /** Plans over which that noise is learned: its variance is in proportion to the slots in use. */
+  memoryPlans: 2_000,
 } as const;
 
 /** The reactive floor gives way by this much of the rung's exceedance. */
@@ -53,6 +84,12 @@ export const CONTROL = {
   aim: 0.8,
   targetRatioMin: 0.3,
   targetRatioMax: 0.9,
+  /**
+   * Worth paying for a shard-second of shortfall saved, in shard-seconds: 1 ÷ .01 where that much is accepted, and this power
+   * of the accepted share less where less is: a tenth as much shortfall is not worth ten times as much.
+   */
+  priceShortfallRatio: 0.01,
+  priceExponent: 0.7,
   /** A candidate must be better by this much to take over. */
   hysteresis: 0.005,
   /** Before anything was seen: a day on which a rung's shortfall was this much of its exceedance. */

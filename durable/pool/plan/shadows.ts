@@ -1,7 +1,7 @@
 // What every rung would have done, as counters: demand does not depend on us, so nothing real is risked to know it.
 import type { Levels } from "./rungs.ts";
 import { RUNG_COUNT } from "./rungs.ts";
-import { AT, type PlannerState } from "./planner-state.ts";
+import { AT, SHADOW_COUNT, type PlannerState } from "./planner-state.ts";
 import { PLAN_STEP_MS, RING_COUNT } from "./settings.ts";
 
 export interface Elapsed {
@@ -63,11 +63,11 @@ export function pushShadows(state: PlannerState, startMs: number): void {
   scalars[AT.ringAt] = at;
   scalars[AT.ringFilled] = isFull ? 1 : scalars[AT.ringFilled]! + 1;
   const gone = (at - entries + RING_COUNT) % RING_COUNT;
-  for (let rung = 0; rung < RUNG_COUNT; rung++) {
-    const now = count[rung]!;
-    ring[at * RUNG_COUNT + rung] = isFull ? now : Math.min(now, ring[at * RUNG_COUNT + rung]!);
-    if (now <= ready[rung]!) ready[rung] = now;
-    else if (isFull && ring[gone * RUNG_COUNT + rung]! <= ready[rung]!) ready[rung] = fewest(ring, { at, entries, rung });
+  for (let shadow = 0; shadow < SHADOW_COUNT; shadow++) {
+    const now = count[shadow]!;
+    ring[at * SHADOW_COUNT + shadow] = isFull ? now : Math.min(now, ring[at * SHADOW_COUNT + shadow]!);
+    if (now <= ready[shadow]!) ready[shadow] = now;
+    else if (isFull && ring[gone * SHADOW_COUNT + shadow]! <= ready[shadow]!) ready[shadow] = fewest(ring, { at, entries, shadow });
   }
 }
 
@@ -76,13 +76,13 @@ export function recountShadows(state: PlannerState, startMs: number): void {
   const steps = Math.ceil(startMs / PLAN_STEP_MS) + 1;
   const entries = Math.ceil(steps / Math.ceil(steps / (RING_COUNT - 1)));
   const at = state.scalars[AT.ringAt]!;
-  for (let rung = 0; rung < RUNG_COUNT; rung++) state.ready[rung] = fewest(state.ring, { at, entries, rung });
+  for (let shadow = 0; shadow < SHADOW_COUNT; shadow++) state.ready[shadow] = fewest(state.ring, { at, entries, shadow });
 }
 
-function fewest(ring: Int32Array, { at, entries, rung }: { at: number; entries: number; rung: number }): number {
+function fewest(ring: Int32Array, { at, entries, shadow }: { at: number; entries: number; shadow: number }): number {
   let least = Infinity;
   for (let back = 0; back < entries; back++) {
-    least = Math.min(least, ring[((at - back + RING_COUNT) % RING_COUNT) * RUNG_COUNT + rung]!);
+    least = Math.min(least, ring[((at - back + RING_COUNT) % RING_COUNT) * SHADOW_COUNT + shadow]!);
   }
   return least;
 }

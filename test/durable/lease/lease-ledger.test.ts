@@ -253,6 +253,18 @@ describe("a token of the object itself", () => {
     expect(taken).toBe(25);
   });
 
+  it("of a rate that was lowered is there as soon as an empty bucket earns it, not when the old burst is paid at the new rate", () => {
+    const rated = (tokens: number, burst: number): LedgerPolicy => ({
+      ...POLICY,
+      flow: (flow) => ({ ...POLICY.flow(flow), rate: { tokens, periodMs: 1_000, burst } }),
+    });
+    const ledger = new LeaseLedger(rated(1_000, 1_000), 0);
+    for (let count = 0; count < 1_000; count += 1) expect(ledger.takeToken("acme/gold", 0)).toBe(0);
+    ledger.configure(rated(1, 5), 1);
+    expect(ledger.takeToken("acme/gold", 1)).toBe(999);
+    expect(ledger.takeToken("acme/gold", 1_000)).toBe(0);
+  });
+
   it("is never there at a rate of nothing, and always where there is no rate", () => {
     expect(new LeaseLedger(NOBODY, 0).takeToken("acme/gold", 0)).toBe(Infinity);
     const free = new LeaseLedger({ ...POLICY, flow: (flow) => ({ ...POLICY.flow(flow), rate: null }) }, 0);

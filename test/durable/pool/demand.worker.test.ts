@@ -224,8 +224,10 @@ it("a forecaster that cannot be made says so once, and rests: nothing is thrown 
     kernels: instantiateKernels(kernelsModule, { memoryBytes: 64 * 1_024 }),
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save: () => expect.unreachable("nothing is saved of what never was"),
     warn: (event) => warnings.push(event),
+    fleet: () => null,
   });
   demand.open({ service: serviceFileSchema.parse({ service: "small", endpoints: [] }), shards: [] });
   const runFor = (fromMs: number): void => {
@@ -249,8 +251,10 @@ it("is judged: over three days an hour ahead is better than persistence, the int
     kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save,
     warn: (event) => expect.unreachable(event),
+    fleet: () => null,
   });
   const service = serviceFileSchema.parse({
     service: "daily",

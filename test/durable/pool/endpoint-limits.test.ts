@@ -1,6 +1,6 @@
 // An endpoint that takes fewer at once than is configured, followed by reports every half second.
 import { describe, expect, it } from "vitest";
-import { EndpointLimits, UTILIZATION_TARGET, type EndpointReport } from "#durable/pool/endpoint-limits.ts";
+import { EndpointLimits, UTILIZATION_TARGET, type EndpointOptions, type EndpointReport } from "#durable/pool/endpoint-limits.ts";
 import { kernels } from "#test/support/kernels.ts";
 import { simulate, type Second } from "#test/wasm/limit/simulated-server.ts";
 
@@ -9,8 +9,12 @@ const REPORT_MS = 500;
 
 function limitsOf(capacity: number): EndpointLimits {
   const limits = new EndpointLimits(kernels());
-  limits.configure([{ url: URL, capacity }]);
+  limits.configure([endpointOf(capacity)]);
   return limits;
+}
+
+function endpointOf(capacity: number, url = URL): EndpointOptions {
+  return { url, capacity, limitMin: 1, limitInitial: capacity };
 }
 
 const report = (more: Partial<EndpointReport>): EndpointReport => ({
@@ -107,9 +111,9 @@ describe("by its own word an endpoint", () => {
     expect(opening.at(-1)).toBe(100);
   });
 
-  it("that says it is full while nothing is there loses a step at a time, not everything", () => {
+  it.for([0, 1, 100])("that says it is full while %i are there loses a step at a time, not everything", (inFlight) => {
     const limits = limitsOf(100);
-    limits.observe(URL, report({ inFlight: 100, utilization: 50 }), 0);
+    limits.observe(URL, report({ inFlight, utilization: 50 }), 0);
     expect(limits.limitOf(URL)).toBe(70);
   });
 });
@@ -118,9 +122,9 @@ describe("an endpoint's limit", () => {
   it("is forgotten with the endpoint and with another capacity, and stays otherwise", () => {
     const limits = limitsOf(100);
     limits.observe(URL, report({ inFlight: 100, utilization: 2 }), 0);
-    limits.configure([{ url: URL, capacity: 100 }]);
+    limits.configure([endpointOf(100)]);
     expect(limits.limitOf(URL)).toBe(70);
-    limits.configure([{ url: URL, capacity: 120 }]);
+    limits.configure([endpointOf(120)]);
     expect(limits.limitOf(URL)).toBe(120);
     limits.configure([]);
     expect(limits.limitOf(URL)).toBe(0);
@@ -130,9 +134,9 @@ describe("an endpoint's limit", () => {
   it("takes memory for the endpoints there are, not for those there were", () => {
     const own = kernels();
     const limits = new EndpointLimits(own);
-    limits.configure([{ url: URL, capacity: 10 }]);
+    limits.configure([endpointOf(10)]);
     const bytesLeft = own.arena.bytesLeft;
-    for (let version = 0; version < 1_000; version += 1) limits.configure([{ url: `http://${version}.example`, capacity: 10 + version }]);
+    for (let version = 0; version < 1_000; version += 1) limits.configure([endpointOf(10 + version, `http://${version}.example`)]);
     expect(own.arena.bytesLeft).toBe(bytesLeft);
   });
 });

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { flowLimitsOf, FlowQuotas, PACED_BYTES_MAX, WAITING_BYTES_MAX } from "#durable/pool/flow-quotas.ts";
+import { UNITS_MAX } from "#durable/lease/divide.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
+import { LIMITS } from "#shared/limits.ts";
 
 const FLOW = "acme/gold";
 const quota = (more: Partial<QuotaConfig>): QuotaConfig => ({ weight: 1, mode: "enforce", ...more });
-const use = (more: object) => ({ arrivals: 0, costMs: 0, running: 0, waiting: 0, ...more });
+const use = (more: object) => ({ arrivals: 0, costMs: 0, bytes: 0, running: 0, waiting: 0, ...more });
 
 function quotasOf(more: Partial<QuotaConfig>): FlowQuotas {
   const quotas = new FlowQuotas();
@@ -33,6 +35,21 @@ describe("limits", () => {
       name: "of a rate alone have a second's burst",
       of: quota({ ratePerSecond: 10 }),
       want: { rate: { tokens: 10, periodMs: 1_000, burst: 10 } },
+    },
+    {
+      name: "of a bandwidth are exact in units of a KiB, with a second's worth at once",
+      of: quota({ bandwidthBytesPerSecond: 200_000 }),
+      want: { bandwidth: { tokens: 200_000, periodMs: 1_024_000, burst: 195 } },
+    },
+    {
+      name: "of a small bandwidth let enough go at once to be lent",
+      of: quota({ bandwidthBytesPerSecond: 1_024 }),
+      want: { bandwidth: { tokens: 1_024, periodMs: 1_024_000, burst: 32 } },
+    },
+    {
+      name: "of the largest bandwidth are within what the ledger can count",
+      of: quota({ bandwidthBytesPerSecond: LIMITS.bandwidthBytesPerSecondMax }),
+      want: { bandwidth: { burst: UNITS_MAX } },
     },
     {
       name: "of memory bound who waits",
@@ -110,6 +127,14 @@ describe("a limit in shadow", () => {
     expect(quotas.takeShadow()).toEqual({ [`${FLOW} rate`]: 5, [`${FLOW} slots`]: 2, [`${FLOW} queue`]: 1, [`${FLOW} cpu`]: 25 });
     expect(quotas.blockedForMs(FLOW, 0)).toBe(0);
     expect(quotas.takeShadow()).toEqual({});
+  });
+
+  it("of a bandwidth counts the bytes that would have waited", () => {
+    const quotas = quotasOf({ bandwidthBytesPerSecond: 102_400, mode: "shadow" });
+    quotas.observe(FLOW, use({ bytes: 100_000 }), 0);
+    expect(quotas.takeShadow()).toEqual({});
+    quotas.observe(FLOW, use({ bytes: 100_000 }), 500);
+    expect(quotas.takeShadow()).toEqual({ [`${FLOW} bandwidth`]: 200_000 - 102_400 - 51_200 });
   });
 
   it("admits exactly burst + rate × time of a steady flood, like the limit itself", () => {

@@ -27,6 +27,15 @@ describe("the layout of shards", () => {
     expect(sizesOf(serviceOf(capacities, shards))).toEqual(want);
   });
 
+  it("makes no shard of an agent's address: it takes no requests", () => {
+    const { endpoints, ...service } = serviceOf([100, 60]);
+    const [fixed, agent] = endpoints;
+    if (fixed === undefined || agent === undefined) return expect.unreachable();
+    const mixed = { ...service, endpoints: [{ ...agent, provider: "process" as const }, fixed] };
+    const { shards } = layoutShards({ service: mixed, current: [], inUse: NONE_IN_USE, nextNumber: 1 });
+    expect(new Set(shards.map(({ endpointUrl }) => endpointUrl))).toEqual(new Set([fixed.url]));
+  });
+
   it("keeps the ids of shards that stay, drains what is in use and goes, and uses no id twice", () => {
     const first = layoutShards({ service: serviceOf([100]), current: [], inUse: NONE_IN_USE, nextNumber: 1 });
     expect(first.shards.map(({ shardId }) => shardId)).toEqual(["svc-1", "svc-2"]);

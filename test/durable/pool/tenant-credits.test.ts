@@ -39,10 +39,20 @@ describe("a tenant's credit", () => {
     const { sequence } = credits.request("acme", [demand(9)], POOL);
     const due = (want: number): readonly string[] => credits.due(() => want);
     expect(due(99)).toEqual([]);
-    credits.apply("acme", answer(sequence, 7), false);
+    credits.apply("acme", answer(sequence, 9), false);
     expect([due(9), due(10)]).toEqual([[], ["acme"]]);
     credits.tick(2_000);
     expect(due(0)).toEqual(["acme"]);
+  });
+
+  it("is not asked for at every wish where the quota gave less than was asked for: four times a second is enough", () => {
+    const credits = creditsOf(0);
+    credits.apply("acme", answer(credits.request("acme", [demand(9)], POOL).sequence, 7), false);
+    credits.tick(249);
+    expect(credits.due(() => 10)).toEqual([]);
+    credits.tick(250);
+    expect(credits.due(() => 9)).toEqual([]);
+    expect(credits.due(() => 10)).toEqual(["acme"]);
   });
 
   it("that is not used is not asked for again until somebody comes", () => {

@@ -4,7 +4,7 @@ import { Cutoff } from "#gateway/upstream/cutoff.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
 
 const SERVICE = { deadlineMs: 10_000, requestDurationMsMax: 60_000 } as ServiceConfig;
-const SLOT = { lookAgainInMs: () => Infinity };
+const SLOT = { lateRefusal: null, lookAgainInMs: () => Infinity };
 
 /** A device's signal that knows who listens. */
 function device() {

@@ -43,10 +43,7 @@ it("accepts the design's example as it stands, and says which of its keys do not
   expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
   expect(validateConfiguration(documents)).toMatchObject({
     ok: true,
-    warnings: [
-      { file: "services/echo.yaml", message: expect.stringContaining("sockets.mode: http") as string },
-      { file: "tenants/acme.yaml", message: expect.stringContaining("bandwidthBytesPerSecond does not act yet") as string },
-    ],
+    warnings: [{ file: "services/echo.yaml", message: expect.stringContaining("sockets.mode: http") as string }],
   });
 });
 
@@ -129,11 +126,6 @@ it.for([
     more: { balance: "twoChoices", affinity: "session" },
     says: "affinity: session does nothing with balance: twoChoices; only rendezvous keeps a key on its shard",
   },
-  {
-    name: "provisioning.mode: act",
-    more: { provisioning: { mode: "act" } },
-    says: "provisioning.mode: act does not act yet; the plan is shown, and the endpoints' capacity is sharded as configured",
-  },
 ])("warns of $name and accepts it", ({ more, says }) => {
   expect(validateConfiguration(whole(serviceFile(more)))).toMatchObject({
     ok: true,
@@ -154,7 +146,7 @@ it.for([
 });
 
 it("warns of everything at once, by file", () => {
-  const one = serviceFile({ endpoints: [], provisioning: { mode: "act" } }, "a");
+  const one = serviceFile({ endpoints: [], balance: "twoChoices", affinity: "session" }, "a");
   const validated = validateConfiguration(whole(one, serviceFile({ balance: "twoChoices", affinity: "session" }, "b")));
   expect(validated.ok ? validated.warnings.map(({ file }) => file) : validated.errors).toEqual([
     "services/a.yaml",

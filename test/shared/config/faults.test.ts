@@ -1,7 +1,6 @@
 // What a fault says: file, path, and "is …, expected …". The operator mends the file from that sentence alone.
 import { describe, expect, it } from "vitest";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
-import { validateConfiguration } from "#shared/config/validate.ts";
 import { classesFile, ENDPOINT, expectFault, faultsOf, serviceFile, tenantFile, whole, type FaultRow } from "./documents.ts";
 
 const NAME = "a name of a-z, 0-9 and -, starting with a letter, at most 63 long";
@@ -34,7 +33,7 @@ describe("an unknown key is told with the keys that there are", () => {
       name: "of an endpoint",
       of: serviceFile({ endpoints: [ENDPOINT, { ...ENDPOINT, url: "https://b.example.com", weight: 1 }] }),
       path: ["endpoints", 1, "weight"],
-      says: "is not a known key, expected one of url, capacity, region, provider, pricePerHour, allowInsecure",
+      says: "is not a known key, expected one of url, capacity, region, provider, pricePerHour, unitHosts, allowInsecure",
     },
     {
       name: "of shards",
@@ -275,15 +274,4 @@ it("tells the faults of all documents at once, each with its file", () => {
     { file: "x.yaml", document: {} },
   ]);
   expect(faults.map(({ file }) => file).toSorted()).toEqual(["classes.yaml", "services/echo.yaml", "tenants/acme.yaml", "x.yaml"]);
-});
-
-it("warns of a bandwidth, which is accepted and does not act yet", () => {
-  const quota = { echo: { gold: { bandwidthBytesPerSecond: 1_024 } } };
-  const validated = validateConfiguration(whole(tenantFile({ services: quota })));
-  expect(validated).toMatchObject({
-    ok: true,
-    warnings: [
-      { file: "tenants/acme.yaml", message: expect.stringContaining("services.echo.gold.bandwidthBytesPerSecond does not act") as string },
-    ],
-  });
 });

@@ -26,6 +26,11 @@ describe("RateLimit-Policy", () => {
       want: `"gold-bandwidth";q=10000000;qu="content-bytes";w=1;pk=${PK}`,
     },
     {
+      name: "a small bandwidth with the burst that it has",
+      of: { bandwidthBytesPerSecond: 3_000 },
+      want: `"gold-bandwidth";q=33000;qu="content-bytes";w=11;pk=${PK}`,
+    },
+    {
       name: "two, as one list",
       of: { ratePerSecond: 10, burst: 100, slots: 25 },
       want: `"gold-rate";q=100;w=10;pk=${PK}, "gold-slots";q=25;qu="concurrent-requests";pk=${PK}`,

@@ -39,8 +39,12 @@ export function twinForecaster(model: SeasonalModel = priorFreeModel(DAY_AND_WEE
   };
 }
 
+export function learnedReference(): HourlyForecasterReference {
+  return new HourlyForecasterReference(decodeConstants(CONSTANTS));
+}
+
 function learnedTwin(): Forecaster {
-  const twin = new HourlyForecasterReference(decodeConstants(CONSTANTS));
+  const twin = learnedReference();
   return {
     observe: (value) => twin.observe(value),
     forecast(horizon, { level = 95, choice } = {}) {
@@ -50,7 +54,7 @@ function learnedTwin(): Forecaster {
   };
 }
 
-function sliced({ mean, lower, upper, scale }: SeasonalForecast, horizon: number): SeasonalForecast {
+export function sliced({ mean, lower, upper, scale }: SeasonalForecast, horizon: number): SeasonalForecast {
   return { mean: mean.slice(0, horizon), lower: lower.slice(0, horizon), upper: upper.slice(0, horizon), scale: scale.slice(0, horizon) };
 }
 

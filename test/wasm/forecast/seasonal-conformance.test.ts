@@ -5,7 +5,17 @@ import { priorFreeModel, type Seasons } from "#shared/forecast/seasonal-model.ts
 import { readM4Hourly } from "#bench/forecast/m4-hourly.ts";
 import { exponential, exponentialLessOne, logOnePlus } from "#wasm/reference/forecast/elementary.ts";
 import { seededRandom } from "../seeded-random.ts";
-import { expectSame, expectSound, kernelForecaster, LEARNED, randomWalk, seasonalSeries, twinForecaster } from "./forecasters.ts";
+import {
+  expectSame,
+  expectSound,
+  kernelForecaster,
+  LEARNED,
+  learnedReference,
+  randomWalk,
+  seasonalSeries,
+  sliced,
+  twinForecaster,
+} from "./forecasters.ts";
 
 const SEASONS: readonly Seasons[] = [
   { day: 24, week: 168 },
@@ -42,6 +52,38 @@ it("says what its twin says with what was learned, by either variant and by both
       if (hour % 23 === 0) expectSame(kernel.forecast(1 + (hour % 168), asked), twin.forecast(1 + (hour % 168), asked));
     }
   }
+});
+
+it("says what its twin says when both believe other shares, tells the same weights, and keeps the shares in its blob", () => {
+  const random = seededRandom(78);
+  const values = seasonalSeries(random, 500);
+  const [kernel, twin, other] = [kernelForecaster(LEARNED), learnedReference(), kernelForecaster(LEARNED)];
+  const shares = kernel.learnedShares.map((_, cluster) => (cluster === 2 ? 0.94 : 0.01));
+  for (const [hour, value] of values.entries()) {
+    if (hour === 100) for (const forecaster of [kernel, twin]) forecaster.setShares(shares);
+    for (const forecaster of [kernel, twin, other]) forecaster.observe(value);
+    if (hour % 23 !== 0) continue;
+    twin.forecast(48);
+    expectSame(kernel.forecast(48), sliced(twin, 48));
+  }
+  expect(kernel.clusterWeights()).toEqual([...(twin.clusterWeights() ?? [])]);
+  expect(kernel.clusterWeights()).not.toEqual(kernel.learnedShares);
+  const believed = kernel.forecast(48).mean.slice();
+  expect(believed).not.toEqual(other.forecast(48).mean.slice());
+  const restored = kernelForecaster(LEARNED);
+  expect(restored.restore(kernel.toBytes())).toEqual({ ok: true });
+  expect(restored.forecast(48).mean.slice()).toEqual(believed);
+  restored.clear();
+  expect(restored.clusterWeights()).toBeNull();
+});
+
+it.for([
+  { name: "too few", shares: [1] },
+  { name: "one of 0", shares: [0, 0.5, 0.5, 0, 0, 0, 0] },
+  { name: "NaN", shares: [NaN, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1] },
+  { name: "of another sum", shares: [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5] },
+])("believes no shares that are $name", ({ shares }) => {
+  expect(() => kernelForecaster(LEARNED).setShares(shares)).toThrow(RangeError);
 });
 
 it("says what its twin says, whatever both were told", () => {

@@ -5,7 +5,7 @@
 // checksum finds accidents, not forgers.
 import { xxh64 } from "../hash/xxh64";
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 export const ENVELOPE_HEADER_BYTES: u32 = 24;
 const SUM_BYTES: u32 = 8;
 

@@ -55,6 +55,8 @@ export let RAW_MOMENTS: usize = 0;
 export let LOG_CROSS: usize = 0;
 export let RAW_CROSS: usize = 0;
 export let VARIANCES: usize = 0;
+/** Logs of the shares of the first regression's clusters, as they are believed at this service; the table has those that were learned. */
+export let SHARES: usize = 0;
 export let SMOOTHERS: usize = 0;
 // f32 and u32.
 export let ORIGINS: usize = 0;
@@ -77,6 +79,9 @@ export let BLOCK_COUNTS: usize = 0;
 /** By slot of the day: the last mixture's log error half a day to a day ahead, signed; absolute. */
 export let HOUR_BIASES: usize = 0;
 export let HOUR_ERRORS: usize = 0;
+
+/** In a regression of the table. */
+export const CLUSTER_COUNT: usize = 16;
 
 /** Scalars at the state's beginning. */
 const HOUR: usize = 0;
@@ -166,6 +171,7 @@ export function open(tableBase: usize, stateBase: usize): u32 {
   LOG_CROSS = takeF64(logOrder);
   RAW_CROSS = takeF64(rawOrder);
   VARIANCES = takeF64(count(24));
+  SHARES = takeF64(<u32>load<f64>(regressions, CLUSTER_COUNT));
   SMOOTHERS = takeF64(2 * smootherCount);
   ORIGINS = takeF32(PENDING_COUNT);
   LOG_RING = takeF32(lagMax);

@@ -2,6 +2,7 @@
 // the series' own noise estimated with them (EM). After MacKay 1992, Bayesian interpolation (Neural Computation 4).
 import { exponential, logarithm } from "./elementary";
 import {
+  CLUSTER_COUNT,
   countAt,
   forgetting,
   LOG_CROSS,
@@ -13,6 +14,8 @@ import {
   rounds,
   roundsFirst,
   powerAt,
+  regressions,
+  SHARES,
   varianceMin,
   VARIANCES,
 } from "./model";
@@ -56,20 +59,33 @@ let features: usize = 0;
 let clusters: usize = 0;
 /** Its first cluster's variance in the state. */
 let variances: usize = 0;
+/** Logs of its clusters' shares in the state; 0: as the table has them. */
+let shares: usize = 0;
+let nextShares: usize = 0;
 
-/** Before the first regression. */
-export function beginRegressions(): void {
+/** Before the first regression, of which a service may hold other shares than were learned. */
+export function beginRegressions(hasOwnShares: bool): void {
   variances = VARIANCES;
+  nextShares = hasOwnShares ? SHARES : 0;
   clusterCount = 0;
+}
+
+/** Of a state that begins: the shares that were learned. */
+export function beginShares(): void {
+  openRegression(regressions, false);
+  for (let cluster: u32 = 0; cluster < clusterCount; cluster++)
+    store<f64>(SHARES + ((<usize>cluster) << 3), load<f64>(clusters + <usize>cluster * clusterBytes()));
 }
 
 /** Opens the regression at `at` in the model's table; returns where the next one is. */
 export function openRegression(at: usize, onRaw: bool): usize {
   variances += (<usize>clusterCount) << 3;
+  shares = nextShares;
+  nextShares = 0;
   isRaw = onRaw;
   order = <u32>load<f64>(at);
   kappa = load<f64>(at, 8);
-  clusterCount = <u32>load<f64>(at, 16);
+  clusterCount = <u32>load<f64>(at, CLUSTER_COUNT);
   isDiagonal = load<f64>(at, 24) !== 0;
   features = at + 32;
   clusters = features + ((<usize>order) << 3);
@@ -153,7 +169,7 @@ function solveCluster(cluster: u32, varianceAt: usize): f64 {
         0.5 * strain() -
         halfLogDeterminant(BRACKET) +
         halfLogDeterminant(ROOT) +
-        load<f64>(at);
+        load<f64>(shares === 0 ? at : shares + ((<usize>cluster) << 3));
   }
   store<f64>(varianceAt, variance);
   return logEvidence;

@@ -45,7 +45,7 @@ import {
   week,
   yieldCount,
 } from "./model";
-import { beginRegressions, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
+import { beginRegressions, beginShares, forecastRegression, observeMoments, openRegression, solveRegression } from "./regression";
 import {
   BASE_SCALES,
   CLUSTER_MAX,
@@ -91,6 +91,8 @@ export function seasonalInit(table: usize, state: usize): void {
     store<f64>(extremesAt(raw === 1), -Infinity, 8);
   }
   setCentres(0, 1);
+  beginRegressions(false);
+  beginShares();
   beginJudged();
 }
 
@@ -270,7 +272,7 @@ function forecastColumns(horizon: u32, isKept: bool, isCorrected: bool): void {
 function forecastRegressions(horizon: u32, isKept: bool, yesterday: usize): void {
   const isReady = hourOf() > lagMax;
   let at = regressions;
-  beginRegressions();
+  beginRegressions(true);
   for (let regression: u32 = 0; regression < logRegressionCount + rawRegressionCount; regression++) {
     const into = COLUMNS + <usize>regression * STEP_BYTES;
     if (!isReady) {

@@ -1,5 +1,6 @@
 import { localTimeAt } from "#shared/forecast/local-time.ts";
 import type { DemandRow, LocalTime, Observed, Verdict } from "#shared/forecast/minute-demand.ts";
+import { pooledShares, type SharesPool } from "#shared/forecast/pooled-shares.ts";
 import type { SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import type { Kernels } from "../kernels.ts";
 import { packState, unpackState, type DemandRestoreOutcome } from "./demand-blob.ts";
@@ -189,6 +190,26 @@ export class DemandForecaster {
 
   counts(signal: DemandSignal): ObservationCounts {
     return this.#fine[signal].counts;
+  }
+
+  /** Between which forecasters what they tell of kinds means the same; null where the model knows of one kind only. */
+  get kindsModel(): string | null {
+    return this.#core.learnedShares.length > 1 ? this.#core.modelHash : null;
+  }
+
+  /** What the hourly core has to tell the gateway's other services (SeasonalForecaster.clusterWeights). */
+  clusterWeights(): number[] | null {
+    return this.#core.clusterWeights();
+  }
+
+  /** What it believes of the kinds of series, kind by kind. */
+  get shares(): number[] {
+    return this.#core.shares;
+  }
+
+  /** Believes of the kinds of series what the gateway's other services have shown; kept in its state. RangeError where the pool is of other kinds. */
+  believe(pool: SharesPool): void {
+    this.#core.setShares(pooledShares(this.#core.learnedShares, pool));
   }
 
   /** Everything it knows but its options, for `restore`. */

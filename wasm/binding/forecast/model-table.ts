@@ -28,8 +28,8 @@ const tables = new WeakMap<Kernels, Tables>();
 interface Tables {
   /** By the model that was given; a learned one has ten thousand words to look through otherwise. */
   readonly known: WeakMap<SeasonalModel, ModelTable>;
-  /** By what is in it: equal models have one table. */
-  readonly written: Map<string, ModelTable>;
+  /** By its hash: equal models have one table. */
+  readonly written: Map<bigint, ModelTable>;
 }
 
 /** Throws RangeError where the memory has no room. */
@@ -45,38 +45,43 @@ export function scratchOf(kernels: Kernels): number {
 export function tableOf(kernels: Kernels, model: SeasonalModel): ModelTable {
   const { known, written } = tables.get(kernels) ?? {
     known: new WeakMap<SeasonalModel, ModelTable>(),
-    written: new Map<string, ModelTable>(),
+    written: new Map<bigint, ModelTable>(),
   };
   tables.set(kernels, { known, written });
   const before = known.get(model);
   if (before !== undefined) return before;
-  const words = Float64Array.from(wordsOf(model));
-  const key = words.join();
-  const table = written.get(key) ?? write(kernels, words);
-  written.set(key, table);
+  const parts = partsOf(model);
+  const region = kernels.arena.allocate(lengthOf(parts) * WORD_BYTES, "a seasonal model");
+  let at = region.offset;
+  for (const part of parts) {
+    new Float64Array(kernels.memory, at, part.length).set(part);
+    at += part.length * WORD_BYTES;
+  }
+  const settings = kernels.exports.xxh64(region.offset, region.bytes, 0n);
+  const same = written.get(settings);
+  if (same !== undefined) kernels.arena.release(region);
+  const table = same ?? { offset: region.offset, settings };
+  written.set(settings, table);
   known.set(model, table);
   return table;
 }
 
-function write(kernels: Kernels, words: Float64Array): ModelTable {
-  const { offset, bytes } = kernels.arena.allocate(words.length * WORD_BYTES, "a seasonal model");
-  new Float64Array(kernels.memory, offset, words.length).set(words);
-  return { offset, settings: kernels.exports.xxh64(offset, bytes, 0n) };
-}
-
 const HEADER_WORDS = 32;
 
-function wordsOf(model: SeasonalModel): number[] {
+/** What stands in the table one after the other, as it is: ten thousand words are not copied in between. */
+type Parts = readonly (readonly number[])[];
+
+function partsOf(model: SeasonalModel): Parts {
   const { priors, smoothers, mixtures, choices, lags, nets } = model;
   const regressions = [...priors.log, ...priors.raw];
   const parts = [
     lags.log,
     lags.raw,
-    smoothers.flatMap(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
-    mixtures.flatMap(({ eta, shares }) => [eta, ...shares]),
-    choices.flatMap(({ column, share, half }) => [column, share, half]),
-    regressions.flatMap(wordsOfRegression),
-  ].flat();
+    ...smoothers.map(({ level, daily, weekly, residual }) => [level, daily, weekly, residual]),
+    ...mixtures.map(({ eta, shares }) => [eta, ...shares]),
+    ...choices.map(({ column, share, half }) => [column, share, half]),
+    ...regressions.flatMap(partsOfRegression),
+  ];
   const header = [
     [model.day, model.week, model.lagMax, model.issueEvery],
     [lags.log.length, lags.raw.length, priors.log.length, priors.raw.length, smoothers.length, mixtures.length],
@@ -85,26 +90,31 @@ function wordsOf(model: SeasonalModel): number[] {
     [DAILY_COUNT, INTERVAL.longCount, INTERVAL.recentCount],
     [INTERVAL.long, INTERVAL.recent, INTERVAL.pending, INTERVAL.floor],
     [VALUE_MAX, regressions.reduce((sum, { clusters }) => sum + clusters.length, 0), BLOCK_COUNT],
-    [nets?.correctFrom ?? 0, HEADER_WORDS + parts.length, choices.length, CHOICE_ETA, YIELD_COUNT],
+    [nets?.correctFrom ?? 0, HEADER_WORDS + lengthOf(parts), choices.length, CHOICE_ETA, YIELD_COUNT],
   ].flat();
-  return [header, Array.from({ length: HEADER_WORDS - header.length }, () => 0), parts, nets === null ? [] : wordsOfNets(nets)].flat();
+  const padding = Array.from({ length: HEADER_WORDS - header.length }, () => 0);
+  return [header, padding, ...parts, ...(nets === null ? [] : partsOfNets(nets))];
 }
 
-function wordsOfNets({ originInputCount, quantileCount, gateShare, stretch, gated, means, deviations, members }: Nets): number[] {
+function lengthOf(parts: Parts): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function partsOfNets({ originInputCount, quantileCount, gateShare, stretch, gated, means, deviations, members }: Nets): Parts {
   return [
     [means.length, originInputCount, quantileCount, gated.length, members.length, gateShare, stretch],
     means,
     deviations,
     gated,
-    members.flat().flatMap(({ inputs, outputs, weights, biases }) => [inputs, outputs, ...weights, ...biases]),
-  ].flat();
+    ...members.flat().flatMap(({ inputs, outputs, weights, biases }) => [[inputs, outputs], weights, biases]),
+  ];
 }
 
-function wordsOfRegression({ features, kappa, clusters }: RegressionPrior): number[] {
+function partsOfRegression({ features, kappa, clusters }: RegressionPrior): Parts {
   const isDiagonal = clusters.every(({ root }) => root.length === features.length);
   return [
     [features.length, kappa, clusters.length, isDiagonal ? 1 : 0],
     features,
-    clusters.flatMap(({ logShare, means, root }) => [logShare, ...means, ...root]),
-  ].flat();
+    ...clusters.flatMap(({ logShare, means, root }) => [[logShare], means, root]),
+  ];
 }

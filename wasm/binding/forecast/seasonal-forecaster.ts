@@ -1,7 +1,7 @@
 import { widthRatio } from "#shared/forecast/interval-level.ts";
 import { DAY_AND_WEEK, HORIZON_MAX, priorFreeModel, type SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import type { Region } from "../arena.ts";
-import { checkInteger } from "../check-range.ts";
+import { checkInteger, checkNumber } from "../check-range.ts";
 import type { Kernels } from "../kernels.ts";
 import { scratchOf, tableOf, type ModelTable } from "./model-table.ts";
 import { readState, writeState, type RestoreOutcome } from "./state-blob.ts";
@@ -38,11 +38,13 @@ export class SeasonalForecaster {
   readonly #region: Region;
   readonly #bytes: number;
   readonly #choiceCount: number;
+  readonly #learnedShares: readonly number[];
 
   /** Takes the model's state in memory, and once per instance scratch and the model. Throws RangeError where there is no room. */
   constructor(kernels: Kernels, model: SeasonalModel = priorFreeModel(DAY_AND_WEEK)) {
     this.#kernels = kernels;
     this.#choiceCount = model.choices.length;
+    this.#learnedShares = (model.priors.log[0]?.clusters ?? []).map(({ logShare }) => Math.exp(logShare));
     this.#scratch = scratchOf(kernels);
     this.#table = tableOf(kernels, model);
     this.#bytes = kernels.exports.seasonalBytes(this.#table.offset);
@@ -79,6 +81,46 @@ export class SeasonalForecaster {
 
   #result(index: number, horizon: number): Float64Array {
     return new Float64Array(this.#kernels.memory, this.#scratch + 8 * index * HORIZON_MAX, horizon);
+  }
+
+  /**
+   * What this service's data alone say of the first prior's clusters, under the shares that were learned: a distribution; null before a week
+   * was learned from (fifteen days, of hours).
+   */
+  clusterWeights(): number[] | null {
+    const offset = this.#kernels.exports.seasonalClusterWeights(this.#table.offset, this.#region.offset, this.#scratch);
+    return offset === 0 ? null : [...new Float64Array(this.#kernels.memory, offset, this.#learnedShares.length)];
+  }
+
+  /** What its table is: models of equal tables mean the same by the clusters. */
+  get modelHash(): string {
+    return BigInt.asUintN(64, this.#table.settings).toString(16);
+  }
+
+  /** The shares of the first prior's clusters that were learned. */
+  get learnedShares(): readonly number[] {
+    return this.#learnedShares;
+  }
+
+  /** Those that it believes. */
+  get shares(): number[] {
+    const offset = this.#kernels.exports.seasonalShares(this.#table.offset, this.#region.offset);
+    return Array.from(new Float64Array(this.#kernels.memory, offset, this.#learnedShares.length), (log) => Math.exp(log));
+  }
+
+  /**
+   * Believes these shares instead, from the next solve on; they are part of its state. Throws RangeError where they are no distribution over the
+   * clusters with a part for each.
+   */
+  setShares(shares: readonly number[]): void {
+    checkInteger(shares.length, { doing: "believe so many shares", min: this.#learnedShares.length, max: this.#learnedShares.length });
+    for (const share of shares) checkNumber(share, { doing: "believe a cluster's share", min: Number.MIN_VALUE, max: 1 });
+    checkNumber(
+      shares.reduce((sum, share) => sum + share, 0),
+      { doing: "believe shares of this sum", min: 1 - 1e-6, max: 1 + 1e-6 },
+    );
+    this.#kernels.writeBytes(new Uint8Array(Float64Array.from(shares, Math.log).buffer));
+    this.#kernels.exports.seasonalSetShares(this.#table.offset, this.#region.offset, this.#kernels.keyOffset);
   }
 
   /** Everything it knows, for `restore`: 32 bytes more than its state. */

@@ -94,6 +94,13 @@ describe("a canary's trial", () => {
     expect(alarms).toBeLessThanOrEqual(CANARY.falseAlarmRatio * 2_000 + 3 * Math.sqrt(CANARY.falseAlarmRatio * 2_000));
   });
 
+  it("finds one that fails always though its siblings are gone before they answer", () => {
+    let trial = newTrial(false);
+    for (let block = 0; block < 3; block += 1)
+      trial = observeBlock(trial, { requests: 10, failures: 10, slow: 0 }, { requests: 0, failures: 0, slow: 0 });
+    expect(verdictOf(trial, 0)).toBe("errors");
+  });
+
   it("a block's evidence has an expectation of at most 1 where the canary is no worse: counted out exactly", () => {
     const before = observeBlock(newTrial(false), { requests: 7, failures: 3, slow: 0 }, { requests: 20, failures: 1, slow: 0 });
     const rates = [0.001, 0.05, 0.3, 0.6, 0.95].flatMap((rate) => [

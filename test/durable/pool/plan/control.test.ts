@@ -41,7 +41,7 @@ it("pays back what was seen beyond, and uses what was not", () => {
 
 it("does not pay more for shortfall than it is worth, and says that it is not held", () => {
   const state = newPlannerState(0);
-  // Each rung saves 2 × 10^−6 of the load for a hundredth of it: 5,000 shard-seconds a shard-second, where 1,000 is the limit.
+  // Each rung saves 2 × 10^−6 of the load for a hundredth of it: 5,000 shard-seconds a shard-second, where 501 is the limit.
   for (let hours = 0; hours < 24 * 30; hours++) {
     for (let rung = 0; rung < RUNG_COUNT; rung++) {
       state.hourCost[rung] = LOAD * (1 + 0.01 * rung);
@@ -53,6 +53,29 @@ it("does not pay more for shortfall than it is worth, and says that it is not he
   expect(step(controlOf(state, ACCEPTED))).toBe(0);
   expect(controlOf(state, ACCEPTED)).toMatchObject({ isAttainable: false });
   expect(controlOf(state, ACCEPTED).expectedRatio).toBeCloseTo(0.01, 5);
+});
+
+it.for([
+  { accepted: 0.1, price: 10 },
+  { accepted: 0.01, price: 100 },
+  { accepted: 0.001, price: 501.2 },
+  { accepted: 0.0001, price: 2_511.9 },
+])("pays at most $price shard-seconds for one of shortfall where $accepted is accepted", ({ accepted, price }) => {
+  const rungAt = (paid: number): number => {
+    const state = newPlannerState(0); // So many days that the prior is forgotten.
+    for (let hours = 0; hours < 24 * 180; hours++) {
+      for (let rung = 0; rung < RUNG_COUNT; rung++) {
+        const saved = LOAD * accepted * 0.01 * Math.min(rung, 5);
+        state.hourCost[rung] = LOAD + saved * paid + (rung > 5 ? LOAD : 0);
+        state.hourShortfall[rung] = LOAD * accepted * 4 - saved;
+      }
+      state.scalars[AT.hourLoad] = LOAD;
+      closeHour(state, accepted);
+    }
+    return step(controlOf(state, accepted));
+  };
+  expect(rungAt(price * 0.99)).toBe(5);
+  expect(rungAt(price * 1.01)).toBe(0);
 });
 
 it("crosses a dear step towards a cheap one beyond", () => {

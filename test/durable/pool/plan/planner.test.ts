@@ -2,9 +2,11 @@ import { expect, it } from "vitest";
 import { Random } from "#cli/load/random.ts";
 import { plan, type Plan, type PlanInput, type PlanPolicy } from "#durable/pool/planner.ts";
 import type { DemandForecast } from "#durable/pool/plan/demand-forecast.ts";
-import { newPlannerState, readPlannerState, type PlannerState } from "#durable/pool/plan/planner-state.ts";
+import { beyondOf } from "#durable/pool/plan/busiest.ts";
+import { AT, newPlannerState, OWN_SHADOW, readPlannerState, type PlannerState } from "#durable/pool/plan/planner-state.ts";
 import { EXCEEDANCES, FAMILIES, newLevels, setLevels } from "#durable/pool/plan/rungs.ts";
 import { PLAN_STEP_MS } from "#durable/pool/plan/settings.ts";
+import { trendOf } from "#durable/pool/plan/trend.ts";
 import { KIB_BYTES } from "#shared/units.ts";
 
 const POLICY: PlanPolicy = {
@@ -137,6 +139,7 @@ it.for([
     startMs,
     shardSlots: 50,
     need: slots / 50,
+    trend: slots / 50,
     ceiling: (3 * slots) / 50 + 1,
     least: 1,
   });
@@ -154,13 +157,93 @@ it("starts shard k + 1 where demand in its slab is likelier than p, exactly so f
   const levels = newLevels();
   const certain = (slots: number): DemandForecast => ({ quantile: () => slots, maxQuantile: () => slots });
   const upAt = (slots: number): number[] => {
-    setLevels(levels, { forecast: certain(slots), startMs: 60_000, shardSlots: 50, need: 0, ceiling: 100, least: 1 });
+    setLevels(levels, { forecast: certain(slots), startMs: 60_000, shardSlots: 50, need: 0, trend: 0, ceiling: 100, least: 1 });
     return [5, 10, 16].map((rung) => levels.up[rung] ?? 0); // p = .5, .1, .01
   };
   // 4.3 shards: the fifth is used for .3 of it.
   expect(upAt(4.3 * 50)).toEqual([4, 5, 5]);
   expect(upAt(4.05 * 50)).toEqual([4, 4, 5]);
   expect(upAt(4 * 50)).toEqual([4, 4, 4]);
+});
+
+/** Hours at `slots`, with noise of its root, as occupancy has it. */
+function calm(service: Service, { hours, slots, seed = 1 }: { hours: number; slots: number; seed?: number }): void {
+  const random = new Random(seed);
+  for (let round = 0; round < hours * 360; round++)
+    step(service, slots + Math.sqrt(slots) * random.normal(), { forecast: forecastOf(slots) });
+}
+
+it.for([
+  // Measured 1,000, 300 more than ten seconds ago: by the time that a shard serves another 300 × (start-up + 1.5 steps).
+  { startMs: 0, least: 29 },
+  { startMs: 10_000, least: 35 },
+  // At most twice what is measured, and never further than a minute.
+  { startMs: 600_000, least: 40 },
+])("follows a rise to when a shard would serve, before the forecaster believes it ($startMs ms)", ({ startMs, least }) => {
+  const service = serviceOf();
+  const policy = { ...POLICY, startMsPrior: startMs };
+  service.state.scalars[AT.startMs] = startMs;
+  calm(service, { hours: 2, slots: 700 });
+  step(service, 700, { policy, forecast: forecastOf(700) });
+  const planned = step(service, 1_000, { policy, forecast: forecastOf(700) });
+  expect(planned.count).toBeGreaterThanOrEqual(least - 1);
+  expect(planned.count).toBeLessThanOrEqual(least + 1);
+});
+
+it("takes noise for no rise", () => {
+  const service = serviceOf();
+  calm(service, { hours: 24, slots: 700 });
+  const random = new Random(2);
+  const state = service.state;
+  let followed = 0;
+  for (let round = 0; round < 1_000; round++) {
+    const needSlots = 700 + Math.sqrt(700) * random.normal();
+    if (trendOf(state, { needSlots, seconds: 10, startMs: 60_000 }) > needSlots) followed++;
+  }
+  // Three deviations: one in 700.
+  expect(followed).toBeLessThan(10);
+});
+
+it("leaves room where demand is beyond all that was seen, in the plan and in no shadow", () => {
+  const [usual, beyond] = [serviceOf(), serviceOf()];
+  for (const service of [usual, beyond]) {
+    calm(service, { hours: 60, slots: 500 });
+    service.state.scalars[AT.startMs] = 900_000;
+  }
+  // The same now, with another past: it was as busy two days ago.
+  usual.state.busiest[((usual.state.scalars[AT.hourIndex] ?? 0) - 48) % usual.state.busiest.length] = 60;
+  const planned = [usual, beyond].map((service) => {
+    let last = step(service, 2_000, { forecast: forecastOf(2_000, 0.01) });
+    for (let round = 0; round < 60; round++) last = step(service, 2_000, { forecast: forecastOf(2_000, 0.01) });
+    return last;
+  });
+  expect(planned[0]?.count).toBeLessThanOrEqual(45);
+  // Four times as much as ever: room for twice that, less where the rung is bold.
+  expect(planned[1]?.count).toBeGreaterThanOrEqual(55);
+  expect(planned[1]?.count).toBeLessThanOrEqual(80);
+  const rungsOf = ({ state }: Service): number[] => [...state.count.subarray(0, OWN_SHADOW)];
+  expect(rungsOf(beyond)).toEqual(rungsOf(usual));
+});
+
+it("holds a plan that is only shown against what itself would have left", () => {
+  const service = serviceOf(null);
+  const policy = { ...POLICY, countMax: 4 };
+  const certain = { forecast: forecastOf(500, 0.01), policy };
+  for (let round = 0; round < 20; round++) step(service, 500, certain);
+  const { hourSeen, hourLoad } = AT;
+  const [seen = 0, load = 0] = [service.state.scalars[hourSeen], service.state.scalars[hourLoad]];
+  for (let round = 0; round < 20; round++) step(service, 500, certain);
+  // Four shards of the ten that are wanted, whatever its rung's shadow has.
+  expect((service.state.scalars[hourSeen] ?? 0) - seen).toBeCloseTo(0.6 * ((service.state.scalars[hourLoad] ?? 0) - load), 6);
+});
+
+it("knows no record before two days have been seen", () => {
+  const service = serviceOf();
+  calm(service, { hours: 40, slots: 500 });
+  expect(beyondOf(service.state)).toBe(1);
+  service.state.scalars[AT.startMs] = 900_000;
+  for (let round = 0; round < 60; round++) step(service, 2_000, { forecast: forecastOf(2_000, 0.01) });
+  expect(beyondOf(service.state)).toBe(1);
 });
 
 it("keeps a shard that may be needed before a new one could be ready", () => {

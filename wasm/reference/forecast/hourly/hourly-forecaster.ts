@@ -20,6 +20,7 @@ import {
   JUDGED,
   LAG_MAX,
   VALUE_MAX,
+  WEEK,
   YIELD_COUNT,
 } from "./settings.ts";
 
@@ -156,9 +157,24 @@ export class HourlyForecasterReference {
     else this.#columns.copyWithin(Column.corrected * HORIZON_MAX, Column.learned * HORIZON_MAX, Column.learned * HORIZON_MAX + horizon);
   }
 
-  /** What this service tells a young one (pool-shares.ts): its weights of the learned prior's clusters; null until it has solved. */
+  /**
+   * What this service tells a young one: its weights of the learned prior's clusters, as its data alone say under the shares that were learned; null
+   * before a week was learned from.
+   */
   clusterWeights(): Float64Array | null {
-    return this.#experts.hour > LAG_MAX ? this.#experts.logRegressions[0]!.weights.slice() : null;
+    const { hour, logRegressions, logMoments } = this.#experts;
+    const regression = logRegressions[0]!;
+    if (hour < LAG_MAX + WEEK) return null;
+    const believed = regression.logShares.slice();
+    regression.logShares.set(regression.prior.logShares);
+    regression.solve(logMoments, { isKept: false });
+    regression.logShares.set(believed);
+    return regression.weights.slice();
+  }
+
+  /** Believes these shares of the learned prior's clusters from the next solve on. */
+  setShares(shares: readonly number[]): void {
+    this.#experts.logRegressions[0]!.logShares.set(shares.map(Math.log));
   }
 
   /** What the nets are told from, as the last forecast left it: for their training. */

@@ -21,6 +21,8 @@ const scratch = {
 
 export class Regression {
   readonly prior: Prior;
+  /** Of the clusters, as they are believed at this service: those that were learned, unless set otherwise. */
+  readonly logShares: Float64Array;
   /** After `solve`: one for every feature of the moments. */
   readonly coefficients: Float64Array;
   /** After `solve`: log evidence of every cluster, up to a common constant; then its weight. */
@@ -31,6 +33,7 @@ export class Regression {
 
   constructor(prior: Prior, order: number) {
     this.prior = prior;
+    this.logShares = prior.logShares.slice();
     this.coefficients = new Float64Array(order);
     this.weights = new Float64Array(prior.clusterCount);
     this.variances = new Float64Array(prior.clusterCount);
@@ -64,7 +67,7 @@ export class Regression {
   }
 
   #solveCluster(cluster: number, { power, count }: Moments): void {
-    const { order: n, means, roots, logShares, kappa } = this.prior;
+    const { order: n, means, roots, kappa } = this.prior;
     const size = triangleSize(n);
     const { root, precision, bracket, solution, deviation } = scratch;
     for (let index = 0; index < size; index += 1) root[index] = roots[cluster * size + index]!;
@@ -96,7 +99,7 @@ export class Regression {
         0.5 * strain -
         halfLogBracket +
         halfLogDeterminant(root, n) +
-        logShares[cluster]!;
+        this.logShares[cluster]!;
     }
     this.variances[cluster] = variance;
     this.weights[cluster] = logEvidence;

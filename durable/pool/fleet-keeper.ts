@@ -1,0 +1,288 @@
+// A fleet at work in a pool: asks the provider, lets the records decide, writes down, changes the shard table, and only then
+// calls. One round at a time, behind whatever the object does; what a round learns is looked at again after every await.
+import type { ServiceConfig } from "#shared/config/schema.ts";
+import type { CapacityAnswer, CapacityOffer, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
+import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import type { CanaryMeters } from "./canary-meters.ts";
+import { capacityOf, hasAgents, shardSlotsOf, slicesOf, type CapacityOf } from "./fleet-capacity.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
+import type { FleetChanges, FleetRows } from "./fleet/fleet-state.ts";
+import type { FleetPolicy } from "./fleet/follow-plan.ts";
+import type { PoolShard } from "./layout.ts";
+import type { Pool } from "./pool.ts";
+import type { Plan } from "./planner.ts";
+
+/** Between two rounds while something is on its way. */
+const ROUND_MS = SECOND_MS;
+/** Where more is wanted than can be had. */
+const SHORT_MS = 5 * SECOND_MS;
+/** Units are held against the provider's list: so often while the service is used, and while it sleeps. */
+const RECONCILE_MS = 10 * SECOND_MS;
+const RECONCILE_IDLE_MS = 10 * MINUTE_MS;
+/** Calls that are made at a time, and after each other in one round: a reservation, its start. */
+const CALL_COUNT_MAX = 16;
+const PASS_COUNT_MAX = 3;
+
+export interface FleetSave {
+  /** Of the next shard. */
+  readonly nextNumber: number | null;
+  readonly table: readonly PoolShard[] | null;
+  /** Whose fleet it is. */
+  readonly service: ServiceConfig | null;
+}
+
+export interface FleetShell {
+  readonly pool: Pool;
+  readonly meters: CanaryMeters;
+  /** As the Worker's secret says. */
+  readonly agentKeys: string | undefined;
+  readonly load: () => FleetRows;
+  /** One transaction; null: unchanged. Does not return where the disk does not follow. */
+  readonly save: (changes: FleetChanges, beside: FleetSave) => void;
+  readonly loadNextNumber: () => number;
+  readonly loadService: () => ServiceConfig | null;
+  /** Slots may have come or gone. */
+  readonly onChanged: (nowMs: number) => void;
+  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
+}
+
+export class FleetKeeper {
+  readonly #shell: FleetShell;
+  #fleet = new Fleet();
+  /** Null: none was ever acted for. */
+  #service: ServiceConfig | null = null;
+  #mode: FleetPolicy["mode"] | null = null;
+  /** For as long as the configuration is. */
+  #capacity: CapacityOf | null = null;
+  /** Of the next shard, while one is ordered. */
+  #nextNumber: number | null = null;
+  #startMs = 0;
+  #isRunning = false;
+  #isIdle = false;
+  #isShort = false;
+  /** Of the next round; Infinity: none. */
+  #dueAtMs = Infinity;
+
+  constructor(shell: FleetShell) {
+    this.#shell = shell;
+    shell.pool.routes.awaited = (nowMs) =>
+      this.#mode === "act" ? this.#fleet.awaited({ nowMs, startMs: this.#startMs, isShort: this.#isShort }) : null;
+  }
+
+  /** Once, when the disk may be read. */
+  open(service: ServiceConfig | null, nowMs: number): void {
+    this.#fleet = new Fleet(this.#shell.load());
+    this.#follow(service);
+    if (this.isActing && !(this.#fleet.isSettled && this.#fleet.isEmpty)) this.#dueAtMs = nowMs;
+  }
+
+  /** Whether the shard table is the fleet's, and not the configuration's. */
+  isActingFor(service: ServiceConfig | null): boolean {
+    if (service?.provisioning.mode === "act") return true;
+    const known = service ?? this.#service ?? this.#shell.loadService();
+    return known !== null && hasAgents(known) && !this.#fleet.isEmpty;
+  }
+
+  get isActing(): boolean {
+    return this.#mode !== null;
+  }
+
+  /** Before the pool follows the same configuration; whether the shard table is the fleet's. */
+  configure(service: ServiceConfig | null, nowMs: number): boolean {
+    const wasActing = this.isActing;
+    this.#follow(service);
+    if (wasActing && !this.isActing) this.#fleet.disband(nowMs);
+    // What is in service stays there: from here on it is the plan's.
+    if (!wasActing && this.isActing && service !== null) this.#fleet.adopt(slicesOf(service, this.#shell.pool.shards), nowMs);
+    this.#save(null, this.isActing ? service : null);
+    if (this.isActing) this.#dueAtMs = nowMs;
+    return this.isActing;
+  }
+
+  /** The last plan; null: none since the object started. */
+  want(plan: Plan | null, { isIdle, nowMs }: { isIdle: boolean; nowMs: number }): void {
+    this.#isIdle = isIdle;
+    if (!this.isActing || plan === null) return;
+    this.#startMs = plan.startMs;
+    if (this.#fleet.want(plan)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs);
+  }
+
+  measure(shards: readonly ShardTelemetry[], nowMs: number): void {
+    if (!this.isActing) return;
+    const proven = new Set(this.#fleet.activeIds);
+    for (const shard of shards) this.#shell.meters.add(shard, proven.has(shard.shardId));
+    // A unit that fails may be gone: its provider knows.
+    if (shards.some(({ failures }) => failures > 0)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs + ROUND_MS);
+  }
+
+  /** The operator's word: takes a shard out of use; false: it is not in use. What takes its place is the plan's business. */
+  drain(shardId: string, nowMs: number): boolean {
+    if (!this.#fleet.drain(shardId, nowMs)) return false;
+    this.#dueAtMs = nowMs;
+    this.#commit(nowMs);
+    return true;
+  }
+
+  /** Takes it back, while it may come back; false: it may not. */
+  restore(shardId: string, nowMs: number): boolean {
+    if (!this.#fleet.restore(shardId, nowMs)) return false;
+    this.#commit(nowMs);
+    return true;
+  }
+
+  /** When `tick` has something to do; null: nothing, until something comes. */
+  get wakesAtMs(): number | null {
+    return this.isActing && this.#dueAtMs < Infinity ? this.#dueAtMs : null;
+  }
+
+  /** After every event of the pool: begins a round where one is due. Returns at once. */
+  tick(nowMs: number): void {
+    if (!this.isActing || this.#isRunning) return;
+    const isWaitedFor = this.#shell.pool.routes.choice.isEmpty && this.#shell.pool.queueLength > 0 && !this.#isShort;
+    if (isWaitedFor && this.#fleet.isSettled) this.#dueAtMs = nowMs;
+    if (nowMs < this.#dueAtMs) return;
+    this.#isRunning = true;
+    // Should this instance not live to see the round's end.
+    this.#dueAtMs = nowMs + RECONCILE_MS;
+    void this.#round().then(
+      () => this.#ended(Date.now()),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  /** What a plan is made for and held against; null: the plan is shown and not done. */
+  get planned() {
+    const service = this.#service;
+    if (this.#mode !== "act" || service === null) return null;
+    const shardSlots = shardSlotsOf(service);
+    return {
+      shardSlots,
+      pricePerHour: this.#fleet.pricePerSlot === null ? null : this.#fleet.pricePerSlot * shardSlots,
+      counts: () => this.#fleet.countsFor(shardSlots),
+      takeStarts: () => this.#fleet.takeStarts(),
+    };
+  }
+
+  /** Null: the service's shards are its configuration's. */
+  stats(nowMs: number): FleetStats | null {
+    return this.isActing ? this.#fleet.stats(nowMs) : null;
+  }
+
+  #follow(service: ServiceConfig | null): void {
+    const isActing = this.isActingFor(service);
+    this.#service = service ?? this.#shell.loadService();
+    this.#capacity = null;
+    if (!isActing) this.#mode = null;
+    else if (service === null) this.#mode = "end";
+    else this.#mode = service.provisioning.mode === "act" ? "act" : "hold";
+  }
+
+  async #round(): Promise<void> {
+    const service = this.#service;
+    if (service === null) return;
+    const capacity = this.#capacity ?? capacityOf(service, this.#shell.agentKeys);
+    this.#capacity = capacity;
+    const provider = capacity(this.#fleet.unitsOf(service.service));
+    const [offered, listed] = await Promise.all([provider.offers(), provider.units(service.service)]);
+    // Another configuration meanwhile: the next round follows it.
+    if (service !== this.#service || this.#mode === null) return;
+    this.#decide(service, { offered, listed });
+    for (let pass = 0; pass < PASS_COUNT_MAX; pass += 1) {
+      const calls = this.#fleet.calls.slice(0, CALL_COUNT_MAX);
+      if (calls.length === 0) return;
+      await Promise.all(calls.map(async (call) => this.#call(provider, call)));
+    }
+  }
+
+  #decide(
+    service: ServiceConfig,
+    { offered, listed }: { offered: CapacityAnswer<readonly CapacityOffer[]>; listed: CapacityAnswer<readonly CapacityUnit[]> },
+  ): void {
+    const { pool, meters } = this.#shell;
+    const nowMs = Date.now();
+    if (listed.ok) this.#fleet.observe(listed.value, nowMs);
+    else this.#shell.warn("capacity-unknown", { service: service.service, reason: listed.reason, detail: listed.detail });
+    this.#fleet.measure(meters.take());
+    this.#isShort = this.#fleet.follow({
+      nowMs,
+      policy: this.#policyOf(service),
+      offers: listed.ok && offered.ok ? offered.value : null,
+      waitingCount: pool.queueLength,
+      slotsOut: (url) => pool.ledger.slotsOfLane(url),
+      socketsOn: pool.socketsOn,
+      nextShardId: () => `${service.service}-${this.#takeNumber()}`,
+    });
+    this.#commit(nowMs);
+  }
+
+  #takeNumber(): number {
+    const number = this.#nextNumber ?? this.#shell.loadNextNumber();
+    this.#nextNumber = number + 1;
+    return number;
+  }
+
+  async #call(provider: CapacityProvider, call: FleetCall): Promise<void> {
+    const answer = await callOf(provider, call);
+    const nowMs = Date.now();
+    this.#fleet.takeAnswer(call, answer, nowMs);
+    this.#commit(nowMs);
+  }
+
+  /** On disk, with the table that follows from it; then known to those who wait. */
+  #commit(nowMs: number): void {
+    const { pool } = this.#shell;
+    const isNewTable = this.isActing && pool.routes.adopt(this.#fleet.table);
+    if (isNewTable) pool.policyChanged(nowMs);
+    this.#save(isNewTable ? pool.shards : null);
+    if (isNewTable) this.#shell.onChanged(nowMs);
+  }
+
+  #save(table: readonly PoolShard[] | null, service: ServiceConfig | null = null): void {
+    const changes = this.#fleet.takeChanges();
+    const isNothing = changes.facts === null && changes.shards.length === 0 && changes.shardsGone.length === 0;
+    if (isNothing && table === null && service === null) return;
+    this.#shell.save(changes, { nextNumber: this.#nextNumber, table, service });
+    this.#nextNumber = null;
+  }
+
+  #ended(nowMs: number): void {
+    this.#isRunning = false;
+    const service = this.#service;
+    const restMs = this.#isIdle ? RECONCILE_IDLE_MS : RECONCILE_MS;
+    const mayChange = service !== null && hasAgents(service) && !this.#fleet.isEmpty;
+    if (!this.#fleet.isSettled) this.#dueAtMs = nowMs + ROUND_MS;
+    else if (this.#isShort) this.#dueAtMs = nowMs + SHORT_MS;
+    else this.#dueAtMs = mayChange ? nowMs + restMs : Infinity;
+    this.#shell.onChanged(nowMs);
+  }
+
+  #failed(error: unknown): void {
+    this.#shell.warn("fleet-failed", { service: this.#service?.service, error: String(error).slice(0, 500) });
+    this.#isRunning = false;
+    this.#dueAtMs = Date.now() + RECONCILE_MS;
+    this.#shell.onChanged(Date.now());
+  }
+
+  #policyOf({ service, shards, provisioning }: ServiceConfig): FleetPolicy {
+    return {
+      service,
+      shardSlots: this.planned?.shardSlots ?? shards.sizeMax,
+      sizeMin: shards.sizeMin,
+      sizeMax: shards.sizeMax,
+      countMax: shards.countMax,
+      stepMax: provisioning.stepMax,
+      costPerHourMax: provisioning.costPerHourMax,
+      startMs: Math.max(this.#startMs, provisioning.startMsPrior),
+      mode: this.#mode ?? "hold",
+    };
+  }
+}
+
+async function callOf(provider: CapacityProvider, call: FleetCall): Promise<FleetAnswer> {
+  if (call.verb === "reserve") return provider.reserve(call.order);
+  if (call.verb === "start") return provider.start(call.unitId);
+  return call.verb === "drain" ? provider.drain(call.unitId) : provider.stop(call.unitId);
+}

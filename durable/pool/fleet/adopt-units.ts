@@ -1,0 +1,22 @@
+// What served before there was a fleet: from here on its life is the fleet's. Pure.
+import type { CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import type { FleetRecords } from "./fleet-records.ts";
+
+/** A unit that is ready serves on, with all its slots; one that drains ends. */
+export function adoptUnits(records: FleetRecords, units: readonly CapacityUnit[], nowMs: number): void {
+  for (const { unitId: shardId, offerId, service, state, url, slots, pricePerHour } of units) {
+    if (records.get(shardId) !== undefined) continue;
+    const shard = {
+      shardId,
+      order: { unitId: shardId, offerId, service, slots, pricePerHourMax: pricePerHour },
+      orderedAtMs: nowMs,
+      unit: { state, url, slots, pricePerHour },
+      size: slots,
+      isFinal: state === "draining",
+      isReleased: false,
+      isProven: true,
+      trial: null,
+    };
+    records.add(shard, state === "draining" ? "draining" : "active", { reason: "adopted", nowMs });
+  }
+}
