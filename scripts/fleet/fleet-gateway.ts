@@ -58,7 +58,7 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
     if (log.length > LOG_LINES_MAX) log.shift();
   });
   let isWanted = true;
-  void ended.then(() => {
+  child.once("exit", () => {
     if (isWanted) console.error(["the gateway has ended:", ...log].join("\n"));
   });
   const state = openState(stateFolder);
