@@ -22,3 +22,10 @@ export function elsewhere(answer: SocketElsewhere): Response {
 export function refusal(reason: Refusal): Response {
   return new Response(null, { status: 503, headers: { [SOCKET_REFUSAL_HEADER]: JSON.stringify(reason) } });
 }
+
+/** The endpoint has answered already. */
+export function refuseOpened(endpoint: WebSocket): Response {
+  endpoint.accept();
+  endpoint.close(1001, "no slot");
+  return refusal(NO_SLOT);
+}

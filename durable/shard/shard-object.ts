@@ -24,7 +24,7 @@ import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
-import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal } from "./shard-answers.ts";
+import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
 import { pushToSessions } from "./session-push.ts";
@@ -289,12 +289,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       atEnd: nothing,
     };
   }
-}
-
-function refuseOpened(endpoint: WebSocket): Response {
-  endpoint.accept();
-  endpoint.close(1001, "no slot");
-  return refusal(NO_SLOT);
 }
 
 function isPlain(socket: WebSocket): boolean {
