@@ -26,9 +26,13 @@ function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { 
   return { ...settled, debt };
 }
 
-/** Of a rate that was lowered no more is owed than an empty bucket: else it would be paid for at the new rate, for minutes. */
-function settle({ debt, atMs }: RateBudget, { tokens, periodMs, burst }: RatePolicy, nowMs: number): RateBudget {
-  const owed = Math.min(debt, burst * periodMs);
+/**
+ * Of a rate that was lowered no more is owed than an empty bucket, and what is written ahead of one: else it would be paid for at the
+ * new rate, for minutes.
+ */
+function settle({ debt, atMs }: RateBudget, policy: RatePolicy, nowMs: number): RateBudget {
+  const { tokens, periodMs, burst } = policy;
+  const owed = Math.min(debt, burst * periodMs + aheadOf(policy));
   if (nowMs <= atMs) return { debt: owed, atMs };
   return { debt: Math.max(0, owed - (nowMs - atMs) * tokens), atMs: nowMs };
 }
