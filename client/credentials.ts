@@ -15,14 +15,16 @@ export class Credentials {
     return this.#token;
   }
 
-  /** Several callers may be refused with the same token: one question for all of them. */
-  refuse(token: string): void {
+  /** Several callers may be refused with the same token: one question for all of them. False: there is no other. */
+  refuse(token: string): boolean {
     const known = this.#token;
-    if (known === null || typeof this.#source === "string") return;
+    if (typeof this.#source === "string") return false;
+    if (known === null) return true;
     this.#token = known.then(
       async (current) => (current === token ? this.#ask(true) : current),
       async () => this.#ask(true),
     );
+    return true;
   }
 
   async #ask(isRefused: boolean): Promise<string> {

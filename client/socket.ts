@@ -11,7 +11,8 @@ import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeGatewayFrame, encodeFrame, payloadBytes, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
 import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import { backoffMs, readRetryAfterMs } from "./backoff.ts";
+import { askWhy } from "./ask-why.ts";
+import { backoffMs } from "./backoff.ts";
 import type { FetchContext } from "./gateway-fetch.ts";
 import { Meter, type Measurements } from "./meter.ts";
 import type { SocketLike } from "./platform.ts";
@@ -22,7 +23,8 @@ const STABLE_MS = 10 * SECOND_MS;
 const FLUSH_MS_MAX = 5 * SECOND_MS;
 const NORMAL = 1000;
 const CLOSE_REPLACED = 4000; // Any code but 1000, which would end the session.
-const DETAIL_LENGTH_MAX = 4_096;
+/** Why a gateway lets a connection go whose token is about to expire. */
+const TOKEN_EXPIRED = "token-expired";
 
 /** A socket that outlives its connections. Every message arrives exactly once and in order, or `onLost` says which may not. */
 export class Socket {
@@ -39,6 +41,8 @@ export class Socket {
   #tickAtMs: number | null = null;
   #cancelRetry: (() => void) | null = null;
   #cancelFlush: (() => void) | null = null;
+  /** Of the newest connection. */
+  #bearer = "";
   #isOnline = false;
   #hasRoom = true;
   #isClosing = false;
@@ -106,6 +110,7 @@ export class Socket {
         this.#isOnline = true;
         return this.#tell(() => this.#options.onOnline?.(true));
       case "drain":
+        if (effect.reason === TOKEN_EXPIRED && !this.#context.credentials.refuse(this.#bearer)) return;
         // Any moment within the grace, so that devices do not all come back at once.
         return this.#retryIn(this.#context.platform.random() * effect.graceMs);
       case "room":
@@ -148,6 +153,7 @@ export class Socket {
   #openWith(bearer: string): void {
     if (this.#hasEnded) return;
     const { url, platform } = this.#context;
+    this.#bearer = bearer;
     this.#step({ kind: "connect" });
     const { attempt, token } = this.#state;
     const protocols = [SUBPROTOCOL, `tidegate.bearer.${bearer}`, ...(token === null ? [] : [RESUME_PROTOCOL_PREFIX + token])];
@@ -172,8 +178,13 @@ export class Socket {
     this.#onOffline(attempt);
     if (this.#hasEnded) return;
     this.#meter.dropped();
-    if (refusedBearer !== null) void this.#askWhy(refusedBearer).then(() => this.#retry());
-    else {
+    if (refusedBearer !== null) {
+      void askWhy(this.#context, { service: this.#service, bearer: refusedBearer }).then((answer) => {
+        if (answer.end !== null) return this.#end(answer.end);
+        this.#retryAfterMs = answer.retryAfterMs;
+        return this.#retry();
+      });
+    } else {
       if (this.#context.platform.nowMs() - this.#attachedAtMs >= STABLE_MS) this.#failures = 0;
       this.#retry();
     }
@@ -185,23 +196,6 @@ export class Socket {
     this.#isOnline = false;
     this.#step({ kind: "dropped", attempt });
     if (wasOnline) this.#tell(() => this.#options.onOnline?.(false));
-  }
-
-  async #askWhy(bearer: string): Promise<void> {
-    const { url, platform, credentials } = this.#context;
-    try {
-      const response = await platform.fetch(`${url}/connect/${this.#service}`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${bearer}` },
-      });
-      const { status, headers } = response;
-      const detail = (await response.text()).slice(0, DETAIL_LENGTH_MAX);
-      this.#retryAfterMs = readRetryAfterMs(headers);
-      if (status === 401) credentials.refuse(bearer);
-      else if (status >= 400 && status < 500 && status !== 408 && status !== 429) this.#end({ kind: "refused", status, detail });
-    } catch {
-      // Out of reach: tried again like everything else.
-    }
   }
 
   #retry(): void {

@@ -8,7 +8,7 @@ export interface Timing {
 
 /** The Server-Timing field; empty where nothing crossed I/O. */
 export function formatServerTiming({ queueMs, upstreamMs }: Timing, className: string): string {
-  const queue = queueMs === undefined ? [] : [`queue;dur=${queueMs};desc="${className}"`];
-  const upstream = upstreamMs === undefined ? [] : [`upstream;dur=${upstreamMs}`];
-  return [...queue, ...upstream].join(", ");
+  const upstream = upstreamMs === undefined ? "" : `upstream;dur=${upstreamMs}`;
+  if (queueMs === undefined) return upstream;
+  return `queue;dur=${queueMs};desc="${className}"${upstream === "" ? "" : `, ${upstream}`}`;
 }

@@ -31,6 +31,9 @@ export const LIMITS = {
   configurationBytesMax: 1 * MIB_BYTES,
   configurationVersionCountMax: 100,
   socketMessageBytesMax: 1 * MIB_BYTES,
+  /** Messages of one socket per second, and at once. */
+  socketMessageRateMax: 1_000_000,
+  socketLifetimeMsMax: 30 * 24 * HOUR_MS,
 } as const;
 
 /** Names of tenants, services and classes: they appear in paths, headers and metric labels. */

@@ -1,7 +1,8 @@
 import type { Caller, Tidegate } from "./contenders/tidegate.ts";
 import { requestBytes } from "./load/requests.ts";
 
-const CONNECTION_COUNT = 32;
+/** Of the closed loop. */
+export const CONNECTION_COUNT = 32;
 const TENANTS = ["acme", "globex", "initech"];
 const CLASSES = ["gold", "silver", "bronze"];
 

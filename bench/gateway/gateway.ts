@@ -14,13 +14,14 @@ import { startTidegate, type Tidegate } from "./contenders/tidegate.ts";
 import { countTidegate } from "./counted.ts";
 import { median } from "./median.ts";
 import { measureOverload, OVERLOAD, type OverloadFigure } from "./overload.ts";
-import { costRows, HONO, NAIVE, overloadRows, SMALLEST, steadyRows, TIDEGATE } from "./rows.ts";
+import { costRows, HONO, NAIVE, NAIVE_IN_MEMORY, overloadRows, SMALLEST, steadyRows, TIDEGATE } from "./rows.ts";
 import { measureClosed, measureOpen } from "./steady.ts";
 
 const PLAIN_WORKERS = [
   { name: SMALLEST, file: "smallest.ts" },
   { name: HONO, file: "hono-proxy.ts" },
   { name: NAIVE, file: "naive.ts", objectClass: "Slots" },
+  { name: NAIVE_IN_MEMORY, file: "naive.ts", objectClass: "MemorySlots" },
 ] as const;
 /** Below saturation: this part of what the slower of the two proxies can do. */
 const OPEN_LOAD_RATIO = 0.25;

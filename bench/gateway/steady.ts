@@ -1,5 +1,6 @@
 // What a request costs where nothing is scarce: every contender in turn under the same closed loop, and the two proxies in
 // turn under the same open one. Figures of one round are compared with each other, so a machine that drifts is fair to all.
+import type { BackendStats } from "./backend.ts";
 import type { BackendProcess } from "./backend-process.ts";
 import type { Contender } from "./contenders/contender.ts";
 import { cpuTimeMs } from "./cpu-time.ts";
@@ -14,6 +15,8 @@ export interface ClosedFigure {
   readonly busyRatio: number;
   readonly backendBusyRatio: number;
   readonly generatorBusyRatio: number;
+  /** All connections' first requests at once, after the others' turns: until the last answer. */
+  readonly burstMs: number;
   readonly failed: number;
 }
 
@@ -38,6 +41,8 @@ export type Rounds<T> = ReadonlyMap<string, readonly T[]>;
 const WARM_UP_MS = 3_000;
 /** Short, and many of them: what else the machine does then meets all contenders of a round alike. */
 const CLOSED_MS = 500;
+/** Before each round, uncounted: whoever gave back what it held while the others ran is as warm as under lasting load. */
+const CLOSED_LEAD_MS = 1_000;
 const OPEN_MS = 1_500;
 const OPEN_WARM_UP_MS = 1_000;
 
@@ -94,17 +99,25 @@ export function medianRatio<T>(figures: Rounds<T>, [own, peer]: readonly [string
   );
 }
 
+interface Edge {
+  readonly cpuMs: number;
+  readonly own: NodeJS.CpuUsage;
+  readonly backend: Promise<BackendStats>;
+}
+
 async function closedRound(
   { name, port, pid }: Contender,
   { backend, requests, durationMs }: { backend: BackendProcess; requests: readonly Buffer[]; durationMs: number },
 ): Promise<ClosedFigure> {
-  const before = await backend.stats();
-  const own = process.cpuUsage();
-  const cpuMs: number[] = [];
-  const { tally, wallMs } = await closedLoop({ port, requests, durationMs, onEdge: () => cpuMs.push(cpuTimeMs(pid)) });
-  const generator = process.cpuUsage(own);
-  const after = await backend.stats();
-  const usedMs = (cpuMs[1] ?? 0) - (cpuMs[0] ?? 0);
+  const edges: Edge[] = [];
+  const onEdge = (): void => {
+    edges.push({ cpuMs: cpuTimeMs(pid), own: process.cpuUsage(), backend: backend.stats() });
+  };
+  const { tally, wallMs, burstMs } = await closedLoop({ port, requests, leadMs: CLOSED_LEAD_MS, durationMs, onEdge });
+  const [first, last] = edges;
+  if (first === undefined || last === undefined) throw new Error(`Cannot measure ${name}: the loop had no end`);
+  const [before, after] = [await first.backend, await last.backend];
+  const usedMs = last.cpuMs - first.cpuMs;
   const { total } = tally;
   if (tally.count2xx === 0) throw new Error(`Cannot measure ${name}: no request was served: ${JSON.stringify([...tally.statuses])}`);
   return {
@@ -112,7 +125,8 @@ async function closedRound(
     perSecond: (tally.count2xx * 1_000) / wallMs,
     busyRatio: usedMs / wallMs,
     backendBusyRatio: (after.cpuMs - before.cpuMs) / wallMs,
-    generatorBusyRatio: (generator.user + generator.system) / 1_000 / wallMs,
+    generatorBusyRatio: (last.own.user + last.own.system - first.own.user - first.own.system) / 1_000 / wallMs,
+    burstMs,
     failed: total - tally.count2xx,
   };
 }

@@ -16,6 +16,7 @@ import type { LedgerPolicy } from "./lease-policy.ts";
 import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
+import type { SocketCounts } from "./socket-counts.ts";
 import { SlotBook } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
@@ -29,6 +30,7 @@ export interface AcquireInput {
   readonly lifeMs: number | null;
   /** A row of its own: for a socket. */
   readonly isDurable: boolean;
+  readonly device?: string | undefined;
 }
 
 export class LeaseLedger {
@@ -101,6 +103,10 @@ export class LeaseLedger {
 
   get named(): readonly NamedSlot[] {
     return [...this.#book.slots.values];
+  }
+
+  get sockets(): SocketCounts {
+    return this.#book.slots.sockets;
   }
 
   slot(slotId: string): NamedSlot | undefined {
@@ -213,12 +219,11 @@ export class LeaseLedger {
    * same slot; null: there is no room, or the id is another's. */
   acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { slotId, owner, flow, lane, shardId, lifeMs, isDurable } = input;
-    const known = this.#book.slots.get(slotId);
-    if (known !== undefined) return known.owner === owner ? known : null;
-    if (this.slotsFree === 0 || this.slotsFreeIn(lane) === 0 || this.#book.roomOf(flow) === 0) return null;
-    const expiresAtMs = lifeMs === null ? null : atMs + lifeMs;
-    const slot: NamedSlot = { slotId, owner, flow, lane, shardId, acquiredAtMs: atMs, expiresAtMs, isDurable };
+    const { lifeMs, ...named } = input;
+    const known = this.#book.slots.get(named.slotId);
+    if (known !== undefined) return known.owner === named.owner ? known : null;
+    if (this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0) return null;
+    const slot: NamedSlot = { ...named, acquiredAtMs: atMs, expiresAtMs: lifeMs === null ? null : atMs + lifeMs };
     this.#book.putSlot(slot, atMs);
     return slot;
   }

@@ -3,6 +3,7 @@
 // flow and lane, never smaller than what is out, so that a write serves many. After a restart a block stands for
 // requests whose names are lost, until it ends: too much for a moment, never too little.
 import { assert } from "#shared/assert.ts";
+import { SocketCounts } from "./socket-counts.ts";
 
 export interface NamedSlot {
   readonly slotId: string;
@@ -16,6 +17,8 @@ export interface NamedSlot {
   readonly expiresAtMs: number | null;
   /** A row of its own; else it lies in a block. */
   readonly isDurable: boolean;
+  /** A socket's. */
+  readonly device?: string | undefined;
 }
 
 /** So many slots of a flow in a lane may be out until then. */
@@ -35,6 +38,7 @@ const BLOCK_SPARE_MS = 4_000;
 export class NamedSlots {
   readonly #slots = new Map<string, NamedSlot>();
   #durableCount = 0;
+  readonly sockets = new SocketCounts();
   readonly #blocks = new Map<string, SlotBlock>();
   /** Per block, how many lie in it. */
   readonly #out = new Map<string, number>();
@@ -62,7 +66,7 @@ export class NamedSlots {
   put(slot: NamedSlot, nowMs: number): string | null {
     assert(!this.#slots.has(slot.slotId), "a name is given once");
     this.#slots.set(slot.slotId, slot);
-    if (slot.isDurable) this.#durableCount += 1;
+    if (slot.isDurable) this.#countSocket(slot, 1);
     if (slot.isDurable || slot.expiresAtMs === null) return null;
     const key = blockKey(slot);
     const count = (this.#out.get(key) ?? 0) + 1;
@@ -105,13 +109,18 @@ export class NamedSlots {
     if (slot === undefined) return undefined;
     this.#slots.delete(slotId);
     if (slot.isDurable) {
-      this.#durableCount -= 1;
+      this.#countSocket(slot, -1);
       return slot;
     }
     const key = blockKey(slot);
     this.#out.set(key, (this.#out.get(key) ?? 1) - 1);
     this.#nameless.get(key)?.delete(slotId);
     return slot;
+  }
+
+  #countSocket(slot: NamedSlot, change: number): void {
+    this.#durableCount += change;
+    this.sockets.count(slot, change);
   }
 
   /** The slot of this name, or one whose name a restart has lost. */

@@ -54,24 +54,20 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
   readonly #shell = {
-    write: (save: () => void): void => this.#write(save),
-    onChanged: (nowMs: number): void => this.#settle(nowMs),
-  };
-  readonly #credits = new CreditRenewals(this.#pool, { env: this.env, life: () => this.#store.nextLife(), ...this.#shell });
-  readonly #fleet = openFleet(this.#pool, {
     env: this.env,
     kernels: this.#kernels,
     sql: this.ctx.storage.sql,
     store: this.#store,
-    ...this.#shell,
-  });
-  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, store: this.#store, ...this.#shell });
-  readonly #sockets = new SocketReconciliation(this.#pool, { env: this.env, ...this.#shell });
+    write: (save: () => void): void => this.#write(save),
+    onChanged: (nowMs: number): void => this.#settle(nowMs),
+  };
+  readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #fleet = openFleet(this.#pool, this.#shell);
+  readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
+  readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
   readonly #demand = openDemand(this.#kernels, {
-    env: this.env,
-    sql: this.ctx.storage.sql,
     speed: demandSpeedOf(this.env),
     fleet: () => this.#fleet.planned,
     ...this.#shell,

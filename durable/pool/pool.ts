@@ -14,6 +14,7 @@ import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfigura
 import { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { Routes } from "./routes.ts";
+import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
@@ -151,6 +152,7 @@ export class Pool {
       isOpen: this.#ledger.slotsFree > 0 && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
+      refuseSocket(request, service, this.#ledger) ??
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
       this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
@@ -227,7 +229,10 @@ export class Pool {
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
-    const { slotId, holder, flow, kind, affinityKey } = request;
+    const { slotId, holder, flow, kind, affinityKey, device } = request;
+    // Others of its device may have been served while it waited.
+    const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
+    if (tooMany !== null) return tooMany;
     const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
@@ -235,7 +240,7 @@ export class Pool {
       shard === undefined
         ? null
         : this.#ledger.acquire(
-            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket },
+            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket, device },
             nowMs,
           );
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");

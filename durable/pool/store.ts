@@ -44,6 +44,11 @@ export const POOL_MIGRATIONS = [
   },
   DEMAND_MIGRATION,
   FLEET_MIGRATION,
+  {
+    idMonotonicInc: FLEET_MIGRATION.idMonotonicInc + 1,
+    description: "sockets' devices",
+    sql: "ALTER TABLE named_slots ADD COLUMN device TEXT;",
+  },
 ];
 
 export class PoolStore {
@@ -187,6 +192,7 @@ export class PoolStore {
       shard_id: string;
       acquired_at_ms: number;
       expires_at_ms: number | null;
+      device: string | null;
     };
     return this.#sql
       .exec<Row>("SELECT * FROM named_slots")
@@ -200,12 +206,13 @@ export class PoolStore {
         acquiredAtMs: row.acquired_at_ms,
         expiresAtMs: row.expires_at_ms,
         isDurable: true,
+        device: row.device ?? undefined,
       }));
   }
 
-  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs }: NamedSlot): void {
+  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device }: NamedSlot): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       slotId,
       owner,
       flow,
@@ -213,6 +220,7 @@ export class PoolStore {
       shardId,
       acquiredAtMs,
       expiresAtMs,
+      device ?? null,
     );
   }
 

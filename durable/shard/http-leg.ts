@@ -1,12 +1,14 @@
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type End, type Message, type Payload } from "#shared/resume/frames.ts";
+import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 /** Messages of one request; more wait for the next one. */
 const BATCH_COUNT_MAX = 64;
+const NO_STATUS = 1005;
 
 /** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
 export class HttpLeg implements Leg {
@@ -77,8 +79,12 @@ export class HttpLeg implements Leg {
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.delivered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
-    if (close?.type === "CLOSE") events.closed({ code: close.code ?? 1005, reason: close.reason });
+    events.answered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    if (close?.type === "CLOSE") {
+      // What the endpoint names may be no code that can be sent.
+      const { code = NO_STATUS, reason } = translateClose("endpoint", { code: close.code ?? NO_STATUS, reason: close.reason });
+      events.closed({ code, reason });
+    }
     if (close?.type === "DISCONNECT") events.failed("the endpoint disconnected");
   }
 }

@@ -4,8 +4,10 @@ import type { SessionRoute } from "./session-store.ts";
 
 /** What a leg tells its session. */
 export interface LegEvents {
-  /** Messages up to this one are the endpoint's; its answers to them are part of the same commit. */
-  delivered(upTo: number, answers: readonly Payload[]): void;
+  /** Messages up to this one are the endpoint's. Its answers to them are part of the same commit, in the turn that comes. */
+  answered(upTo: number, answers: readonly Payload[]): void;
+  /** Messages up to this one are about to be the endpoint's. */
+  delivered(upTo: number): void;
   /** A message of the endpoint's own accord. */
   push(payload: Payload): void;
   closed(close: { readonly code: number; readonly reason: string }): void;

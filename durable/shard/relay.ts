@@ -1,7 +1,9 @@
-import { LIMITS } from "#shared/limits.ts";
+import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { isAbnormal, translateClose, type Leg } from "./close-codes.ts";
+import { RelayLimits } from "./relay-limits.ts";
 
-const TOO_BIG = 1009;
+const GOING_AWAY = 1001;
+const BAD_UPSTREAM = 1014;
 const INTERNAL = 1011;
 /** How long an endpoint may take to answer a close before its slot is given up on. */
 const CLOSE_MS_MAX = 10_000;
@@ -20,10 +22,12 @@ export interface RelayEnd {
 export function relay({
   device,
   endpoint,
+  terms,
   onEnd,
 }: {
   device: WebSocket;
   endpoint: WebSocket;
+  terms: ConnectionTerms;
   onEnd: (end: RelayEnd) => void;
 }): (code: number, reason: string) => void {
   let first: RelayEnd | null = null;
@@ -31,6 +35,7 @@ export function relay({
   let hasEnded = false;
   const finish = (): void => {
     clearTimeout(timer);
+    limits.stop();
     if (hasEnded || first === null) return;
     hasEnded = true;
     onEnd(first);
@@ -40,33 +45,40 @@ export function relay({
     if (leg === "endpoint") finish();
     else timer ??= setTimeout(finish, CLOSE_MS_MAX);
   };
-  join({ from: device, to: endpoint, leg: "device", legEnded });
-  join({ from: endpoint, to: device, leg: "endpoint", legEnded });
+  const close = (code: number, reason: string): void => {
+    closeQuietly(device, code, reason);
+    closeQuietly(endpoint, GOING_AWAY, reason);
+    limits.stop();
+    legEnded("device", false);
+  };
+  const limits = new RelayLimits(terms, ({ code, reason }) => close(code, reason));
+  join({ from: device, to: endpoint, leg: "device", limits, legEnded });
+  join({ from: endpoint, to: device, leg: "endpoint", limits, legEnded });
   for (const socket of [device, endpoint]) {
     socket.binaryType = "arraybuffer";
     socket.accept();
   }
-  return (code, reason) => {
-    closeQuietly(device, code, reason);
-    closeQuietly(endpoint, 1001, reason);
-    legEnded("device", false);
-  };
+  return close;
 }
 
 interface Join {
   readonly from: WebSocket;
   readonly to: WebSocket;
   readonly leg: Leg;
+  readonly limits: RelayLimits;
   readonly legEnded: (leg: Leg, isAbnormal: boolean) => void;
 }
 
-function join({ from, to, leg, legEnded }: Join): void {
+function join({ from, to, leg, limits, legEnded }: Join): void {
   from.addEventListener("message", (event) => {
     // With the binaryType above there is no third kind.
     const data = event.data as string | ArrayBuffer;
-    if (isTooBig(data)) {
-      closeQuietly(from, TOO_BIG, `message of more than ${LIMITS.socketMessageBytesMax} bytes`);
-      closeQuietly(to, TOO_BIG, "peer sent too big a message");
+    const breach = limits.breachOf(leg, data);
+    if (breach !== null) {
+      closeQuietly(from, breach.code, breach.reason);
+      // It did nothing wrong; but a message of the endpoint's that is too big is the endpoint's fault, and its device is told so.
+      closeQuietly(to, leg === "device" ? GOING_AWAY : BAD_UPSTREAM, breach.reason);
+      limits.stop();
       legEnded(leg, true);
       return;
     }
@@ -87,13 +99,6 @@ function join({ from, to, leg, legEnded }: Join): void {
     closeQuietly(to, leg === "device" ? 1001 : INTERNAL, `${leg} failed`);
     legEnded(leg, true);
   });
-}
-
-/** In bytes on the wire: a character of text is one to three of them for each unit of a string's length. */
-function isTooBig(data: string | ArrayBuffer): boolean {
-  if (typeof data !== "string") return data.byteLength > LIMITS.socketMessageBytesMax;
-  if (data.length * 3 <= LIMITS.socketMessageBytesMax) return false;
-  return new TextEncoder().encode(data).length > LIMITS.socketMessageBytesMax;
 }
 
 function closeQuietly(socket: WebSocket, code: number | undefined, reason: string): void {

@@ -1,7 +1,6 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
-import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { decodeDeviceFrame, payloadBytes, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -13,9 +12,13 @@ import {
   type GatewaySession,
 } from "#shared/resume/gateway-session.ts";
 import { isAbnormal } from "./close-codes.ts";
+import { TOO_LARGE } from "./breach.ts";
+import { BUSY, BufferBudget } from "./buffer-budget.ts";
+import { EndpointSide } from "./endpoint-side.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
+import { SessionLimits } from "./session-limits.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
 import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
@@ -33,39 +36,25 @@ export class SessionHost {
   readonly moving = new Map<string, string>();
   /** What devices and endpoints say is taken together. */
   readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
+  readonly budget = new BufferBudget();
+  readonly #limits = new SessionLimits(this);
+  readonly #endpoint: EndpointSide;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
+    this.#endpoint = new EndpointSide(this, (promise) => shell.ctx.waitUntil(promise));
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
-  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): SocketAttachment {
+  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): Omit<SocketAttachment, "terms"> {
     const { sessionId, route, greeting } = input;
     const secret = randomText();
     const nowMs = Date.now();
     const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
     const live = this.add(sessionId, route, state);
-    for (const payload of greeting) this.#push(live, payload);
+    for (const payload of greeting) this.#endpoint.push(live, payload);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
-  }
-
-  /** A message of the service's own accord, to each session of one device or of all: on disk when this returns. */
-  push({ tenant, device, payload }: PushRequest): PushAnswer {
-    const bytes = payloadBytes(payload);
-    let taken = 0;
-    let full = 0;
-    for (const sessionId of this.#shell.store.ownedBy(tenant, device)) {
-      const live = this.load(sessionId);
-      if (live === undefined || live.state.end !== null || live.state.closing !== null) continue;
-      // Unlike an endpoint's own socket, who pushes can be told to come back.
-      if (this.moving.has(sessionId) || !canPush(live.state, bytes)) full += 1;
-      else {
-        this.step(live, [{ kind: "push", payload }]);
-        taken += 1;
-      }
-    }
-    return { taken, full };
   }
 
   /** Whether a device that brings this session is the one it belongs to. */
@@ -80,8 +69,17 @@ export class SessionHost {
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.load(attachment.sessionId);
     if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
+    const breach = this.#limits.breachOf(live, frame, attachment);
+    if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
+    if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
+  }
+
+  /** The device has the message still, and sends it again with its next connection. */
+  #putOff(live: Live, socket: WebSocket): void {
+    this.step(live, [{ kind: "dropped", attempt: live.state.attempt, isFinal: false }]);
+    closeQuietly(socket, BUSY);
   }
 
   onClose(socket: WebSocket, code: number): void {
@@ -93,6 +91,11 @@ export class SessionHost {
     else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
+  }
+
+  onTooLarge(socket: WebSocket): void {
+    const live = this.load((socket.deserializeAttachment() as SocketAttachment).sessionId);
+    if (live !== undefined) this.step(live, [{ kind: "fail", why: "policy", ...TOO_LARGE }]);
   }
 
   /** After a start: sessions whose connections are gone can be resumed from now on. */
@@ -107,8 +110,12 @@ export class SessionHost {
         this.unload(sessionId);
       }
     }
-    const dueAtMs = store.nextDueAtMs();
-    if (dueAtMs !== null) this.wakeAt(dueAtMs);
+    this.wakeAt(store.nextDueAtMs());
+  }
+
+  /** After a start: the alarm that is set. Another one that is set in its place must not be a later one. */
+  knowAlarm(atMs: number | null): void {
+    this.#alarmAtMs = atMs ?? Infinity;
   }
 
   onAlarm(nowMs: number): void {
@@ -118,15 +125,15 @@ export class SessionHost {
       if (live === undefined || live.state.end !== null) this.forget(sessionId);
       else this.step(live, [{ kind: "tick" }]);
     }
-    const unheardAtMs = closeUnheard(this.#shell.ctx.getWebSockets(), { nowMs, helloMsMax: HELLO_MS_MAX });
-    if (unheardAtMs !== null) this.wakeAt(unheardAtMs);
-    const nextAtMs = this.#shell.store.nextDueAtMs();
-    if (nextAtMs !== null) this.wakeAt(nextAtMs);
+    const sockets = this.#shell.ctx.getWebSockets();
+    this.wakeAt(closeUnheard(sockets, { nowMs, helloMsMax: HELLO_MS_MAX }));
+    this.wakeAt(this.#limits.onAlarm(sockets, nowMs));
+    this.wakeAt(this.#shell.store.nextDueAtMs());
   }
 
-  /** A socket was accepted: an alarm sees whether it says hello. */
-  expectHello(nowMs: number): void {
-    this.wakeAt(nowMs + HELLO_MS_MAX);
+  /** A socket was accepted: an alarm sees whether it says hello, and when its time is up. */
+  expect(attachment: SocketAttachment): void {
+    this.wakeAt(Math.min(attachment.acceptedAtMs + HELLO_MS_MAX, this.#limits.firstLookAtMs(attachment)));
   }
 
   #onHello(socket: WebSocket, attachment: SocketAttachment, frame: DeviceFrame | FrameFault): void {
@@ -161,6 +168,7 @@ export class SessionHost {
         live.state = step.state;
         effects.push(...step.effects);
       }
+      this.budget.note(live);
       if (live.state !== before) this.moving.delete(before.sessionId);
       for (const effect of effects) this.#act(live, effect, sender);
     });
@@ -168,9 +176,11 @@ export class SessionHost {
 
   /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #save(live: Live, nowMs: number): void {
-    const { state } = live;
+    const { state, route } = live;
     const changes = changesOf(live.saved, state);
     live.saved = state;
+    // Nothing that runs needs it: what waits on disk for a device that is away takes no memory.
+    if (route.mode === "http" && isAway(state)) this.unload(state.sessionId);
     if (changes.facts === null && changes.appended.length === 0 && changes.trimmedTo === null) return;
     const dueAtMs = state.end === null ? expiresAtMs(state) : nowMs + RESUME.graveMsMax;
     const row = { isAttached: state.end === null && state.detachedAtMs === null, isOver: state.end !== null, dueAtMs };
@@ -182,7 +192,7 @@ export class SessionHost {
       this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
       throw error;
     }
-    if (dueAtMs !== null) this.wakeAt(dueAtMs);
+    this.wakeAt(dueAtMs);
   }
 
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
@@ -204,43 +214,9 @@ export class SessionHost {
     }
   }
 
-  #makeLeg(sessionId: string, route: SessionRoute): Leg {
-    const withLive = (act: (live: Live) => void): void => {
-      const live = this.#live.get(sessionId);
-      if (live !== undefined) act(live);
-    };
-    return this.#shell.makeLeg(sessionId, route, {
-      delivered: (upTo, answers) => withLive((live) => this.#onDelivered(live, upTo, answers)),
-      push: (payload) => this.turn.soon(() => withLive((live) => this.#push(live, payload))),
-      closed: ({ code, reason }) => this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "close", code, reason }]))),
-      failed: (reason) =>
-        this.turn.soon(() => withLive((live) => this.step(live, [{ kind: "fail", why: "endpoint", code: 1014, reason }]))),
-      received: () => this.#live.get(sessionId)?.state.received ?? 0,
-      waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
-      atEnd: (run) => this.turn.atEnd(run),
-    });
-  }
-
-  /** The endpoint's answers and the receipt of what they answer are one commit. */
-  #onDelivered(live: Live, upTo: number, answers: readonly Payload[]): void {
-    const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
-    const { kept, keptBytes } = live.state.outbound;
-    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
-    if (answers.length > 0 && !fits) return this.#overflow(live);
-    const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
-    this.step(live, [...pushes, { kind: "delivered", upTo }]);
-  }
-
-  /** A session that is over, or being closed, takes nothing more. */
-  #push(live: Live, payload: Payload): void {
-    const { end, closing } = live.state;
-    if (end !== null || closing !== null) return;
-    if (canPush(live.state, payloadBytes(payload))) this.step(live, [{ kind: "push", payload }]);
-    else this.#overflow(live);
-  }
-
-  #overflow(live: Live): void {
-    this.step(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "more than the session's window for the device" }]);
+  /** Whether a message of so many bytes may be kept for the device. */
+  canPush(live: Live, bytes: number): boolean {
+    return canPush(live.state, bytes) && this.budget.hasRoom(bytes);
   }
 
   #socketOf(live: Live, attempt: number): WebSocket | undefined {
@@ -258,19 +234,25 @@ export class SessionHost {
     const stored = this.#shell.store.load(sessionId);
     if (stored === undefined) return undefined;
     const { route, state } = stored;
-    const live: Live = { route, state, saved: state, leg: this.#makeLeg(sessionId, route) };
+    const live: Live = { route, state, saved: state, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
+    this.budget.note(live);
     return live;
+  }
+
+  #legOf(sessionId: string, route: SessionRoute): Leg {
+    return this.#shell.makeLeg(sessionId, route, this.#endpoint.eventsOf(sessionId));
   }
 
   /** Out of memory; its disk stays. */
   unload(sessionId: string): void {
+    this.budget.forget(this.#live.get(sessionId));
     this.#live.delete(sessionId);
   }
 
   /** A session that is new here: in memory and on disk. */
   add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
-    const live: Live = { route, state, saved: null, leg: this.#makeLeg(sessionId, route) };
+    const live: Live = { route, state, saved: null, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
     this.#shell.store.begin(sessionId, route);
     this.#save(live, Date.now());
@@ -279,14 +261,19 @@ export class SessionHost {
 
   /** Not even that it was is known from here on. */
   forget(sessionId: string): void {
-    this.#live.delete(sessionId);
+    this.unload(sessionId);
     this.#shell.store.drop(sessionId);
   }
 
-  /** An alarm comes then, or before. */
-  wakeAt(atMs: number): void {
-    if (this.#alarmAtMs <= atMs) return;
+  /** An alarm comes then, or before; null, Infinity: none is needed. */
+  wakeAt(atMs: number | null): void {
+    if (atMs === null || this.#alarmAtMs <= atMs) return;
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
+}
+
+/** Its device has gone, and nothing of its is on the way to the endpoint. */
+function isAway({ attempt, detachedAtMs, pending }: GatewaySession): boolean {
+  return attempt > 0 && detachedAtMs !== null && pending.length === 0;
 }

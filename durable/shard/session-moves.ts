@@ -46,7 +46,9 @@ export class SessionMoves {
     await live.leg.leave();
     // What the endpoint said last is in the turn that is under way.
     this.#host.turn.takeAll();
-    if (this.#host.load(sessionId) !== live || live.state.detachedAtMs === null || live.state.end !== null)
+    // A session whose device is away leaves memory: its newest connection tells whether it was here again.
+    const now = this.#host.load(sessionId)?.state;
+    if (now === undefined || now.attempt !== live.state.attempt || now.detachedAtMs === null || now.end !== null)
       throw new Error("Cannot hand a session over: it was needed meanwhile");
     live.leg.abandon();
     this.#host.unload(sessionId);

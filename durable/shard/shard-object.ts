@@ -18,12 +18,14 @@ import {
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { NO_TERMS } from "./breach.ts";
 import { HttpLeg } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, routeOf } from "./open-endpoint.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
+import { pushToSessions } from "./session-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
@@ -63,11 +65,17 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #moves = new SessionMoves(this.#host, this.#shell);
   readonly #drain = new ShardDrain({ ctx: this.ctx, store: this.#store, host: this.#host, moves: this.#moves, plain: this.#plain });
 
+  /** Of sessions' messages, in memory. */
+  get bufferedBytes(): number {
+    return this.#host.budget.bytes;
+  }
+
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    migrateFirst(ctx, SHARD_MIGRATIONS, () => {
+    migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
+      this.#host.knowAlarm(await ctx.storage.getAlarm());
       this.#host.recover();
       this.#drain.recover();
     });
@@ -89,7 +97,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   push(request: PushRequest): PushAnswer {
-    return this.#host.push(request);
+    return pushToSessions(this.#host, this.#store, request);
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -122,8 +130,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.turn.soon(() => this.#host.onClose(socket, code));
   }
 
-  override webSocketError(socket: WebSocket): void {
-    this.#host.turn.soon(() => this.#host.onClose(socket, 1006));
+  override webSocketError(socket: WebSocket, error: unknown): void {
+    // The runtime takes 32 MiB, closes with 1009 by itself, and says so here in words only.
+    const isTooLarge = String(error).includes("statusCode = 1009");
+    this.#host.turn.soon(() => (isTooLarge ? this.#host.onTooLarge(socket) : this.#host.onClose(socket, 1006)));
   }
 
   async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {
@@ -136,6 +146,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const close = relay({
       device,
       endpoint,
+      terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
         this.#slots.held.delete(assignment.slotId);
         this.#plain.delete(close);
@@ -162,7 +173,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
     // From here on the session holds it, on disk.
     this.#slots.held.delete(assignment.slotId);
-    return this.#accept(request, attachment);
+    return this.#accept(request, { ...attachment, terms: assignment.terms });
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
@@ -175,19 +186,19 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
   }
 
-  #acceptResumed(request: Request, { sessionId, secret }: Pick<SocketResumption, "sessionId" | "secret">): Response {
+  #acceptResumed(request: Request, { sessionId, secret, terms }: Pick<SocketResumption, "sessionId" | "secret" | "terms">): Response {
     if (sessionId !== "") this.#moves.settle(sessionId);
-    return this.#accept(request, { sessionId, secret, attempt: null, acceptedAtMs: Date.now() });
+    return this.#accept(request, { sessionId, secret, attempt: null, acceptedAtMs: Date.now(), terms });
   }
 
   /** A session of another shard, on a new slot of this one. It is here as soon as the other Shard object agrees. */
   async #moveHere(request: Request, assignment: SocketAssignment, { shardId, sessionId, secret }: MovedFrom): Promise<Response> {
-    const { service, tenant, device, slotId, holder } = assignment;
-    const resumption = { service, tenant, device, sessionId, secret };
+    const { service, tenant, device, slotId, holder, terms = NO_TERMS } = assignment;
+    const resumption = { service, tenant, device, sessionId, secret, terms };
     if (shardId === assignment.shardId) {
       // No other shard has room: it stays, with the slot that it has.
       await this.#slots.release(assignment, { holder });
-      return this.#acceptResumed(request, { secret, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
+      return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
     if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await this.#pull(routeOf(request, assignment), { ...resumption, from: shardId });
@@ -196,7 +207,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (moved === "here") return this.#acceptResumed(request, resumption);
     if (moved === "unsure") return refusal(MOVING);
     await this.#slots.release(assignment);
-    return moved === "stays" ? refusal(MOVING) : this.#acceptResumed(request, { secret, sessionId: "" });
+    return moved === "stays" ? refusal(MOVING) : this.#acceptResumed(request, { ...resumption, sessionId: "" });
   }
 
   async #pull(
@@ -226,7 +237,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const { 0: client, 1: device } = new WebSocketPair();
     this.ctx.acceptWebSocket(device, attachment.sessionId === "" ? [] : [attachment.sessionId]);
     device.serializeAttachment(attachment);
-    this.#host.expectHello(attachment.acceptedAtMs);
+    this.#host.expect(attachment);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
   }
 
@@ -238,7 +249,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   get #nobody() {
     const nothing = (): void => {};
     const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
-    return { delivered: nothing, push: nothing, closed: nothing, failed: nothing, received: () => 0, waitUntil, atEnd: nothing };
+    return {
+      answered: nothing,
+      delivered: nothing,
+      push: nothing,
+      closed: nothing,
+      failed: nothing,
+      received: () => 0,
+      waitUntil,
+      atEnd: nothing,
+    };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
 import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
 import { truncateReason } from "./close-codes.ts";
@@ -15,6 +16,11 @@ export interface SocketAttachment {
   /** Null: it has not said hello yet. */
   readonly attempt: number | null;
   readonly acceptedAtMs: number;
+  readonly terms?: ConnectionTerms | undefined;
+  /** It was told that its time is nearly up. */
+  readonly isWarned?: boolean;
+  /** Messages either way, as counted when they were last looked at, and since when they are so many. */
+  readonly idle?: { readonly count: number; readonly sinceMs: number };
 }
 
 /** The open socket that carries a session, by the session's tag. */

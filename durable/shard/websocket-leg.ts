@@ -121,7 +121,7 @@ export class WebSocketLeg implements Leg {
   /** All of them are the endpoint's at once: one receipt on disk, one acknowledgement to the device. */
   #send(socket: WebSocket): void {
     const messages = this.#queue.splice(0);
-    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0, []);
+    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0);
     for (const { payload } of messages) {
       try {
         socket.send(payload);

@@ -15,7 +15,8 @@ export interface AdmittedSocket {
   handOver(): void;
 }
 
-export async function admitSocket(input: AdmissionInput): Promise<AdmittedSocket | Refusal> {
+/** `isMove`: of a session that has a slot on another shard. */
+export async function admitSocket(input: AdmissionInput, isMove = false): Promise<AdmittedSocket | Refusal> {
   const { scope, identifier, active, service } = input;
   const { env, isolate, requestId, ctx } = scope;
   const flow = flowOf(identifier);
@@ -27,6 +28,8 @@ export async function admitSocket(input: AdmissionInput): Promise<AdmittedSocket
     urgency: identifier.urgency,
     affinityKey: affinityKeyOf(input),
     kind: "socket",
+    device: identifier.device,
+    isMove,
     waitMsMax: Math.max(0, scope.startedAtMs + service.deadlineMs - Date.now()),
     configurationVersion: active.snapshot.version,
   };

@@ -1,9 +1,12 @@
+import type { ServiceConfig } from "#shared/config/schema.ts";
+import { socketLimitsOf } from "#shared/config/socket-limits.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { flowOf } from "#shared/identifier/entitlement.ts";
+import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
+import { LIMITS } from "#shared/limits.ts";
 import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
-import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type ConnectionTerms, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
-import { identify } from "../identity/identify.ts";
+import { identify, verifyCredential } from "../identity/identify.ts";
 import { admitSocket, type AdmittedSocket } from "../lease/socket-admission.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
@@ -35,14 +38,17 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;
   scope.identifier = identifier;
-  const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
-  const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken) : null;
-  if (resumed instanceof Response) return resumed;
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
-  const admitted = await admitSocket({ scope, identifier, active, service });
+  const terms = await termsOf(scope, { inbound, active, identifier, service });
+  const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
+  const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms }) : null;
+  if (resumed instanceof Response) return resumed;
+  const admitted = await admitSocket({ scope, identifier, active, service }, resumed !== null);
   if (!admitted.ok) {
-    const stayed = isResuming ? await resumeSocket({ scope, identifier, inbound }, inbound.resumeToken, { isStaying: true }) : null;
+    const stayed = isResuming
+      ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, isStaying: true })
+      : null;
     return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: true });
   }
   if (scope.request.method === "POST") {
@@ -68,12 +74,32 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       upstreamUrl: joinUrl(slot.endpointUrl, path.target),
       deadlineMs: service.deadlineMs,
       startedAtMs: scope.startedAtMs,
+      terms,
       ...(resumed === null ? {} : { movedFrom: resumed }),
     },
   );
   if (!(response instanceof Response)) return endRefused(scope, admitted, response);
   admitted.handOver();
   return response;
+}
+
+/** What holds for the connection that is about to open: as the configuration has it now, and as long as this token is good. */
+async function termsOf(
+  { env, isolate, startedAtMs: nowMs }: RequestScope,
+  { inbound, active, identifier, service }: Known,
+): Promise<ConnectionTerms> {
+  const { perDeviceMax: _device, perTenantMax: _tenant, ...limits } = socketLimitsOf(service.sockets, identifier.className);
+  // Remembered since a moment ago.
+  const verified = await verifyCredential({ inbound, active, audience: env.GATEWAY_NAME, isolate, nowMs });
+  const isBound = service.sockets.closeOnTokenExpiry && verified.ok;
+  return { limits, tokenUntilMs: isBound ? verified.entitlement.expiresAtMs + LIMITS.clockSkewMsMax : null };
+}
+
+interface Known {
+  readonly inbound: InboundHeaders;
+  readonly active: ActiveConfiguration;
+  readonly identifier: AppliedIdentifier;
+  readonly service: ServiceConfig;
 }
 
 function checkForm({ request }: RequestScope, { isUpgrade, isResumable, protocolToken, forwarded }: InboundHeaders): Refusal | null {

@@ -7,6 +7,7 @@ import {
   SOCKET_ELSEWHERE_HEADER,
   SOCKET_REFUSAL_HEADER,
   SOCKET_RESUMPTION_HEADER,
+  type ConnectionTerms,
   type MovedFrom,
   type SocketElsewhere,
   type SocketResumption,
@@ -24,7 +25,10 @@ const HOPS_MAX = 3;
  * The token says which Shard object has the session; that object says whether the token opens it. A MovedFrom: the session is
  * to move to another shard, for which the device is admitted first. `isStaying`: it is not, because there is none.
  */
-export async function resumeSocket(input: OutboundInput, text: string, { isStaying = false } = {}): Promise<Response | MovedFrom> {
+export async function resumeSocket(
+  input: OutboundInput,
+  { text, terms, isStaying = false }: { readonly text: string; readonly terms: ConnectionTerms; readonly isStaying?: boolean },
+): Promise<Response | MovedFrom> {
   const { scope, identifier } = input;
   const { service, tenant, device } = identifier;
   const token = parseResumeToken(text);
@@ -36,7 +40,7 @@ export async function resumeSocket(input: OutboundInput, text: string, { isStayi
   const { sessionId, secret } = token;
   // A copy: where the device is admitted anew, its headers are used again.
   const headers = { ...outboundHeaders(input) };
-  const resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying };
+  const resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms };
   headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
   let { shardId } = token;
   for (let hop = 0; hop < HOPS_MAX; hop += 1) {

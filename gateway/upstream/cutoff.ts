@@ -49,11 +49,11 @@ export class Cutoff {
     return !this.#isAnswered && this.#reason === null;
   }
 
-  readonly cut = (why: Refusal): void => {
+  cut(why: Refusal): void {
     this.#reason ??= why;
     this.#aborter?.abort();
     this.#giveUp?.(new Error(why.detail));
-  };
+  }
 
   /**
    * `promise`, unless a cut comes first: then it rejects, and whoever answers the refusal ends the request's context, which ends
@@ -79,10 +79,10 @@ export class Cutoff {
    * The exchange is over. The listener goes too: the runtime's signal holds it, it holds the exchange and that the signal, a circle which
    * only a full collection breaks, so everything that a request made would live until then.
    */
-  readonly stop = (): void => {
+  stop(): void {
     clearTimeout(this.#timer);
     this.#signalOfDevice.removeEventListener("abort", this.#onGone);
-  };
+  }
 
   get #limitMs(): number {
     return this.#isAnswered ? this.#service.requestDurationMsMax : this.#service.deadlineMs;

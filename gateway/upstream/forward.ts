@@ -27,6 +27,7 @@ export interface ForwardInput {
   readonly target: string;
 }
 
+const NO_BODY: RequestBody = { ok: true, stream: null };
 /** Statuses whose responses have no body (RFC 9110 §6.4.1). */
 const BODYLESS = new Set([204, 205, 304]);
 /** A response that declares no more is read whole, which costs a sixth of a stream (docs/decisions/0022-small-bodies-are-read-whole.md). */
@@ -34,14 +35,9 @@ const WHOLE_BODY_BYTES_MAX = 16 * KIB_BYTES;
 
 /** Answers in any case: the endpoint's response, or why there is none. */
 export async function forward(input: ForwardInput): Promise<Response> {
-  const { scope, service, admitted, inbound } = input;
+  const { scope, service, admitted } = input;
   const cutoff = new Cutoff(scope, service, admitted);
-  const body = openRequestBody(scope.request, {
-    contentLength: inbound.contentLength,
-    bytesMax: service.bodyBytesMax,
-    pace: admitted.paceOf(cutoff),
-    onFault: cutoff.cut,
-  });
+  const body = bodyOf(input, cutoff);
   if (!body.ok) return end(input, cutoff, body);
   const init: RequestInit = {
     method: scope.method,
@@ -64,35 +60,58 @@ export async function forward(input: ForwardInput): Promise<Response> {
   }
 }
 
+/** A GET or HEAD that has a body does not come so far: routes/forward.ts. */
+function bodyOf({ scope, inbound, service, admitted }: ForwardInput, cutoff: Cutoff): RequestBody | Refusal {
+  if (scope.method === "GET" || scope.method === "HEAD") return NO_BODY;
+  return openRequestBody(scope.request, {
+    contentLength: inbound.contentLength,
+    bytesMax: service.bodyBytesMax,
+    pace: admitted.paceOf(cutoff),
+    onFault: (fault) => cutoff.cut(fault),
+  });
+}
+
 function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
   return { method: scope.method, hasBody: body.stream !== null, hasIdempotencyKey: "idempotency-key" in inbound.forwarded };
 }
 
-async function answer({ scope, identifier, admitted }: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
+async function answer(input: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
+  const { scope, admitted } = input;
   const latencyMs = Date.now() - scope.startedAtMs;
   const { status } = response;
   const { dropped, contentLength, load } = readResponseHeaders(response.headers);
   admitted.answered(status, load);
-  const respond = (content: ReadableStream | ArrayBuffer | null): Response => {
-    // As a whole: status, headers, and that its bytes are encoded already.
-    const answered = new Response(content, response);
-    changeResponseHeaders(answered.headers, dropped, {
-      ...identifierHeaders(identifier),
-      serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
-      rateLimit: admitted.rateLimit,
-    });
-    return answered;
-  };
   cutoff.extend();
   // Asked for only where it is needed: even to look whether there is a stream makes one.
   const hasBody = scope.method !== "HEAD" && !BODYLESS.has(status);
   const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX && !admitted.isPaced;
-  if (hasBody && !isSmall && response.body !== null)
-    return respond(stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength));
-  const whole = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
-  const answered = respond(whole);
+  if (hasBody && !isSmall && response.body !== null) {
+    const content = stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength);
+    return respond(input, response, { content, dropped, latencyMs });
+  }
+  const content = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
+  const answered = respond(input, response, { content, dropped, latencyMs });
   cutoff.stop();
   admitted.end(admitted.outcome, latencyMs);
+  return answered;
+}
+
+interface Answer {
+  readonly content: ReadableStream | ArrayBuffer | null;
+  readonly dropped: readonly string[];
+  readonly latencyMs: number;
+}
+
+function respond({ identifier, admitted }: ForwardInput, response: Response, { content, dropped, latencyMs }: Answer): Response {
+  // As a whole: status, headers, and that its bytes are encoded already.
+  const answered = new Response(content, response);
+  const { connectionIdentifier, priority } = identifierHeaders(identifier);
+  changeResponseHeaders(answered.headers, dropped, {
+    connectionIdentifier,
+    priority,
+    serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
+    rateLimit: admitted.rateLimit,
+  });
   return answered;
 }
 
@@ -116,7 +135,7 @@ function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body:
     },
   );
   // The slot ends with the last byte, and its context not before.
-  scope.ctx.waitUntil(done.finally(cutoff.stop));
+  scope.ctx.waitUntil(done.finally(() => cutoff.stop()));
   return readable;
 }
 
@@ -139,7 +158,8 @@ function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal
 
 /** What was decided here crossed no I/O. */
 function timingOf({ outcome, waitMs }: Admitted, elapsedMs: number): Timing {
-  return { upstreamMs: elapsedMs - waitMs, ...(outcome === "admitted-queued" ? { queueMs: waitMs } : {}) };
+  const upstreamMs = elapsedMs - waitMs;
+  return outcome === "admitted-queued" ? { upstreamMs, queueMs: waitMs } : { upstreamMs };
 }
 
 /** The endpoint's base path, then what the device asked for below the service. */

@@ -2,7 +2,7 @@
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { splitList } from "./header-lists.ts";
-import { emptyHeaders, type HeaderRecord } from "./header-record.ts";
+import { EmptyHeaders, type HeaderRecord } from "./header-record.ts";
 import { SUBPROTOCOL } from "#shared/resume/frames.ts";
 import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
 
@@ -48,54 +48,59 @@ const DROPPED = new Set([
   "x-request-id",
 ]);
 const DROPPED_PREFIX = /^(cf-|x-forwarded-|tidegate-|sec-websocket-)/;
+const NONE: readonly string[] = [];
+
 /** What the gateway reads itself, and passes on, if at all, by a rule of its own. */
-const READ = new Set([
-  "authorization",
-  "cf-connecting-ip",
-  "connection",
-  "connection-identifier",
-  "content-length",
-  "priority",
-  "sec-websocket-protocol",
-  "traceparent",
-  "tracestate",
-  "upgrade",
-]);
+class ReadHeaders {
+  authorization: string | null = null;
+  "cf-connecting-ip": string | null = null;
+  connection: string | null = null;
+  "connection-identifier": string | null = null;
+  "content-length": string | null = null;
+  priority: string | null = null;
+  "sec-websocket-protocol": string | null = null;
+  traceparent: string | null = null;
+  tracestate: string | null = null;
+  upgrade: string | null = null;
+}
+
+const READ: ReadonlySet<string> = new Set(Object.keys(new ReadHeaders()));
 
 /** Reads the headers of a request once; refuses where they are too large. */
 export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
-  const forwarded = emptyHeaders();
-  const read: Partial<HeaderRecord> = emptyHeaders();
+  const forwarded = new EmptyHeaders();
+  const read = new ReadHeaders();
   let bytes = 0;
-  for (const [name, value] of headers) {
+  // The runtime's own loop: an iterator makes an array of each header.
+  headers.forEach((value, name) => {
     bytes += name.length + value.length + SEPARATOR_BYTES;
-    if (bytes > LIMITS.headerBytesMax)
-      return refuse("headers-too-large", `The request's headers are more than ${LIMITS.headerBytesMax} bytes.`);
-    if (READ.has(name)) read[name] = value;
+    if (READ.has(name)) read[name as keyof ReadHeaders] = value;
     else if (!DROPPED.has(name) && !DROPPED_PREFIX.test(name)) forwarded[name] = value;
-  }
+  });
+  if (bytes > LIMITS.headerBytesMax)
+    return refuse("headers-too-large", `The request's headers are more than ${LIMITS.headerBytesMax} bytes.`);
   // An invalid traceparent is not passed on, and tracestate has no meaning without it (W3C Trace Context §3.2).
   const { traceparent, tracestate, connection, "sec-websocket-protocol": protocols, "content-length": length } = read;
-  if (traceparent !== undefined && TRACEPARENT.test(traceparent)) {
+  if (traceparent !== null && TRACEPARENT.test(traceparent)) {
     forwarded["traceparent"] = traceparent;
-    if (tracestate !== undefined) forwarded["tracestate"] = tracestate;
+    if (tracestate !== null) forwarded["tracestate"] = tracestate;
   }
-  if (connection !== undefined) for (const name of splitList(connection)) delete forwarded[name.toLowerCase()];
-  const offered = protocols === undefined ? [] : splitList(protocols);
+  if (connection !== null) for (const name of splitList(connection)) delete forwarded[name.toLowerCase()];
+  const offered = protocols === null ? NONE : splitList(protocols);
   const theirs = offered.filter((protocol) => !OWN_PROTOCOL.test(protocol));
   if (theirs.length > 0) forwarded["sec-websocket-protocol"] = theirs.join(", ");
   return {
     ok: true,
     forwarded,
-    authorization: read["authorization"] ?? null,
+    authorization: read.authorization,
     protocolToken: tokenOf(offered, BEARER_PROTOCOL),
     isResumable: offered.includes(SUBPROTOCOL),
     resumeToken: tokenOf(offered, RESUME_PROTOCOL_PREFIX),
-    connectionIdentifier: read["connection-identifier"] ?? null,
-    priority: read["priority"] ?? null,
-    contentLength: length === undefined ? null : Number(length),
-    isUpgrade: read["upgrade"]?.toLowerCase() === "websocket",
-    connectingAddress: read["cf-connecting-ip"] ?? null,
+    connectionIdentifier: read["connection-identifier"],
+    priority: read.priority,
+    contentLength: length === null ? null : Number(length),
+    isUpgrade: read.upgrade?.toLowerCase() === "websocket",
+    connectingAddress: read["cf-connecting-ip"],
   };
 }
 

@@ -25,19 +25,22 @@ export interface ResponseHeaders {
 
 /** One pass over an endpoint's headers: each look-up by name would cross into the runtime. */
 export function readResponseHeaders(headers: Headers): ResponseHeaders {
-  const dropped: string[] = [];
+  let dropped: string[] | null = null;
   let contentLength: number | null = null;
   let load: string | null = null;
-  for (const [name, value] of headers) {
+  headers.forEach((value, name) => {
     if (name === "content-length") contentLength = Number(value);
     else if (DROPPED.has(name)) {
+      dropped ??= [];
       dropped.push(name);
       if (name === "endpoint-load-metrics") load = value;
       if (name === "connection") dropped.push(...splitList(value).map((named) => named.toLowerCase()));
     }
-  }
-  return { dropped, contentLength, load };
+  });
+  return { dropped: dropped ?? NONE, contentLength, load };
 }
+
+const NONE: readonly string[] = [];
 
 export interface OwnHeaders {
   readonly connectionIdentifier: string;

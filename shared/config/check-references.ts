@@ -31,6 +31,9 @@ export function checkReferences({ services, tenants }: ReadDocuments, configurat
     for (const name of Object.keys(value.classes)) {
       checkKnown({ file, path: ["classes", name], kind: "class", name }, configuration.classes, faults);
     }
+    for (const name of Object.keys(value.sockets.classes)) {
+      checkKnown({ file, path: ["sockets", "classes", name], kind: "class", name }, configuration.classes, faults);
+    }
     checkReserves(service, configuration, faults);
     checkEndpoints(service, faults);
   }

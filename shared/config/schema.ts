@@ -4,7 +4,8 @@ import * as z from "zod";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
-import { publicKeySchema } from "./public-key-schema.ts";
+import { publicKeySchema } from "./public-key.ts";
+import { socketsSchema } from "./socket-limits.ts";
 
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
@@ -158,7 +159,7 @@ export const serviceFileSchema = z.strictObject({
     })
     .prefault({}),
   retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
-  sockets: z.strictObject({ mode: z.enum(["http", "websocket"]).default("http") }).prefault({}),
+  sockets: socketsSchema.prefault({}),
   forecast: z
     .strictObject({
       seasonsMs: z

@@ -86,6 +86,10 @@ export interface AcquireRequest {
   /** Requests with the same key go to the same shard while it has room; null: any shard. */
   readonly affinityKey: string | null;
   readonly kind: "request" | "socket";
+  /** Of a socket. */
+  readonly device?: string;
+  /** A socket's, which has a slot already that goes back at once: its device is not limited by it. */
+  readonly isMove?: boolean;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
   readonly configurationVersion: number;

@@ -2,7 +2,7 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 
 /** `capacity` is the service's own; the others are the tenant's at that service, per class. */
-export const QUOTA_KINDS = ["rate", "slots", "bandwidth", "cpu", "memory", "queue", "wait", "capacity"] as const;
+export const QUOTA_KINDS = ["rate", "slots", "bandwidth", "cpu", "memory", "queue", "wait", "capacity", "sockets"] as const;
 export type QuotaKind = (typeof QUOTA_KINDS)[number];
 
 /** A limit as configured. Requests, slots, bytes, cost units, or milliseconds: as its kind has it. */

@@ -8,6 +8,25 @@ export const SOCKET_ASSIGNMENT_HEADER = "tidegate-socket-assignment";
 /** Carries a Refusal as JSON, from the Shard object to the edge only, on a response that is not 101. */
 export const SOCKET_REFUSAL_HEADER = "tidegate-socket-refusal";
 
+/** What one socket is held to; null: it is not limited. */
+export interface SocketLimits {
+  /** At most what a session takes, or a plain socket. */
+  readonly messageBytesMax: number;
+  /** From the device. */
+  readonly messagesPerSecond: number | null;
+  readonly messageBurst: number;
+  readonly idleMsMax: number | null;
+  /** Of a connection. */
+  readonly lifetimeMsMax: number | null;
+}
+
+/** What holds for one connection, by its device's class and token. */
+export interface ConnectionTerms {
+  readonly limits: SocketLimits;
+  /** Null: its token's end does not end it. */
+  readonly tokenUntilMs: number | null;
+}
+
 export interface SocketAssignment {
   readonly service: string;
   readonly tenant: string;
@@ -26,6 +45,8 @@ export interface SocketAssignment {
   /** Until the endpoint has answered the upgrade. */
   readonly deadlineMs: number;
   readonly startedAtMs: number;
+  /** Absent: nothing but what every socket is held to. */
+  readonly terms?: ConnectionTerms;
   /** The device resumes a session of a shard that is being drained: it moves here. */
   readonly movedFrom?: MovedFrom;
 }
@@ -46,6 +67,7 @@ export interface SocketResumption {
   readonly device: string;
   readonly sessionId: string;
   readonly secret: string;
+  readonly terms?: ConnectionTerms;
   /** No other shard has room: better here than nowhere, though this one is being drained. */
   readonly isStaying?: boolean;
 }

@@ -77,6 +77,8 @@ export type GatewayFrame = Message | Ack | Ping | Welcome | Resumed | Rotate | D
 export interface FrameFault {
   readonly type: "fault";
   readonly detail: string;
+  /** A message that would be one if it were smaller. */
+  readonly isTooLarge?: boolean;
 }
 
 export const SUBPROTOCOL = "tidegate.v1";
@@ -160,7 +162,7 @@ function decodeBinary(data: ArrayBuffer): Message | FrameFault {
 
 function checkSize(message: Message): Message | FrameFault {
   if (payloadBytes(message.payload) <= RESUME.messageBytesMax) return message;
-  return fault(`a message has more than ${RESUME.messageBytesMax} bytes`);
+  return { ...fault(`a message has more than ${RESUME.messageBytesMax} bytes`), isTooLarge: true };
 }
 
 /** Bytes on the wire: text is UTF-8, where a lone surrogate becomes a character of three bytes. */

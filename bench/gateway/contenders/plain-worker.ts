@@ -12,7 +12,7 @@ export interface PlainWorker {
   readonly name: string;
   /** In bench/gateway/workers/. */
   readonly file: string;
-  /** A class of objects that it brings, in memory, bound as SLOTS. */
+  /** A class of objects that it brings, bound as SLOTS, on disk as ours are. */
   readonly objectClass?: string;
 }
 
@@ -20,29 +20,36 @@ export async function startPlainWorker(
   { name, file, objectClass }: PlainWorker,
   { folder, backendPort }: { folder: string; backendPort: number },
 ): Promise<Contender> {
-  const own = join(folder, file.replace(".ts", ""));
-  await mkdir(own, { recursive: true });
+  const own = join(folder, name.replaceAll(/\W/g, "-"));
+  await mkdir(join(own, "objects"), { recursive: true });
   await bundleWorker(join(ROOT, "bench/gateway/workers", file), join(own, "worker.js"));
   const configFile = join(own, "workerd.capnp");
-  await writeFile(configFile, await configOf(backendPort, objectClass));
+  await writeFile(configFile, await configOf({ backendPort, objectClass, objectsFolder: join(own, "objects") }));
   const log: string[] = [];
   const workerd = await startWorkerd({ configFile, onLog: (line) => log.push(line) });
   if (workerd === null) throw new Error(`Cannot start ${name}: workerd ended before it listened: ${log.slice(-5).join(" · ")}`);
   return { name, port: workerd.port, pid: childOf(workerd.leashPid), stop: workerd.stop };
 }
 
-async function configOf(backendPort: number, objectClass: string | undefined): Promise<string> {
+interface ConfigInput {
+  readonly backendPort: number;
+  readonly objectClass: string | undefined;
+  readonly objectsFolder: string;
+}
+
+async function configOf({ backendPort, objectClass, objectsFolder }: ConfigInput): Promise<string> {
   const { compatibilityDate, compatibilityFlags } = await readWranglerFacts();
   const objects =
     objectClass === undefined
       ? ""
       : `durableObjectNamespaces = [(className = "${objectClass}", uniqueKey = "bench", enableSql = true)],
-  durableObjectStorage = (inMemory = void),`;
+  durableObjectStorage = (localDisk = "objects"),`;
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
+    (name = "objects", disk = (path = ${JSON.stringify(objectsFolder)}, writable = true)),
     (name = "internet", network = (allow = ["public", "private"])),
   ],
   sockets = [(name = "${SOCKET_NAME}", address = "127.0.0.1:0", http = (), service = "worker")],

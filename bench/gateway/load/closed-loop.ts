@@ -5,30 +5,40 @@ export interface ClosedLoop {
   readonly port: number;
   /** One connection for each: the next is sent when the last is answered. */
   readonly requests: readonly Buffer[];
+  /** The loop runs so long before anything counts: a server that was idle has to get what it needs first. */
+  readonly leadMs: number;
   readonly durationMs: number;
-  /** Called when every connection stands and has been answered once, and again when the last answer is here. */
+  /** Called when the lead is over, and again when the last answer is here. */
   readonly onEdge: () => void;
 }
 
 export interface ClosedLoopResult {
   readonly tally: Tally;
+  /** From the first send to the last of the connections' first answers: all of them at once, at a server that was idle. */
+  readonly burstMs: number;
   /** From the first send to the last answer. */
   readonly wallMs: number;
 }
 
 /** As fast as the server lets it: for throughput, and CPU per request. Its latencies say nothing of an open world. */
-export async function closedLoop({ port, requests, durationMs, onEdge }: ClosedLoop): Promise<ClosedLoopResult> {
+export async function closedLoop({ port, requests, leadMs, durationMs, onEdge }: ClosedLoop): Promise<ClosedLoopResult> {
   const connections = requests.map(() => new Connection(port));
-  try {
-    await Promise.all(connections.map((connection, index) => once(connection, requests[index])));
+  const run = async (forMs: number): Promise<{ tally: Tally; wallMs: number }> => {
     const tally = new Tally();
-    onEdge();
     const startedAtMs = performance.now();
-    const endAtMs = startedAtMs + durationMs;
+    const endAtMs = startedAtMs + forMs;
     await Promise.all(connections.map((connection, index) => repeat(connection, { request: requests[index], endAtMs, tally })));
-    const wallMs = performance.now() - startedAtMs;
+    return { tally, wallMs: performance.now() - startedAtMs };
+  };
+  try {
+    const firstAtMs = performance.now();
+    await Promise.all(connections.map((connection, index) => once(connection, requests[index])));
+    const burstMs = performance.now() - firstAtMs;
+    await run(leadMs);
     onEdge();
-    return { tally, wallMs };
+    const measured = await run(durationMs);
+    onEdge();
+    return { ...measured, burstMs };
   } finally {
     for (const connection of connections) connection.close();
   }

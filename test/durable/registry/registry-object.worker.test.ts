@@ -112,4 +112,12 @@ describe("what forecasters exchange through the Registry", () => {
     expect((await registry.exchangeShares({ service: "c", model: "m", weights: null })).serviceCount).toBe(0);
     vi.useRealTimers();
   });
+
+  it("hears the newest 64", async () => {
+    const registry = registryOf("shares-bounded");
+    const services = Array.from({ length: 66 }, (_, index) => `s${index}`);
+    await registry.apply(documentsOf(services.map((service) => ({ service, capacity: 1 }))));
+    for (const service of services) await registry.exchangeShares({ service, model: "m", weights: KINDS.one });
+    expect((await registry.exchangeShares({ service: "s0", model: "m", weights: null })).serviceCount).toBe(64);
+  });
 });

@@ -105,6 +105,7 @@ describe("the endpoint's socket", () => {
     endpoint.accept();
     const nothing = (): void => undefined;
     const events: LegEvents = {
+      answered: nothing,
       delivered: (upTo) => delivered.push(upTo),
       push: (payload) => pushed.push(payload),
       closed: nothing,

@@ -20,6 +20,7 @@ interface Field {
 const DAY_MS = 86_400_000;
 const EVENT = { name: "sale", start: "2026-11-27T00:00:00Z", end: "2026-11-28T00:00:00+01:00", uplift: 2 };
 const shards = serviceFile({ shards: { sizeMin: 1, sizeMax: 10_000, countMin: 0, countMax: 1_024 } });
+const sockets = serviceFile({ sockets: { classes: { gold: {} } } });
 const forecast = serviceFile({ forecast: { seasonsMs: [DAY_MS], events: [EVENT] } });
 
 const count = (of: ConfigurationDocument, path: Path, [min, max]: readonly [number, number]): Field => ({
@@ -46,6 +47,15 @@ const FIELDS: readonly Field[] = [
   count(shards, ["shards", "countMin"], [0, 1_024]),
   count(shards, ["shards", "countMax"], [1, 1_024]),
   count(serviceFile(), ["deadlineMs"], [1, 600_000]),
+  ...[["sockets"], ["sockets", "classes", "gold"]].flatMap((path) => [
+    count(sockets, [...path, "messageBytesMax"], [1, 1_048_576]),
+    count(sockets, [...path, "messagesPerSecond"], [1, 1_000_000]),
+    count(sockets, [...path, "messageBurst"], [1, 1_000_000]),
+    count(sockets, [...path, "idleMsMax"], [1_000, 30 * DAY_MS]),
+    count(sockets, [...path, "lifetimeMsMax"], [1_000, 30 * DAY_MS]),
+    count(sockets, [...path, "perDeviceMax"], [1, 1_000_000]),
+    count(sockets, [...path, "perTenantMax"], [1, 1_000_000]),
+  ]),
   count(serviceFile(), ["requestDurationMsMax"], [1, DAY_MS]),
   count(serviceFile(), ["bodyBytesMax"], [0, 10 * 2 ** 30]),
   amount(serviceFile({ retry: {} }), ["retry", "budgetRatio"], 1),

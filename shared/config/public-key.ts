@@ -1,4 +1,3 @@
-// A tenant's public keys, as JWK (RFC 7517, RFC 8037).
 import * as z from "zod";
 
 /** 32 bytes. */

@@ -1,0 +1,38 @@
+// What a socket is closed with that does what it may not, or whose time is up: a code, and one word.
+import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
+import { LIMITS } from "#shared/limits.ts";
+
+export interface Breach {
+  readonly code: number;
+  readonly reason: "message-rate" | "message-size" | "idle" | "lifetime" | "token-expired";
+}
+
+const GOING_AWAY = 1001;
+const POLICY = 1008;
+const TOO_BIG = 1009;
+
+export const TOO_MANY: Breach = { code: POLICY, reason: "message-rate" };
+export const TOO_LARGE: Breach = { code: TOO_BIG, reason: "message-size" };
+export const IDLE: Breach = { code: GOING_AWAY, reason: "idle" };
+const TOO_OLD: Breach = { code: GOING_AWAY, reason: "lifetime" };
+const EXPIRED: Breach = { code: POLICY, reason: "token-expired" };
+
+/** Of a connection without terms of its own. */
+export const NO_TERMS: ConnectionTerms = {
+  limits: {
+    messageBytesMax: LIMITS.socketMessageBytesMax,
+    messagesPerSecond: null,
+    messageBurst: 1,
+    idleMsMax: null,
+    lifetimeMsMax: null,
+  },
+  tokenUntilMs: null,
+};
+
+/** When a connection ends whatever it does, and with what; null: it does not. */
+export function endOfTime({ limits, tokenUntilMs }: ConnectionTerms, acceptedAtMs: number): { atMs: number; breach: Breach } | null {
+  const oldAtMs = acceptedAtMs + (limits.lifetimeMsMax ?? Infinity);
+  const expiredAtMs = tokenUntilMs ?? Infinity;
+  if (oldAtMs === Infinity && expiredAtMs === Infinity) return null;
+  return expiredAtMs <= oldAtMs ? { atMs: expiredAtMs, breach: EXPIRED } : { atMs: oldAtMs, breach: TOO_OLD };
+}

@@ -1,0 +1,63 @@
+// What an endpoint says to its session.
+import { RESUME } from "#shared/resume/bounds.ts";
+import { payloadBytes, type Payload } from "#shared/resume/frames.ts";
+import type { GatewayInput } from "#shared/resume/gateway-session.ts";
+import type { Live } from "./host-shell.ts";
+import type { LegEvents } from "./leg.ts";
+import type { SessionHost } from "./session-host.ts";
+
+const TRY_LATER = 1013;
+const BAD_UPSTREAM = 1014;
+
+export class EndpointSide {
+  readonly #host: SessionHost;
+  readonly #waitUntil: (promise: Promise<unknown>) => void;
+
+  constructor(host: SessionHost, waitUntil: (promise: Promise<unknown>) => void) {
+    this.#host = host;
+    this.#waitUntil = waitUntil;
+  }
+
+  eventsOf(sessionId: string): LegEvents {
+    const { turn } = this.#host;
+    // It may have left memory meanwhile.
+    const withLive = (act: (live: Live) => void): void => {
+      const live = this.#host.load(sessionId);
+      if (live !== undefined) act(live);
+    };
+    const step = (input: GatewayInput): void => turn.soon(() => withLive((live) => this.#host.step(live, [input])));
+    return {
+      answered: (upTo, answers) => turn.soon(() => withLive((live) => this.#onAnswered(live, upTo, answers))),
+      delivered: (upTo) => withLive((live) => this.#host.step(live, [{ kind: "delivered", upTo }])),
+      push: (payload) => turn.soon(() => withLive((live) => this.push(live, payload))),
+      closed: ({ code, reason }) => step({ kind: "close", code, reason }),
+      failed: (reason) => step({ kind: "fail", why: "endpoint", code: BAD_UPSTREAM, reason }),
+      received: () => this.#host.load(sessionId)?.state.received ?? 0,
+      waitUntil: this.#waitUntil,
+      atEnd: (run) => turn.atEnd(run),
+    };
+  }
+
+  /** A session that is over, or being closed, takes nothing more. */
+  push(live: Live, payload: Payload): void {
+    const { end, closing } = live.state;
+    if (end !== null || closing !== null) return;
+    if (this.#host.canPush(live, payloadBytes(payload))) this.#host.step(live, [{ kind: "push", payload }]);
+    else this.#overflow(live);
+  }
+
+  /** The endpoint's answers and the receipt of what they answer are one commit. */
+  #onAnswered(live: Live, upTo: number, answers: readonly Payload[]): void {
+    const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
+    const { kept, keptBytes } = live.state.outbound;
+    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
+    if (answers.length > 0 && !(fits && this.#host.budget.hasRoom(bytes))) return this.#overflow(live);
+    const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
+    this.#host.step(live, [...pushes, { kind: "delivered", upTo }]);
+  }
+
+  #overflow(live: Live): void {
+    const reason = "more for the device than its session's window, or its shard, holds";
+    this.#host.step(live, [{ kind: "fail", why: "overflow", code: TRY_LATER, reason }]);
+  }
+}

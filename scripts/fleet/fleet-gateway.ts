@@ -1,0 +1,92 @@
+// The gateway as `npm start` runs it, with one service whose slots are enough for a fleet, in a folder of its own.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { stringify } from "yaml";
+import { openState } from "#cli/state.ts";
+import { mintToken } from "#shared/identifier/token.ts";
+import { DAY_MS } from "#shared/units.ts";
+import { ROOT } from "../root.ts";
+import { findDescendant } from "./process-memory.ts";
+
+export interface FleetGatewayOptions {
+  readonly endpointUrl: string;
+  readonly mode: "http" | "websocket";
+  readonly capacity: number;
+  readonly shardSize: number;
+}
+
+export interface FleetGateway {
+  readonly url: string;
+  readonly operatorKey: string;
+  readonly workerdPid: number;
+  tokenOf(device: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const DEADLINE_MS = 60_000;
+
+export async function startFleetGateway(options: FleetGatewayOptions): Promise<FleetGateway> {
+  const folder = await mkdtemp(join(tmpdir(), "tidegate-fleet-"));
+  const [config, stateFolder] = [join(folder, "config"), join(folder, "state")];
+  for (const { file, document } of documentsOf(options)) {
+    await mkdir(join(config, file, ".."), { recursive: true });
+    await writeFile(join(config, file), stringify(document));
+  }
+  const start = ["scripts/start.ts", "--port", "0", "--config", config, "--state", stateFolder, "--no-backend"];
+  const child = spawn(process.execPath, start, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  const stop = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await ended;
+    await rm(folder, { recursive: true, force: true });
+  };
+  const url = await readUrl(child.stdout);
+  const workerdPid = child.pid === undefined ? null : findDescendant(child.pid, "workerd");
+  if (url === null || workerdPid === null) {
+    await stop();
+    throw new Error("Cannot start the gateway: it ended before it listened (see above)");
+  }
+  child.stdout.resume();
+  const state = openState(stateFolder);
+  const { signers } = await state.ensureTenantKeys("acme");
+  return {
+    url,
+    workerdPid,
+    stop,
+    operatorKey: await state.operatorKey(),
+    tokenOf: (device) =>
+      mintToken({
+        tenant: "acme",
+        device,
+        services: ["echo"],
+        className: "gold",
+        urgencyFirst: 0,
+        audience: "tidegate",
+        nowMs: Date.now(),
+        lifetimeMs: DAY_MS,
+        signer: signers.EdDSA,
+      }),
+  };
+}
+
+async function readUrl(output: NodeJS.ReadableStream): Promise<string | null> {
+  for await (const line of createInterface({ input: output })) {
+    const url = /^Tidegate listens on (\S+)/.exec(line)?.[1];
+    if (url !== undefined) return url;
+  }
+  return null;
+}
+
+function documentsOf({ endpointUrl, mode, capacity, shardSize }: FleetGatewayOptions) {
+  const shards = { sizeMin: 1, sizeMax: shardSize, countMin: 1, countMax: Math.ceil(capacity / shardSize) };
+  const endpoints = [{ url: endpointUrl, capacity }];
+  return [
+    { file: "classes.yaml", document: { classes: { gold: { weight: 1 } } } },
+    { file: "services/echo.yaml", document: { service: "echo", endpoints, shards, deadlineMs: DEADLINE_MS, sockets: { mode } } },
+    { file: "tenants/acme.yaml", document: { tenant: "acme", keys: { state: true }, services: { echo: { gold: {} } } } },
+  ];
+}
