@@ -67,11 +67,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, {
-    speed: demandSpeedOf(this.env),
-    fleet: () => this.#fleet.planned,
-    ...this.#shell,
-  });
+  readonly #demand = openDemand(this.#kernels, { speed: demandSpeedOf(this.env), fleet: () => this.#fleet.planned, ...this.#shell });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -158,10 +154,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
     if (telemetry) this.#measure(telemetry, "");
-    const nowMs = Date.now();
-    this.#settle(nowMs);
+    this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs });
+    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() });
   }
 
   async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
@@ -184,8 +179,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
-      this.#store.saveCounters(this.#counters);
-      this.#store.saveLimits(this.#pool.adaptive.snapshot);
+      this.#store.saveCounters(this.#counters, this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
