@@ -157,9 +157,10 @@ function retire(
 /** A shard that drains comes back before a warm one begins: it is proven, and what runs there stays. */
 function putIntoService(records: FleetRecords, { slots, input: { nowMs, policy } }: { slots: number; input: FleetInput }): void {
   let have = slotsIn(servingOf(records));
+  const enough = slots - FLEET.slackRatio * policy.shardSlots;
   const back = records.all.filter((shard) => shard.state === "draining" && !shard.isFinal).toReversed();
   for (const shard of [...back, ...records.in(WARM)]) {
-    if (have >= slots || servingOf(records).length >= policy.countMax) return;
+    if (have >= enough || servingOf(records).length >= policy.countMax) return;
     const isAlone = servingOf(records).every(({ state }) => state !== "active");
     const reason: Reason = shard.state === "draining" ? "came-back" : "demand";
     if (shard.isProven) records.move(shard.shardId, "active", { reason, nowMs });

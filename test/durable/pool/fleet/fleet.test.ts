@@ -322,6 +322,16 @@ describe("a fleet", () => {
     expect(world.rounds(3).states).toHaveLength(5);
   });
 
+  it("takes units a little smaller than what the plan counts for whole ones, and learns how long they took", () => {
+    const world = new World();
+    world.offers = [{ ...OFFER, slotsMax: 48 }];
+    world.proven(2);
+    expect(world.states).toHaveLength(2);
+    expect(world.fleet.countsFor(50)).toEqual({ count: 2, readyCount: 2 });
+    expect(world.fleet.takeStarts()).toEqual([0, 0]);
+    expect(world.fleet.takeStarts()).toEqual([]);
+  });
+
   it("resizes in place: what is left shares what is wanted, within the smallest size and what each unit has", () => {
     const world = new World();
     world.policy = { ...POLICY, shardSlots: 40 };
