@@ -13,6 +13,7 @@ import { kernels } from "./kernels/kernels.ts";
 import { leases } from "./leases/leases.ts";
 import { provisioning } from "./provisioning/provisioning.ts";
 import { formatReport, reportOf, type BenchRow } from "./report.ts";
+import { sockets } from "./sockets/sockets.ts";
 
 interface Bench {
   readonly run: (options: BenchOptions) => Promise<BenchRow[]>;
@@ -29,6 +30,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   provisioning: { run: ({ onProgress }) => provisioning(onProgress) },
   leases: { run: ({ onProgress }) => leases(onProgress) },
   gateway: { run: gateway, roundsDefault: 15 },
+  sockets: { run: sockets, roundsDefault: 11 },
 };
 const ROUNDS_MAX = 1_000;
 

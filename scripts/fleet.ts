@@ -22,8 +22,10 @@ const OPTIONS = {
 } as const satisfies OptionTable;
 const DEVICES_MAX = 100_000;
 const RATE_MAX = 100_000;
-/** Of all processes that hold many sockets, beside those. */
-const OTHER_FILES = 500;
+/** What workerd opens for each TCP connection; beyond its limit it ends. */
+const FILES_PER_CONNECTION = 2;
+/** Databases, and connections to the endpoint. */
+const OTHER_FILES = 700;
 /** Slots beyond the devices': one that moves has a slot on both shards for a moment. */
 const SPARE_RATIO = 0.1;
 
@@ -73,9 +75,9 @@ async function main(): Promise<number> {
   }
 }
 
-/** The gateway has a socket for each device, and in websocket mode one of the endpoint's; so has this process. */
+/** The gateway has a connection for each device, and in websocket mode one to the endpoint. */
 function checkOpenFiles(count: number, mode: "http" | "websocket"): void {
-  const needed = (mode === "http" ? count : 2 * count) + OTHER_FILES;
+  const needed = (mode === "http" ? 1 : 2) * count * FILES_PER_CONNECTION + OTHER_FILES;
   if (openFilesMax() >= needed) return;
   throw new CliError(
     `Cannot hold ${count} devices: this process may open ${openFilesMax()} files, expected at least ${needed}: say \`ulimit -n ${needed}\` first ` +

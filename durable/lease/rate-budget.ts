@@ -27,10 +27,12 @@ function takeTokens(budget: RateBudget, policy: RatePolicy, { count, nowMs }: { 
 }
 
 /** Of a rate that was lowered no more is owed than an empty bucket: else it would be paid for at the new rate, for minutes. */
-function settle({ debt, atMs }: RateBudget, { tokens, periodMs, burst }: RatePolicy, nowMs: number): RateBudget {
-  const owed = Math.min(debt, burst * periodMs);
-  if (nowMs <= atMs) return { debt: owed, atMs };
-  return { debt: Math.max(0, owed - (nowMs - atMs) * tokens), atMs: nowMs };
+function settle({ debt, atMs }: RateBudget, policy: RatePolicy, nowMs: number): RateBudget {
+  return paidOff({ debt: Math.min(debt, policy.burst * policy.periodMs), atMs }, policy, nowMs);
+}
+
+function paidOff({ debt, atMs }: RateBudget, { tokens }: RatePolicy, nowMs: number): RateBudget {
+  return nowMs <= atMs ? { debt, atMs } : { debt: Math.max(0, debt - (nowMs - atMs) * tokens), atMs: nowMs };
 }
 
 /** What is written ahead of what is owed, in bursts: a row stands for so many tokens … */
@@ -40,6 +42,11 @@ const FLOOR_AHEADS = 2;
 
 function aheadOf({ burst, periodMs }: RatePolicy): number {
   return Math.floor(burst * AHEAD_RATIO) * periodMs;
+}
+
+/** What a row says of now: written ahead, of an empty bucket it says more than can be owed. */
+function settleWritten({ debt, atMs }: RateBudget, policy: RatePolicy, nowMs: number): RateBudget {
+  return paidOff({ debt: Math.min(debt, policy.burst * policy.periodMs + aheadOf(policy)), atMs }, policy, nowMs);
 }
 
 /** The budgets of all flows that ever took a token. */
@@ -60,7 +67,7 @@ export class RateBudgets {
   restore(flow: string, written: RateBudget, { policy, nowMs }: { policy: RatePolicy | null; nowMs: number }): void {
     this.#written.set(flow, written);
     if (policy === null) return void this.#budgets.set(flow, written);
-    const { debt, atMs } = settle(written, policy, nowMs);
+    const { debt, atMs } = settleWritten(written, policy, nowMs);
     this.#budgets.set(flow, { debt: Math.max(debt, FLOOR_AHEADS * aheadOf(policy)), atMs });
   }
 
@@ -69,7 +76,7 @@ export class RateBudgets {
     const { debt, atMs } = settle(this.#of(flow, nowMs), policy, nowMs);
     const ahead = aheadOf(policy);
     const written = this.#written.get(flow);
-    const said = written === undefined ? -1 : Math.max(settle(written, policy, atMs).debt, FLOOR_AHEADS * ahead);
+    const said = written === undefined ? -1 : Math.max(settleWritten(written, policy, atMs).debt, FLOOR_AHEADS * ahead);
     if (said >= debt && said <= Math.max(debt, ahead) + FLOOR_AHEADS * ahead) return false;
     this.#written.set(flow, { debt: debt + ahead, atMs });
     return true;

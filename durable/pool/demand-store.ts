@@ -19,6 +19,8 @@ export interface DemandFacts {
   readonly binEndMs: number | null;
   /** When anything last came or ran. */
   readonly activeAtMs: number;
+  /** When the loop wakes by itself, while it sleeps; null: when something comes. */
+  readonly prewarmAtMs: number | null;
   readonly binCount: number;
   readonly arrivalsPerSecond: number;
   readonly slotsWanted: number;
@@ -38,6 +40,7 @@ export const NO_FACTS: DemandFacts = {
   isSilent: false,
   binEndMs: null,
   activeAtMs: 0,
+  prewarmAtMs: null,
   binCount: 0,
   arrivalsPerSecond: 0,
   slotsWanted: 0,

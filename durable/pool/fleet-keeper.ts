@@ -13,7 +13,7 @@ import type { FleetChanges, FleetRows } from "./fleet/fleet-state.ts";
 import type { FleetPolicy } from "./fleet/follow-plan.ts";
 import type { PoolShard } from "./layout.ts";
 import type { Pool } from "./pool.ts";
-import type { Plan } from "./planner.ts";
+import type { Demand } from "./scaled-demand.ts";
 
 /** Between two rounds while something is on its way. */
 const ROUND_MS = SECOND_MS;
@@ -102,12 +102,13 @@ export class FleetKeeper {
     return this.isActing;
   }
 
-  /** The last plan; null: none since the object started. */
-  want(plan: Plan | null, { isIdle, nowMs }: { isIdle: boolean; nowMs: number }): void {
-    this.#isIdle = isIdle;
-    if (!this.isActing || plan === null) return;
-    this.#startMs = plan.startMs;
-    if (this.#fleet.want(plan)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs);
+  /** What the plan says, or the forecast of a service that sleeps. */
+  want(demand: Pick<Demand, "wantedAt" | "isAsleep">, nowMs: number): void {
+    this.#isIdle = demand.isAsleep;
+    const wanted = this.isActing ? demand.wantedAt(nowMs) : null;
+    if (wanted === null) return;
+    this.#startMs = wanted.startMs ?? this.#startMs;
+    if (this.#fleet.want(wanted)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs);
   }
 
   measure(shards: readonly ShardTelemetry[], nowMs: number): void {

@@ -34,7 +34,8 @@ import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
 import { RECONCILE_INTERVAL_MS, SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
-import type { Decision, Verdict } from "./verdict.ts";
+import type { Decision } from "./verdict.ts";
+import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
@@ -64,13 +65,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #fleet = openFleet(this.#pool, this.#shell);
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
   readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
-  readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
+  readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
-  readonly #demand = openDemand(this.#kernels, {
-    speed: demandSpeedOf(this.env),
-    fleet: () => this.#fleet.planned,
-    ...this.#shell,
-  });
+  readonly #demand = openDemand(this.#kernels, { speed: demandSpeedOf(this.env), fleet: () => this.#fleet.planned, ...this.#shell });
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
   #alarmAtMs = Infinity;
@@ -101,8 +98,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (request.kind === "socket") this.#demand.arrive(nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
-    this.#answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
-    const waits = verdict === null ? this.#wait(request) : Promise.resolve(verdict);
+    this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
+    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
     this.#settle(nowMs);
     const decided = await waits;
     if (!decided.ok && decided.outcome !== "cancelled") {
@@ -118,7 +115,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   cancel(slotId: string, holder: string): boolean {
     const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
-    if (wasWaiting) this.#answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
+    if (wasWaiting) this.#waiters.answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
     return wasWaiting;
   }
 
@@ -157,10 +154,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   async stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> {
     await this.#followVersion(service, configurationVersion);
     if (telemetry) this.#measure(telemetry, "");
-    const nowMs = Date.now();
-    this.#settle(nowMs);
+    this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs });
+    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() });
   }
 
   async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
@@ -176,15 +172,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
-    this.#fleet.want(this.#demand.lastPlan, { isIdle: this.#demand.isAsleep, nowMs });
+    this.#fleet.want(this.#demand, nowMs);
     this.#settle(nowMs);
     if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
     await this.#drains.tick(nowMs);
     if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
       this.#dirtySinceMs = null;
-      this.#store.saveCounters(this.#counters);
-      this.#store.saveLimits(this.#pool.adaptive.snapshot);
+      this.#store.saveCounters(this.#counters, this.#pool.adaptive.snapshot);
     }
     this.#schedule();
   }
@@ -217,28 +212,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.configure({ service: configuration.service, shards });
   }
 
-  async #wait(request: AcquireRequest): Promise<Verdict> {
-    const { slotId } = request;
-    const waitMsMax = this.#pool.waitMsMaxOf(request);
-    const { promise, resolve } = Promise.withResolvers<Verdict>();
-    this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(() => this.#settle(Date.now()), waitMsMax) });
-    return promise;
-  }
-
-  #answer(slotId: string, verdict: Verdict): void {
-    const waiting = this.#waiting.get(slotId);
-    if (waiting === undefined) return;
-    clearTimeout(waiting.timer);
-    this.#waiting.delete(slotId);
-    waiting.settle(verdict);
-  }
-
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#credits.renewDue(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
-    for (const { slotId, verdict } of decisions) this.#answer(slotId, verdict);
+    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
     this.#observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();

@@ -5,14 +5,14 @@ import { demandTimeOf, wallTimeOf } from "#shared/demand-clock.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats } from "#shared/protocol/demand-stats.ts";
 import type { PlannedFleet } from "./demand-configuration.ts";
+import type { WantedShards } from "./prewarm.ts";
 import { REPORT_MS_MAX, type DemandReport } from "./demand-meter.ts";
-import type { Plan } from "./planner.ts";
 import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-demand.ts";
 
 /** What the pool's object uses of a service's demand. */
 export type Demand = Pick<
   ServiceDemand,
-  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "tick" | "learn" | "stats" | "lastPlan" | "isAsleep"
+  "open" | "configure" | "report" | "arrive" | "refuse" | "note" | "wakesAtMs" | "isAsleep" | "tick" | "learn" | "wantedAt" | "stats"
 >;
 
 export class ScaledDemand implements Demand {
@@ -62,13 +62,15 @@ export class ScaledDemand implements Demand {
     return this.#demand.learn(history, this.#timeOf(nowMs));
   }
 
-  stats(nowMs: number): DemandStats {
-    return this.#demand.stats(this.#timeOf(nowMs));
+  /** Its start-up time is the wall's again. */
+  wantedAt(nowMs: number): WantedShards | null {
+    const wanted = this.#demand.wantedAt(this.#timeOf(nowMs));
+    if (wanted === null || wanted.startMs === null) return wanted;
+    return { ...wanted, startMs: Math.max(0, wanted.startMs / this.#speed - REPORT_MS_MAX) };
   }
 
-  /** Counts, which have no clock. */
-  get lastPlan(): Plan | null {
-    return this.#demand.lastPlan;
+  stats(nowMs: number): DemandStats {
+    return this.#demand.stats(this.#timeOf(nowMs));
   }
 
   get isAsleep(): boolean {

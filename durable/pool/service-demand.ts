@@ -7,19 +7,20 @@ import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-histo
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
-import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
+import type { DemandForecaster } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
-import { newPlannerState, readPlannerState, type PlannerState } from "./plan/planner-state.ts";
 import { plan, type Plan, type PlanPolicy } from "./planner.ts";
 import { refuseHistory, tellHistory } from "./demand-history.ts";
 import { horizonsOf } from "./demand-horizons.ts";
 import { planStatsOf } from "./demand-plan-stats.ts";
 import { fillSilence } from "./demand-silence.ts";
-import { eventsOf, modelOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
+import { DemandEngine } from "./demand-engine.ts";
+import { eventsOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
+import { NOTHING_PREWARMED, prewarmAtMs, prewarmedBy, wantedOf, type PrewarmInput, type WantedShards } from "./prewarm.ts";
 
 /** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
 export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
@@ -45,28 +46,26 @@ export interface DemandSetting {
   readonly shards: readonly PoolShard[];
 }
 
-interface Engine {
-  /** Of the configuration's parts that it was made for. */
-  readonly key: string;
-  readonly forecaster: DemandForecaster;
-}
-
 export class ServiceDemand {
   readonly #shell: DemandShell;
   #facts = NO_FACTS;
   #setting: DemandSetting = { service: null, shards: [] };
   #policy: PlanPolicy | null = null;
-  #engine: Engine | null = null;
-  #planner: PlannerState | null = null;
+  readonly #engine: DemandEngine;
   #lastPlan: Plan | null = null;
   /** Null: asleep. */
   #meter: DemandMeter | null = null;
   #savedAtMs = -Infinity;
   #isDirty = false;
   #hasFailed = false;
+  #prewarmed = NOTHING_PREWARMED;
 
   constructor(shell: DemandShell) {
     this.#shell = shell;
+    this.#engine = new DemandEngine(shell, {
+      begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
+      refused: (part, reason) => this.#restarted(part, reason),
+    });
   }
 
   /** Once, when the disk may be read. */
@@ -78,16 +77,11 @@ export class ServiceDemand {
   configure(setting: DemandSetting): void {
     this.#setting = setting;
     this.#policy = setting.service === null ? null : this.#policyFor(setting.service);
-    if (setting.service !== null) this.#engine?.forecaster.setEvents(eventsOf(setting.service));
+    if (setting.service !== null) this.#engine.forecaster?.setEvents(eventsOf(setting.service));
   }
 
   #policyFor(service: ServiceConfig): PlanPolicy {
     return planPolicyOf(service, { current: this.#setting.shards, fleet: this.#shell.fleet() });
-  }
-
-  /** The last one since the object started. */
-  get lastPlan(): Plan | null {
-    return this.#lastPlan;
   }
 
   get isAsleep(): boolean {
@@ -116,20 +110,24 @@ export class ServiceDemand {
 
   /** When `tick` has something to do; null: nothing, until something comes. */
   get wakesAtMs(): number | null {
-    return this.#meter === null || this.#setting.service === null ? null : this.#meter.closesAtMs;
+    if (this.#setting.service === null) return null;
+    return this.#meter === null ? this.#facts.prewarmAtMs : this.#meter.closesAtMs;
+  }
+
+  /** What its shards follow, where the plan is done; null: nothing is known since the object started. */
+  wantedAt(nowMs: number): WantedShards | null {
+    return wantedOf(this.#lastPlan, { prewarmed: this.#prewarmed, isAsleep: this.isAsleep, nowMs });
   }
 
   /** Takes the bins that have closed into the forecast and the plan. Never throws, but for what `save` throws. */
   tick(nowMs: number): void {
     const { service } = this.#setting;
+    if (service !== null) this.#prewarm(service, nowMs);
     if (this.#meter === null || service === null || nowMs < this.#meter.closesAtMs) return;
     const bins = this.#meter.take(nowMs);
     if (!this.#attempt(() => this.#observe(service, bins, nowMs))) return;
     const isSilent = this.#idleMs(nowMs) >= IDLE_MS && this.#facts.binEndMs !== null;
-    if (isSilent) {
-      this.#meter = null;
-      this.#facts = { ...this.#facts, isSilent };
-    }
+    if (isSilent) this.#fallAsleep(service, nowMs);
     if (isSilent || (this.#isDirty && nowMs - this.#savedAtMs >= SAVE_MS)) this.#save(nowMs);
   }
 
@@ -141,8 +139,8 @@ export class ServiceDemand {
     const isTold =
       service !== null &&
       this.#attempt(() => {
-        const forecaster = this.#forecasterOf(service);
-        const [planner, policy] = [this.#planner, this.#policy];
+        const forecaster = this.#engine.forecasterOf(service);
+        const [planner, policy] = [this.#engine.planner, this.#policy];
         if (planner !== null && policy !== null) this.#lastPlan = tellHistory(history, { forecaster, planner, policy });
       });
     if (!isTold) return refuse("internal", "The forecaster has failed and rests until its pool restarts.");
@@ -156,13 +154,13 @@ export class ServiceDemand {
     const { service } = this.#setting;
     const { binCount, arrivalsPerSecond, slotsWanted } = this.#facts;
     let horizons: readonly HorizonStats[] = [];
-    if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#forecasterOf(service), nowMs)));
+    if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#engine.forecasterOf(service), nowMs)));
     const { restarts } = this.#facts;
     return { binCount, arrivalsPerSecond, slotsWanted, horizons, plan: this.#planStats(), restarts, hasFailed: this.#hasFailed };
   }
 
   #planStats(): DemandStats["plan"] {
-    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#planner];
+    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#engine.planner];
     if (policy === null || planned === null || planner === null) return null;
     return planStatsOf({ mode: this.#setting.service?.provisioning.mode ?? "shadow", policy, planned, planner, facts: this.#facts });
   }
@@ -171,7 +169,7 @@ export class ServiceDemand {
     const [first] = bins;
     const last = bins.at(-1);
     if (first === undefined || last === undefined) return;
-    const forecaster = this.#forecasterOf(service);
+    const forecaster = this.#engine.forecasterOf(service);
     if (this.#facts.isSilent && this.#facts.binEndMs !== null) fillSilence(forecaster, this.#facts.binEndMs, first.endMs - BIN_MS);
     for (const { endMs, arrivalsPerSecond, slots } of bins)
       forecaster.observe({ timeMs: endMs - 1, arrivals: arrivalsPerSecond, concurrency: slots });
@@ -192,7 +190,7 @@ export class ServiceDemand {
 
   async #exchange(service: string, forecaster: DemandForecaster, nowMs: number): Promise<void> {
     this.#facts = { ...this.#facts, exchangedAtMs: nowMs };
-    const isCurrent = (): boolean => this.#engine?.forecaster === forecaster;
+    const isCurrent = (): boolean => this.#engine.forecaster === forecaster;
     const isAnswered = await exchangeShares(this.#shell, { service, forecaster, isCurrent });
     if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
   }
@@ -206,10 +204,10 @@ export class ServiceDemand {
     const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
     const fleet = this.#shell.fleet();
     if (fleet !== null && this.#setting.service !== null) this.#policy = this.#policyFor(this.#setting.service);
-    const policy = this.#policy;
-    if (policy === null || this.#planner === null) return { plannedShardSeconds, wantedShardSeconds };
+    const [policy, planner] = [this.#policy, this.#engine.planner];
+    if (policy === null || planner === null) return { plannedShardSeconds, wantedShardSeconds };
     const startsMs = fleet?.takeStarts() ?? [];
-    this.#lastPlan = plan(this.#planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
+    this.#lastPlan = plan(planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
     const { count, warmCount } = this.#lastPlan;
     const secondsEach = BIN_MS / SECOND_MS;
     const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;
@@ -217,31 +215,6 @@ export class ServiceDemand {
       plannedShardSeconds: plannedShardSeconds + (count + warmCount) * secondsEach * wantedSlots.length,
       wantedShardSeconds: wantedShardSeconds + wantedShards * secondsEach,
     };
-  }
-
-  /** Made at its first need: decoding the model is no part of a start. */
-  #forecasterOf(service: ServiceConfig): DemandForecaster {
-    const { timeZone, seasonsMs } = service.forecast;
-    const key = JSON.stringify([timeZone, seasonsMs]);
-    if (this.#engine?.key === key) return this.#engine.forecaster;
-    const states = this.#engine === null ? this.#shell.loadStates() : null;
-    const before = this.#engine === null ? states?.forecaster : this.#engine.forecaster.toBytes();
-    this.#engine?.forecaster.release();
-    this.#engine = null;
-    const options: DemandOptions = { timeZone, events: eventsOf(service), model: modelOf(service) };
-    const forecaster = new DemandForecaster(this.#shell.kernels, options);
-    this.#engine = { key, forecaster };
-    const restored = before === undefined ? null : forecaster.restore(before);
-    if (restored?.ok !== true) this.#facts = { ...this.#facts, exchangedAtMs: 0 };
-    if (restored !== null && !restored.ok) this.#restarted("forecaster", restored.reason);
-    this.#planner ??= this.#plannerFrom(states?.planner, service.provisioning.startMsPrior);
-    return forecaster;
-  }
-
-  #plannerFrom(bytes: Uint8Array | undefined, startMsPrior: number): PlannerState {
-    const read = bytes === undefined ? null : readPlannerState(bytes);
-    if (bytes !== undefined && read === null) this.#restarted("planner", "unreadable");
-    return read ?? newPlannerState(startMsPrior);
   }
 
   #restarted(part: "forecaster" | "planner", reason: string): void {
@@ -252,8 +225,9 @@ export class ServiceDemand {
   }
 
   #save(nowMs: number): void {
-    if (this.#engine === null || this.#planner === null) return;
-    this.#shell.save(this.#facts, { forecaster: this.#engine.forecaster.toBytes(), planner: this.#planner.bytes });
+    const { states } = this.#engine;
+    if (states === null) return;
+    this.#shell.save(this.#facts, states);
     this.#savedAtMs = nowMs;
     this.#isDirty = false;
   }
@@ -271,10 +245,40 @@ export class ServiceDemand {
     }
   }
 
+  /** Where the plan is done, its own forecast says what is kept meanwhile, and when it has to be awake again. */
+  #fallAsleep(service: ServiceConfig, nowMs: number): void {
+    let atMs: number | null = null;
+    if (this.#shell.fleet() !== null) {
+      this.#attempt(() => {
+        const input = this.#prewarmInput(service, nowMs);
+        const { count, untilMs } = prewarmedBy(input);
+        this.#prewarmed = { count: Math.max(count, service.shards.countMin), untilMs };
+        atMs = prewarmAtMs(input, this.#prewarmed.count);
+      });
+    }
+    this.#meter = null;
+    this.#facts = { ...this.#facts, isSilent: true, prewarmAtMs: atMs };
+  }
+
+  /** Awake as if something had come, and for as long. */
+  #prewarm(service: ServiceConfig, nowMs: number): void {
+    const { prewarmAtMs: atMs } = this.#facts;
+    if (this.#meter !== null || atMs === null || nowMs < atMs || this.#shell.fleet() === null) return;
+    this.#wake(nowMs);
+    this.#attempt(() => (this.#prewarmed = prewarmedBy(this.#prewarmInput(service, nowMs))));
+  }
+
+  #prewarmInput(service: ServiceConfig, nowMs: number): PrewarmInput {
+    const forecaster = this.#engine.forecasterOf(service);
+    const { shardSlots, startMsPrior } = this.#policyFor(service);
+    const startMs = this.#lastPlan?.startMs ?? startMsPrior;
+    return { expect: (horizonsMs) => forecaster.profile("concurrency", horizonsMs, nowMs), nowMs, startMs, shardSlots };
+  }
+
   #wake(nowMs: number): DemandMeter | null {
     if (this.#hasFailed) return null;
     if (this.#meter === null) this.#begin(nowMs);
-    this.#facts = { ...this.#facts, activeAtMs: nowMs };
+    this.#facts = { ...this.#facts, activeAtMs: nowMs, prewarmAtMs: null };
     return this.#meter;
   }
 

@@ -82,10 +82,6 @@ export class PoolStore {
     return this.#fact<Record<string, number>>("limits") ?? {};
   }
 
-  saveLimits(limits: Readonly<Record<string, number>>): void {
-    if (Object.keys(limits).length > 0) this.#saveFact("limits", limits);
-  }
-
   loadShards(): PoolShard[] {
     return this.#sql
       .exec<{ shard_id: string; endpoint_url: string; size: number; state: PoolShard["state"] }>("SELECT * FROM shards ORDER BY place")
@@ -176,7 +172,9 @@ export class PoolStore {
     return lists.reduce((sum, { length }) => sum + length, changes.clockOffsetMs === null ? 0 : 1);
   }
 
-  saveCounters(counters: Counters): void {
+  /** What may be some seconds old after a restart. `limits`: of endpoints whose concurrency is adaptive. */
+  saveCounters(counters: Counters, limits: Readonly<Record<string, number>>): void {
+    if (Object.keys(limits).length > 0) this.#saveFact("limits", limits);
     this.#saveFact("globalCounters", counters.global);
     for (const [flow, changed] of counters.takeDirty()) {
       this.#sql.exec("INSERT OR REPLACE INTO flow_counters (flow, counters) VALUES (?, ?)", flow, JSON.stringify(changed));

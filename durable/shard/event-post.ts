@@ -11,7 +11,8 @@ export interface EventPost {
 }
 
 export type PostAnswer =
-  | { readonly ok: true; readonly events: readonly SocketEvent[] }
+  /** `protocol`: the subprotocol that the endpoint selected. */
+  | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null }
   /** `isFinal`: trying again does not help. */
   | { readonly ok: false; readonly isFinal: boolean; readonly detail: string };
 
@@ -44,7 +45,7 @@ export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: E
 
 async function readAnswer(response: Response): Promise<PostAnswer> {
   const { status, body } = response;
-  if (status === 204) return { ok: true, events: [] };
+  if (status === 204) return { ok: true, events: [], protocol: null };
   const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if (status !== 200 || type !== EVENTS_CONTENT_TYPE) {
     await body?.cancel();
@@ -63,5 +64,7 @@ async function readAnswer(response: Response): Promise<PostAnswer> {
     events.push(...read);
   }
   const fault = parser.end();
-  return fault === null ? { ok: true, events } : { ok: false, isFinal: false, detail: fault.detail };
+  return fault === null
+    ? { ok: true, events, protocol: response.headers.get("sec-websocket-protocol") }
+    : { ok: false, isFinal: false, detail: fault.detail };
 }

@@ -90,10 +90,15 @@ export class HttpLeg implements Leg {
 }
 
 /** The first event of a connection: the endpoint takes it by answering with the same. */
-export async function openOverHttp(sessionId: string, route: SessionRoute): Promise<PostAnswer> {
-  const answer = await post(route, { sessionId, events: [{ type: "OPEN" }] });
+export async function openOverHttp(sessionId: string, route: SessionRoute, isPlain = false): Promise<PostAnswer> {
+  const answer = await post(route, { sessionId, events: [{ type: "OPEN" }], isPlain });
   if (!answer.ok || answer.events[0]?.type === "OPEN") return answer;
   return { ok: false, isFinal: true, detail: "the endpoint answered OPEN without one of its own" };
+}
+
+/** One request of a plain socket: whatever becomes of it, it is not repeated. */
+export async function postOnce(route: SessionRoute, socketId: string, events: readonly SocketEvent[]): Promise<PostAnswer> {
+  return post(route, { sessionId: socketId, events, isPlain: true });
 }
 
 /** What the endpoint said beside taking the connection. */
@@ -106,13 +111,15 @@ interface Post {
   readonly events: readonly SocketEvent[];
   readonly first?: number;
   readonly confirmed?: number;
+  /** Its device may have offered subprotocols, of which the endpoint selects one. */
+  readonly isPlain?: boolean;
 }
 
-async function post(route: SessionRoute, { sessionId, events, first, confirmed }: Post): Promise<PostAnswer> {
+async function post(route: SessionRoute, { sessionId, events, first, confirmed, isPlain = false }: Post): Promise<PostAnswer> {
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
-  for (const name of ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
+  for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
   headers.set("connection-id", sessionId);
-  headers.set("tidegate-session", sessionId);
+  if (!isPlain) headers.set("tidegate-session", sessionId);
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
   return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs: route.deadlineMs });

@@ -1,6 +1,7 @@
 // The endpoint's side of a socket that is about to open.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { openOverHttp, payloadsOf } from "./http-leg.ts";
 import type { SessionRoute } from "./session-store.ts";
@@ -8,16 +9,29 @@ import { openUpstream } from "./upstream.ts";
 
 export type OpenedEndpoint = { readonly ok: true; readonly socket: WebSocket | null; readonly greeting: readonly Payload[] } | Refusal;
 
+type OpenedPlain = { readonly ok: true; readonly greeting: readonly SocketEvent[]; readonly protocol: string | null } | Refusal;
+
+/** For a plain socket of a service in `http` mode. */
+export async function openPlain(socketId: string, route: SessionRoute): Promise<OpenedPlain> {
+  const answer = await openOverHttp(socketId, route, true);
+  if (answer.ok) return { ok: true, greeting: answer.events.slice(1), protocol: answer.protocol };
+  return refuseEndpoint(answer.detail);
+}
+
 export async function openEndpoint(sessionId: string, route: SessionRoute, startedAtMs: number): Promise<OpenedEndpoint> {
   if (route.mode === "http") {
     const answer = await openOverHttp(sessionId, route);
     if (answer.ok) return { ok: true, socket: null, greeting: payloadsOf(answer.events) };
-    return refuse("upstream-failed", `The endpoint did not take the socket: ${answer.detail}.`, { proxyError: "http_upgrade_failed" });
+    return refuseEndpoint(answer.detail);
   }
   const { upstreamUrl, deadlineMs } = route;
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   const opened = await openUpstream({ upstreamUrl, headers, untilMs: startedAtMs + deadlineMs, deadlineMs });
   return opened.ok ? { ok: true, socket: opened.socket, greeting: [] } : opened;
+}
+
+function refuseEndpoint(detail: string): Refusal {
+  return refuse("upstream-failed", `The endpoint did not take the socket: ${detail}.`, { proxyError: "http_upgrade_failed" });
 }
 
 export function routeOf(request: Request, assignment: SocketAssignment): SessionRoute {

@@ -1,10 +1,9 @@
 // What a plain socket is held to. Its object is awake as long as it lasts, so timers cost nothing more.
 import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
-import { payloadBytes } from "#shared/resume/frames.ts";
 import { DAY_MS } from "#shared/units.ts";
-import { endOfTime, IDLE, TOO_LARGE, TOO_MANY, type Breach } from "./breach.ts";
+import { endOfTime, IDLE, TOO_LARGE, type Breach } from "./breach.ts";
 import type { Leg } from "./close-codes.ts";
-import { MessageRate } from "./message-rate.ts";
+import { PlainLimits } from "./plain-limits.ts";
 
 /** Longer ones do not fit a runtime's timer. */
 const TIMER_MS_MAX = DAY_MS;
@@ -12,7 +11,7 @@ const TIMER_MS_MAX = DAY_MS;
 export class RelayLimits {
   readonly #terms: ConnectionTerms;
   readonly #onTimeUp: (breach: Breach) => void;
-  readonly #rate: MessageRate | null;
+  readonly #limits: PlainLimits;
   readonly #startedAtMs = Date.now();
   #activeAtMs = Date.now();
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -20,24 +19,15 @@ export class RelayLimits {
   constructor(terms: ConnectionTerms, onTimeUp: (breach: Breach) => void) {
     this.#terms = terms;
     this.#onTimeUp = onTimeUp;
-    const { messagesPerSecond, messageBurst } = terms.limits;
-    this.#rate = messagesPerSecond === null ? null : new MessageRate({ perSecond: messagesPerSecond, burst: messageBurst });
+    this.#limits = new PlainLimits(terms.limits);
     this.#watch();
   }
 
   /** Null: it may pass. */
   breachOf(from: Leg, data: string | ArrayBuffer): Breach | null {
-    const nowMs = Date.now();
-    const { messageBytesMax } = this.#terms.limits;
-    this.#activeAtMs = nowMs;
-    // A unit of a string is at most three bytes.
-    if (
-      typeof data === "string"
-        ? data.length * 3 > messageBytesMax && payloadBytes(data) > messageBytesMax
-        : data.byteLength > messageBytesMax
-    )
-      return TOO_LARGE;
-    return from === "endpoint" || this.#rate === null || this.#rate.take(nowMs) ? null : TOO_MANY;
+    this.#activeAtMs = Date.now();
+    if (from === "device") return this.#limits.breachOf(data);
+    return this.#limits.isTooLarge(data) ? TOO_LARGE : null;
   }
 
   stop(): void {

@@ -29,6 +29,14 @@ export const SHARD_MIGRATIONS = [
     description: "messages that were numbered together share a row",
     sql: "ALTER TABLE messages ADD COLUMN count INTEGER NOT NULL DEFAULT 1;",
   },
+  {
+    idMonotonicInc: 3,
+    description: "plain sockets over HTTP",
+    sql: `
+      CREATE TABLE IF NOT EXISTS plain_sockets (socket_id TEXT PRIMARY KEY, slot_id TEXT NOT NULL, route TEXT NOT NULL) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS plain_slots ON plain_sockets (slot_id);
+    `,
+  },
 ];
 
 /** Where a session's messages go, and whose slot it has. */

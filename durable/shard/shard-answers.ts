@@ -1,6 +1,11 @@
 // How a Shard object answers the edge.
-import type { Refusal } from "#shared/errors/refusal.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { SOCKET_ELSEWHERE_HEADER, SOCKET_REFUSAL_HEADER, type SocketElsewhere } from "#shared/protocol/shard-rpc.ts";
+
+export const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
+export const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
+export const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
+export const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
 
 /** What was applied, as on every answer, and the subprotocol that was chosen. */
 export function answerHeaders(request: Request, protocol: string | null): Headers {

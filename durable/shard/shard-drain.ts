@@ -2,6 +2,7 @@
 import type { DrainProgress, DrainRequest } from "#shared/protocol/shard-rpc.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionMoves } from "./session-moves.ts";
+import type { SocketAttachment } from "./socket-io.ts";
 import type { SessionStore } from "./session-store.ts";
 
 const RESTART = 1012;
@@ -11,8 +12,7 @@ interface Shard {
   readonly store: SessionStore;
   readonly host: SessionHost;
   readonly moves: SessionMoves;
-  /** What closes each plain socket. */
-  readonly plain: ReadonlySet<(code: number, reason: string) => void>;
+  readonly plain: { readonly count: () => number; readonly closeAll: (code: number, reason: string) => void };
 }
 
 export class ShardDrain {
@@ -43,7 +43,9 @@ export class ShardDrain {
 
   progress(): DrainProgress {
     const { ctx, store, plain } = this.#shard;
-    return { isDraining: this.isOn, sessions: store.livingCount(), connections: ctx.getWebSockets().length, plainSockets: plain.size };
+    const plainSockets = plain.count();
+    const connections = ctx.getWebSockets().filter((socket) => (socket.deserializeAttachment() as SocketAttachment).plainId === undefined);
+    return { isDraining: this.isOn, sessions: store.livingCount(), connections: connections.length, plainSockets };
   }
 
   /** After a start: the alarm that was set is not remembered. */
@@ -60,6 +62,6 @@ export class ShardDrain {
     if (nowMs < drain.untilMs) return host.wakeAt(drain.untilMs);
     store.saveDrain({ ...drain, isClosed: true });
     moves.disconnectAll(drain.reason);
-    for (const close of plain) close(RESTART, drain.reason);
+    plain.closeAll(RESTART, drain.reason);
   }
 }

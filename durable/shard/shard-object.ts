@@ -3,7 +3,6 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import {
-  shardObjectName,
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_RESUMPTION_HEADER,
   type DrainProgress,
@@ -19,15 +18,18 @@ import {
 } from "#shared/protocol/shard-rpc.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
 import { NO_TERMS } from "./breach.ts";
-import { HttpLeg } from "./http-leg.ts";
-import { endpointHeaders, openEndpoint, routeOf } from "./open-endpoint.ts";
+import { HttpLeg, postOnce } from "./http-leg.ts";
+import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
+import { PlainHost } from "./plain-host.ts";
+import { PlainStore } from "./plain-store.ts";
+import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
-import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
+import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
 import { pushToSessions } from "./session-push.ts";
 import { SessionMoves } from "./session-moves.ts";
-import { SessionStore, SHARD_MIGRATIONS, type SessionRoute } from "./session-store.ts";
+import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
 import { randomText, type SocketAttachment } from "./socket-io.ts";
@@ -36,6 +38,7 @@ import { WebSocketLeg } from "./websocket-leg.ts";
 
 /** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
 const SOCKET_COUNT_MAX = 20_000;
+const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
 /**
  * Holds the device sockets of one shard and their slots in the pool's ledger: taken over when a socket opens, given back
@@ -44,8 +47,8 @@ const SOCKET_COUNT_MAX = 20_000;
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
-  /** Living plain sockets: what closes each. */
-  readonly #plain = new Set<(code: number, reason: string) => void>();
+  /** Plain sockets that are joined to one of the endpoint's: what closes each. */
+  readonly #relays = new Set<(code: number, reason: string) => void>();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
@@ -63,7 +66,28 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   };
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
-  readonly #drain = new ShardDrain({ ctx: this.ctx, store: this.#store, host: this.#host, moves: this.#moves, plain: this.#plain });
+  readonly #plainStore = new PlainStore(this.ctx.storage.sql);
+  readonly #plainHost = new PlainHost({
+    ctx: this.ctx,
+    store: this.#plainStore,
+    releaseSlot: this.#shell.releaseSlot,
+    wakeAt: (atMs) => this.#host.wakeAt(atMs),
+    // A plain device's "ping" is its application's: it is answered for nobody while there is one.
+    onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
+  });
+  readonly #drain = new ShardDrain({
+    ctx: this.ctx,
+    store: this.#store,
+    host: this.#host,
+    moves: this.#moves,
+    plain: {
+      count: () => this.#relays.size + this.#plainStore.count,
+      closeAll: (code, reason) => {
+        for (const close of this.#relays) close(code, reason);
+        this.#plainHost.closeAll(code, reason);
+      },
+    },
+  });
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -73,10 +97,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    ctx.setWebSocketAutoResponse(AUTO_PONG);
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#host.knowAlarm(await ctx.storage.getAlarm());
       this.#host.recover();
+      this.#plainHost.recover();
       this.#drain.recover();
     });
   }
@@ -89,11 +114,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
     if (assignment.movedFrom !== undefined) return this.#moveHere(request, assignment, assignment.movedFrom);
     if (this.#drain.isOn) return refusal(DRAINING);
-    return assignment.isResumable ? this.#begin(request, assignment) : this.#relay(request, assignment);
+    if (assignment.isResumable) return this.#begin(request, assignment);
+    return assignment.mode === "http" ? this.#beginPlain(request, assignment) : this.#relay(request, assignment);
   }
 
   held(slotIds: readonly string[]): readonly string[] {
-    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId));
+    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId));
   }
 
   push(request: PushRequest): PushAnswer {
@@ -119,21 +145,44 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   override alarm(): void {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
+    this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
-    this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
   }
 
-  override webSocketClose(socket: WebSocket, code: number): void {
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code, reason });
     this.#host.turn.soon(() => this.#host.onClose(socket, code));
   }
 
   override webSocketError(socket: WebSocket, error: unknown): void {
+    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code: 1006, reason: "" });
     // The runtime takes 32 MiB, closes with 1009 by itself, and says so here in words only.
     const isTooLarge = String(error).includes("statusCode = 1009");
     this.#host.turn.soon(() => (isTooLarge ? this.#host.onTooLarge(socket) : this.#host.onClose(socket, 1006)));
+  }
+
+  /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
+  async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
+    if (this.#isFull()) return refusal(FULL);
+    const plainId = randomText();
+    const route = routeOf(request, assignment);
+    const opened = await openPlain(plainId, route);
+    if (!opened.ok) return refusal(opened);
+    if (!(await this.#slots.takeOver(assignment))) {
+      this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
+      return refusal(NO_SLOT);
+    }
+    const { 0: client, 1: device } = new WebSocketPair();
+    const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
+    this.#plainHost.begin(device, attachment, { route, greeting: opened.greeting });
+    // Its row holds it from here on.
+    this.#slots.held.delete(assignment.slotId);
+    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
 
   async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {
@@ -149,11 +198,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
         this.#slots.held.delete(assignment.slotId);
-        this.#plain.delete(close);
+        this.#relays.delete(close);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
     });
-    this.#plain.add(close);
+    this.#relays.add(close);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
@@ -201,36 +250,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
     if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
-    const moved = await this.#pull(routeOf(request, assignment), { ...resumption, from: shardId });
+    const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
+      ...resumption,
+      from: shardId,
+    });
     // What is here holds its slot on disk.
     this.#slots.held.delete(slotId);
     if (moved === "here") return this.#acceptResumed(request, resumption);
     if (moved === "unsure") return refusal(MOVING);
     await this.#slots.release(assignment);
     return moved === "stays" ? refusal(MOVING) : this.#acceptResumed(request, { ...resumption, sessionId: "" });
-  }
-
-  async #pull(
-    route: SessionRoute,
-    { from, ...resumption }: SocketResumption & { from: string },
-  ): Promise<"here" | "stays" | "unsure" | "unknown"> {
-    const { sessionId, service } = resumption;
-    const other = this.env.SHARD.get(this.env.SHARD.idFromName(shardObjectName(service, from)));
-    try {
-      const handOver = await other.handOver({ ...resumption, to: route.shardId });
-      if (handOver === null) return "unknown";
-      this.#moves.adopt(sessionId, route, handOver);
-    } catch {
-      return "stays";
-    }
-    try {
-      if (await other.confirmMove(sessionId, route.shardId)) return "here";
-      this.#moves.discard(sessionId);
-      return "stays";
-    } catch {
-      // It may be here now and may not: its device comes here only if the other Shard object sends it.
-      return "unsure";
-    }
   }
 
   #accept(request: Request, attachment: SocketAttachment): Response {
@@ -262,13 +291,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 }
 
-const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
-const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
-const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
-const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
-
 function refuseOpened(endpoint: WebSocket): Response {
   endpoint.accept();
   endpoint.close(1001, "no slot");
   return refusal(NO_SLOT);
+}
+
+function isPlain(socket: WebSocket): boolean {
+  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
 }

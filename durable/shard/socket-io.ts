@@ -17,6 +17,10 @@ export interface SocketAttachment {
   readonly attempt: number | null;
   readonly acceptedAtMs: number;
   readonly terms?: ConnectionTerms | undefined;
+  /** A plain socket over HTTP, which has no session. */
+  readonly plainId?: string;
+  /** Of a plain socket: when its device last said something. */
+  readonly activeAtMs?: number;
   /** It was told that its time is nearly up. */
   readonly isWarned?: boolean;
   /** Messages either way, as counted when they were last looked at, and since when they are so many. */

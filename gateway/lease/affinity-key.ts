@@ -9,15 +9,16 @@ const SESSION_COOKIE = /(?:^|;\s*)session=([^;]{1,256})/;
 interface AffinityInput {
   readonly scope: RequestScope;
   readonly identifier: AppliedIdentifier;
-  readonly service: Pick<ServiceConfig, "affinity">;
+  readonly service: Pick<ServiceConfig, "affinity" | "balance">;
 }
 
 /**
  * Requests with the same key meet the same shard. The tenant is part of it: one tenant cannot aim at another's shard.
- * Without affinity, or without what makes the key, every request has one of its own.
+ * Without affinity, without what makes the key, or where keys do not choose, every request has one of its own: the pool chooses by it.
  */
-export function affinityKeyOf({ scope, identifier, service: { affinity } }: AffinityInput): string {
+export function affinityKeyOf({ scope, identifier, service: { affinity, balance } }: AffinityInput): string {
   const { tenant, device } = identifier;
+  if (balance !== "rendezvous") return scope.requestId;
   if (affinity === "device") return `${tenant}/${device}`;
   if (affinity === "none") return scope.requestId;
   const { headers } = scope.request;

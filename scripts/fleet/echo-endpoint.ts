@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import { handleOnce, NOTHING_HANDLED, type DedupeState } from "#client/message-dedupe.ts";
 import { encodeEvents, EventParser, EVENTS_CONTENT_TYPE, type SocketEvent } from "#shared/protocol/websocket-events.ts";
+import { MINUTE_MS } from "#shared/units.ts";
 import { LIMITS } from "#shared/limits.ts";
 
 export interface EchoEndpoint {
@@ -16,6 +17,8 @@ export interface EchoEndpoint {
   readonly repeated: number;
   close(): Promise<void>;
 }
+
+const KEEP_ALIVE_MS = 10 * MINUTE_MS;
 
 export const echoOf = (message: string): string => `echo ${message}`;
 
@@ -45,7 +48,8 @@ export async function startEchoEndpoint(): Promise<EchoEndpoint> {
     const answers = messages.map((message): SocketEvent => ({ type: "TEXT", text: String(message) }));
     response.writeHead(200, { "content-type": EVENTS_CONTENT_TYPE }).end(encodeEvents([...opened, ...answers]));
   };
-  const server = createServer((request, response) => {
+  // An idle connection is closed by the gateway, which knows whether it is about to be used.
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     serve(request, response).catch(() => response.destroy());
   });
   const sockets = new WebSocketServer({ server, perMessageDeflate: false, handleProtocols: () => false });

@@ -28,6 +28,7 @@ export interface FleetGateway {
 }
 
 const DEADLINE_MS = 60_000;
+const LOG_LINES_MAX = 20;
 
 export async function startFleetGateway(options: FleetGatewayOptions): Promise<FleetGateway> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-fleet-"));
@@ -50,13 +51,25 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
     await stop();
     throw new Error("Cannot start the gateway: it ended before it listened (see above)");
   }
-  child.stdout.resume();
+  // Its log, of which the end is told where it dies.
+  const log: string[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    log.push(line);
+    if (log.length > LOG_LINES_MAX) log.shift();
+  });
+  let isWanted = true;
+  child.once("exit", () => {
+    if (isWanted) console.error(["the gateway has ended:", ...log].join("\n"));
+  });
   const state = openState(stateFolder);
   const { signers } = await state.ensureTenantKeys("acme");
   return {
     url,
     workerdPid,
-    stop,
+    async stop() {
+      isWanted = false;
+      await stop();
+    },
     operatorKey: await state.operatorKey(),
     tokenOf: (device) =>
       mintToken({

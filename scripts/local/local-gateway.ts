@@ -75,19 +75,24 @@ export class LocalGateway {
     if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const operatorKey = await this.#state.ensureOperatorKey();
     let gateway = await this.#startGateway(port, operatorKey, localAgentsOf(read));
-    const notes = await this.#configure(gateway.url, operatorKey, documents);
-    const { configuration, version } = await this.#active(gateway.url, operatorKey);
-    const agents = localAgentsOf(configuration);
+    const before = await this.#active(gateway.url, operatorKey);
+    // The folder is applied where it was named, or where nothing was before; what an operator applied stays.
+    const isKept = before.version > 0 && configFolder === null && this.#options.process === null;
+    const agents = hasBackend ? localAgentsOf(isKept ? before.configuration : read) : [];
     // What the state folder's version names is known only now; a Worker's secrets are from its start on.
-    if (hasBackend && agents.some(({ url }) => !localAgentsOf(read).some((known) => known.url === url))) {
+    if (agents.some(({ url }) => !localAgentsOf(read).some((known) => known.url === url))) {
       await gateway.stop();
       gateway = await this.#startGateway(port, operatorKey, agents);
     }
     void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
+    for (const agent of agents) this.#agents.push(await this.#startAgent(agent));
+    const notes = isKept
+      ? [`Version ${before.version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`]
+      : await this.#apply(gateway.url, operatorKey, documents);
+    const { configuration, version } = await this.#active(gateway.url, operatorKey);
     await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, {
       mode: 0o600,
     });
-    if (hasBackend) for (const agent of agents) this.#agents.push(await this.#startAgent(agent));
     if (hasBackend) for (const endpoint of demoEndpointsOf(configuration)) this.#backends.push(await startDemoProcess(endpoint));
     const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
     return {
@@ -145,11 +150,7 @@ export class LocalGateway {
     return { documents, configuration: validated.configuration };
   }
 
-  /** Applies the folder where it was named, or where nothing was applied before; what an operator applied stays. */
-  async #configure(url: string, operatorKey: string, documents: readonly ConfigurationDocument[]): Promise<string[]> {
-    const { version } = await this.#active(url, operatorKey);
-    if (version > 0 && this.#options.configFolder === null && this.#options.process === null)
-      return [`Version ${version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`];
+  async #apply(url: string, operatorKey: string, documents: readonly ConfigurationDocument[]): Promise<string[]> {
     const applied = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, this.#state) });
     if (!applied.ok) throw configurationError("Cannot start: the gateway refused the configuration", applied.errors);
     return applied.warnings.map(({ file, message }) => `${file}: ${message}`);

@@ -22,14 +22,12 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
   if (service.shards.countMax < service.endpoints.length)
     warnings.push(`${service.endpoints.length} endpoints but at most ${service.shards.countMax} shards: the last endpoints get none`);
   // The defaults say nothing; whoever wrote it wants it.
-  const { affinity, sockets } = asWritten as { affinity?: unknown; sockets?: { mode?: unknown } };
+  const { affinity } = asWritten as { affinity?: unknown };
   if (service.balance !== "rendezvous" && affinity !== undefined && affinity !== "none")
     warnings.push(`affinity: ${service.affinity} does nothing with balance: ${service.balance}; only rendezvous keeps a key on its shard`);
   if (service.provisioning.mode === "shadow" && service.endpoints.some(({ provider }) => provider === "process"))
     warnings.push("provisioning.mode: shadow starts no units, expected act beside an endpoint of provider: process");
   if (hourlySeasons(service.forecast.seasonsMs) === null)
     warnings.push("forecast.seasonsMs: expected at most two of whole hours, up to a day and up to a week; a day and a week are followed");
-  if (sockets?.mode === "http")
-    warnings.push("sockets.mode: http acts for tidegate.v1 only; a plain socket has one of its own to the endpoint");
   return warnings.map((message) => ({ file, message }));
 }

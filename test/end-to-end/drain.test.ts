@@ -21,7 +21,7 @@ const plain: WebSocket[] = [];
 
 const apply = async (url: string): Promise<void> => {
   const echo = { endpoints: [{ url, capacity: CAPACITY }], shards: SHARDS };
-  const more = { relay: gateway.backend.url };
+  const more = { relay: { url: gateway.backend.url, sockets: { mode: "websocket" } } };
   const applied = await gateway.apply(documentsOf({ url: gateway.backend.url, capacity: CAPACITY, echo, more }));
   if (!applied.ok) throw new Error(JSON.stringify(applied.errors));
 };

@@ -81,7 +81,7 @@ describe("metrics", () => {
     await gateway.fetch("/s/echo/x");
     await gateway.expectNoSlotInUse();
     const text = await gateway.metrics();
-    expect(text).toMatch(/tidegate_requests_total\{service="echo",tenant="acme",class="gold",outcome="admitted-queued"\} [1-9]/);
+    expect(text).toMatch(/tidegate_requests_total\{service="echo",tenant="acme",class="gold",outcome="admitted-(local|queued)"\} [1-9]/);
     expect(text).toMatch(/tidegate_edge_refusals_total\{outcome="unauthorized"\} [1-9]/);
     expect(sumOf(text, "tidegate_slots_capacity")).toBe(20);
     expect(sumOf(text, "tidegate_slots_reclaimed_total")).toBe(0);

@@ -6,6 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 
+const WEBSOCKET = { mode: "websocket" };
+
 let gateway: TestGateway;
 /** An endpoint that speaks HTTP and refuses to upgrade. */
 let plain: Server;
@@ -15,7 +17,10 @@ beforeAll(async () => {
     .on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\n\r\n"))
     .listen(0, "127.0.0.1");
   await once(plain, "listening");
-  gateway = await startTestGateway({ more: { plain: `http://127.0.0.1:${(plain.address() as AddressInfo).port}` } });
+  gateway = await startTestGateway({
+    echo: { sockets: WEBSOCKET },
+    more: { plain: { url: `http://127.0.0.1:${(plain.address() as AddressInfo).port}`, sockets: WEBSOCKET } },
+  });
 });
 afterAll(async () => {
   plain.close();
@@ -140,7 +145,9 @@ describe("a socket", () => {
         .write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
     });
     await once(deaf.listen(0, "127.0.0.1"), "listening");
-    const own = await startTestGateway({ more: { deaf: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}` } });
+    const own = await startTestGateway({
+      more: { deaf: { url: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`, sockets: WEBSOCKET } },
+    });
     const socket = new WebSocket(`${own.url.replace("http", "ws")}/connect/deaf`, {
       headers: { authorization: `Bearer ${await own.token({ services: ["deaf"] })}` },
     });

@@ -48,7 +48,9 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     const messages = events.flatMap((event): Payload[] =>
       event.type === "TEXT" ? [event.text] : event.type === "BINARY" ? [event.content] : [],
     );
-    const session = String(request.headers["tidegate-session"]);
+    // A plain socket's messages have no numbers: each comes at most once.
+    const isPlain = request.headers["tidegate-session"] === undefined;
+    const session = String(request.headers["connection-id"]);
     others.set(session, [...(others.get(session) ?? []), ...events.filter(({ type }) => type !== "TEXT" && type !== "BINARY")]);
     const fault = messages.length > 0 ? backend.faultOf(requests++) : null;
     if (fault === "reset-before") return void request.socket.destroy();
@@ -57,7 +59,9 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     handled.set(session, seen);
     const { state, messages: answers } = handleOnce(
       states.get(session) ?? NOTHING_HANDLED,
-      { first: Number(request.headers["tidegate-sequence"]), confirmed: Number(request.headers["tidegate-confirmed"]), messages },
+      isPlain
+        ? { first: (states.get(session)?.handled ?? 0) + 1, confirmed: states.get(session)?.handled ?? 0, messages }
+        : { first: Number(request.headers["tidegate-sequence"]), confirmed: Number(request.headers["tidegate-confirmed"]), messages },
       (message) => {
         seen.push(textOf(message));
         return answersTo(textOf(message));
@@ -65,7 +69,11 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     );
     states.set(session, state);
     if (fault === "reset-after") return void request.socket.destroy();
-    response.writeHead(200, { "content-type": "application/websocket-events" });
+    const [protocol] = (request.headers["sec-websocket-protocol"] ?? "").split(", ");
+    response.writeHead(200, {
+      "content-type": "application/websocket-events",
+      ...(isPlain && protocol !== "" ? { "sec-websocket-protocol": protocol } : {}),
+    });
     if (fault === "garbage") return void response.end("TEXT 5\r\nhel");
     const opened: SocketEvent[] = events.some(({ type }) => type === "OPEN") ? [{ type: "OPEN" }] : [];
     const closed: SocketEvent[] = messages.includes("close") ? [{ type: "CLOSE", code: 4009, reason: "as asked" }] : [];

@@ -43,8 +43,8 @@ export interface TestGatewayOptions {
   readonly capacity?: number;
   /** Replaces or adds to the service `echo`'s document. */
   readonly echo?: Readonly<Record<string, unknown>>;
-  /** More services: name → endpoint URL. */
-  readonly more?: Readonly<Record<string, string>>;
+  /** More services: name → endpoint URL, or that and what its document has beside it. */
+  readonly more?: Readonly<Record<string, string | ({ readonly url: string } & Readonly<Record<string, unknown>>)>>;
 }
 
 const CLASSES = { gold: { weight: 8, urgencyMin: 0 }, silver: { weight: 3, urgencyMin: 2 }, bronze: { weight: 1, urgencyMin: 4 } };
@@ -95,11 +95,10 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
 }
 
 export function documentsOf({ url, capacity, echo, more }: Required<TestGatewayOptions> & { url: string }): ConfigurationDocument[] {
-  const others = Object.entries(more).map(([service, endpoint]) => ({
-    service,
-    endpoints: [{ url: endpoint, capacity }],
-    deadlineMs: 1_000,
-  }));
+  const others = Object.entries(more).map(([service, endpoint]) => {
+    const { url: endpointUrl, ...rest } = typeof endpoint === "string" ? { url: endpoint } : endpoint;
+    return { service, endpoints: [{ url: endpointUrl, capacity }], deadlineMs: 1_000, ...rest };
+  });
   const services = [{ service: "echo", endpoints: [{ url, capacity }], deadlineMs: 2_000, ...echo }, ...others];
   const quotas = { gold: {}, silver: {}, bronze: {} };
   const tenant = (name: string, names: string[]) => ({

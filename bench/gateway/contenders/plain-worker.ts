@@ -10,19 +10,21 @@ import type { Contender } from "./contender.ts";
 
 export interface PlainWorker {
   readonly name: string;
-  /** In bench/gateway/workers/. */
+  /** In `workersFolder`. */
   readonly file: string;
+  /** bench/gateway/workers where it is absent. */
+  readonly workersFolder?: string;
   /** A class of objects that it brings, bound as SLOTS, on disk as ours are. */
   readonly objectClass?: string;
 }
 
 export async function startPlainWorker(
-  { name, file, objectClass }: PlainWorker,
+  { name, file, objectClass, workersFolder = "bench/gateway/workers" }: PlainWorker,
   { folder, backendPort }: { folder: string; backendPort: number },
 ): Promise<Contender> {
   const own = join(folder, name.replaceAll(/\W/g, "-"));
   await mkdir(join(own, "objects"), { recursive: true });
-  await bundleWorker(join(ROOT, "bench/gateway/workers", file), join(own, "worker.js"));
+  await bundleWorker(join(ROOT, workersFolder, file), join(own, "worker.js"));
   const configFile = join(own, "workerd.capnp");
   await writeFile(configFile, await configOf({ backendPort, objectClass, objectsFolder: join(own, "objects") }));
   const log: string[] = [];

@@ -104,7 +104,11 @@ export class HttpCapacityProvider implements CapacityProvider {
       if (text === null) return garbage(`more than ${AGENT_LIMITS.answerBytesMax} bytes`);
       return answerOf({ status: response.status, text, read });
     } catch (error) {
-      return refuse("unavailable", `${url} gave no answer within ${timeoutMs} ms: ${messageOf(error)}`);
+      const isLate = error instanceof Error && error.name === "TimeoutError";
+      return refuse(
+        "unavailable",
+        isLate ? `${url} gave no answer within ${timeoutMs} ms` : `${url} cannot be reached: ${messageOf(error)}`,
+      );
     }
   }
 }

@@ -24,9 +24,10 @@ export class Fleet {
     this.#records = new FleetRecords(rows);
   }
 
-  /** The plan's word, until the next; whether it is another. */
-  want({ count, warmCount }: { readonly count: number; readonly warmCount: number }): boolean {
+  /** The plan's word, until the next; whether it is another. `warmCount` null: as before. */
+  want({ count, warmCount: warm }: { readonly count: number; readonly warmCount: number | null }): boolean {
     const { wanted } = this.#records.facts;
+    const warmCount = warm ?? wanted?.warmCount ?? 0;
     if (wanted?.count === count && wanted.warmCount === warmCount) return false;
     this.#records.setFacts({ wanted: { count, warmCount } });
     return true;

@@ -61,7 +61,7 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
     return { socket, frames, closes };
   };
   let opened = 0;
-  const open = async (): Promise<Connection> => {
+  const admit = async (isResumable: boolean): Promise<Connection> => {
     const slotId = `${service}-${(opened += 1)}`;
     const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
     const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: "acme/gold", ...more });
@@ -70,7 +70,7 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
       service,
       tenant: "acme",
       device: `d-${opened}`,
-      isResumable: true,
+      isResumable,
       mode: "http",
       slotId,
       holder: "edge",
@@ -81,12 +81,16 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
       startedAtMs: Date.now(),
       ...(terms === undefined ? {} : { terms }),
     };
-    const connection = await connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+  };
+  const open = async (): Promise<Connection> => {
+    const connection = await admit(true);
     connection.socket.send('{"type":"hello","attempt":1,"received":0}');
     await expect.poll(() => connection.frames.length).toBe(1);
     connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
     return connection;
   };
+  const openPlain = async (): Promise<Connection> => admit(false);
   const resume = async (token: string, hello: { attempt: number; received: number }, device = "d-1"): Promise<Connection> => {
     const { sessionId = "", secret = "" } = parseResumeToken(token) ?? {};
     const resumption = { service, tenant: "acme", device, sessionId, secret };
@@ -96,7 +100,7 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
   };
   const slots = async (): Promise<number> =>
     (await pool.stats(service, version)).endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
-  return { stub, open, resume, slots };
+  return { stub, open, openPlain, resume, slots };
 }
 
 const tokenOf = ({ frames }: Connection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
@@ -269,5 +273,31 @@ describe("an object that is evicted with sockets open", () => {
     await expect.poll(() => closes).toEqual([{ code: 1001, reason: "idle" }]);
     await expect.poll(slots).toBe(0);
     expect(posts.at(-1)).toEqual([{ type: "DISCONNECT" }]);
+  });
+
+  it("goes on with plain sockets over HTTP, whose endpoint saw one connection", async () => {
+    const { openPlain, stub, slots } = await shardOf("plain");
+    answer = (events) => new Response(encodeEvents(events), EVENTS);
+    const { socket, frames } = await openPlain();
+    socket.send("before");
+    await expect.poll(() => frames).toEqual(["before"]);
+    await evictDurableObject(stub);
+    socket.send("after");
+    await expect.poll(() => frames).toEqual(["before", "after"]);
+    expect([await slots(), await stub.held(["plain-1", "other"])]).toEqual([1, ["plain-1"]]);
+    socket.close(1000);
+    await expect.poll(slots).toBe(0);
+    expect(posts.flat().map(({ type }) => type)).toEqual(["OPEN", "TEXT", "TEXT", "CLOSE"]);
+  });
+
+  it("still ends a plain socket over HTTP whose token expires, and gives its slot back", async () => {
+    const tokenUntilMs = Date.now() + 600_000;
+    const { openPlain, stub, slots } = await shardOf("plain-expires", { limits, tokenUntilMs });
+    const { closes } = await openPlain();
+    await evictDurableObject(stub);
+    vi.useFakeTimers({ toFake: ["Date"], now: tokenUntilMs + 1 });
+    await runDurableObjectAlarm(stub);
+    await expect.poll(() => closes).toEqual([{ code: 1008, reason: "token-expired" }]);
+    await expect.poll(slots).toBe(0);
   });
 });

@@ -189,7 +189,9 @@ describe("no answer", () => {
   });
 
   it("where nobody listens, or the connection breaks", async ({ expect }) => {
-    expect(refusalOf(await providerOf({ url: "http://127.0.0.1:1" }).offers())).toMatch(/^unavailable: /);
+    expect(refusalOf(await providerOf({ url: "http://127.0.0.1:1" }).offers())).toMatch(
+      /^unavailable: http:\/\/127\.0\.0\.1:1 cannot be reached: /,
+    );
     answer = (request) => void request.socket.destroy();
     expect(refusalOf(await providerOf().offers())).toMatch(/^unavailable: /);
   });

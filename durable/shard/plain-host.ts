@@ -1,0 +1,227 @@
+// Plain sockets of a service whose endpoint speaks WebSocket-over-HTTP: a message is sent once, its answer comes back, and a request
+// that fails ends the socket, because what comes after it would be out of order. Between messages the object sleeps.
+import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
+import { MIB_BYTES } from "#shared/units.ts";
+import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
+import { isAbnormal, translateClose } from "./close-codes.ts";
+import { postOnce } from "./http-leg.ts";
+import { PlainLimits } from "./plain-limits.ts";
+import type { PlainStore } from "./plain-store.ts";
+import type { SessionRoute } from "./session-store.ts";
+import { closeQuietly, type SocketAttachment } from "./socket-io.ts";
+
+/** Of messages that wait for the endpoint, of all plain sockets of a Shard object. */
+const QUEUED_BYTES_MAX = 16 * MIB_BYTES;
+const BATCH_COUNT_MAX = 64;
+const GOING_AWAY = 1001;
+const NO_STATUS = 1005;
+const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
+const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
+
+interface Shell {
+  readonly ctx: DurableObjectState;
+  readonly store: PlainStore;
+  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+  /** There is the first one, or none any more. */
+  readonly onCount: (count: number) => void;
+  readonly wakeAt: (atMs: number) => void;
+}
+
+interface Plain {
+  readonly socketId: string;
+  readonly route: SessionRoute;
+  readonly limits: PlainLimits;
+  readonly queue: SocketEvent[];
+  queuedBytes: number;
+  isPosting: boolean;
+  /** Its end is on the way to the endpoint: nothing more follows. */
+  isOver: boolean;
+}
+
+export class PlainHost {
+  readonly #shell: Shell;
+  readonly #plain = new Map<string, Plain>();
+  #queuedBytes = 0;
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+  }
+
+  /** The slot is its own, the endpoint has agreed. From here on the object may sleep. */
+  begin(
+    socket: WebSocket,
+    attachment: SocketAttachment,
+    opening: { readonly route: SessionRoute; readonly greeting: readonly SocketEvent[] },
+  ): void {
+    const { plainId = "", acceptedAtMs, terms = NO_TERMS } = attachment;
+    this.#shell.ctx.acceptWebSocket(socket, [tagOf(plainId)]);
+    socket.serializeAttachment(attachment);
+    this.#shell.store.add(plainId, opening.route);
+    this.#shell.onCount(this.#shell.store.count);
+    this.#shell.wakeAt(Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)));
+    this.#deliver(plainId, opening.greeting);
+  }
+
+  onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
+    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const plain = this.#load(attachment);
+    if (plain === null) return closeQuietly(socket, BAD_UPSTREAM);
+    if (plain.isOver) return;
+    const breach = plain.limits.breachOf(data);
+    if (breach !== null) return this.#expel(plain.socketId, breach);
+    socket.serializeAttachment({ ...attachment, activeAtMs: Date.now() } satisfies SocketAttachment);
+    const event: SocketEvent = typeof data === "string" ? { type: "TEXT", text: data } : { type: "BINARY", content: new Uint8Array(data) };
+    const bytes = typeof data === "string" ? data.length : data.byteLength;
+    const isFull = plain.queue.length >= RESUME.windowCountMax || plain.queuedBytes + bytes > RESUME.windowBytesMax;
+    if (isFull || this.#queuedBytes + bytes > QUEUED_BYTES_MAX) return this.#expel(plain.socketId, TRY_LATER);
+    this.#enqueue(plain, event);
+  }
+
+  onClose(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): void {
+    const plain = this.#load(socket.deserializeAttachment() as SocketAttachment);
+    if (plain !== null)
+      this.#enqueue(plain, isAbnormal(code) ? { type: "DISCONNECT" } : { type: "CLOSE", code: code === NO_STATUS ? null : code, reason });
+    // A close from the peer is answered; workerd leaves that to us.
+    if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
+  }
+
+  /** After a start: sockets outlive hibernation, all of them, and nothing else. */
+  recover(): void {
+    const { ctx, store, onCount } = this.#shell;
+    const ids = store.all();
+    if (ids.length === 0) return;
+    if (ctx.getWebSockets().length > 0) return onCount(ids.length);
+    for (const socketId of ids) {
+      const route = store.load(socketId);
+      if (route !== null) ctx.waitUntil(this.#end({ socketId, route }, [{ type: "DISCONNECT" }]));
+    }
+  }
+
+  onAlarm(nowMs: number): number {
+    let nextAtMs = Infinity;
+    for (const socket of this.#shell.ctx.getWebSockets()) {
+      const { plainId, terms = NO_TERMS, acceptedAtMs, activeAtMs = acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+      if (plainId === undefined) continue;
+      const end = endOfTime(terms, acceptedAtMs);
+      const idleAtMs = activeAtMs + (terms.limits.idleMsMax ?? Infinity);
+      if (end !== null && nowMs >= end.atMs) this.#expel(plainId, end.breach);
+      else if (nowMs >= idleAtMs) this.#expel(plainId, IDLE);
+      else nextAtMs = Math.min(nextAtMs, end?.atMs ?? Infinity, idleAtMs);
+    }
+    return nextAtMs;
+  }
+
+  closeAll(code: number, reason: string): void {
+    for (const socketId of this.#shell.store.all()) this.#expel(socketId, { code, reason });
+  }
+
+  /** Ends both sides for a reason of ours. */
+  #expel(socketId: string, { code, reason }: { readonly code: number; readonly reason: string }): void {
+    const plain = this.#plain.get(socketId) ?? this.#loadById(socketId);
+    closeQuietly(this.#socketOf(socketId), { code, reason });
+    // What is queued then is its end.
+    if (plain === null || plain.isOver) return;
+    this.#clear(plain);
+    this.#enqueue(plain, { type: "CLOSE", code: GOING_AWAY, reason });
+  }
+
+  #enqueue(plain: Plain, event: SocketEvent): void {
+    if (plain.isOver) return;
+    plain.isOver = isEnd(event);
+    const bytes = bytesOf(event);
+    plain.queue.push(event);
+    plain.queuedBytes += bytes;
+    this.#queuedBytes += bytes;
+    if (!plain.isPosting) this.#shell.ctx.waitUntil(this.#postAll(plain));
+  }
+
+  async #postAll(plain: Plain): Promise<void> {
+    plain.isPosting = true;
+    while (plain.queue.length > 0) {
+      const batch = plain.queue.splice(0, BATCH_COUNT_MAX);
+      const bytes = batch.reduce((sum, event) => sum + bytesOf(event), 0);
+      plain.queuedBytes -= bytes;
+      if (batch.some(isEnd)) return this.#end(plain, batch);
+      const answer = await postOnce(plain.route, plain.socketId, batch);
+      this.#queuedBytes -= bytes;
+      if (!answer.ok) {
+        closeQuietly(this.#socketOf(plain.socketId), { ...BAD_UPSTREAM, reason: answer.detail });
+        return this.#end(plain, [{ type: "DISCONNECT" }], true);
+      }
+      if (!this.#deliver(plain.socketId, answer.events)) return this.#end(plain, []);
+    }
+    plain.isPosting = false;
+  }
+
+  /** False: the endpoint has ended the connection. */
+  #deliver(socketId: string, events: readonly SocketEvent[]): boolean {
+    const socket = this.#socketOf(socketId);
+    for (const event of events) {
+      if (event.type === "TEXT") send(socket, event.text);
+      if (event.type === "BINARY") send(socket, event.content);
+      if (!isEnd(event)) continue;
+      const close = event.type === "CLOSE" ? { code: event.code ?? NO_STATUS, reason: event.reason } : BAD_UPSTREAM;
+      const { code = NO_STATUS, reason } = translateClose("endpoint", close);
+      closeQuietly(socket, { code, reason });
+      return false;
+    }
+    return true;
+  }
+
+  /** Nothing is left of it when the endpoint was told, or could not be. */
+  async #end({ socketId, route }: Pick<Plain, "socketId" | "route">, last: readonly SocketEvent[], hasFailed = false): Promise<void> {
+    const { store, releaseSlot, onCount } = this.#shell;
+    if (last.length > 0) await postOnce(route, socketId, last);
+    const known = this.#plain.get(socketId);
+    if (known !== undefined) this.#clear(known);
+    this.#plain.delete(socketId);
+    if (store.load(socketId) === null) return;
+    store.drop(socketId);
+    onCount(store.count);
+    releaseSlot(route, hasFailed);
+  }
+
+  #clear(plain: Plain): void {
+    this.#queuedBytes -= plain.queuedBytes;
+    plain.queuedBytes = 0;
+    plain.queue.length = 0;
+  }
+
+  #load({ plainId = "", terms = NO_TERMS }: SocketAttachment): Plain | null {
+    return this.#plain.get(plainId) ?? this.#loadById(plainId, new PlainLimits(terms.limits));
+  }
+
+  #loadById(socketId: string, limits = new PlainLimits(NO_TERMS.limits)): Plain | null {
+    const route = this.#shell.store.load(socketId);
+    if (route === null) return null;
+    const plain: Plain = { socketId, route, limits, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
+    this.#plain.set(socketId, plain);
+    return plain;
+  }
+
+  #socketOf(socketId: string): WebSocket | undefined {
+    return this.#shell.ctx.getWebSockets(tagOf(socketId))[0];
+  }
+}
+
+/** No session's id begins so. */
+function tagOf(plainId: string): string {
+  return `plain ${plainId}`;
+}
+
+function isEnd({ type }: SocketEvent): boolean {
+  return type === "CLOSE" || type === "DISCONNECT";
+}
+
+function bytesOf(event: SocketEvent): number {
+  return event.type === "TEXT" ? event.text.length : event.type === "BINARY" ? event.content.length : 0;
+}
+
+function send(socket: WebSocket | undefined, data: string | Uint8Array): void {
+  try {
+    socket?.send(data);
+  } catch {
+    // It is closing: at most once means that this one is lost.
+  }
+}

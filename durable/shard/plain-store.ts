@@ -1,0 +1,38 @@
+import type { SessionRoute } from "./session-store.ts";
+
+/** Plain sockets over HTTP: one row each, from their opening to their end. */
+export class PlainStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  get count(): number {
+    return this.#sql.exec<{ count: number }>("SELECT COUNT(*) AS count FROM plain_sockets").one().count;
+  }
+
+  add(socketId: string, route: SessionRoute): void {
+    this.#sql.exec("INSERT INTO plain_sockets (socket_id, slot_id, route) VALUES (?, ?, ?)", socketId, route.slotId, JSON.stringify(route));
+  }
+
+  load(socketId: string): SessionRoute | null {
+    const [row] = this.#sql.exec<{ route: string }>("SELECT route FROM plain_sockets WHERE socket_id = ?", socketId).toArray();
+    return row === undefined ? null : (JSON.parse(row.route) as SessionRoute);
+  }
+
+  drop(socketId: string): void {
+    this.#sql.exec("DELETE FROM plain_sockets WHERE socket_id = ?", socketId);
+  }
+
+  all(): readonly string[] {
+    return this.#sql
+      .exec<{ socket_id: string }>("SELECT socket_id FROM plain_sockets")
+      .toArray()
+      .map(({ socket_id }) => socket_id);
+  }
+
+  holdsSlot(slotId: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM plain_sockets WHERE slot_id = ? LIMIT 1", slotId).toArray().length > 0;
+  }
+}
