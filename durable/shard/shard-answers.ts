@@ -1,6 +1,11 @@
 // How a Shard object answers the edge.
-import type { Refusal } from "#shared/errors/refusal.ts";
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { SOCKET_ELSEWHERE_HEADER, SOCKET_REFUSAL_HEADER, type SocketElsewhere } from "#shared/protocol/shard-rpc.ts";
+
+export const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
+export const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
+export const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
+export const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
 
 /** What was applied, as on every answer, and the subprotocol that was chosen. */
 export function answerHeaders(request: Request, protocol: string | null): Headers {
@@ -16,4 +21,11 @@ export function elsewhere(answer: SocketElsewhere): Response {
 
 export function refusal(reason: Refusal): Response {
   return new Response(null, { status: 503, headers: { [SOCKET_REFUSAL_HEADER]: JSON.stringify(reason) } });
+}
+
+/** The endpoint has answered already. */
+export function refuseOpened(endpoint: WebSocket): Response {
+  endpoint.accept();
+  endpoint.close(1001, "no slot");
+  return refusal(NO_SLOT);
 }

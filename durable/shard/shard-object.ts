@@ -24,7 +24,7 @@ import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
-import { answerHeaders, elsewhere, refusal } from "./shard-answers.ts";
+import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
 import { pushToSessions } from "./session-push.ts";
@@ -215,7 +215,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (!opened.ok) return refusal(opened);
     if (!(await this.#slots.takeOver(assignment))) {
       if (opened.socket !== null) return refuseOpened(opened.socket);
-      new HttpLeg({ sessionId, route, events: this.#nobody }).stop({ why: "policy", code: 1008, reason: "" });
+      this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
     }
     if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
@@ -273,33 +273,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   #isFull(): boolean {
     return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
   }
-
-  /** For a leg without a session: nothing can happen to it but its end. */
-  get #nobody() {
-    const nothing = (): void => {};
-    const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
-    return {
-      answered: nothing,
-      delivered: nothing,
-      push: nothing,
-      closed: nothing,
-      failed: nothing,
-      received: () => 0,
-      waitUntil,
-      atEnd: nothing,
-    };
-  }
-}
-
-const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
-const DRAINING = refuse("rejected-capacity", "The shard is being drained.", { retryAfterMs: 1_000 });
-const MOVING = refuse("rejected-capacity", "The session could not be moved to another shard.", { retryAfterMs: 1_000 });
-const NO_SLOT = refuse("rejected-capacity", "The slot was gone before the endpoint had answered the upgrade.");
-
-function refuseOpened(endpoint: WebSocket): Response {
-  endpoint.accept();
-  endpoint.close(1001, "no slot");
-  return refusal(NO_SLOT);
 }
 
 function isPlain(socket: WebSocket): boolean {

@@ -224,7 +224,7 @@ describe("a request's form", () => {
     { name: "declared", init: { body: "a".repeat(100_001) } },
     { name: "unknown", init: { body: ReadableStream.from([Buffer.alloc(60_000), Buffer.alloc(60_000)]), duplex: "half" } },
   ])("whose body of $name length is too large is answered with 413, and the limit", async ({ init }) => {
-    const response = await gateway.fetch("/s/echo/x", { method: "POST", ...init } as RequestInit);
+    const response = await gateway.fetch("/s/echo/x?delayMs=2000", { method: "POST", ...init } as RequestInit);
     expect(await problemOf(response)).toMatchObject({
       status: 413,
       outcome: "body-too-large",
