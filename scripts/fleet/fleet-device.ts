@@ -117,12 +117,25 @@ export class FleetDevice {
     socket.addEventListener("close", ({ code, reason }) => this.ends.push({ code, reason, closedWith }));
     // A refused upgrade is an error and a close; the SDK heeds the close.
     socket.addEventListener("error", () => undefined);
-    const close = socket.close.bind(socket);
-    socket.close = (code, reason) => {
-      closedWith ??= code ?? 1005;
-      close(code, reason);
+    // Not the socket itself, which closes itself in answer to a close: what counts is whether the SDK did.
+    const { addEventListener } = socket;
+    return {
+      get binaryType() {
+        return socket.binaryType;
+      },
+      set binaryType(kind) {
+        socket.binaryType = kind as "arraybuffer";
+      },
+      get protocol() {
+        return socket.protocol;
+      },
+      addEventListener: addEventListener.bind(socket),
+      send: (data) => socket.send(data),
+      close(code, reason) {
+        closedWith ??= code ?? 1005;
+        socket.close(code, reason);
+      },
     };
-    return socket;
   }
 
   #fault(what: string): void {
