@@ -49,28 +49,29 @@ async function main(): Promise<number> {
   checkOpenFiles(count, mode);
   const endpoint = await startEchoEndpoint();
   const gateway = await startFleetGateway({ endpointUrl: endpoint.url, mode, shardSize, capacity: Math.ceil(count * (1 + SPARE_RATIO)) });
+  const memory = [residentBytes(gateway.workerdPid)];
+  const startedAtMs = performance.now();
+  const { url, operatorKey, tokenOf } = gateway;
+  const onProgress = (what: string): void => console.error(`${seconds(performance.now() - startedAtMs).padStart(7)}  ${what}`);
+  const fleet = new Fleet({
+    url,
+    operatorKey,
+    tokenOf,
+    service: "echo",
+    count,
+    messagesPerSecond,
+    drainGraceMs,
+    answerTo: echoOf,
+    onProgress,
+  });
   try {
-    const memory = [residentBytes(gateway.workerdPid)];
-    const startedAtMs = performance.now();
-    const { url, operatorKey, tokenOf } = gateway;
-    const onProgress = (what: string): void => console.error(`${seconds(performance.now() - startedAtMs).padStart(7)}  ${what}`);
-    const fleet = new Fleet({
-      url,
-      operatorKey,
-      tokenOf,
-      service: "echo",
-      count,
-      messagesPerSecond,
-      drainGraceMs,
-      answerTo: echoOf,
-      onProgress,
-    });
     const result = await fleet.run(() => void memory.push(residentBytes(gateway.workerdPid)));
     const { handled, repeated } = endpoint;
     const told = { ...result, handled, repeated, residentBytes: memory };
     console.log(values.json ? JSON.stringify(told) : format(told));
     return result.faultCount === 0 && handled === result.sent ? 0 : 1;
   } finally {
+    await fleet.stop();
     await Promise.all([gateway.stop(), endpoint.close()]);
   }
 }

@@ -23,11 +23,11 @@ export interface MemoryOptions {
 const GIB_BYTES = 1_024 * MIB_BYTES;
 /** Before the first measure, so that what is loaded and compiled once is not counted. */
 const WARM_COUNT = 200;
-const COUNT = 2_000;
+const COUNT = 1_000;
 /** What the largest default shard holds. */
 const SHARD_SIZE = 50;
 /** Until what opening left behind is collected, and idle objects have hibernated. */
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 15_000;
 
 export async function measureMemory({ folder, echo, mode, isResumable }: MemoryOptions): Promise<MemoryFigure> {
   const gateway = await startSocketGateway({

@@ -159,10 +159,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() });
   }
 
-  async drain(service: string, configurationVersion: number, { order, cancel }: DrainCommand): Promise<DrainAnswer> {
+  async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {
     await this.#followVersion(service, configurationVersion);
-    const answer =
-      order !== undefined ? this.#drains.order(order) : cancel !== undefined ? this.#drains.cancel(cancel) : this.#drains.status();
+    const answer = this.#drains.obey(command);
     this.#settle(Date.now());
     return answer;
   }

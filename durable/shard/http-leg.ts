@@ -43,8 +43,9 @@ export class HttpLeg implements Leg {
     this.#input.events.waitUntil(post(route, { sessionId, events: [event] }));
   }
 
-  async leave(): Promise<void> {
-    // A request under way may be asked again by the next shard: at least once.
+  leave(): null {
+    // The request under way is not waited for: the next shard asks it again, at least once.
+    return null;
   }
 
   abandon(): void {

@@ -35,8 +35,11 @@ export interface Leg {
   wake(): void;
   /** The session is over; the endpoint is told. */
   stop(end: Pick<End, "why" | "code" | "reason">): void;
-  /** Ends an endpoint's socket in good order, before the session goes on elsewhere: what the endpoint has said until then still comes. */
-  leave(): Promise<void>;
+  /**
+   * Before the session goes on elsewhere: what waits is forgotten, because its device sends it again, and an endpoint's socket is
+   * ended in good order: what was said on it still comes until this resolves. Null: there is nothing to wait for.
+   */
+  leave(): Promise<void> | null;
   /** The session goes on elsewhere: nothing more happens here, and the endpoint is told nothing. */
   abandon(): void;
 }

@@ -38,12 +38,17 @@ export class SessionMoves {
    */
   async handOver(request: HandOverRequest): Promise<HandOver | null> {
     const { sessionId, secret, to } = request;
+    // An answer that has come is taken with what it answers; else that would be asked, and answered, again.
+    this.#host.turn.takeAll();
     const live = this.#host.belongsTo(sessionId, request) ? this.#host.load(sessionId) : undefined;
     if (live === undefined || live.state.end !== null || useToken(live.state.tokens, secret) === null) return null;
     const socket = socketOf(this.#shell.ctx, sessionId, live.state.attempt);
+    // What its endpoint has answered is taken before nothing is waited for any more.
+    this.#host.turn.takeAll();
     this.#host.step(live, [{ kind: "restarted" }]);
     if (socket !== undefined) closeQuietly(socket, MOVED);
-    await live.leg.leave();
+    const leaving = live.leg.leave();
+    if (leaving !== null) await leaving;
     // What the endpoint said last is in the turn that is under way.
     this.#host.turn.takeAll();
     // A session whose device is away leaves memory: its newest connection tells whether it was here again.

@@ -49,7 +49,8 @@ export class WebSocketLeg implements Leg {
     this.#socket = null;
   }
 
-  async leave(): Promise<void> {
+  leave(): Promise<void> | null {
+    this.#queue.length = 0;
     const socket = this.#socket;
     if (socket !== null) {
       const left = Promise.withResolvers<void>();
@@ -59,7 +60,7 @@ export class WebSocketLeg implements Leg {
       const timer = setTimeout(left.resolve, LEAVE_MS_MAX);
       void left.promise.then(() => clearTimeout(timer));
     }
-    await this.#leaving?.left.promise;
+    return this.#leaving?.left.promise ?? null;
   }
 
   abandon(): void {

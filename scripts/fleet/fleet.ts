@@ -41,6 +41,7 @@ const POLL_MS = 200;
 const TICK_MS = 20;
 /** What does not move for so long is stuck. */
 const STUCK_MS = 2 * MINUTE_MS;
+const CALL_ATTEMPTS_MAX = 5;
 const FAULTS_MAX = 20;
 
 export class Fleet {
@@ -120,9 +121,21 @@ export class Fleet {
 
   async #drainCall(method: "GET" | "POST", path: string, body?: unknown): Promise<{ shards: { state: string }[] }> {
     const { url, operatorKey } = this.#options;
-    const { status, json, text } = await callGateway({ url, path, method, bearer: operatorKey, body });
+    const { status, json, text } = await this.#retry(async () => callGateway({ url, path, method, bearer: operatorKey, body }));
     if (status !== 200) throw new Error(`Cannot drain: the gateway answered ${status}: ${text.slice(0, 500)}`);
     return json as { shards: { state: string }[] };
+  }
+
+  /** A busy machine's gateway may have closed an idle connection while a call was on its way. Both calls may be repeated. */
+  async #retry<T>(call: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (attempt === CALL_ATTEMPTS_MAX) throw error;
+        await setTimeout(POLL_MS);
+      }
+    }
   }
 
   async #untilAllAnswered(): Promise<void> {

@@ -34,7 +34,7 @@ interface Connection {
 }
 
 /** Each of so many shards with one slot. */
-const SERVICES = { moving: 8, alone: 1, cancelled: 1, "kept-back": 2 } as const;
+const SERVICES = { moving: 8, alone: 1, cancelled: 1, "kept-back": 2, handed: 1 } as const;
 let version = 0;
 let bearer = "";
 
@@ -186,6 +186,28 @@ describe("a shard that is drained", () => {
         ),
       )
       .toBe(1);
+  });
+
+  it("goes with the answers that have come and with what they answer, or with neither, whenever that is", async () => {
+    const { connect, shard } = deviceOf("handed");
+    let connection = await connect({ attempt: 1, received: 0 });
+    confirm(connection);
+    let received = 0;
+    for (let trial = 0; trial < 24; trial += 1) {
+      const token = tokenOf(connection);
+      const { shardId, sessionId, secret } = parseResumeToken(token) ?? { shardId: "", sessionId: "", secret: "" };
+      connection.socket.send(`m${received + 1}:x`);
+      // Before the request, during it, before its answer is written, and after.
+      await new Promise((resolve) => setTimeout(resolve, trial % 6));
+      const request = { service: "handed", tenant: "acme", device: "d-1", sessionId, secret, to: "handed-9" };
+      const handOver = await shard(shardId).handOver(request);
+      ({ received } = JSON.parse(handOver?.facts ?? "{}") as { received: number });
+      // One answer to each message, none of which the device has acknowledged.
+      expect([trial, handOver?.messages.length]).toEqual([trial, received]);
+      connection = await connect({ attempt: trial + 2, received: 0 }, token);
+    }
+    expect(received).toBeGreaterThan(0);
+    connection.socket.close(1000);
   });
 
   it("gives a session to its own device only, and keeps it where it was needed meanwhile", async () => {
