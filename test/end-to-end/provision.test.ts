@@ -162,7 +162,9 @@ describe("a pool on a capacity agent", () => {
     expect(calm.minuteNow()).toBeLessThan(riseMinute + 1);
     expect(startedBefore).toBeGreaterThanOrEqual(4);
 
-    const { sent, outcomes } = await calm.ended;
+    const { sent, outcomes, endpointErrors } = await calm.ended;
+    // No process was given more than it has slots.
+    expect(endpointErrors).toBe(0);
     expect(sent).toBeGreaterThan(500);
     expect(Object.keys(outcomes).filter((outcome) => UNSERVED.includes(outcome))).toEqual([]);
     expect((outcomes["admitted-local"] ?? 0) + (outcomes["admitted-queued"] ?? 0)).toBe(sent);
@@ -192,7 +194,9 @@ describe("a pool on a capacity agent", () => {
     await expect.poll(() => calm.minuteNow(), { timeout: 30_000, interval: 50 }).toBeGreaterThan(CALM_MINUTE + 2);
     const [before, drainedBefore] = [await serving(), await drained()];
     await apply({ countMin: 1, countMax: 2 });
-    const { sent, outcomes } = await calm.ended;
+    const { sent, outcomes, endpointErrors } = await calm.ended;
+    // No process was given more than it has slots.
+    expect(endpointErrors).toBe(0);
     expect(before).toBeGreaterThan(4);
     expect((await drained()) - drainedBefore).toBeGreaterThanOrEqual(before - 2);
     expect(await serving()).toBeLessThanOrEqual(2);
