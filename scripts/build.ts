@@ -4,6 +4,7 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build as bundle } from "esbuild";
+import { buildClientTypes, CLIENT_MODULES } from "./client-types.ts";
 import { ROOT } from "./root.ts";
 
 export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
@@ -17,6 +18,7 @@ export async function build(): Promise<void> {
   await buildWasm();
   await buildBundle();
   await buildClient();
+  await buildClientTypes();
 }
 
 /** Compiles the kernels, unless the result is newer than every source. */
@@ -40,12 +42,12 @@ export async function buildBundle(): Promise<void> {
   await bundleWorker("gateway/worker.ts", BUNDLE_FILE);
 }
 
-/** The device SDK as one ES module, for browsers that take no packages. */
+/** The device SDK as one ES module, and its backends' helper as another: for whoever takes no packages, too. */
 async function buildClient(): Promise<void> {
   await bundle({
     absWorkingDir: ROOT,
-    entryPoints: ["client/index.ts"],
-    outfile: join(BUNDLE_FOLDER, "client.js"),
+    entryPoints: Object.fromEntries(Object.entries(CLIENT_MODULES).map(([name, module]) => [name, `${module}.ts`])),
+    outdir: BUNDLE_FOLDER,
     bundle: true,
     format: "esm",
     platform: "neutral",

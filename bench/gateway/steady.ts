@@ -131,7 +131,9 @@ async function closedRound(
   };
 }
 
-/** Forwards, then backwards: nobody always follows the same neighbour. */
+/** Another one begins each round, and every other round goes backwards: nobody always has the same place or neighbour. */
 function inTurn<T>(contenders: readonly T[], round: number): readonly T[] {
-  return round % 2 === 0 ? contenders : contenders.toReversed();
+  const first = round % contenders.length;
+  const turned = [...contenders.slice(first), ...contenders.slice(0, first)];
+  return round % 2 === 0 ? turned : turned.toReversed();
 }

@@ -1,7 +1,7 @@
 // Carries out what shard-drains.ts decides: the table follows, the Shard objects are told and asked, what is promised is on disk.
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import type { DrainAnswer, DrainOrder } from "#shared/protocol/drain.ts";
+import type { DrainAnswer, DrainCommand, DrainOrder } from "#shared/protocol/drain.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
 import type { FleetKeeper } from "./fleet-keeper.ts";
 import type { Pool } from "./pool.ts";
@@ -45,7 +45,12 @@ export class DrainDriver {
     return this.#drains.isHurried(nowMs);
   }
 
-  status(): DrainAnswer {
+  obey({ order, cancel }: DrainCommand): DrainAnswer {
+    if (order !== undefined) return this.#order(order);
+    return cancel === undefined ? this.#status() : this.#cancel(cancel);
+  }
+
+  #status(): DrainAnswer {
     const shards = this.#drains.all.map(({ shardId, state, reason, startedAtMs }) => ({
       shardId,
       state,
@@ -56,17 +61,17 @@ export class DrainDriver {
     return { ok: true, shards };
   }
 
-  order({ shardIds, ...how }: DrainOrder): DrainAnswer {
+  #order({ shardIds, ...how }: DrainOrder): DrainAnswer {
     const active = this.#pool.shards.filter(({ state }) => state === "active").map(({ shardId }) => shardId);
     const unknown = shardIds?.find((shardId) => !active.includes(shardId) && !this.#isUnderWay(shardId));
     if (unknown !== undefined) return refuse("bad-request", `There is no shard ${unknown} in use, expected one of ${list(active)}.`);
     this.#drains.order(shardIds ?? active, how);
     this.#save();
-    return this.status();
+    return this.#status();
   }
 
   /** Null: all of them. */
-  cancel(shardIds: readonly string[] | null): DrainAnswer {
+  #cancel(shardIds: readonly string[] | null): DrainAnswer {
     const ids = shardIds ?? this.#drains.all.map(({ shardId }) => shardId);
     const unknown = shardIds?.find((shardId) => !this.#isUnderWay(shardId));
     if (unknown !== undefined) return refuse("bad-request", `Shard ${unknown} is not being drained.`);
@@ -78,7 +83,7 @@ export class DrainDriver {
     }
     this.#pool.policyChanged(Date.now());
     this.#save();
-    return this.status();
+    return this.#status();
   }
 
   /** One step of everything that is under way. */

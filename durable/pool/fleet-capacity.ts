@@ -4,6 +4,7 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
 import { capacityOf as agentsOf } from "./capacity/service-capacity.ts";
 import { StaticProvider } from "./capacity/static-provider.ts";
+import { FLEET } from "./fleet/fleet-settings.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
 
 /** `sold`: what is out already; of the slices nobody else remembers it. */
@@ -29,10 +30,16 @@ export function capacityOf(service: ServiceConfig, agentKeys: string | undefined
   };
 }
 
-/** Slots that the plan counts as one shard. */
+/** Slots that the plan counts as one shard: an endpoint's slice, in the mean; with agents, the largest that is ordered. */
 export function shardSlotsOf({ endpoints, shards }: ServiceConfig): number {
-  const slices = staticEndpoints({ endpoints }).map(({ capacity }) => sliceSlots(capacity, shards));
-  return slices.length === 0 || hasAgents({ endpoints }) ? shards.sizeMax : Math.max(...slices);
+  const slices = staticEndpoints({ endpoints }).map(({ capacity }) => ({ capacity, slots: sliceSlots(capacity, shards) }));
+  if (slices.length === 0 || hasAgents({ endpoints })) return shards.sizeMax;
+  const count = slices.reduce((sum, { capacity, slots }) => sum + Math.floor(capacity / slots + FLEET.slackRatio), 0);
+  const used = slices.reduce(
+    (sum, { capacity, slots }) => sum + Math.min(capacity, slots * Math.floor(capacity / slots + FLEET.slackRatio)),
+    0,
+  );
+  return Math.max(1, Math.floor(used / Math.max(1, count)));
 }
 
 /** The shards of a configuration, as units. */

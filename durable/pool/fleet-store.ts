@@ -23,7 +23,7 @@ export class FleetStore {
     const shards = this.#sql.exec<{ record: string }>("SELECT record FROM fleet_shards").toArray();
     return {
       facts: { ...NO_FLEET_FACTS, ...(this.#fact("facts") as Partial<FleetFacts> | null) },
-      shards: shards.map(({ record }) => JSON.parse(record) as FleetShard).toSorted((a, b) => a.orderedAtMs - b.orderedAtMs),
+      shards: shards.map(({ record }) => JSON.parse(record) as FleetShard),
     };
   }
 

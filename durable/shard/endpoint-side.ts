@@ -48,6 +48,10 @@ export class EndpointSide {
 
   /** The endpoint's answers and the receipt of what they answer are one commit. */
   #onAnswered(live: Live, upTo: number, answers: readonly Payload[]): void {
+    const { received, pending } = live.state;
+    // Of a request whose messages are not waited for any more, since the session was handed over: its device sends them again, and the
+    // endpoint gives the same answers again. Kept now, they would come twice.
+    if (upTo <= received || upTo > received + pending.length) return;
     const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
     const { kept, keptBytes } = live.state.outbound;
     const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;

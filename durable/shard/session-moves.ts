@@ -43,6 +43,8 @@ export class SessionMoves {
     const live = this.#host.belongsTo(sessionId, request) ? this.#host.load(sessionId) : undefined;
     if (live === undefined || live.state.end !== null || useToken(live.state.tokens, secret) === null) return null;
     const socket = socketOf(this.#shell.ctx, sessionId, live.state.attempt);
+    // What its endpoint has answered is taken before nothing is waited for any more.
+    this.#host.turn.takeAll();
     this.#host.step(live, [{ kind: "restarted" }]);
     if (socket !== undefined) closeQuietly(socket, MOVED);
     const leaving = live.leg.leave();

@@ -215,7 +215,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (!opened.ok) return refusal(opened);
     if (!(await this.#slots.takeOver(assignment))) {
       if (opened.socket !== null) return refuseOpened(opened.socket);
-      new HttpLeg({ sessionId, route, events: this.#nobody }).stop({ why: "policy", code: 1008, reason: "" });
+      this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
     }
     if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
@@ -272,22 +272,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   #isFull(): boolean {
     return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
-  }
-
-  /** For a leg without a session: nothing can happen to it but its end. */
-  get #nobody() {
-    const nothing = (): void => {};
-    const waitUntil = (promise: Promise<unknown>): void => this.ctx.waitUntil(promise);
-    return {
-      answered: nothing,
-      delivered: nothing,
-      push: nothing,
-      closed: nothing,
-      failed: nothing,
-      received: () => 0,
-      waitUntil,
-      atEnd: nothing,
-    };
   }
 }
 

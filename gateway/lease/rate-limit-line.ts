@@ -19,13 +19,20 @@ export class RateLimitLine {
     this.#template = RATE_LIMIT.template(kinds, partition);
   }
 
-  fill(left: FlowLeft, held: LeaseFacts & { readonly bytes: number }): string | null {
-    return this.#template?.fill(this.#template.kinds.map((kind) => remainingOf(kind, left, held))) ?? null;
+  /** `bytes`: of bandwidth, held here. */
+  fill(left: FlowLeft, held: LeaseFacts, bytes: number): string | null {
+    return this.#template?.fill(this.#template.kinds.map((kind) => remainingOf(kind, { left, held, bytes }))) ?? null;
   }
 }
 
-function remainingOf(kind: QuotaKind, left: FlowLeft, held: LeaseFacts & { readonly bytes: number }): number {
+interface Remaining {
+  readonly left: FlowLeft;
+  readonly held: LeaseFacts;
+  readonly bytes: number;
+}
+
+function remainingOf(kind: QuotaKind, { left, held, bytes }: Remaining): number {
   if (kind === "rate") return (left.tokens ?? 0) + held.tokens;
-  if (kind === "bandwidth") return (left.bytes ?? 0) + held.bytes;
+  if (kind === "bandwidth") return (left.bytes ?? 0) + bytes;
   return (left.slots ?? 0) + Math.max(0, held.slots - held.running);
 }

@@ -256,7 +256,7 @@ export class ServiceLease {
     const meter = quota === undefined ? undefined : this.#flows.known(flow);
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
-    return meter.line.fill(meter.left, { ...leaseFactsOf(this.#held, flow, nowMs), bytes: meter.bytes?.left(nowMs) ?? 0 });
+    return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs), meter.bytes?.left(nowMs) ?? 0);
   }
 
   /** A refusal where the pool has said that there is none for a while; null: ask it. */
@@ -282,11 +282,10 @@ export class ServiceLease {
     if (!this.#held.hasRoomIn(lane)) this.#balancer.setOpen(lane, false);
   }
 
-  #leaveShard(slot: HeldSlot, { upstreamMs: latencyMs, ...ended }: ShardEnd): void {
-    const { shardId, tableVersion } = slot;
-    const shardIndex = tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(shardId);
-    this.#balancer.end(shardIndex, { latencyMs, nowMs: ended.nowMs });
-    this.#shardMeters.end({ ...slot, ...ended, latencyMs });
+  #leaveShard(slot: HeldSlot, ended: ShardEnd): void {
+    const shardIndex = slot.tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(slot.shardId);
+    this.#balancer.end(shardIndex, { latencyMs: ended.upstreamMs, nowMs: ended.nowMs });
+    this.#shardMeters.end(slot, ended);
   }
 
   #follow(table: RouteTable): void {

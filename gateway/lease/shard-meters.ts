@@ -23,10 +23,6 @@ interface LaneMeter {
   load: string | null;
 }
 
-interface MeteredEnd extends Pick<HeldSlot, "shardId" | "lane">, Pick<ShardEnd, "outcome" | "isOverloaded"> {
-  readonly latencyMs: number | undefined;
-}
-
 interface ShardMeter {
   readonly endpointUrl: string;
   requests: number;
@@ -55,7 +51,7 @@ export class ShardMeters {
     if (meter !== undefined) meter.load = load;
   }
 
-  end({ shardId, lane, outcome, latencyMs, isOverloaded = false }: MeteredEnd): void {
+  end({ shardId, lane }: HeldSlot, { outcome, upstreamMs: latencyMs, isOverloaded = false }: ShardEnd): void {
     const meter = this.#lanes.get(lane);
     if (meter !== undefined) {
       meter.running -= 1;

@@ -31,6 +31,8 @@ export interface AgentProcessOptions {
   readonly onLog: (line: string) => void;
 }
 
+/** Of every answer: so that a few hundred requests a second are work for several processes. */
+const DELAY_MS = 200;
 /** Stopped units hold their place until they have ended: so many may be on their way out. */
 const ENDING_COUNT = 2;
 
@@ -88,6 +90,8 @@ export async function startAgentProcess(
     "{port}",
     "--capacity",
     "{slots}",
+    "--delay",
+    String(DELAY_MS),
   ];
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), "agent", ...args], {
     stdio: ["pipe", "pipe", "pipe"],

@@ -1,8 +1,8 @@
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 
 /** Slots of one backend process: as many as the largest shard has. */
-const UNIT_SLOTS = 25;
-const UNIT_COUNT = 8;
+const UNIT_SLOTS = 10;
+const UNIT_COUNT = 12;
 const UNIT_PRICE_PER_HOUR = 0.1;
 
 /** The embedded default, but that the echo service lives on processes that a capacity agent at that port starts and stops, as planned. */
@@ -21,7 +21,7 @@ export function withProcessProvider(documents: readonly ConfigurationDocument[],
       document: {
         ...(document as object),
         endpoints: [endpoint],
-        shards: { sizeMin: 10, sizeMax: UNIT_SLOTS, countMin: 1, countMax: UNIT_COUNT },
+        shards: { sizeMin: 5, sizeMax: UNIT_SLOTS, countMin: 1, countMax: UNIT_COUNT },
         provisioning: { mode: "act", warmCount: 1, startMsPrior: 2_000 },
       },
     };

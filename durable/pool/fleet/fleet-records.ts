@@ -4,6 +4,7 @@ import { assert } from "#shared/assert.ts";
 import type { FleetShardState } from "#shared/protocol/fleet-stats.ts";
 import { FLEET } from "./fleet-settings.ts";
 import {
+  compareAge,
   isBilled,
   NO_FLEET_FACTS,
   priceOf,
@@ -40,7 +41,7 @@ export class FleetRecords {
 
   constructor({ facts, shards }: FleetRows = { facts: NO_FLEET_FACTS, shards: [] }) {
     this.#facts = facts;
-    for (const shard of shards) this.#shards.set(shard.shardId, shard);
+    for (const shard of shards.toSorted(compareAge)) this.#shards.set(shard.shardId, shard);
   }
 
   get facts(): FleetFacts {

@@ -10,6 +10,8 @@ export const FLEET = {
   offerCountMax: 64,
   /** Units that nobody ordered, stopped at a time; what is left is told again by the next list. */
   strayCountMax: 64,
+  /** So much of a shard is not worth another: units may be a little smaller than what the plan counts as one. */
+  slackRatio: 0.1,
   /** Start-up times that wait for the next plan. */
   startCountMax: 32,
   /** An order without an answer is given up after so long. */

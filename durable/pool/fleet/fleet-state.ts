@@ -80,6 +80,11 @@ export interface TableShard {
   readonly state: "active" | "draining";
 }
 
+/** Oldest first. */
+export function compareAge(a: FleetShard, b: FleetShard): number {
+  return a.orderedAtMs - b.orderedAtMs || a.shardId.length - b.shardId.length || (a.shardId < b.shardId ? -1 : 1);
+}
+
 /** The most slots that it may have. */
 export function slotsOf({ order, unit }: Pick<FleetShard, "order" | "unit">): number {
   return Math.min(order.slots, unit?.slots ?? order.slots);

@@ -11,6 +11,7 @@ import { awaitedOf, type Awaited } from "./awaited.ts";
 import { observeBlock, type Answers } from "./canary.ts";
 import { callsOf, takeAnswer, type FleetAnswer, type FleetCall } from "./fleet-calls.ts";
 import { FleetRecords } from "./fleet-records.ts";
+import { FLEET } from "./fleet-settings.ts";
 import { isBilled, SERVING, slotsIn, slotsOf, priceOf, type TableShard, type FleetChanges, type FleetRows } from "./fleet-state.ts";
 import { followPlan, servingOf, type FleetInput } from "./follow-plan.ts";
 import { adoptUnits } from "./adopt-units.ts";
@@ -137,7 +138,7 @@ export class Fleet {
     const coming = this.#records.all.filter(
       ({ state, history }) => (state === "planned" || state === "starting") && history[0]?.reason !== "warm-pool",
     );
-    const whole = (slots: number): number => Math.floor(slots / shardSlots + 1e-9);
+    const whole = (slots: number): number => Math.floor(slots / shardSlots + FLEET.slackRatio);
     return {
       count: whole([...serving, ...coming].reduce((sum, shard) => sum + slotsOf(shard), 0)),
       readyCount: whole(serving.reduce((sum, { size }) => sum + size, 0)),

@@ -5,7 +5,19 @@ import { newTrial, verdictOf } from "./canary.ts";
 import { FLEET } from "./fleet-settings.ts";
 import { giveUpLate } from "./fleet-calls.ts";
 import type { FleetRecords } from "./fleet-records.ts";
-import { COMING, isBilled, priceOf, SERVING, slotsIn, slotsOf, THERE, WARM, type FleetShard, type Reason } from "./fleet-state.ts";
+import {
+  COMING,
+  compareAge,
+  isBilled,
+  priceOf,
+  SERVING,
+  slotsIn,
+  slotsOf,
+  THERE,
+  WARM,
+  type FleetShard,
+  type Reason,
+} from "./fleet-state.ts";
 import { failOffer, healOffer } from "./offer-backoff.ts";
 import { orderMissing } from "./order-missing.ts";
 import { resize } from "./sizes.ts";
@@ -130,11 +142,7 @@ function isLeaving({ state, isFinal }: FleetShard): boolean {
 /** First what serves nobody yet, then canaries, then the dearest and newest. */
 function expendable(shards: readonly FleetShard[]): FleetShard[] {
   const rank = ({ state }: FleetShard): number => ["draining", "planned", "starting", "warm", "canary", "active"].indexOf(state);
-  return shards.toSorted((a, b) => rank(a) - rank(b) || priceOf(b) - priceOf(a) || b.orderedAtMs - a.orderedAtMs || compare(b, a));
-}
-
-function compare(a: FleetShard, b: FleetShard): number {
-  return a.shardId.length - b.shardId.length || (a.shardId < b.shardId ? -1 : 1);
+  return shards.toSorted((a, b) => rank(a) - rank(b) || priceOf(b) - priceOf(a) || compareAge(b, a));
 }
 
 function retire(
@@ -149,9 +157,10 @@ function retire(
 /** A shard that drains comes back before a warm one begins: it is proven, and what runs there stays. */
 function putIntoService(records: FleetRecords, { slots, input: { nowMs, policy } }: { slots: number; input: FleetInput }): void {
   let have = slotsIn(servingOf(records));
+  const enough = slots - FLEET.slackRatio * policy.shardSlots;
   const back = records.all.filter((shard) => shard.state === "draining" && !shard.isFinal).toReversed();
   for (const shard of [...back, ...records.in(WARM)]) {
-    if (have >= slots || servingOf(records).length >= policy.countMax) return;
+    if (have >= enough || servingOf(records).length >= policy.countMax) return;
     const isAlone = servingOf(records).every(({ state }) => state !== "active");
     const reason: Reason = shard.state === "draining" ? "came-back" : "demand";
     if (shard.isProven) records.move(shard.shardId, "active", { reason, nowMs });
@@ -183,9 +192,7 @@ function byDrainCost(serving: readonly FleetShard[], { socketsOn }: FleetInput):
   const rank = ({ state }: FleetShard): number => (state === "canary" ? 0 : 1);
   const cost = new Map(serving.map((shard) => [shard.shardId, socketsOn(shard.shardId)]));
   const costOf = ({ shardId }: FleetShard): number => cost.get(shardId) ?? 0;
-  return serving.toSorted(
-    (a, b) => rank(a) - rank(b) || priceOf(b) - priceOf(a) || costOf(a) - costOf(b) || b.orderedAtMs - a.orderedAtMs || compare(b, a),
-  );
+  return serving.toSorted((a, b) => rank(a) - rank(b) || priceOf(b) - priceOf(a) || costOf(a) - costOf(b) || compareAge(b, a));
 }
 
 /** A shard that drains ends with what runs on it; it joins the warm ones where one is missing. */

@@ -1,6 +1,7 @@
 // What is ordered: the cheapest offers per slot, within what is allowed, written down before anybody is asked.
 import type { CapacityOffer, CapacityOrder } from "#shared/protocol/capacity-provider.ts";
 import type { FleetInput, Need } from "./follow-plan.ts";
+import { FLEET } from "./fleet-settings.ts";
 import type { FleetRecords } from "./fleet-records.ts";
 import { SERVING, slotsIn, THERE, type FleetShard } from "./fleet-state.ts";
 import { restMsOf } from "./offer-backoff.ts";
@@ -22,7 +23,8 @@ export function orderMissing(records: FleetRecords, { slots, warmCount, reason, 
   let room = Math.min(policy.stepMax, policy.countMax - there.length);
   const isAlone = !there.some(({ state }) => SERVING.has(state));
   const open = openOffers(records, offers ?? [], { input, isAlone });
-  while (missing > 0 && room > 0) {
+  const slack = FLEET.slackRatio * policy.shardSlots;
+  while (missing > slack && room > 0) {
     const choice = open.find(({ left, offer }) => left > 0 && records.costPerHour + offer.pricePerHour <= policy.costPerHourMax);
     if (choice === undefined) return true;
     const { offerId, pricePerHour } = choice.offer;
@@ -34,7 +36,7 @@ export function orderMissing(records: FleetRecords, { slots, warmCount, reason, 
     missing -= choice.slots;
     demanded -= choice.slots;
   }
-  return missing > 0;
+  return missing > slack;
 }
 
 function openOffers(

@@ -18,9 +18,10 @@ export interface AgentProcess {
   readonly log: () => string;
   call(method: string, path: string, more?: { readonly key?: string | null; readonly body?: string }): Promise<Response>;
   unit(unitId: string): Promise<CapacityUnit | undefined>;
+  stop(): Promise<void>;
 }
 
-const ECHO = [
+export const ECHO = [
   process.execPath,
   join(ROOT, "scripts/demo-backend/main.ts"),
   "--service",
@@ -38,16 +39,22 @@ export interface AgentProcessOptions {
 }
 
 /** Ends with the test, if not before. */
-export async function startAgent({ state, args = [], command = ECHO }: AgentProcessOptions): Promise<AgentProcess> {
+export async function startAgent(options: AgentProcessOptions): Promise<AgentProcess> {
+  const agent = await startAgentFor(options);
+  onTestFinished(agent.stop);
+  return agent;
+}
+
+export async function startAgentFor({ state, args = [], command = ECHO }: AgentProcessOptions): Promise<AgentProcess> {
   const child = spawn(
     process.execPath,
     [join(ROOT, "cli/main.ts"), "agent", "--port", "0", "--state", state, "--health", "/__stats", ...args, "--", ...command],
     { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, TIDEGATE_AGENT_KEY: KEY } },
   );
-  onTestFinished(async () => {
+  const stop = async (): Promise<void> => {
     child.stdin.end();
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  });
+  };
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   for await (const line of createInterface({ input: child.stdout })) {
@@ -58,6 +65,7 @@ export async function startAgent({ state, args = [], command = ECHO }: AgentProc
       url,
       child,
       provider,
+      stop,
       log: () => said,
       call: async (method, path, { key = KEY, body } = {}) =>
         fetch(url + path, {
