@@ -33,6 +33,7 @@ export class FleetDevice {
   #sent = 0;
   #received = 0;
   #connections = 0;
+  #refusals = 0;
 
   constructor(options: FleetDeviceOptions) {
     this.#options = options;
@@ -75,7 +76,12 @@ export class FleetDevice {
 
   /** Connections that have ended. */
   get endCount(): number {
-    return this.ends.length;
+    return this.ends.length + this.#refusals;
+  }
+
+  /** Upgrades that were refused, or given up before they were answered. */
+  get refusals(): number {
+    return this.#refusals;
   }
 
   get faultCount(): number {
@@ -114,7 +120,13 @@ export class FleetDevice {
     // Node's own WebSocket takes a multiple of the memory; compression is nothing to prove here.
     const socket = new WebSocket(url, protocols, { perMessageDeflate: false });
     let closedWith: number | null = null;
-    socket.addEventListener("close", ({ code, reason }) => this.ends.push({ code, reason, closedWith }));
+    let isOpened = false;
+    socket.addEventListener("open", () => (isOpened = true));
+    socket.addEventListener("close", ({ code, reason }) => {
+      // A refused upgrade, with a status and when to come back, is no connection that ended.
+      if (isOpened) this.ends.push({ code, reason, closedWith });
+      else this.#refusals += 1;
+    });
     // A refused upgrade is an error and a close; the SDK heeds the close.
     socket.addEventListener("error", () => undefined);
     // Not the socket itself, which closes itself in answer to a close: what counts is whether the SDK did.
