@@ -49,7 +49,7 @@ export class TidegateClient {
     const { after } = this.#context.platform;
     let cancel = (): void => {};
     const run = (): void => {
-      const body = JSON.stringify({ service, ...socket.takeMeasurements() });
+      const body = JSON.stringify({ service, shard: socket.shard ?? undefined, ...socket.takeMeasurements() });
       const headers = { "content-type": "application/json" };
       // A report that does not arrive is not worth a second one.
       gatewayFetch(this.#context, "/v1/report", { method: "POST", headers, body }).catch(() => undefined);

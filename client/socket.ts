@@ -83,6 +83,11 @@ export class Socket {
     this.#endWhenFlushed();
   }
 
+  /** Where its session is; null: it has none yet. */
+  get shard(): string | null {
+    return this.#state.token?.split(".")[0] ?? null;
+  }
+
   /** Counts since the last call. */
   takeMeasurements(): Measurements {
     return this.#meter.take(this.#context.platform.nowMs());

@@ -15,6 +15,7 @@ import { metrics } from "./routes/metrics.ts";
 import { operator } from "./routes/operator.ts";
 import { problems } from "./routes/problems.ts";
 import { push } from "./routes/push.ts";
+import { report, REPORT_PATH } from "./routes/report.ts";
 
 const DEVICE_ROUTES = [
   { prefix: FORWARD_PREFIX, handle: handleForward },
@@ -34,6 +35,7 @@ const router = new Hono<AppEnv>()
   .route("/", history)
   .route("/", problems)
   .route("/", push)
+  .route("/", report)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
   .onError((error, c) => answerError(c.var.scope, error));
 
@@ -47,6 +49,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   [DRAIN_PATH]: ["GET", "HEAD", "POST", "DELETE"],
   [HISTORY_PATH]: ["POST"],
   "/v1/push": ["POST"],
+  [REPORT_PATH]: ["POST"],
 };
 
 export const app = {
@@ -77,6 +80,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/history, /v1/push, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/history, /v1/push, /v1/report, /metrics, /livez or /readyz.",
   );
 }

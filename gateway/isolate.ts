@@ -5,6 +5,7 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
 import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
+import { ReportTimes } from "./report-times.ts";
 import { ServiceLease } from "./lease/service-lease.ts";
 
 /** Tables of shards and sketches of all services that a configuration may have. Pages that nobody touches cost nothing. */
@@ -15,6 +16,7 @@ export class Isolate {
   readonly holder: string;
   readonly configuration = new ConfigurationCache();
   readonly verifiedTokens = new VerifiedTokens();
+  readonly deviceReports = new ReportTimes();
   /** Null until the first refusal imported them. */
   explainKeys: readonly ExplainKey[] | null = null;
   readonly #leases = new Map<string, ServiceLease>();

@@ -94,7 +94,7 @@ function format(result: Told): string {
   const each = ((result.residentBytes[1] ?? 0) - (result.residentBytes[0] ?? 0)) / result.devices / 1_024;
   return [
     `${result.devices} devices online in ${seconds(result.openMs)}`,
-    `${result.shardsDrained} shards drained in ${seconds(result.drainMs)}, ${result.reconnections} reconnections`,
+    `${result.shardsDrained} shards drained in ${seconds(result.drainMs)}, ${result.reconnections} reconnections, ${result.refusals} of them refused for the moment`,
     `${result.sent} messages sent, ${result.received} answered once and in order; ${result.handled} handled by the endpoint, which saw ${result.repeated} requests again`,
     `closes at the devices: ${closes.join(", ")}; all closed in ${seconds(result.closeMs)}`,
     `workerd's resident set: ${start} MiB empty, ${open} MiB with all devices (${each.toFixed(1)} KiB each), ${drained} MiB drained, ${closed} MiB closed`,

@@ -7,12 +7,9 @@ const SIGNALS = ["arrivals", "concurrency"] as const;
 const SHOWN_HORIZONS_MS: readonly number[] = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS];
 
 export function horizonsOf(forecaster: DemandForecaster, nowMs: number): HorizonStats[] {
-  return SIGNALS.flatMap((signal) => {
-    const rows = forecaster.profile(signal, SHOWN_HORIZONS_MS, nowMs);
-    const verdicts = new Map(forecaster.verdicts(signal).map((verdict) => [verdict.horizonMs, verdict]));
-    return rows.flatMap((row) => {
-      const verdict = verdicts.get(row.horizonMs);
-      return verdict === undefined ? [] : [{ signal, ...verdict, ...row }];
-    });
-  });
+  return SIGNALS.flatMap((signal) =>
+    forecaster
+      .judgedProfile(signal, SHOWN_HORIZONS_MS, nowMs)
+      .flatMap(({ judged, ...row }) => (judged === null ? [] : [{ signal, ...judged, ...row }])),
+  );
 }

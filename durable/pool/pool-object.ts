@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
+import type { DeviceReport } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -25,6 +26,7 @@ import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
+import { DEVICE_METER_BYTES, DeviceMeters } from "./device-meters.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
@@ -42,7 +44,7 @@ import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + 192 * 1_024;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + DEVICE_METER_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
@@ -53,6 +55,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
+  readonly #devices = new DeviceMeters(this.#kernels);
   readonly #shell = {
     env: this.env,
     kernels: this.#kernels,
@@ -156,7 +159,17 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() });
+    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), devices: this.#devices.stats() };
+  }
+
+  async report(
+    service: string,
+    configurationVersion: number,
+    { shardId, flow, ...report }: DeviceReport & { readonly shardId: string; readonly flow: string },
+  ): Promise<void> {
+    await this.#followVersion(service, configurationVersion);
+    const isKnown = this.#pool.shards.some((shard) => shard.shardId === shardId);
+    this.#devices.add({ shardId: isKnown ? shardId : "", flow }, report);
   }
 
   async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {

@@ -4,7 +4,7 @@ import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
 import { openUpstream } from "./upstream.ts";
 
 /** An endpoint that does not answer a close loses what it says later. */
-const LEAVE_MS_MAX = 2_000;
+const LEAVE_MS_MAX = 10_000;
 
 /**
  * One socket of the endpoint's own. A message is the endpoint's before it is sent: at most once, also across a socket that

@@ -3,6 +3,7 @@ import type { PoolCounters, PoolStats } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { demandFamilies } from "./demand-families.ts";
+import { deviceFamilies } from "./device-families.ts";
 import { fleetFamilies } from "./fleet-families.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
 
@@ -20,6 +21,7 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
     ...contractFamilies(facts),
     ...demandFamilies(facts.pools),
     ...fleetFamilies(facts.pools),
+    ...deviceFamilies(facts.pools),
     ...callFamilies(facts),
     ...isolateFamilies(facts),
   ];

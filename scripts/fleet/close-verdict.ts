@@ -16,7 +16,9 @@ export function faultOfEnd({ code, reason, closedWith }: ConnectionEnd, drainRea
   const isSentAway = code === RESTART && (reason === drainReason || reason === "moved");
   // Both ends may close at the same time: the gateway has seen the newer connection first.
   const isSuperseded = closedWith === REPLACED && code === POLICY && reason === "superseded";
-  if (isAnswered || isSentAway || isSuperseded) return null;
+  // Whoever is so busy that a hello takes fifteen seconds is told so, and comes back.
+  const isTooSlow = code === POLICY && reason === "no hello";
+  if (isAnswered || isSentAway || isSuperseded || isTooSlow) return null;
   const own = closedWith === null ? "not closed by the device" : `closed by the device with ${closedWith}`;
   return `a connection, ${own}, ended with ${code} ${JSON.stringify(reason)}, expected ${RESTART} with "${drainReason}" or "moved", or the device's own code`;
 }

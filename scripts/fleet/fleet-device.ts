@@ -33,6 +33,7 @@ export class FleetDevice {
   #sent = 0;
   #received = 0;
   #connections = 0;
+  #refusals = 0;
 
   constructor(options: FleetDeviceOptions) {
     this.#options = options;
@@ -75,7 +76,12 @@ export class FleetDevice {
 
   /** Connections that have ended. */
   get endCount(): number {
-    return this.ends.length;
+    return this.ends.length + this.#refusals;
+  }
+
+  /** Upgrades that were refused, or given up before they were answered. */
+  get refusals(): number {
+    return this.#refusals;
   }
 
   get faultCount(): number {
@@ -114,15 +120,34 @@ export class FleetDevice {
     // Node's own WebSocket takes a multiple of the memory; compression is nothing to prove here.
     const socket = new WebSocket(url, protocols, { perMessageDeflate: false });
     let closedWith: number | null = null;
-    socket.addEventListener("close", ({ code, reason }) => this.ends.push({ code, reason, closedWith }));
+    let isOpened = false;
+    socket.addEventListener("open", () => (isOpened = true));
+    socket.addEventListener("close", ({ code, reason }) => {
+      // A refused upgrade, with a status and when to come back, is no connection that ended.
+      if (isOpened) this.ends.push({ code, reason, closedWith });
+      else this.#refusals += 1;
+    });
     // A refused upgrade is an error and a close; the SDK heeds the close.
     socket.addEventListener("error", () => undefined);
-    const close = socket.close.bind(socket);
-    socket.close = (code, reason) => {
-      closedWith ??= code ?? 1005;
-      close(code, reason);
+    // Not the socket itself, which closes itself in answer to a close: what counts is whether the SDK did.
+    const { addEventListener } = socket;
+    return {
+      get binaryType() {
+        return socket.binaryType;
+      },
+      set binaryType(kind) {
+        socket.binaryType = kind as "arraybuffer";
+      },
+      get protocol() {
+        return socket.protocol;
+      },
+      addEventListener: addEventListener.bind(socket),
+      send: (data) => socket.send(data),
+      close(code, reason) {
+        closedWith ??= code ?? 1005;
+        socket.close(code, reason);
+      },
     };
-    return socket;
   }
 
   #fault(what: string): void {

@@ -25,6 +25,8 @@ export interface FleetResult {
   readonly received: number;
   /** Connections beyond each device's first. */
   readonly reconnections: number;
+  /** Upgrades that were refused, with when to come back, or given up before they were answered. */
+  readonly refusals: number;
   /** How often a connection ended with a code, as the device saw it. */
   readonly closes: Readonly<Record<string, number>>;
   readonly openMs: number;
@@ -166,7 +168,7 @@ export class Fleet {
     }
   }
 
-  #sum(what: "sent" | "received" | "faultCount" | "endCount" | "connections"): number {
+  #sum(what: "sent" | "received" | "faultCount" | "endCount" | "connections" | "refusals"): number {
     return this.#devices.reduce((sum, device) => sum + device[what], 0);
   }
 
@@ -177,6 +179,7 @@ export class Fleet {
       devices: this.#devices.length,
       sent: this.#sum("sent"),
       received: this.#sum("received"),
+      refusals: this.#sum("refusals"),
       reconnections: this.#sum("connections") - this.#devices.length,
       closes: Object.fromEntries(
         Object.entries(Object.groupBy(ends, ({ code }) => String(code))).map(([code, of]) => [code, of?.length ?? 0]),
@@ -191,11 +194,11 @@ function lossesOf({ name, sent, received }: FleetDevice): string[] {
   return received === sent ? [] : [`${name}: ${received} answers came in order, expected ${sent}`];
 }
 
-function closeFaultsOf({ name, ends, connections }: FleetDevice): string[] {
+function closeFaultsOf({ name, ends, endCount, connections }: FleetDevice): string[] {
   const wrong = ends.flatMap((end) => faultOfEnd(end, DRAIN_REASON) ?? []);
   const last = ends.filter(({ code }) => code === 1000).length;
   if (last !== 1) wrong.push(`${last} connections ended with 1000, expected the last one alone`);
-  if (ends.length !== connections) wrong.push(`${ends.length} of ${connections} connections ended`);
+  if (endCount !== connections) wrong.push(`${endCount} of ${connections} connections ended`);
   return wrong.map((fault) => `${name}: ${fault}`);
 }
 

@@ -3,6 +3,7 @@ import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
+import type { DeviceReport, DeviceStats } from "./device-report.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
@@ -161,6 +162,8 @@ export interface PoolStats {
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
   readonly demand: DemandStats;
+  /** As devices report. */
+  readonly devices?: readonly DeviceStats[];
   /** Null: the service's shards are its configuration's. */
   readonly fleet: FleetStats | null;
 }
@@ -212,6 +215,12 @@ export interface PoolRpc {
   release(report: ReleaseReport): Promise<ReleaseAnswer> | ReleaseAnswer;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
+  /** Takes what a device measured; a shard that is none of the service's counts as none. */
+  report(
+    service: string,
+    configurationVersion: number,
+    report: DeviceReport & { readonly shardId: string; readonly flow: string },
+  ): Promise<void> | void;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
   /** Takes in what was wanted before the pool saw any of it. */

@@ -86,7 +86,10 @@ describe("demand forecaster", () => {
     };
     const forecaster = forecasterOf();
     live(forecaster, [START_MS, START_MS + 15 * DAY_MS], demand);
-    const verdict = forecaster.verdicts("concurrency").find(({ horizonMs }) => horizonMs === HOUR_MS);
+    const [hour, twoHours] = forecaster.judgedProfile("concurrency", [HOUR_MS, 2 * HOUR_MS]);
+    const verdict = hour?.judged;
+    // Two hours are told, and not judged: nothing is fitted to them.
+    expect(twoHours).toEqual({ ...forecaster.profile("concurrency", [2 * HOUR_MS])[0], judged: null });
     expect(verdict?.wape).toBeLessThan(0.5 * (verdict?.persistenceWape ?? 0));
     expect(verdict?.coverageRatio).toBeGreaterThan(0.9);
     expect(verdict?.yields).toBe(false);

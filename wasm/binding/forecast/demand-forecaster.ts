@@ -41,8 +41,9 @@ export interface DemandOptions {
   readonly model?: SeasonalModel;
 }
 
-export interface JudgedHorizon extends Verdict {
-  readonly horizonMs: number;
+export interface JudgedRow extends DemandRow {
+  /** What the horizon's forecasts were worth over the last week; null: it is none that is fitted, and so judged. */
+  readonly judged: Verdict | null;
 }
 
 /**
@@ -182,10 +183,11 @@ export class DemandForecaster {
     return Number.isNaN(this.#lastMs) || Number.isNaN(nowMs) ? 0 : Math.max(0, nowMs - this.#lastMs);
   }
 
-  /** Each fitted horizon as it was judged over the last week. */
-  verdicts(signal: DemandSignal): JudgedHorizon[] {
-    const horizonsMs = signal === "arrivals" ? PROFILE_HORIZONS_MS : PLAN_HORIZONS_MS;
-    return this.#fine[signal].verdicts().map((verdict, index) => ({ horizonMs: horizonsMs[index] ?? 0, ...verdict }));
+  /** The same, each row with how its horizon was judged: for those who look at it, not for those who plan with it. */
+  judgedProfile(signal: DemandSignal, horizonsMs: readonly number[] = PROFILE_HORIZONS_MS, nowMs = this.#lastMs): JudgedRow[] {
+    const fittedMs = signal === "arrivals" ? PROFILE_HORIZONS_MS : PLAN_HORIZONS_MS;
+    const verdicts = this.#fine[signal].verdicts();
+    return this.profile(signal, horizonsMs, nowMs).map((row) => ({ ...row, judged: verdicts[fittedMs.indexOf(row.horizonMs)] ?? null }));
   }
 
   counts(signal: DemandSignal): ObservationCounts {

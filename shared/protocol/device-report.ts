@@ -1,0 +1,33 @@
+// What a device's SDK measured of one socket since its last report, and what a pool makes of many. Plain data: it crosses RPC.
+import { DAY_MS, MINUTE_MS, SECOND_MS } from "../units.ts";
+
+export const DEVICE_REPORT = {
+  latencyCountMax: 64,
+  latencyMsMax: 10 * MINUTE_MS,
+  durationMsMax: DAY_MS,
+  countMax: 2 ** 40,
+  /** One device's reports are no closer; the SDK's are 10 s apart or more. */
+  intervalMsMin: 5 * SECOND_MS,
+  bodyBytesMax: 4_096,
+} as const;
+
+export interface DeviceReport {
+  readonly durationMs: number;
+  readonly messagesSent: number;
+  readonly messagesReceived: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Connections that broke. */
+  readonly drops: number;
+  readonly latenciesMs: readonly number[];
+}
+
+/** Of the devices of one flow on one shard, since the pool's object started. */
+export interface DeviceStats extends Omit<DeviceReport, "latenciesMs"> {
+  /** Empty: the device named none that there is. */
+  readonly shardId: string;
+  readonly flow: string;
+  readonly reports: number;
+  /** From sending a message to its acknowledgement; null: none was timed. */
+  readonly latencyMs: { readonly p50: number; readonly p99: number } | null;
+}

@@ -1,0 +1,104 @@
+// What devices say of their sockets: validated, bounded, per shard and flow in /metrics; who lies spoils its own flow's figures.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TidegateClient } from "#client/index.ts";
+import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await startTestGateway({ echo: { sockets: { mode: "websocket" } } });
+});
+afterAll(async () => gateway.stop());
+
+const REPORT = {
+  service: "echo",
+  shard: "echo-1",
+  durationMs: 10_000,
+  messagesSent: 100,
+  messagesReceived: 50,
+  bytesSent: 1_000,
+  bytesReceived: 500,
+  drops: 1,
+  latenciesMs: [10, 20, 30],
+};
+
+const send = async (body: unknown, claims: Parameters<TestGateway["token"]>[0] = {}): Promise<Response> =>
+  gateway.fetch("/v1/report", { method: "POST", body: JSON.stringify(body), token: await gateway.token(claims) });
+
+/** Of one flow and shard. */
+async function valueOf(metric: string, { tenant = "acme", shard = "echo-1" } = {}): Promise<number> {
+  const start = `${metric}{service="echo",shard="${shard}",tenant="${tenant}",class="gold"} `;
+  const line = (await gateway.metrics()).split("\n").find((text) => text.startsWith(start));
+  return line === undefined ? 0 : Number(line.slice(start.length));
+}
+
+describe("a report", () => {
+  it("is counted for its shard and flow, latencies as quantiles within 1 %", async () => {
+    expect((await send(REPORT, { device: "r-1" })).status).toBe(204);
+    expect((await send({ ...REPORT, latenciesMs: [20, 20] }, { device: "r-2" })).status).toBe(204);
+    expect(await valueOf("tidegate_device_reports_total")).toBe(2);
+    expect(await valueOf("tidegate_device_messages_sent_total")).toBe(200);
+    expect(await valueOf("tidegate_device_bytes_received_total")).toBe(1_000);
+    expect(await valueOf("tidegate_device_drops_total")).toBe(2);
+    const median = await valueOf("tidegate_device_latency_median_seconds");
+    expect(Math.abs(median - 0.02)).toBeLessThanOrEqual(0.0002);
+  });
+
+  it("that lies is its own flow's, and no other's", async () => {
+    const before = await valueOf("tidegate_device_latency_p99_seconds");
+    const lie = { ...REPORT, latenciesMs: Array.from({ length: 64 }, () => 600_000), messagesSent: 2 ** 40 };
+    expect((await send(lie, { tenant: "globex", device: "liar" })).status).toBe(204);
+    expect(await valueOf("tidegate_device_latency_p99_seconds", { tenant: "globex" })).toBeGreaterThan(500);
+    expect(await valueOf("tidegate_device_latency_p99_seconds")).toBe(before);
+  });
+
+  it("of a shard that is none is counted for none", async () => {
+    expect((await send({ ...REPORT, shard: "events-7" }, { device: "r-3" })).status).toBe(204);
+    expect(await valueOf("tidegate_device_reports_total", { shard: "" })).toBe(1);
+  });
+
+  it("that follows too soon is refused with 429 and when to come back, and not counted", async () => {
+    expect((await send(REPORT, { device: "r-4" })).status).toBe(204);
+    const before = await valueOf("tidegate_device_reports_total");
+    const second = await send(REPORT, { device: "r-4" });
+    expect([second.status, second.headers.has("retry-after")]).toEqual([429, true]);
+    expect(await valueOf("tidegate_device_reports_total")).toBe(before);
+  });
+
+  it.for([
+    { name: "what is no object", body: [], status: 400 },
+    { name: "a number below nothing", body: { ...REPORT, drops: -1 }, status: 400 },
+    { name: "a number beyond all measure", body: { ...REPORT, bytesSent: 2 ** 41 }, status: 400 },
+    { name: "a latency beyond all patience", body: { ...REPORT, latenciesMs: [600_001] }, status: 400 },
+    { name: "too many latencies", body: { ...REPORT, latenciesMs: Array.from({ length: 65 }, () => 1) }, status: 400 },
+    { name: "an unknown key", body: { ...REPORT, cpu: 1 }, status: 400 },
+    { name: "too large a body", body: { ...REPORT, shard: "x".repeat(5_000) }, status: 400 },
+    { name: "a service that is none", body: { ...REPORT, service: "other" }, status: 404 },
+  ])("with $name is refused with $status", async ({ body, status }) => {
+    expect((await send(body, { device: "r-5" })).status).toBe(status);
+  });
+
+  it("of a service that its token does not name is refused with 403", async () => {
+    expect((await send(REPORT, { device: "r-6", services: ["other"] })).status).toBe(403);
+  });
+
+  it("without a token is refused with 401, also where it is no report, and with another method with 405", async () => {
+    for (const body of [JSON.stringify(REPORT), "{"])
+      expect((await fetch(`${gateway.url}/v1/report`, { method: "POST", body })).status).toBe(401);
+    expect((await fetch(`${gateway.url}/v1/report`)).status).toBe(405);
+  });
+});
+
+describe("the SDK", () => {
+  it("reports what its socket measured, with the shard that it is on", { timeout: 20_000 }, async () => {
+    const before = await valueOf("tidegate_device_messages_sent_total");
+    const messages: string[] = [];
+    const client = new TidegateClient({ url: gateway.url, token: async () => gateway.token({ device: "sdk" }), reportIntervalMs: 10_000 });
+    const socket = client.connect("echo", { onMessage: (payload) => messages.push(String(payload)) });
+    for (let index = 0; index < 5; index += 1) socket.send(`${index}`);
+    await expect.poll(() => messages.length).toBe(5);
+    await expect.poll(async () => valueOf("tidegate_device_messages_sent_total"), { timeout: 15_000, interval: 250 }).toBe(before + 5);
+    socket.close();
+    await gateway.expectNoSlotInUse();
+  });
+});
