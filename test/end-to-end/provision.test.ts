@@ -160,6 +160,7 @@ describe("a pool on a capacity agent", () => {
     await expect.poll(() => calm.minuteNow(), { timeout: 60_000, interval: 50 }).toBeGreaterThan(riseMinute - 1);
     const startedBefore = await startedNow();
     expect(calm.minuteNow()).toBeLessThan(riseMinute + 1);
+    // Told two days without a rise it has two here; told nothing it is unsure, and has more too.
     expect(startedBefore).toBeGreaterThanOrEqual(4);
 
     const { sent, outcomes, endpointErrors } = await calm.ended;
