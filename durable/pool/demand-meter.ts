@@ -26,11 +26,13 @@ export interface DemandReport {
   readonly refusedCount: number;
 }
 
-/** What is out now. */
+/** What is out now, and what would be. */
 export interface DemandLevel {
   /** Requests that hold a slot, as their holders last said. */
   readonly requests: number;
   readonly sockets: number;
+  /** Requests that wait for want of slots; none if not given. */
+  readonly waiting?: number;
 }
 
 export interface DemandBin {
@@ -44,6 +46,7 @@ interface OpenBin {
   arrivals: number;
   busyMs: number;
   endedCount: number;
+  /** Refused, and by how many more wait than before: who leaves the queue, served or refused, is counted as what became of it. */
   refusedCount: number;
   /** Integrals over time. */
   requestsMs: number;
@@ -118,6 +121,8 @@ export class DemandMeter {
         bin.coveredMs += ms;
       });
     }
+    const joined = (level.waiting ?? 0) - (this.#level.waiting ?? 0);
+    if (joined !== 0) this.#bin(Math.floor(nowMs / BIN_MS)).refusedCount += joined;
     this.#level = level;
     this.#levelMs = nowMs;
   }
@@ -153,7 +158,9 @@ export class DemandMeter {
     const short = Math.min(1, BIN_MS / holdMs);
     const covered = Math.max(1, coveredMs);
     const served = (short * busyMs) / BIN_MS + ((1 - short) * requestsMs) / covered;
-    return socketsMs / covered + served + this.#unservedSlots(refusedCount, short === 1 ? Math.max(1, endedMs) : holdMs);
+    const unserved = this.#unservedSlots(refusedCount, short === 1 ? Math.max(1, endedMs) : holdMs);
+    // A queue that empties has been counted before: while it does, what is served is more than what comes.
+    return socketsMs / covered + Math.max(0, served + unserved);
   }
 
   /** As if each refused request had run for an exponential time of the mean hold: Σ over bins is refused × hold. */

@@ -21,8 +21,9 @@ export function reportOf(flows: readonly FlowTelemetry[]): DemandReport {
   };
 }
 
-/** What is out now; busy while anything is promised or waits. */
+/** What is out now, and who waits where no slot is free: else they wait for their tenant's limit. Busy while anything is promised or waits. */
 export function levelOf({ ledger, queueLength }: Pick<Pool, "ledger" | "queueLength">): DemandLevel & { readonly isBusy: boolean } {
   const { durable: sockets, inUse } = ledger.counts;
-  return { requests: Math.max(0, inUse - sockets), sockets, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
+  const waiting = ledger.slotsFree === 0 ? queueLength : 0;
+  return { requests: Math.max(0, inUse - sockets), sockets, waiting, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
 }

@@ -64,6 +64,33 @@ describe("a demand meter", () => {
     }
   });
 
+  it("counts what comes and not what is served while a queue grows and empties: rate × hold", () => {
+    for (const holdMs of [200, 3_000, 20_000]) {
+      const meter = new DemandMeter(START_MS, true);
+      const holdSeconds = holdMs / SECOND_MS;
+      // Ten a second can be served; for a minute fourteen come, then six for two, until nobody waits.
+      const rateAt = (second: number): number => (second <= 300 ? 10 : second <= 360 ? 14 : second <= 420 ? 6 : 10);
+      let waiting = 0;
+      for (let second = 1; second <= 600; second += 1) {
+        const atMs = START_MS + second * SECOND_MS;
+        waiting += rateAt(second) - 10;
+        meter.setLevel({ requests: 10 * holdSeconds, sockets: 0, waiting }, atMs);
+        meter.report("a", { ...NOTHING, arrivals: rateAt(second), busyMs: 10 * holdMs, endedCount: 10 }, atMs);
+      }
+      expect(waiting).toBe(0);
+      const bins = meter.take(START_MS + 620_000);
+      const meanOf = (fromSecond: number, toSecond: number): number => {
+        const of = bins.filter(({ endMs }) => endMs > START_MS + fromSecond * SECOND_MS && endMs <= START_MS + toSecond * SECOND_MS);
+        return of.reduce((sum, { slots }) => sum + slots, 0) / of.length;
+      };
+      // Of long requests some of it is later than their minute.
+      const part = holdMs < BIN_MS ? 0.9 : 0.6;
+      expect(meanOf(300, 360) - 10 * holdSeconds).toBeGreaterThan(part * 4 * holdSeconds);
+      expect(meanOf(360, 420) - 10 * holdSeconds).toBeLessThan(-part * 2 * holdSeconds);
+      expect(Math.abs(meanOf(300, 580) / (10 * holdSeconds) - 1)).toBeLessThan(0.01);
+    }
+  });
+
   it("leaves out a bin of which it has not heard enough: the first after a start, and a gap", () => {
     const meter = new DemandMeter(START_MS + 4_000, false);
     hold(meter, [START_MS + 4_000, START_MS + 30_000], requestsOf(5));
