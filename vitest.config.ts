@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 /** The suffix says the runtime: *.worker.test.ts runs inside workerd, every other *.test.ts in Node. */
 export default defineConfig({
   test: {
+    // Two files at a time also on two cores: most of an end-to-end test is waiting.
+    maxWorkers: 2,
     projects: [
       {
         test: {

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CliError } from "../output.ts";
 import { isSystemError } from "../system-error.ts";
-import { startTicksOf } from "./process-record.ts";
+import { isZombie, startTicksOf } from "./process-record.ts";
 
 /** One agent per state folder: a second one would take the first one's processes for left ones. */
 export class AgentLock {
@@ -24,7 +24,7 @@ export class AgentLock {
       }
       const owner = await readFile(file, "utf8").catch(() => "");
       const [pid, ticks] = owner.split(" ").map(Number);
-      if (pid !== undefined && isAlive(pid) && (startTicksOf(pid) ?? ticks) === ticks)
+      if (pid !== undefined && isAlive(pid) && !isZombie(pid) && (startTicksOf(pid) ?? ticks) === ticks)
         throw new CliError(`Cannot start an agent in ${folder}: process ${pid} is one already, expected another folder (--state)`);
       await rm(file, { force: true });
     }

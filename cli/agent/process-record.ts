@@ -13,10 +13,20 @@ export interface RecordedProcess {
 
 /** proc(5), field 22 of /proc/pid/stat. Null: no such process, or another system. */
 export function startTicksOf(pid: number): number | null {
+  const fields = statOf(pid);
+  return fields === null ? null : Number(fields[19]);
+}
+
+/** It has ended, and whoever started it has not asked yet how: it still has its pid, and takes signals. */
+export function isZombie(pid: number): boolean {
+  return statOf(pid)?.[0] === "Z";
+}
+
+/** From the third field on: the second is the program's name in parentheses, and may hold anything. */
+function statOf(pid: number): readonly string[] | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the program's name in parentheses, and may hold anything.
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return null;
   }
