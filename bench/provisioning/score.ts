@@ -7,9 +7,12 @@ import { SIMULATED_POLICY, TidegateScaler } from "#cli/simulate/tidegate-scaler.
 import { fineForecaster } from "#cli/simulate/forecaster.ts";
 import { TICK_MS } from "#cli/simulate/tick.ts";
 import { PLAN_STEP_MS } from "#durable/pool/plan/settings.ts";
+import { kernelsFor } from "../kernels/instance.ts";
 import { record, RecordedForecast } from "./recorded-forecast.ts";
 import type { TraceLoad } from "./traces.ts";
 
+/** One forecaster, and what its calls need. */
+const MEMORY_BYTES = 262_144;
 const SHORTFALLS = [0.0001, 0.001, 0.01] as const;
 
 export interface Cell {
@@ -30,7 +33,7 @@ const STEP_TICKS = PLAN_STEP_MS / TICK_MS;
 export function scoreCells(trace: TraceLoad, { delayMs, part }: { delayMs: number; part: "early" | "late" }): Cell[] {
   const { load, startMs } = trace;
   const horizonMs = delayMs + PLAN_STEP_MS;
-  const recorded = record(fineForecaster(delayMs), stepMeans(load), { startMs, stepMs: PLAN_STEP_MS, horizonMs });
+  const recorded = record(fineForecaster(kernelsFor(MEMORY_BYTES), delayMs), stepMeans(load), { startMs, stepMs: PLAN_STEP_MS, horizonMs });
   let shortfallRatio = 0;
   const run = simulationRunner({
     load,

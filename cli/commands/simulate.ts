@@ -6,6 +6,7 @@ import { parseTimestampMs } from "../load/trace-point.ts";
 import { badValue, formatDuration, readChoice, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_OK } from "../output.ts";
 import type { Window } from "../simulate/account.ts";
+import { loadKernels } from "../forecast/load-kernels.ts";
 import { fineForecaster } from "../simulate/forecaster.ts";
 import { loadOf } from "../simulate/load.ts";
 import { plotPage } from "../simulate/plot.ts";
@@ -73,11 +74,12 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     const load = loadOf(series, { kind, shardLoad, seed });
     const startMs = series.atMs[0] ?? 0;
     const provisioning = { ...SIMULATED_POLICY, shortfallRatio: shortfall };
+    const kernels = await loadKernels();
     const run = simulationRunner({
       load,
       delayMs,
       window: span.window,
-      tidegate: () => new TidegateScaler(load, { startMs, policy: provisioning, forecaster: fineForecaster(delayMs) }),
+      tidegate: () => new TidegateScaler(load, { startMs, policy: provisioning, forecaster: fineForecaster(kernels, delayMs) }),
     });
     const scores: PolicyScore[] = [];
     const timelines: Timeline[] = [];

@@ -4,6 +4,7 @@ import { runScaler } from "#cli/simulate/account.ts";
 import { fineForecaster } from "#cli/simulate/forecaster.ts";
 import { SHARD_SLOTS } from "#cli/simulate/load.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "#cli/simulate/tidegate-scaler.ts";
+import { kernels } from "#test/support/kernels.ts";
 
 const STEPS = 2_000;
 const STEP_TICKS = 5;
@@ -14,8 +15,8 @@ it("plans with what was recorded as with the forecaster itself", () => {
     const ticks = load.subarray(step * STEP_TICKS, (step + 1) * STEP_TICKS);
     return (ticks.reduce((sum, value) => sum + value, 0) / STEP_TICKS) * SHARD_SLOTS;
   });
-  const recorded = record(fineForecaster(30_000), means, { startMs: 0, stepMs: 10_000, horizonMs: 40_000 });
-  const [live, played] = [fineForecaster(30_000), new RecordedForecast(recorded)].map((forecaster) => {
+  const recorded = record(fineForecaster(kernels(), 30_000), means, { startMs: 0, stepMs: 10_000, horizonMs: 40_000 });
+  const [live, played] = [fineForecaster(kernels(), 30_000), new RecordedForecast(recorded)].map((forecaster) => {
     const scaler = new TidegateScaler(load, { startMs: 0, policy: { ...SIMULATED_POLICY, shortfallRatio: 0.01 }, forecaster });
     return runScaler(load, scaler, { delayTicks: 15, window: { fromTick: 0, toTick: load.length } });
   });

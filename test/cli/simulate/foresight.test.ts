@@ -6,6 +6,7 @@ import { fineForecaster } from "#cli/simulate/forecaster.ts";
 import { rivalScaler } from "#cli/simulate/policies.ts";
 import { oracleCounts } from "#cli/simulate/rivals/oracle.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "#cli/simulate/tidegate-scaler.ts";
+import { kernels } from "#test/support/kernels.ts";
 
 const TICKS = 6_000;
 const FORK = 4_000;
@@ -36,7 +37,11 @@ const scalers: readonly (readonly [string, (load: Float32Array) => Scaler])[] = 
   [
     "tidegate",
     (load) =>
-      new TidegateScaler(load, { startMs: 0, policy: { ...SIMULATED_POLICY, shortfallRatio: 0.01 }, forecaster: fineForecaster(60_000) }),
+      new TidegateScaler(load, {
+        startMs: 0,
+        policy: { ...SIMULATED_POLICY, shortfallRatio: 0.01 },
+        forecaster: fineForecaster(kernels(), 60_000),
+      }),
   ],
 ];
 
