@@ -2,6 +2,9 @@
 // Where the location says nothing that is known, the first region of the service: its home.
 import type { Region } from "./config/regions.ts";
 
+/** For development, where the runtime does not know where a caller is: one of REGIONS. Counts only where IS_LOOPBACK is "true". */
+export const REGION_HEADER = "tidegate-region";
+
 /** What the runtime says of a request (`request.cf`): two-letter codes, degrees as text. Undefined on a machine of one's own. */
 export interface CallerLocation {
   readonly continent?: string | undefined;

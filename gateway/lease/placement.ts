@@ -2,11 +2,8 @@
 import type { Region } from "#shared/config/regions.ts";
 import { REGIONS } from "#shared/config/regions.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
-import { nearestOf, placeCaller, type CallerLocation } from "#shared/placement.ts";
+import { nearestOf, placeCaller, REGION_HEADER, type CallerLocation } from "#shared/placement.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
-
-/** For development, where the runtime does not know where a caller is: one of REGIONS. Counts only where IS_LOOPBACK is "true". */
-export const REGION_HEADER = "tidegate-region";
 
 interface PlacementInput {
   readonly request: Request;

@@ -1,18 +1,29 @@
 // A service's pools as one: the home pool's stats with what the regional pools counted and have. Slots are the home pool's to tell: what a
 // region has is lent by it, so nothing is counted twice.
+import type { Region } from "#shared/config/regions.ts";
 import type { PoolCounters, PoolStats, RegionalStats } from "#shared/protocol/pool-rpc.ts";
 
-export function withRegions(home: PoolStats, regions: readonly RegionalStats[]): PoolStats {
-  return regions.reduce<PoolStats>(
-    (sum, { holderCount, queueLength, longestWaitMsNow, counters }) => ({
-      ...sum,
-      holderCount: sum.holderCount + holderCount,
-      queueLength: sum.queueLength + queueLength,
-      longestWaitMsNow: Math.max(sum.longestWaitMsNow, longestWaitMsNow),
-      counters: sumOfCounters(sum.counters, counters),
+interface RegionOf {
+  readonly region: Region;
+  readonly stats: RegionalStats;
+}
+
+export function withRegions(home: PoolStats, regions: readonly RegionOf[]): PoolStats {
+  const sum = regions.reduce<PoolStats>(
+    (before, { stats: { holderCount, queueLength, longestWaitMsNow, counters } }) => ({
+      ...before,
+      holderCount: before.holderCount + holderCount,
+      queueLength: before.queueLength + queueLength,
+      longestWaitMsNow: Math.max(before.longestWaitMsNow, longestWaitMsNow),
+      counters: sumOfCounters(before.counters, counters),
     }),
     home,
   );
+  return { ...sum, regions: regions.map(({ region, stats }) => ({ region, requests: totalOf(stats.counters.outcomes) })) };
+}
+
+function totalOf(counts: Counts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
 function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {

@@ -45,7 +45,10 @@ async function readPools(scope: RequestScope, { version, configuration }: Snapsh
     const [home, ...regions] = configuration.services[service]?.regions ?? [];
     // Home first: what it counts of a region's requests is what the region had counted before.
     const ofHome = await homePool(env, { service, home }).stats(service, version, service === services[0] ? telemetry : undefined);
-    return withRegions(ofHome, await Promise.all(regions.map(async (region) => regionalPool(env, service, region).stats())));
+    return withRegions(
+      ofHome,
+      await Promise.all(regions.map(async (region) => ({ region, stats: await regionalPool(env, service, region).stats() }))),
+    );
   };
   const pools: PoolStats[] = [];
   try {

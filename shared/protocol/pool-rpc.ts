@@ -182,6 +182,8 @@ export interface PoolStats {
   readonly devices?: readonly DeviceStats[];
   /** Null: the service's shards are its configuration's. */
   readonly fleet: FleetStats | null;
+  /** Of its regional pools, which are part of the sums: requests and sockets that were counted there. */
+  readonly regions?: readonly { readonly region: Region; readonly requests: number }[];
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
