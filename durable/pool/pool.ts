@@ -12,6 +12,7 @@ import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
 import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
 import { QuotaGate } from "./quota-gate.ts";
+import { grantFree } from "./grant-order.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { Routes } from "./routes.ts";
 import { refuseSocket } from "./socket-quota.ts";
@@ -181,28 +182,13 @@ export class Pool {
     this.#estimate.tick(nowMs);
     if (this.#line.length === 0) return [];
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
-    if (this.#ledger.slotsFree === 0) return decisions;
-    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
-    return decisions;
-  }
-
-  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
-    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
-    const isHeld = (flow: string): boolean => !isOpen(flow);
-    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
-    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
-      const { slotId, flow } = ticket.request;
+    const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const grant = (ticket: Ticket): void => {
       this.#countWaiting(ticket);
-      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
-      this.#line.hold(flow, isHeld(flow));
-    }
-  }
-
-  #next(nowMs: number): Ticket | undefined {
-    if (this.#ledger.slotsFree === 0) return undefined;
-    return this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+      decisions.push({ slotId: ticket.request.slotId, verdict: this.#grant(ticket, nowMs) });
+    };
+    grantFree({ ledger: this.#ledger, line: this.#line, hasLane, grant }, nowMs);
+    return decisions;
   }
 
   #enter(ticket: Ticket): Verdict | null {
