@@ -124,8 +124,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   giveBack(slotIds: readonly string[], holder: string): number {
     this.#counters.global.releaseCalls += 1;
-    const freed = slotIds.filter((slotId) => this.#pool.ledger.release(slotId, holder)).length;
-    this.#settle(Date.now());
+    const nowMs = Date.now();
+    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#settle(nowMs);
     return freed;
   }
 
@@ -230,6 +231,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    this.#waiters.lookAgain(this.#pool.decideInMs);
     this.#observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();
