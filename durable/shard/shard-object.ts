@@ -32,7 +32,7 @@ import { pushToSessions } from "./session-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
-import { StoredSlotDebts } from "./slot-debts.ts";
+import { StoredSlotDebts } from "./slot-debt-store.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
 import { randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";

@@ -4,14 +4,28 @@
 import type { PoolRpc } from "#shared/protocol/pool-rpc.ts";
 import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
-import type { SlotDebt, SlotDebts, SlotOwner } from "./slot-debts.ts";
+
+/** What ends a slot: the flow it counts for, and the pool. */
+export type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service">;
+
+/** A slot that goes back unless something that lives here has it. */
+export interface SlotDebt extends SlotOwner {
+  readonly sinceMs: number;
+}
+
+/** Where a Shard object keeps its debts: what is put without an await in between is one transaction with what else is written. */
+export interface SlotDebts {
+  put(debt: SlotDebt): void;
+  drop(slotId: string): void;
+  all(): readonly SlotDebt[];
+}
 
 /** At once; what fails so often waits for the alarm. */
 const RELEASE_ATTEMPTS_MAX = 3;
-/** Of debts that are looked at with one alarm. */
-const DEBTS_PER_LOOK_MAX = 64;
+/** Of an alarm, at a time. */
+const RELEASES_MAX = 64;
 /** When a debt is looked at again. An object that has any is awake, or was a minute ago. */
-export const DEBT_LOOK_MS = MINUTE_MS;
+const DEBT_LOOK_MS = MINUTE_MS;
 /** A call of an instance that died may still be on its way for so long: what was asked for and not done is given back only then. */
 export const CALL_MS_MAX = 15 * SECOND_MS;
 
@@ -94,7 +108,8 @@ export class SlotKeeper {
       if (!isHeld && isHeldOnDisk(debt.slotId)) debts.drop(debt.slotId);
       else if (!isHeld && !this.#releasing.has(debt.slotId) && nowMs >= debt.sinceMs + CALL_MS_MAX) due.push(debt);
     }
-    await Promise.all(due.slice(0, DEBTS_PER_LOOK_MAX).map(async (debt) => this.release(debt, { sinceMs: debt.sinceMs })));
+    for (let start = 0; start < due.length; start += RELEASES_MAX)
+      await Promise.all(due.slice(start, start + RELEASES_MAX).map(async (debt) => this.release(debt, { sinceMs: debt.sinceMs })));
     return debts.all().length === 0 ? Infinity : now() + DEBT_LOOK_MS;
   }
 

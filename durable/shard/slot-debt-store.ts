@@ -1,19 +1,4 @@
-import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
-
-/** What ends a slot: the flow it counts for, and the pool. */
-export type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service">;
-
-/** A slot that goes back unless something that lives here has it. */
-export interface SlotDebt extends SlotOwner {
-  readonly sinceMs: number;
-}
-
-/** Where a Shard object keeps its debts: what is put without an await in between is one transaction with what else is written. */
-export interface SlotDebts {
-  put(debt: SlotDebt): void;
-  drop(slotId: string): void;
-  all(): readonly SlotDebt[];
-}
+import type { SlotDebt, SlotDebts } from "./slot-keeper.ts";
 
 /** Among the Shard object's other facts, each under its slot's name. */
 const PREFIX = "slot ";
