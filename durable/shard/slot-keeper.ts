@@ -72,10 +72,11 @@ export class SlotKeeper {
     return this.#held.has(slotId) || this.#input.isHeldOnDisk(slotId);
   }
 
-  /** What is on disk has it from here on. */
+  /** What is on disk has it from here on, unless that has ended meanwhile. */
   settle(slotId: string): void {
+    const { debts, isHeldOnDisk } = this.#input;
     this.#held.delete(slotId);
-    this.#input.debts.drop(slotId);
+    if (isHeldOnDisk(slotId)) debts.drop(slotId);
   }
 
   /** `holder`: who has it, where that is not this Shard object. Never throws: what does not succeed now does later. */
@@ -104,9 +105,11 @@ export class SlotKeeper {
     const nowMs = now();
     const due: SlotDebt[] = [];
     for (const debt of debts.all()) {
-      const isHeld = this.#held.has(debt.slotId);
-      if (!isHeld && isHeldOnDisk(debt.slotId)) debts.drop(debt.slotId);
-      else if (!isHeld && !this.#releasing.has(debt.slotId) && nowMs >= debt.sinceMs + CALL_MS_MAX) due.push(debt);
+      const { slotId, sinceMs } = debt;
+      // What is being given back may be on disk still, as a session that is about to be taken back.
+      if (this.#held.has(slotId) || this.#releasing.has(slotId)) continue;
+      if (isHeldOnDisk(slotId)) debts.drop(slotId);
+      else if (nowMs >= sinceMs + CALL_MS_MAX) due.push(debt);
     }
     for (let start = 0; start < due.length; start += RELEASES_MAX)
       await Promise.all(due.slice(start, start + RELEASES_MAX).map(async (debt) => this.release(debt, { sinceMs: debt.sinceMs })));

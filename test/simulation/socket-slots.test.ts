@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { MINUTE_MS } from "#shared/units.ts";
 import { SocketSlotsSimulation, type Broken, type SlotsResult } from "./socket-slots-simulation.ts";
 
-const SEEDS = process.env["TIDEGATE_LONG"] === "1" ? 5_000 : 100;
+const SEEDS = process.env["TIDEGATE_LONG"] === "1" ? 5_000 : 200;
 const STORM_MS = 5 * MINUTE_MS;
 
 beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => undefined));
