@@ -10,7 +10,7 @@ import { loadKernels } from "../forecast/load-kernels.ts";
 import { fineForecaster } from "../simulate/forecaster.ts";
 import { loadOf } from "../simulate/load.ts";
 import { plotPage } from "../simulate/plot.ts";
-import { readPolicies, withSweep } from "../simulate/policies.ts";
+import { formatPolicy, readPolicies, withSweep } from "../simulate/policies.ts";
 import { percentile, readSeries, sliceSeries, type Series } from "../simulate/series.ts";
 import { simulationRunner, type PolicyScore } from "../simulate/simulate.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "../simulate/tidegate-scaler.ts";
@@ -21,6 +21,8 @@ import { formatTable } from "../table.ts";
 
 const DELAY_MS_MAX = 6 * HOUR_MS;
 const TICK_COUNT_MAX = 40_000_000;
+/** Ticks between two looks at the clock: some milliseconds. */
+const PROGRESS_TICKS = 1_024;
 const SHARD_LOAD_MAX = 1e12;
 const SEED_MAX = 2 ** 32 - 1;
 /** auto20: the early part's 95th percentile makes this many shards. */
@@ -83,13 +85,23 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     });
     const scores: PolicyScore[] = [];
     const timelines: Timeline[] = [];
-    for (const policy of policies) {
+    const progress = output.progress("simulate");
+    for (const [index, policy] of policies.entries()) {
       // Swept rivals are points of the frontier; over time only what was asked for is drawn.
       const recorder = values.plot !== undefined && named.includes(policy) ? new TimelineRecorder(span.window) : null;
-      const score = recorder === null ? run(policy) : run(policy, (tick, fleet) => recorder.note(tick, fleet));
+      const tell = (tick: number): void =>
+        progress.update(
+          (index + tick / span.window.toTick) / policies.length,
+          `${formatPolicy(policy)}, ${index + 1} of ${policies.length}`,
+        );
+      const score = run(policy, (tick, fleet) => {
+        if (tick % PROGRESS_TICKS === 0) tell(tick);
+        recorder?.note(tick, fleet);
+      });
       scores.push(score);
       if (recorder !== null) timelines.push(recorder.timeline(score.name));
     }
+    progress.end();
     const trace = basename(values.trace);
     if (values.plot !== undefined) {
       const times = { fromMs: startMs + span.window.fromTick * TICK_MS, toMs: startMs + span.window.toTick * TICK_MS };
