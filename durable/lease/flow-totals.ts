@@ -31,6 +31,7 @@ interface FlowTotal {
 }
 
 interface ClassTotal {
+  slots: number;
   want: number;
   pinned: number;
   readonly flows: Map<string, FlowTotal>;
@@ -110,6 +111,12 @@ export class FlowTotals {
     return ofClass.shares.get(flow) ?? 0;
   }
 
+  /** Whether the flow's class has fewer slots than its reserve. */
+  isBelowReserve(flow: string): boolean {
+    const className = this.#flows.get(flow)?.policy.className ?? "";
+    return (this.#classes.get(className)?.slots ?? 0) < (this.#policy.classes.get(className)?.reserve ?? 0);
+  }
+
   /** One source's part of the slots that the flow's share leaves to leases. */
   slotsPart(flow: string, source: string): number {
     const total = this.#flows.get(flow);
@@ -181,11 +188,12 @@ export class FlowTotals {
     total.tokensOut += sign * contribution.tokensOut;
     this.#slots += sign * contribution.slots;
     this.#running += sign * contribution.running;
+    const ofClass = this.#class(total.policy.className);
+    ofClass.slots += sign * contribution.slots;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
     const [want, pinned] = [demandOf(total), total.pinned];
     if (want === wantBefore && pinned === pinnedBefore) return;
-    const ofClass = this.#class(total.policy.className);
     ofClass.want += want - wantBefore;
     ofClass.pinned += pinned - pinnedBefore;
     ofClass.shares = null;
@@ -207,7 +215,7 @@ export class FlowTotals {
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(className, (ofClass = { want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
+      this.#classes.set(className, (ofClass = { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
       this.#isDivided = false;
     }
     return ofClass;

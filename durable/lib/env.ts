@@ -15,4 +15,6 @@ export interface ObjectEnv {
   /** For development: shared/demand-clock.ts. Counts only where IS_LOOPBACK is "true". */
   readonly DEMAND_SPEED?: string;
   readonly IS_LOOPBACK?: string;
+  /** Another one after each deployment, or start of the process here: whatever ran before has ended with its sockets. */
+  readonly VERSION?: { readonly id: string };
 }

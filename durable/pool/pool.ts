@@ -11,6 +11,8 @@ import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
 import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
+import { grantFree } from "./grant-order.ts";
+import { GrantPace } from "./grant-pace.ts";
 import type { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { RegionalParts } from "./regional-parts.ts";
@@ -29,6 +31,8 @@ export class Pool {
   readonly regions: RegionalParts;
   readonly gate: QuotaGate;
   readonly adaptive: AdaptiveLanes;
+  /** In how long the last `decide` wants the next: a slot rests until then. Null: none does. */
+  decideInMs: number | null = null;
   #ledger: LeaseLedger;
   #policy: LedgerPolicy;
   #configuration = NO_CONFIGURATION;
@@ -36,6 +40,7 @@ export class Pool {
   readonly routes: Routes;
   readonly #estimate: WaitEstimate;
   readonly #displaced: Ticket[] = [];
+  readonly #pace = new GrantPace();
 
   constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
     this.regions = regions;
@@ -148,7 +153,7 @@ export class Pool {
     const standing = {
       flow: request.flow,
       waiting: this.#line.lengthOf(request.flow),
-      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.flows.roomOf(request.flow) > 0,
+      isOpen: this.#ledger.slotsFree > 0 && this.decideInMs === null && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
       refuseSocket(request, service, this.#ledger) ??
@@ -160,6 +165,17 @@ export class Pool {
 
   #unpay(slotId: string, nowMs: number): void {
     this.gate.refused(slotId, { ledger: this.#ledger, nowMs });
+  }
+
+  /** Frees the slots of requests that have ended; of how many. */
+  giveBack(slotIds: readonly string[], holder: string, nowMs: number): number {
+    const atMs = this.#ledger.tick(nowMs);
+    return slotIds.filter((slotId) => {
+      const slot = this.#ledger.slot(slotId);
+      if (slot === undefined || !this.#ledger.release(slotId, holder)) return false;
+      this.#pace.ended(atMs - slot.acquiredAtMs);
+      return true;
+    }).length;
   }
 
   cancel(slotId: string, holder: string, nowMs: number): boolean {
@@ -176,32 +192,16 @@ export class Pool {
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
   decide(nowMs: number): readonly Decision[] {
-    this.#ledger.tick(nowMs);
+    const atMs = this.#ledger.tick(nowMs);
     this.#estimate.tick(nowMs);
-    if (this.#line.length === 0) return [];
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
-    if (this.#ledger.slotsFree === 0) return decisions;
-    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
-    return decisions;
-  }
-
-  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
-    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
-    const isHeld = (flow: string): boolean => !isOpen(flow);
-    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
-    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
-      const { slotId, flow } = ticket.request;
+    const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const grant = (ticket: Ticket): void => {
       this.#countWaiting(ticket);
-      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
-      this.#line.hold(flow, isHeld(flow));
-    }
-  }
-
-  #next(nowMs: number): Ticket | undefined {
-    if (this.#ledger.slotsFree === 0) return undefined;
-    return this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+      decisions.push({ slotId: ticket.request.slotId, verdict: this.#grant(ticket, nowMs) });
+    };
+    this.decideInMs = grantFree({ ledger: this.#ledger, line: this.#line, pace: this.#pace, hasLane, grant, nowMs, atMs });
+    return decisions;
   }
 
   #enter(ticket: Ticket): Verdict | null {

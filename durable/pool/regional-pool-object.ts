@@ -109,8 +109,9 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
 
   giveBack(slotIds: readonly string[], holder: string): number {
     this.#counters.global.releaseCalls += 1;
-    const freed = slotIds.filter((slotId) => this.#pool.ledger.release(slotId, holder)).length;
-    this.#settle(Date.now());
+    const nowMs = Date.now();
+    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#settle(nowMs);
     return freed;
   }
 
@@ -169,6 +170,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    this.#waiters.lookAgain(this.#pool.decideInMs);
     this.#observe(nowMs);
     this.#schedule();
   }

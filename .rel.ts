@@ -1,0 +1,13 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEcho } from "./bench/sockets/echo-process.ts";
+import { measureRelayed } from "./bench/sockets/relayed.ts";
+import { relayedRows } from "./bench/sockets/rows.ts";
+const folder = await mkdtemp(join(tmpdir(), "tidegate-bench-"));
+const echo = await startEcho();
+const r = await measureRelayed({ folder, echo, rounds: Number(process.argv[2] ?? 3), onProgress: () => undefined });
+for (const { name, value, unit, note } of relayedRows(r)) console.log(name.padEnd(60), value.toFixed(2), unit, (note ?? "").slice(0, 100));
+await echo.stop();
+await rm(folder, { recursive: true, force: true });
+process.exit(0);
