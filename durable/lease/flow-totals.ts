@@ -15,6 +15,8 @@ export interface Contribution {
   readonly pinned: number;
   readonly tokensWant: number;
   readonly tokensOut: number;
+  /** For so many holders, where it lends on; else 1. */
+  readonly claimants?: number;
 }
 
 interface FlowTotal {
@@ -58,6 +60,10 @@ export class FlowTotals {
 
   constructor(policy: SharePolicy) {
     this.#policy = policy;
+  }
+
+  get flows(): Iterable<string> {
+    return this.#flows.keys();
   }
 
   /** Slots leased, held and named, of all flows. */
@@ -244,10 +250,10 @@ function divideWithin(ofClass: ClassTotal): ReadonlyMap<string, number> {
   return new Map(order.map((flow, index) => [flow, shares[index] ?? 0]));
 }
 
-/** All sources of the flow, and what each wants. */
-function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number])[] {
-  const wants: (readonly [string, number])[] = [];
-  for (const [source, one] of by) wants.push([source, wantOf(one)]);
+/** All sources of the flow, what each wants, and for how many. */
+function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number, number])[] {
+  const wants: (readonly [string, number, number])[] = [];
+  for (const [source, one] of by) wants.push([source, wantOf(one), one.claimants ?? 1]);
   return wants;
 }
 

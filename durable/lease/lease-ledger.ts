@@ -142,8 +142,8 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Which flows may have more, to be looked at. */
-  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf"> {
+  /** Which flows may have more, and what is out of each flow and lane, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf" | "totals" | "lanes"> {
     return this.#book;
   }
 

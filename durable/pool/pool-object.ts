@@ -89,7 +89,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
-    this.#measure(message.telemetry, message.lease.holder);
+    if (message.use !== undefined) this.#pool.regions.lent.note(message.lease, message.use);
+    this.#measure(message.telemetry, message.lease.holder, message.use !== undefined);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     return { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };
@@ -251,11 +252,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure(telemetry: Telemetry, holder: string): void {
+  /** `isCounted`: by the regional pool that tells of it. */
+  #measure(telemetry: Telemetry, holder: string, isCounted = false): void {
     const nowMs = Date.now();
     this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
     this.#pool.observe(telemetry, nowMs);
-    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(isCounted ? { flows: [], shards: [], edge: {} } : telemetry, this.#pool.gate.takeShadow());
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();

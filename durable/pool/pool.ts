@@ -3,18 +3,19 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import { SLOT_GRACE_MS, type AcquireRequest, type FlowLeft, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
-import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { SLOT_GRACE_MS, type AcquireRequest, type RenewAnswer, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
 import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
-import { QuotaGate } from "./quota-gate.ts";
 import { grantFree } from "./grant-order.ts";
 import { GrantPace } from "./grant-pace.ts";
+import type { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
+import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
 import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, type Decision, type Verdict } from "./verdict.ts";
@@ -27,7 +28,8 @@ const NAMED_SLOT_MS = 3 * SECOND_MS;
 
 export class Pool {
   readonly credits = new TenantCredits();
-  readonly gate = new QuotaGate();
+  readonly regions: RegionalParts;
+  readonly gate: QuotaGate;
   readonly adaptive: AdaptiveLanes;
   /** In how long the last `decide` wants the next: a slot rests until then. Null: none does. */
   decideInMs: number | null = null;
@@ -40,13 +42,14 @@ export class Pool {
   readonly #displaced: Ticket[] = [];
   readonly #pace = new GrantPace();
 
-  constructor(kernels: Kernels, nowMs: number) {
+  constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
+    this.regions = regions;
+    this.gate = regions.gate;
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.routes = new Routes(kernels);
     this.adaptive = new AdaptiveLanes(kernels);
-    this.#policy = policyOf(NO_CONFIGURATION, [], this);
-    this.#ledger = new LeaseLedger(this.#policy, nowMs);
+    this.#ledger = new LeaseLedger((this.#policy = policyOf(NO_CONFIGURATION, [], this)), nowMs);
   }
 
   get configuration(): PoolConfiguration {
@@ -90,8 +93,7 @@ export class Pool {
   load({ configuration, shards, rows, tableVersion, limits }: StoredPool, nowMs: number): void {
     this.routes.load(shards, tableVersion);
     this.#follow(configuration, limits);
-    this.#policy = policyOf(configuration, shards, this);
-    this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
+    this.#ledger = LeaseLedger.fromRows((this.#policy = policyOf(configuration, shards, this)), rows, nowMs);
   }
 
   /** Follows a new configuration; returns the number of the next new shard. Null: its shards are not the configuration's. */
@@ -107,17 +109,14 @@ export class Pool {
     return this.routes.dropDrained(this.socketsOn);
   }
 
-  renew(
-    request: RenewalRequest,
-    nowMs: number,
-  ): { lease: Renewal; sheds: readonly Shed[]; left: readonly FlowLeft[]; isContended: boolean } {
+  renew(request: RenewalRequest, nowMs: number): Omit<RenewAnswer, "table" | "configurationVersion"> {
     const lease = this.#ledger.renew(request, nowMs);
     const flows = request.flows.map(({ flow }) => flow);
     return {
       lease,
       sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
-      isContended: this.#line.length > this.#ledger.slotsFree,
+      isContended: this.#line.length + this.regions.lent.waiting > this.#ledger.slotsFree,
     };
   }
 
@@ -128,7 +127,7 @@ export class Pool {
       const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
       this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
     }
-    if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger), nowMs)) return;
+    if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger, this.regions.lent), nowMs)) return;
     this.#applyPolicy({ ...this.#policy, ...capacityOf(this.#configuration, this.shards, this.adaptive) }, nowMs);
   }
 

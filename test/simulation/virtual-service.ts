@@ -108,7 +108,7 @@ export class VirtualService {
     const memory = kernels({ memoryBytes: 64 * 2 ** 20 });
     this.#isolates = Array.from({ length: options.holderCount }, (_, index) => {
       const name = `h${index}`;
-      const lease = new ServiceLease(name, "svc", () => memory);
+      const lease = new ServiceLease(name, { service: "svc", region: null }, () => memory);
       const service = this.#configured.services["svc"];
       if (service !== undefined) lease.use(service);
       return { name, lease };
