@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import { SECOND_MS } from "#shared/units.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import { AwakeClock } from "./awake-clock.ts";
 import { freePort, type PortRange } from "./free-port.ts";
 import { ProcessHost } from "./process-host.ts";
 import { UnitBook } from "./unit-book.ts";
@@ -41,6 +42,8 @@ interface Run {
 }
 
 const SWEEP_MS = 250;
+/** A sweep that is later than this was kept from running. */
+const AWAKE_STEP_MS = 4 * SWEEP_MS;
 const PROBE_MS = 2 * SECOND_MS;
 const PROBE_TIMEOUT_MS = 5 * SECOND_MS;
 
@@ -49,6 +52,7 @@ export class ProcessAgent {
   readonly #book: UnitBook;
   readonly #host: ProcessHost;
   readonly #runs = new Map<string, Run>();
+  readonly #clock = new AwakeClock(Date.now(), AWAKE_STEP_MS);
   readonly #sweeper: NodeJS.Timeout;
   #lastPort: number;
 
@@ -108,8 +112,13 @@ export class ProcessAgent {
     return answer;
   }
 
+  /** Of everything that takes too long: silence in which this process was stopped is its own. */
+  #now(): number {
+    return this.#clock.at(Date.now());
+  }
+
   #sweep(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const { unitId, state } of this.#book.all)
       if (state === "starting" && !this.#runs.has(unitId)) this.#runs.set(unitId, newRun(unitId, nowMs));
     for (const run of this.#runs.values()) this.#tend(run, this.#book.get(run.unitId), nowMs);
@@ -129,7 +138,7 @@ export class ProcessAgent {
   }
 
   async #launch(run: Run, { unitId, service, slots }: CapacityUnit): Promise<void> {
-    run.startedAtMs = Date.now();
+    run.startedAtMs = this.#now();
     const { ports, command, environment } = this.#options;
     const port = await freePort(ports, this.#lastPort, (one) => [...this.#runs.values()].some((other) => other.port === one));
     if (port === null) return this.#fail(run, `has no port: all from ${ports.first} to ${ports.last} are taken`);
@@ -138,7 +147,7 @@ export class ProcessAgent {
     if ([...this.#runs.values()].some((other) => other.port === port)) return void (run.startedAtMs = null);
     this.#lastPort = port;
     run.port = port;
-    run.startedAtMs = Date.now();
+    run.startedAtMs = this.#now();
     const values: Readonly<Record<string, string>> = { port: String(port), slots: String(slots), service, unit: unitId };
     const filled = command.map((part) => part.replaceAll(/\{(port|slots|service|unit)\}/g, (_all, name: string) => values[name] ?? ""));
     const defined = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -161,7 +170,7 @@ export class ProcessAgent {
   }
 
   #answered(run: Run, url: string): void {
-    run.answeredAtMs = Date.now();
+    run.answeredAtMs = this.#now();
     if (this.#book.get(run.unitId)?.state !== "starting") return;
     this.#book.becomeReady(run.unitId, url);
     this.#options.log(`${run.unitId} ready at ${url}`);

@@ -4,6 +4,7 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
 import { capacityOf as agentsOf } from "./capacity/service-capacity.ts";
 import { StaticProvider } from "./capacity/static-provider.ts";
+import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
 import { FLEET } from "./fleet/fleet-settings.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
 
@@ -28,6 +29,13 @@ export function capacityOf(service: ServiceConfig, agentKeys: string | undefined
     const offerOf = new Map(sold.map(({ unitId, offerId }) => [unitId, offerId]));
     return new Both({ slices, agents, isSlice: (unitId) => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "") });
   };
+}
+
+/** A call of a fleet's, made. */
+export async function makeCall(provider: CapacityProvider, call: FleetCall): Promise<FleetAnswer> {
+  if (call.verb === "reserve") return provider.reserve(call.order);
+  if (call.verb === "start") return provider.start(call.unitId);
+  return call.verb === "drain" ? provider.drain(call.unitId) : provider.stop(call.unitId);
 }
 
 /** Slots that the plan counts as one shard: an endpoint's slice, in the mean; with agents, the largest that is ordered. */
