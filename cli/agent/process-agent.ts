@@ -6,6 +6,8 @@ import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityUnit } from 
 import { AwakeClock } from "./awake-clock.ts";
 import { freePort, type PortRange } from "./free-port.ts";
 import { ProcessHost } from "./process-host.ts";
+import { isConnected } from "./connected.ts";
+import { Owners } from "./owners.ts";
 import { UnitBook } from "./unit-book.ts";
 
 export interface ProcessAgentOptions {
@@ -24,6 +26,8 @@ export interface ProcessAgentOptions {
   readonly readyMsMax: number;
   /** A process that has not answered for so long hangs. */
   readonly silenceMsMax: number;
+  /** Units of a service that nobody has asked for for so long are stopped, once nobody is connected to them; Infinity: never. */
+  readonly ownerMsMax: number;
   readonly recordFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: (line: string) => void;
@@ -37,6 +41,8 @@ interface Run {
   readonly orderedAtMs: number;
   answeredAtMs: number;
   probedAtMs: number;
+  /** For connections, when nobody asks for it any more. */
+  lookedAtMs: number;
   isProbed: boolean;
   isStopped: boolean;
 }
@@ -52,6 +58,7 @@ export class ProcessAgent {
   readonly #book: UnitBook;
   readonly #host: ProcessHost;
   readonly #runs = new Map<string, Run>();
+  readonly #owners = new Owners();
   readonly #clock = new AwakeClock(Date.now(), AWAKE_STEP_MS);
   readonly #sweeper: NodeJS.Timeout;
   #lastPort: number;
@@ -74,6 +81,7 @@ export class ProcessAgent {
   }
 
   units(service: string): readonly CapacityUnit[] {
+    this.#owners.heard(service, this.#now());
     return this.#book.units(service, Date.now());
   }
 
@@ -108,6 +116,7 @@ export class ProcessAgent {
   /** Acts on what was decided at once. */
   #told(answer: CapacityAnswer<CapacityUnit>): CapacityAnswer<CapacityUnit> {
     if (answer.ok) this.#options.log(`${answer.value.unitId} ${answer.value.state}`);
+    if (answer.ok) this.#owners.heard(answer.value.service, this.#now());
     this.#sweep();
     return answer;
   }
@@ -122,6 +131,27 @@ export class ProcessAgent {
     for (const { unitId, state } of this.#book.all)
       if (state === "starting" && !this.#runs.has(unitId)) this.#runs.set(unitId, newRun(unitId, nowMs));
     for (const run of this.#runs.values()) this.#tend(run, this.#book.get(run.unitId), nowMs);
+    this.#owners.keep(new Set(this.#book.all.map(({ service }) => service)));
+    for (const unit of this.#book.all) this.#endForgotten(unit, nowMs);
+  }
+
+  /** Whoever ordered it has left for good, and nobody has stopped it. What still serves is left alone. */
+  #endForgotten({ unitId, service }: CapacityUnit, nowMs: number): void {
+    const { ownerMsMax, log } = this.#options;
+    const silentMs = this.#owners.silentMs(service, nowMs);
+    if (silentMs < ownerMsMax) return;
+    const run = this.#runs.get(unitId);
+    const port = run?.port ?? null;
+    if (run !== undefined && port !== null) {
+      if (nowMs - run.lookedAtMs < PROBE_MS) return;
+      run.lookedAtMs = nowMs;
+      if (isConnected(port) === true) return;
+    }
+    log(
+      `${unitId} stopped: ${service} has not asked for its units for ${Math.round(silentMs / SECOND_MS)} s, and nobody is connected to it`,
+    );
+    this.#book.stop(unitId);
+    // As if it had been told: the next sweep ends what is not in the book.
   }
 
   #tend(run: Run, unit: CapacityUnit | undefined, nowMs: number): void {
@@ -212,6 +242,7 @@ function newRun(unitId: string, nowMs: number): Run {
     orderedAtMs: nowMs,
     answeredAtMs: nowMs,
     probedAtMs: 0,
+    lookedAtMs: 0,
     isProbed: false,
     isStopped: false,
   };

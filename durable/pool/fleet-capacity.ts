@@ -1,7 +1,9 @@
 // Where a service's shards come from: slices of its own endpoints, and units that agents sell, as one provider.
 import { readAgentKeys } from "#shared/config/agent-keys.ts";
+import { canonicalEndpoint } from "#shared/config/endpoint-url.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import { RetiredAgents, retiredAgent } from "./capacity/retired-agents.ts";
 import { capacityOf as agentsOf } from "./capacity/service-capacity.ts";
 import { StaticProvider } from "./capacity/static-provider.ts";
 import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
@@ -18,16 +20,22 @@ export function hasAgents({ endpoints }: Pick<ServiceConfig, "endpoints">): bool
 
 /** One for as long as the configuration is: what agents told last is remembered. */
 export function capacityOf(service: ServiceConfig, agentKeys: string | undefined): CapacityOf {
-  const agents = agentsOf(service, readAgentKeys(agentKeys));
+  const keys = readAgentKeys(agentKeys);
+  const agents = agentsOf(service, keys);
+  const retired = new RetiredAgents((url, units) => retiredAgent(url, keys.get(url) ?? null, units));
+  const isCurrent = (offerId: string): boolean =>
+    service.endpoints.some(({ provider, url }) => provider === "process" && offerId.startsWith(`${canonicalEndpoint(url)} `));
   return (sold) => {
     const isAgents = (offerId: string): boolean => offerId.includes(" ");
     const slices = new SlicedEndpoints(
       service,
       sold.filter(({ offerId }) => !isAgents(offerId)),
     );
-    if (agents === null) return slices;
+    const ofRetired = sold.filter(({ offerId }) => isAgents(offerId) && !isCurrent(offerId));
+    if (agents === null) return retired.beside(slices, ofRetired);
     const offerOf = new Map(sold.map(({ unitId, offerId }) => [unitId, offerId]));
-    return new Both({ slices, agents, isSlice: (unitId) => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "") });
+    const isSlice = (unitId: string): boolean => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "");
+    return retired.beside(new Both({ slices, agents, isSlice }), ofRetired);
   };
 }
 
