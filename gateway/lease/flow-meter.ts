@@ -103,6 +103,11 @@ export class FlowMeter {
     if (this.running > this.#peak) this.#peak = this.running;
   }
 
+  /** It runs no longer, and has not ended. */
+  leave(): void {
+    this.running -= 1;
+  }
+
   end(outcome: Outcome, { heldMs, latencyMs }: { heldMs: number; latencyMs: number | undefined }): void {
     this.running -= 1;
     this.#busyMs += heldMs;

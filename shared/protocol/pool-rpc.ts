@@ -107,6 +107,8 @@ export interface AcquireRequest {
   readonly isMove?: boolean;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
+  /** The endpoint that has just refused it a connection. */
+  readonly refusedBy?: string;
   readonly configurationVersion: number;
   /** To a regional pool: where it is. */
   readonly region?: Region;

@@ -205,6 +205,7 @@ export class FleetSimulation {
       policy: POLICY,
       offers: units === null ? null : offers,
       waitingCount: 0,
+      refusingMs: () => 0,
       slotsOut: (url) => this.#out.get(url) ?? 0,
       socketsOn: () => 0,
       nextShardId: () => `svc-${this.#nextNumber++}`,

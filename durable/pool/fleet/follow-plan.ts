@@ -19,6 +19,7 @@ import {
   type Reason,
 } from "./fleet-state.ts";
 import { failOffer, healOffer } from "./offer-backoff.ts";
+import { endShard } from "./observe-units.ts";
 import { orderMissing } from "./order-missing.ts";
 import { resize } from "./sizes.ts";
 
@@ -47,6 +48,8 @@ export interface FleetInput {
   readonly offers: readonly CapacityOffer[] | null;
   /** Requests that wait for a slot. */
   readonly waitingCount: number;
+  /** For how long an address has refused connections, without an answer in between; 0: it has not. */
+  readonly refusingMs: (url: string) => number;
   /** Slots out at an address, by the ledger. */
   readonly slotsOut: (url: string) => number;
   /** Sockets on a shard, by the ledger. */
@@ -60,6 +63,7 @@ export function followPlan(records: FleetRecords, input: FleetInput): boolean {
   const { nowMs, policy } = input;
   let isShort = false;
   giveUpLate(records, { nowMs, startMs: policy.startMs });
+  endRefusing(records, input);
   judgeCanaries(records, nowMs);
   const need = needOf(records, input);
   if (policy.mode !== "hold") {
@@ -115,6 +119,23 @@ function judgeCanaries(records: FleetRecords, nowMs: number): void {
     const detail = `${count(own)} answers ${verdict === "errors" ? "failed" : "were slow"}, its siblings' ${count(siblings)}`;
     records.move(shardId, "draining", { reason: verdict, detail, nowMs, part: { isFinal: true } });
   }
+}
+
+type RefusingMs = FleetInput["refusingMs"];
+
+/** Shards at which nobody listens, though their provider does not say so. */
+export function refusingOf(records: FleetRecords, refusingMs: RefusingMs): { readonly shard: FleetShard; readonly forMs: number }[] {
+  return records.all.flatMap((shard) => {
+    const url = shard.unit?.url ?? null;
+    if (url === null || !(SERVING.has(shard.state) || shard.state === "draining")) return [];
+    const forMs = refusingMs(url);
+    return forMs < FLEET.refusingMsMax ? [] : [{ shard, forMs }];
+  });
+}
+
+function endRefusing(records: FleetRecords, { nowMs, refusingMs }: FleetInput): void {
+  for (const { shard, forMs } of refusingOf(records, refusingMs))
+    endShard(records, shard, { reason: "unit-refuses", detail: `it has refused connections for ${forMs} ms, and answered none`, nowMs });
 }
 
 /** A price that rose is not paid: the most expendable go until what is left fits. What drains is paid until it is gone. */
