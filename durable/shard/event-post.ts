@@ -13,8 +13,8 @@ export interface EventPost {
 export type PostAnswer =
   /** `protocol`: the subprotocol that the endpoint selected. */
   | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null }
-  /** `isFinal`: trying again does not help. */
-  | { readonly ok: false; readonly isFinal: boolean; readonly detail: string };
+  /** `isFinal`: trying again does not help; `isUnheard`: the connection broke before an answer began, as one does that was idle too long. */
+  | { readonly ok: false; readonly isFinal: boolean; readonly isUnheard?: boolean; readonly detail: string };
 
 /** Nothing more than that fits a session's window; the rest is for the events' lines. */
 const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
@@ -23,6 +23,7 @@ const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
 export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: EventPost): Promise<PostAnswer> {
   const aborter = new AbortController();
   const timer = setTimeout(() => aborter.abort(), deadlineMs);
+  let isUnheard = true;
   try {
     const own = new Headers(headers);
     own.set("content-type", EVENTS_CONTENT_TYPE);
@@ -34,10 +35,11 @@ export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: E
       redirect: "manual",
       signal: aborter.signal,
     });
+    isUnheard = false;
     return await readAnswer(response);
   } catch {
     const detail = aborter.signal.aborted ? `the endpoint did not answer within ${deadlineMs} ms` : "the endpoint could not be reached";
-    return { ok: false, isFinal: false, detail };
+    return { ok: false, isFinal: false, isUnheard: isUnheard && !aborter.signal.aborted, detail };
   } finally {
     clearTimeout(timer);
   }

@@ -90,9 +90,14 @@ export class HttpLeg implements Leg {
   }
 }
 
-/** The first event of a connection: the endpoint takes it by answering with the same. */
+/**
+ * The first event of a connection: the endpoint takes it by answering with the same. Sent once more where the connection broke under
+ * it, which an endpoint's idle one does as it is closed: an endpoint that has heard both sees one `Connection-Id` twice.
+ */
 export async function openOverHttp(sessionId: string, route: SessionRoute, isPlain = false): Promise<PostAnswer> {
-  const answer = await post(route, { sessionId, events: [{ type: "OPEN" }], isPlain });
+  const open = { sessionId, events: [{ type: "OPEN" }], isPlain } as const;
+  const first = await post(route, open);
+  const answer = !first.ok && first.isUnheard === true ? await post(route, open) : first;
   if (!answer.ok || answer.events[0]?.type === "OPEN") return answer;
   return { ok: false, isFinal: true, detail: "the endpoint answered OPEN without one of its own" };
 }

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { refuse } from "#shared/errors/refusal.ts";
+import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_RESUMPTION_HEADER,
@@ -31,6 +32,7 @@ import { pushToSessions } from "./session-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
+import { StoredSlotDebts } from "./slot-debt-store.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
 import { randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
@@ -46,7 +48,14 @@ const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
  * this instance; a plain one is joined to a socket of the endpoint's.
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
-  readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
+  readonly #slots = new SlotKeeper({
+    debts: new StoredSlotDebts(this.ctx.storage.sql),
+    poolOf: (service) => this.env.POOL.get(this.env.POOL.idFromName(poolName(service))),
+    owner: this.ctx.id.toString(),
+    isHeldOnDisk: (slotId) => this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId),
+    wakeAt: (atMs) => this.#host.wakeAt(atMs),
+    now: () => Date.now(),
+  });
   /** Plain sockets that are joined to one of the endpoint's: what closes each. */
   readonly #relays = new Set<(code: number, reason: string) => void>();
   readonly #store = new SessionStore(this.ctx.storage.sql);
@@ -103,6 +112,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
+      ctx.waitUntil(this.#lookAtDebts());
     });
   }
 
@@ -119,7 +129,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   held(slotIds: readonly string[]): readonly string[] {
-    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId));
+    return slotIds.filter((slotId) => this.#slots.holds(slotId));
   }
 
   push(request: PushRequest): PushAnswer {
@@ -142,11 +152,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#moves.confirmMove(sessionId, to);
   }
 
-  override alarm(): void {
+  override async alarm(): Promise<void> {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
+    await this.#lookAtDebts();
+  }
+
+  async #lookAtDebts(): Promise<void> {
+    this.#host.wakeAt(await this.#slots.look());
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -173,15 +188,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const route = routeOf(request, assignment);
     const opened = await openPlain(plainId, route);
     if (!opened.ok) return refusal(opened);
-    if (!(await this.#slots.takeOver(assignment))) {
+    this.#plainHost.reserve(plainId, route);
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#plainHost.forget(plainId);
       this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
     }
     const { 0: client, 1: device } = new WebSocketPair();
     const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
     this.#plainHost.begin(device, attachment, { route, greeting: opened.greeting });
-    // Its row holds it from here on.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
 
@@ -197,7 +213,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       endpoint,
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
-        this.#slots.held.delete(assignment.slotId);
         this.#relays.delete(close);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
@@ -213,15 +228,14 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const route = routeOf(request, assignment);
     const opened = await openEndpoint(sessionId, route, assignment.startedAtMs);
     if (!opened.ok) return refusal(opened);
-    if (!(await this.#slots.takeOver(assignment))) {
-      if (opened.socket !== null) return refuseOpened(opened.socket);
-      this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
+    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
+    // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
+    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#host.takeBack(sessionId);
       return refusal(NO_SLOT);
     }
-    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
-    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
-    // From here on the session holds it, on disk.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return this.#accept(request, { ...attachment, terms: assignment.terms });
   }
 
@@ -254,8 +268,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       ...resumption,
       from: shardId,
     });
-    // What is here holds its slot on disk.
-    this.#slots.held.delete(slotId);
+    if (moved === "here" || moved === "unsure") this.#slots.settle(slotId);
     if (moved === "here") return this.#acceptResumed(request, resumption);
     if (moved === "unsure") return refusal(MOVING);
     await this.#slots.release(assignment);
