@@ -195,6 +195,7 @@ export class LeaseLedger {
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const pace = paceOf(carried.record, flows, {
+      before: known,
       atMs,
       policy: this.#policy,
       used: this.#book.totals.running + this.#book.waitingCount,

@@ -128,10 +128,10 @@ export class FlowMeter {
 
   /**
    * Slots that the flow will use until the next renewal, from the last `elapsedMs`: by Little's law rate × latency, and as
-   * much above that as chance needs; never less than the most it used at once. Nothing for a flow that has been quiet for a
+   * much above that as chance needs; never less than the most it used at once; and one, where there is room for it. Nothing for a flow that has been quiet for a
    * while: two renewals in a row say nothing of what comes next.
    */
-  demand(elapsedMs: number, isContended: boolean): number {
+  demand(elapsedMs: number, { isContended, isShort }: { isContended: boolean; isShort: boolean }): number {
     this.#quietMs = this.#arrivals === 0 && this.#peak === 0 ? this.#quietMs + elapsedMs : 0;
     if (this.#quietMs >= QUIET_MS_MAX || this.#isForgotten) {
       this.#mean = 0;
@@ -145,7 +145,7 @@ export class FlowMeter {
     // Where others wait, chance is served by the pool: what lies here unused is theirs.
     if (isContended) return Math.max(0, Math.floor(this.#mean - CONTENDED_DEVIATIONS * Math.sqrt(this.#mean)));
     const high = Math.max(mean, this.#mean);
-    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
+    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + (isShort ? 0 : 1);
   }
 
   /** The next demand is nothing, unless something comes before. */

@@ -236,7 +236,7 @@ export class ServiceLease {
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
-    const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
+    const spare = this.#flows.slotsWanted - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shards.meters.takeWants(Math.max(0, spare)) }, nowMs);
     const lanes = this.#shards.meters.takeLanes();
     const telemetry = { flows: this.#flows.take(), shards: this.#shards.meters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };

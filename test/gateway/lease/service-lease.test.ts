@@ -217,22 +217,24 @@ describe("what a flow will want", () => {
     { name: "nothing without requests", requests: 0, heldMs: 0, isContended: false, want: 0 },
     // 100 × 50 ms in 1 s: 5 at a time; 5 + 3 × √5 = 11.7, and one.
     { name: "rate × latency, three deviations and one", requests: 100, heldMs: 50, isContended: false, want: 13 },
-    // What is surely used, of the 1.1 that the memory has: 1.1 − √1.1.
-    { name: "what is surely used where others wait", requests: 100, heldMs: 50, isContended: true, want: 0 },
+    { name: "none beyond that where the pool had too few", requests: 100, heldMs: 50, isContended: false, isShort: true, want: 12 },
+    // What is surely used, of the 22.1 that the memory has: 22.1 − 2 × √22.1.
+    { name: "what is surely used where others wait", requests: 2_000, heldMs: 50, isContended: true, want: 12 },
+    { name: "nothing where others wait and little is surely used", requests: 100, heldMs: 50, isContended: true, want: 0 },
     { name: "a slot or two where there is little to do", requests: 1, heldMs: 5, isContended: false, want: 2 },
-  ])("is $name", ({ requests, heldMs, isContended, want }) => {
-    expect(meterOf(requests, heldMs).demand(1_000, isContended)).toBe(want);
+  ])("is $name", ({ requests, heldMs, isContended, isShort = false, want }) => {
+    expect(meterOf(requests, heldMs).demand(1_000, { isContended, isShort })).toBe(want);
   });
 
   it("is at least the most that ran at once, for some seconds", () => {
     const meter = new FlowMeter();
     for (let count = 0; count < 20; count += 1) meter.start();
     for (let count = 0; count < 20; count += 1) meter.end("admitted-local", { heldMs: 1, latencyMs: 1 });
-    expect(meter.demand(500, false)).toBeGreaterThanOrEqual(21);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThanOrEqual(21);
     meter.take(FLOW);
     meter.arrive();
     meter.start();
-    expect(meter.demand(500, false)).toBeGreaterThan(15);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThan(15);
   });
 });
 
