@@ -23,7 +23,7 @@ export class HttpLeg implements Leg {
 
   deliver(message: Message): void {
     this.#queue.push(message);
-    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.atEnd(() => this.flush());
+    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.afterSave(() => this.flush());
   }
 
   flush(): void {

@@ -5,13 +5,15 @@ const WAITING_MAX = 1_024;
 
 /**
  * Takes together what comes in together, in order, and writes it at the end of the turn: without an await in between that is one
- * transaction, and the output gate holds what was sent meanwhile until it is confirmed. So one commit serves many messages.
+ * transaction. What leaves comes after: the output gate holds it until the commit is confirmed, but only what is sent after a write
+ * has begun. So one commit serves many messages, and none of them leaves before it.
  */
 export class Turn<T> {
   readonly #save: (changed: T) => void;
   readonly #changed = new Set<T>();
   readonly #waiting: (() => void)[] = [];
   readonly #lasts: (() => void)[] = [];
+  readonly #outputs: (() => void)[] = [];
   #depth = 0;
 
   constructor(save: (changed: T) => void) {
@@ -35,7 +37,7 @@ export class Turn<T> {
         if (this.#depth === 1) this.#runLasts();
       } finally {
         this.#depth -= 1;
-        if (this.#depth === 0) this.#saveAll();
+        if (this.#depth === 0) this.#leave();
       }
     }
   }
@@ -43,6 +45,12 @@ export class Turn<T> {
   /** When everything that came together was taken, and before it is written. Only within a turn. */
   atEnd(run: () => void): void {
     this.#lasts.push(run);
+  }
+
+  /** When everything is written; at once where nothing is under way. */
+  afterSave(run: () => void): void {
+    if (this.#depth === 0) run();
+    else this.#outputs.push(run);
   }
 
   /** To be written at the end. */
@@ -70,9 +78,10 @@ export class Turn<T> {
     while (this.#lasts.length > 0) for (const last of this.#lasts.splice(0)) last();
   }
 
-  #saveAll(): void {
-    const changed = [...this.#changed];
+  #leave(): void {
+    const [changed, outputs] = [[...this.#changed], this.#outputs.splice(0)];
     this.#changed.clear();
     for (const one of changed) this.#save(one);
+    for (const output of outputs) output();
   }
 }
