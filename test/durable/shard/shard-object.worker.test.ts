@@ -253,7 +253,7 @@ describe("a session over HTTP", () => {
     const connection = await open("1");
     const { send } = WebSocket.prototype;
     vi.spyOn(WebSocket.prototype, "send").mockImplementation(function (this: WebSocket, data) {
-      if (String(data).includes("echo")) happened.push("send");
+      if (typeof data === "string" && data.includes("echo")) happened.push("send");
       return send.call(this, data);
     });
     for (let sequence = 1; sequence <= 3; sequence += 1) connection.socket.send(`m${sequence}:x`);
