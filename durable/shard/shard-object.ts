@@ -168,7 +168,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {

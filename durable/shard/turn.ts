@@ -1,5 +1,12 @@
+import { Arrivals } from "./arrivals.ts";
+
+/** Who says something. */
+type Side = "device" | "endpoint";
+
 /** Of the event loop, before what came is taken: each is a timer of a millisecond. */
 const ROUNDS_MAX = 8;
+/** Of the event loop, in which what comes after a turn that did not wait should have been its. The first may be over with its commit. */
+const WATCH_ROUNDS = 2;
 /** What came is taken at once when it is so much. */
 const WAITING_MAX = 1_024;
 
@@ -14,16 +21,21 @@ export class Turn<T> {
   readonly #waiting: (() => void)[] = [];
   readonly #lasts: (() => void)[] = [];
   readonly #outputs: (() => void)[] = [];
+  readonly #arrivals: Readonly<Record<Side, Arrivals>> = { device: new Arrivals(), endpoint: new Arrivals() };
+  /** Timers of turns that were taken before are not heard. */
+  #number = 0;
   #depth = 0;
 
   constructor(save: (changed: T) => void) {
     this.#save = save;
   }
 
-  /** With the others that come before a round of the event loop brings none. */
-  soon(run: () => void): void {
+  /** With the others that come before a round of the event loop brings none, or before as many are there as there are lately. */
+  soon(run: () => void, from: Side = "endpoint"): void {
     this.#waiting.push(run);
+    this.#arrivals[from].arrive();
     if (this.#waiting.length >= WAITING_MAX) this.takeAll();
+    else if (this.#isComplete) this.#takeEarly();
     else if (this.#waiting.length === 1) this.#wait({ known: 1, rounds: 1 });
   }
 
@@ -60,15 +72,35 @@ export class Turn<T> {
 
   /** As long as more comes, up to a bound: a commit costs about the same for one message and for many. */
   #wait({ known, rounds }: { known: number; rounds: number }): void {
+    const number = this.#number;
     setTimeout(() => {
+      if (this.#number !== number) return;
       const count = this.#waiting.length;
       if (count > known && rounds < ROUNDS_MAX) this.#wait({ known: count, rounds: rounds + 1 });
       else this.takeAll();
     }, 0);
   }
 
+  get #isComplete(): boolean {
+    return this.#arrivals.device.isComplete && this.#arrivals.endpoint.isComplete;
+  }
+
+  #takeEarly(): void {
+    const watched = Object.values(this.#arrivals).filter((arrivals) => arrivals.take(true));
+    this.takeAll();
+    const watch = (rounds: number): void => {
+      setTimeout(() => {
+        if (rounds < WATCH_ROUNDS) watch(rounds + 1);
+        else for (const arrivals of watched) arrivals.rest();
+      }, 0);
+    };
+    watch(1);
+  }
+
   /** What waits is taken now. */
   takeAll(): void {
+    this.#number += 1;
+    for (const arrivals of Object.values(this.#arrivals)) arrivals.take(false);
     this.run(() => {
       for (const waiting of this.#waiting.splice(0)) waiting();
     });

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { LegEvents } from "#durable/shard/leg.ts";
 import { payloadsOfRow, rowsOf } from "#durable/shard/message-rows.ts";
 import { Turn } from "#durable/shard/turn.ts";
@@ -185,5 +185,77 @@ describe("the endpoint's socket", () => {
     });
     expect(delivered).toEqual([2]);
     await expect.poll(() => received).toEqual(["a", "b"]);
+  });
+});
+
+describe("a turn that has as many as there are lately", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  function turnOf() {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const turn = new Turn<string>(() => undefined);
+    const sizes: number[] = [];
+    let waiting = 0;
+    const come = (count: number, from: "device" | "endpoint" = "device"): void => {
+      for (let one = 0; one < count; one += 1) {
+        turn.soon(() => (waiting += 1), from);
+        if (waiting > 0) sizes.push(waiting);
+        waiting = 0;
+      }
+    };
+    /** The event loop goes round. */
+    const round = (rounds = 1): void => {
+      for (let one = 0; one < rounds; one += 1) {
+        vi.advanceTimersByTime(1);
+        if (waiting > 0) sizes.push(waiting);
+        waiting = 0;
+      }
+    };
+    return { sizes, come, round };
+  }
+
+  it("waits for no more, once that has been seen often enough", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 1; turn <= 4; turn += 1) {
+      come(3);
+      expect(sizes.length).toBe(turn - 1);
+      round(10);
+    }
+    come(2);
+    expect(sizes).toEqual([3, 3, 3, 3]);
+    come(1);
+    expect(sizes).toEqual([3, 3, 3, 3, 3]);
+  });
+
+  it("waits again where more came soon after", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 0; turn < 4; turn += 1) {
+      come(1);
+      round(10);
+    }
+    come(1);
+    expect(sizes).toEqual([1, 1, 1, 1, 1]);
+    come(5);
+    round(10);
+    expect(sizes).toEqual([1, 1, 1, 1, 1, 5]);
+    come(1);
+    expect(sizes).toEqual([1, 1, 1, 1, 1, 5]);
+  });
+
+  it("does not take the endpoint's answers for more of the device's", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 0; turn < 4; turn += 1) {
+      come(2, "device");
+      round(10);
+      come(3, "endpoint");
+      round(10);
+    }
+    sizes.length = 0;
+    for (let turn = 0; turn < 3; turn += 1) {
+      come(2, "device");
+      come(3, "endpoint");
+      round(10);
+    }
+    expect(sizes).toEqual([2, 3, 2, 3, 2, 3]);
   });
 });
