@@ -77,8 +77,11 @@ export class SessionMoves {
 
   /** Takes a session over, on disk, tentatively until `settle`. */
   adopt(sessionId: string, route: SessionRoute, { facts, messages }: HandOver): void {
-    const { store } = this.#shell;
-    store.drop(sessionId);
+    const { store, releaseSlot } = this.#shell;
+    // A copy of a move before whose end nobody knows has a slot of its own.
+    const before = store.load(sessionId)?.route;
+    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
+    this.#host.forget(sessionId);
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
     const tentative = { ...route, isTentative: true };
     this.#host.add(sessionId, tentative, state);

@@ -23,6 +23,7 @@ import { HttpLeg, postOnce } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
+import { PostPermits } from "./post-permits.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
@@ -59,6 +60,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   /** Plain sockets that are joined to one of the endpoint's: what closes each. */
   readonly #relays = new Set<(code: number, reason: string) => void>();
   readonly #store = new SessionStore(this.ctx.storage.sql);
+  readonly #permits = new PostPermits();
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -66,7 +68,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     store: this.#store,
     makeLeg: (sessionId, route, events) => {
       const input = { sessionId, route, events };
-      if (route.mode === "http") return new HttpLeg(input);
+      if (route.mode === "http") return new HttpLeg(input, this.#permits);
       const socket = this.#opened.get(sessionId) ?? null;
       this.#opened.delete(sessionId);
       return new WebSocketLeg(input, socket);
@@ -166,7 +168,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
