@@ -11,8 +11,8 @@ export interface EventPost {
 }
 
 export type PostAnswer =
-  /** `protocol`: the subprotocol that the endpoint selected. */
-  | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null }
+  /** `protocol`: the subprotocol that the endpoint selected; `extensions`: its header of that name. */
+  | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null; readonly extensions: string | null }
   /** `isFinal`: trying again does not help. */
   | { readonly ok: false; readonly isFinal: boolean; readonly detail: string };
 
@@ -45,7 +45,7 @@ export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: E
 
 async function readAnswer(response: Response): Promise<PostAnswer> {
   const { status, body } = response;
-  if (status === 204) return { ok: true, events: [], protocol: null };
+  if (status === 204) return { ok: true, events: [], protocol: null, extensions: null };
   const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if (status !== 200 || type !== EVENTS_CONTENT_TYPE) {
     await body?.cancel();
@@ -64,7 +64,7 @@ async function readAnswer(response: Response): Promise<PostAnswer> {
     events.push(...read);
   }
   const fault = parser.end();
-  return fault === null
-    ? { ok: true, events, protocol: response.headers.get("sec-websocket-protocol") }
-    : { ok: false, isFinal: false, detail: fault.detail };
+  if (fault !== null) return { ok: false, isFinal: false, detail: fault.detail };
+  const { headers } = response;
+  return { ok: true, events, protocol: headers.get("sec-websocket-protocol"), extensions: headers.get("sec-websocket-extensions") };
 }

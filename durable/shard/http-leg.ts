@@ -1,6 +1,7 @@
+import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { payloadBytes, type End, type Message, type Payload } from "#shared/resume/frames.ts";
+import { payloadBytes, type End, type Message } from "#shared/resume/frames.ts";
 import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
@@ -80,7 +81,7 @@ export class HttpLeg implements Leg {
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.answered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    events.answered(batch.at(-1)?.sequence ?? 0, readGrip(before, this.#input.route.messagePrefix ?? null));
     if (close?.type === "CLOSE") {
       // What the endpoint names may be no code that can be sent.
       const { code = NO_STATUS, reason } = translateClose("endpoint", { code: close.code ?? NO_STATUS, reason: close.reason });
@@ -102,11 +103,6 @@ export async function postOnce(route: SessionRoute, socketId: string, events: re
   return post(route, { sessionId: socketId, events, isPlain: true });
 }
 
-/** What the endpoint said beside taking the connection. */
-export function payloadsOf(events: readonly SocketEvent[]): Payload[] {
-  return events.flatMap(payloadOf);
-}
-
 interface Post {
   readonly sessionId: string;
   readonly events: readonly SocketEvent[];
@@ -120,6 +116,8 @@ async function post(route: SessionRoute, { sessionId, events, first, confirmed, 
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
   headers.set("connection-id", sessionId);
+  // Spoken here, where the endpoint wants it.
+  headers.set("sec-websocket-extensions", "grip");
   if (!isPlain) headers.set("tidegate-session", sessionId);
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
@@ -134,9 +132,4 @@ function takeBatch(queue: readonly Message[]): readonly Message[] {
 
 function eventOf({ payload }: Message): SocketEvent {
   return typeof payload === "string" ? { type: "TEXT", text: payload } : { type: "BINARY", content: payload };
-}
-
-function payloadOf(event: SocketEvent): Payload[] {
-  if (event.type === "TEXT") return [event.text];
-  return event.type === "BINARY" ? [event.content] : [];
 }

@@ -1,6 +1,7 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
 import { RESUME } from "#shared/resume/bounds.ts";
-import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
+import type { GripAnswer } from "#shared/protocol/grip.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -14,6 +15,7 @@ import {
 import { isAbnormal } from "./close-codes.ts";
 import { TOO_LARGE } from "./breach.ts";
 import { BUSY, BufferBudget } from "./buffer-budget.ts";
+import { PushMemory } from "./push-memory.ts";
 import { EndpointSide } from "./endpoint-side.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
@@ -37,23 +39,24 @@ export class SessionHost {
   /** What devices and endpoints say is taken together. */
   readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
   readonly budget = new BufferBudget();
+  readonly pushes = new PushMemory();
   readonly #limits = new SessionLimits(this);
   readonly #endpoint: EndpointSide;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
-    this.#endpoint = new EndpointSide(this, (promise) => shell.ctx.waitUntil(promise));
+    this.#endpoint = new EndpointSide(this, shell);
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
-  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): Omit<SocketAttachment, "terms"> {
+  begin(input: { sessionId: string; route: SessionRoute; greeting: GripAnswer }): Omit<SocketAttachment, "terms"> {
     const { sessionId, route, greeting } = input;
     const secret = randomText();
     const nowMs = Date.now();
     const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
     const live = this.add(sessionId, route, state);
-    for (const payload of greeting) this.#endpoint.push(live, payload);
+    this.#endpoint.greet(live, greeting);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 

@@ -16,6 +16,7 @@ import {
   type SocketAssignment,
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
+import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
 import { NO_TERMS } from "./breach.ts";
 import { HttpLeg, postOnce } from "./http-leg.ts";
@@ -27,17 +28,17 @@ import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
-import { pushToSessions } from "./session-push.ts";
+import { Relays, type Relayed } from "./relays.ts";
+import { ShardNews } from "./shard-news.ts";
+import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { SlotKeeper } from "./slot-keeper.ts";
-import { randomText, type SocketAttachment } from "./socket-io.ts";
+import { isFull, isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
-/** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
-const SOCKET_COUNT_MAX = 20_000;
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
 /**
@@ -47,8 +48,7 @@ const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
-  /** Plain sockets that are joined to one of the endpoint's: what closes each. */
-  readonly #relays = new Set<(code: number, reason: string) => void>();
+  readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
@@ -63,14 +63,19 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       return new WebSocketLeg(input, socket);
     },
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
+    onGripFaults: (route, faults, refused) => {
+      for (const fault of faults) this.#news.countFault(route, fault);
+      this.#news.countFault(route, "too-many-topics", refused);
+    },
   };
+  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, wakeAt: (atMs) => this.#host.wakeAt(atMs) });
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
   readonly #plainStore = new PlainStore(this.ctx.storage.sql);
   readonly #plainHost = new PlainHost({
-    ctx: this.ctx,
+    ...this.#shell,
     store: this.#plainStore,
-    releaseSlot: this.#shell.releaseSlot,
+    topics: this.#store.topics,
     wakeAt: (atMs) => this.#host.wakeAt(atMs),
     // A plain device's "ping" is its application's: it is answered for nobody while there is one.
     onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
@@ -81,12 +86,19 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     host: this.#host,
     moves: this.#moves,
     plain: {
-      count: () => this.#relays.size + this.#plainStore.count,
+      count: () => this.#relays.count + this.#plainStore.count,
       closeAll: (code, reason) => {
-        for (const close of this.#relays) close(code, reason);
+        this.#relays.closeAll(code, reason);
         this.#plainHost.closeAll(code, reason);
       },
     },
+  });
+  readonly #push = new ShardPush({
+    host: this.#host,
+    store: this.#store,
+    plainHost: this.#plainHost,
+    plainStore: this.#plainStore,
+    relays: this.#relays,
   });
 
   /** Of sessions' messages, in memory. */
@@ -123,7 +135,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   push(request: PushRequest): PushAnswer {
-    return pushToSessions(this.#host, this.#store, request);
+    return this.#push.push(request);
+  }
+
+  subscribe(request: TopicRequest): TopicAnswer {
+    return this.#push.subscribe(request);
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -146,6 +162,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
+    this.#host.wakeAt(this.#news.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
   }
 
@@ -168,11 +185,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
   async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const plainId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openPlain(plainId, route);
+    const asked = routeOf(request, assignment);
+    const opened = await openPlain(plainId, asked);
     if (!opened.ok) return refusal(opened);
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (!(await this.#slots.takeOver(assignment))) {
       this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
@@ -192,27 +210,29 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const { socket: endpoint, protocol } = opened;
     if (!(await this.#slots.takeOver(assignment))) return refuseOpened(endpoint);
     const { 0: client, 1: device } = new WebSocketPair();
-    const close = relay({
+    const relayed: Relayed = relay({
       device,
       endpoint,
+      owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
         this.#slots.held.delete(assignment.slotId);
-        this.#relays.delete(close);
+        this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
     });
-    this.#relays.add(close);
+    this.#relays.add(relayed);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
   async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const sessionId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, route, assignment.startedAtMs);
+    const asked = routeOf(request, assignment);
+    const opened = await openEndpoint(sessionId, asked, assignment.startedAtMs);
     if (!opened.ok) return refusal(opened);
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (!(await this.#slots.takeOver(assignment))) {
       if (opened.socket !== null) return refuseOpened(opened.socket);
       this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
@@ -226,7 +246,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
@@ -249,7 +269,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       await this.#slots.release(assignment, { holder });
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
-    if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    if (isFull(this.ctx) || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
       ...resumption,
       from: shardId,
@@ -269,12 +289,4 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.expect(attachment);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
   }
-
-  #isFull(): boolean {
-    return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
-  }
-}
-
-function isPlain(socket: WebSocket): boolean {
-  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
 }

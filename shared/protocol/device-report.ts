@@ -22,6 +22,21 @@ export interface DeviceReport {
   readonly latenciesMs: readonly number[];
 }
 
+/** Of one flow: one device's report, or the sum of several. */
+export interface FlowReport extends DeviceReport {
+  readonly flow: string;
+  readonly reports: number;
+}
+
+/** What is reported to a pool. */
+export interface DeviceNews {
+  /** Empty: the device named none. */
+  readonly shardId: string;
+  readonly reports: readonly FlowReport[];
+  /** By kind: what was said at this shard that could not be followed. */
+  readonly faults: Readonly<Record<string, number>>;
+}
+
 /** Of the devices of one flow on one shard, since the pool's object started. */
 export interface DeviceStats extends Omit<DeviceReport, "latenciesMs"> {
   /** Empty: the device named none that there is. */

@@ -18,6 +18,8 @@ export interface EventsBackend {
   readonly requests: number;
   /** What becomes of the next requests with messages. */
   faultOf: (index: number) => Fault;
+  /** Topics that it puts a device on when that opens; where there are any it speaks GRIP, without a mark before messages. */
+  topicsOf: (device: string) => readonly string[];
   close(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     handled,
     others,
     faultOf: () => null,
+    topicsOf: () => [],
     async close() {
       server.closeAllConnections();
       server.close();
@@ -70,12 +73,19 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     states.set(session, state);
     if (fault === "reset-after") return void request.socket.destroy();
     const [protocol] = (request.headers["sec-websocket-protocol"] ?? "").split(", ");
+    const device = /device="([^"]*)"/.exec(String(request.headers["connection-identifier"]))?.[1] ?? "";
+    const topics = backend.topicsOf(device);
     response.writeHead(200, {
       "content-type": "application/websocket-events",
+      ...(topics.length === 0 ? {} : { "sec-websocket-extensions": 'grip; message-prefix=""' }),
       ...(isPlain && protocol !== "" ? { "sec-websocket-protocol": protocol } : {}),
     });
     if (fault === "garbage") return void response.end("TEXT 5\r\nhel");
-    const opened: SocketEvent[] = events.some(({ type }) => type === "OPEN") ? [{ type: "OPEN" }] : [];
+    const subscribed = topics.map((channel): SocketEvent => ({
+      type: "TEXT",
+      text: `c:${JSON.stringify({ type: "subscribe", channel })}`,
+    }));
+    const opened: SocketEvent[] = events.some(({ type }) => type === "OPEN") ? [{ type: "OPEN" }, ...subscribed] : [];
     const closed: SocketEvent[] = messages.includes("close") ? [{ type: "CLOSE", code: 4009, reason: "as asked" }] : [];
     response.end(encodeEvents([...opened, ...answers.map((answer): SocketEvent => ({ type: "TEXT", text: textOf(answer) })), ...closed]));
   };
