@@ -73,7 +73,7 @@ export class EndpointSide {
   #follow({ state, route }: Live, { changes, faults }: GripAnswer): void {
     if (state.end !== null) return;
     const refused = this.#shell.store.topics.apply({ socketId: state.sessionId, tenant: route.tenant }, changes);
-    this.#shell.onGripFaults(route, faults, refused);
+    this.#shell.news().countGripFaults(route, faults, refused);
   }
 
   #overflow(live: Live): void {

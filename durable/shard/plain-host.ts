@@ -23,7 +23,7 @@ const NO_STATUS = 1005;
 const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
-interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "onGripFaults"> {
+interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news"> {
   readonly store: PlainStore;
   readonly topics: TopicStore;
   /** There is the first one, or none any more. */
@@ -170,7 +170,7 @@ export class PlainHost {
     const said = readGrip(end === undefined ? events : events.slice(0, events.indexOf(end)), route.messagePrefix ?? null);
     for (const payload of said.payloads) send(socket, payload);
     const refused = this.#shell.topics.apply({ socketId, tenant: route.tenant }, said.changes);
-    this.#shell.onGripFaults(route, said.faults, refused);
+    this.#shell.news().countGripFaults(route, said.faults, refused);
     if (end === undefined) return true;
     const close = end.type === "CLOSE" ? { code: end.code ?? NO_STATUS, reason: end.reason } : BAD_UPSTREAM;
     const { code = NO_STATUS, reason } = translateClose("endpoint", close);

@@ -1,7 +1,7 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
-import { decodeDeviceFrame, type DeviceFrame, type FrameFault } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Report } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -74,9 +74,17 @@ export class SessionHost {
     if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
+    if (frame.type === "report") return this.#onReport(live, frame, attachment);
     if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
+  }
+
+  #onReport(live: Live, frame: Report, attachment: SocketAttachment): void {
+    const { route, state } = live;
+    if (attachment.attempt !== state.attempt || state.detachedAtMs !== null) return;
+    if (this.#limits.mayReport(live, attachment)) this.#shell.news().report(route, { ...frame, flow: route.flow, reports: 1 });
+    else this.#shell.news().countFault(route, "report-too-soon");
   }
 
   /** The device has the message still, and sends it again with its next connection. */
@@ -149,7 +157,8 @@ export class SessionHost {
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);
-    this.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText() }], socket);
+    const terms = mayAttach ? this.#limits.begin(live, attachment) : {};
+    this.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText(), terms }], socket);
     if (mayAttach && live.state.attempt !== frame.attempt) socket.serializeAttachment(attachment);
     if (live.state.detachedAtMs === null) live.leg.wake();
   }

@@ -2,6 +2,7 @@
 // devices say that cannot be followed. In memory: what an eviction takes with it is figures of seconds.
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import type { FlowReport } from "#shared/protocol/device-report.ts";
+import type { GripFault } from "#shared/protocol/grip.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 
@@ -34,7 +35,13 @@ export class ShardNews {
     this.#shell = shell;
   }
 
-  countFault({ service, shardId }: Source, fault: string, count = 1): void {
+  /** What an endpoint said that is none of GRIP; `refused`: of its subscriptions, which were too many. */
+  countGripFaults(source: Source, faults: readonly GripFault[], refused: number): void {
+    for (const fault of faults) this.countFault(source, fault);
+    this.countFault(source, "too-many-topics", refused);
+  }
+
+  countFault({ service, shardId }: Source, fault: GripFault | "report-too-soon", count = 1): void {
     if (count === 0) return;
     this.#faults[fault] = (this.#faults[fault] ?? 0) + count;
     this.#expect({ service, shardId });

@@ -63,10 +63,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       return new WebSocketLeg(input, socket);
     },
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
-    onGripFaults: (route, faults, refused) => {
-      for (const fault of faults) this.#news.countFault(route, fault);
-      this.#news.countFault(route, "too-many-topics", refused);
-    },
+    news: () => this.#news,
   };
   readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, wakeAt: (atMs) => this.#host.wakeAt(atMs) });
   readonly #host = new SessionHost(this.#shell);

@@ -198,7 +198,12 @@ describe("the wire", () => {
     const { socket, frames, closed } = await raw([]);
     socket.send('{"type":"hello","attempt":1,"received":0}');
     await expect.poll(() => frames.length).toBe(1);
-    expect(JSON.parse(frames[0] ?? "")).toEqual({ type: "welcome", session: expect.any(String), token: expect.any(String) });
+    expect(JSON.parse(frames[0] ?? "")).toEqual({
+      type: "welcome",
+      session: expect.any(String),
+      token: expect.any(String),
+      reportMs: 5_000,
+    });
     socket.send(`{"type":"rotated","token":"${tokenOf(frames[0])}"}`);
     socket.send("m1:hello");
     await expect.poll(() => frames.slice(1).toSorted()).toEqual(["a1", "m1:hello"]);
