@@ -91,13 +91,6 @@ export class HttpLeg implements Leg {
   }
 }
 
-/** The first event of a connection: the endpoint takes it by answering with the same. */
-export async function openOverHttp(sessionId: string, route: SessionRoute, isPlain = false): Promise<PostAnswer> {
-  const answer = await post(route, { sessionId, events: [{ type: "OPEN" }], isPlain });
-  if (!answer.ok || answer.events[0]?.type === "OPEN") return answer;
-  return { ok: false, isFinal: true, detail: "the endpoint answered OPEN without one of its own" };
-}
-
 /** One request of a plain socket: whatever becomes of it, it is not repeated. */
 export async function postOnce(route: SessionRoute, socketId: string, events: readonly SocketEvent[]): Promise<PostAnswer> {
   return post(route, { sessionId: socketId, events, isPlain: true });
@@ -110,9 +103,14 @@ interface Post {
   readonly confirmed?: number;
   /** Its device may have offered subprotocols, of which the endpoint selects one. */
   readonly isPlain?: boolean;
+  /** Other than the route's. */
+  readonly deadlineMs?: number;
 }
 
-async function post(route: SessionRoute, { sessionId, events, first, confirmed, isPlain = false }: Post): Promise<PostAnswer> {
+export async function post(
+  route: SessionRoute,
+  { sessionId, events, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs }: Post,
+): Promise<PostAnswer> {
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
   headers.set("connection-id", sessionId);
@@ -121,7 +119,7 @@ async function post(route: SessionRoute, { sessionId, events, first, confirmed, 
   if (!isPlain) headers.set("tidegate-session", sessionId);
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
-  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs: route.deadlineMs });
+  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs });
 }
 
 function takeBatch(queue: readonly Message[]): readonly Message[] {

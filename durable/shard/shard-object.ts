@@ -18,6 +18,7 @@ import {
 } from "#shared/protocol/shard-rpc.ts";
 import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { NO_TERMS } from "./breach.ts";
 import { HttpLeg, postOnce } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
@@ -77,6 +78,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     // A plain device's "ping" is its application's: it is answered for nobody while there is one.
     onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
   });
+  readonly #retries = new RetryBudget();
   readonly #drain = new ShardDrain({
     ctx: this.ctx,
     store: this.#store,
@@ -185,7 +187,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (isFull(this.ctx)) return refusal(FULL);
     const plainId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openPlain(plainId, asked);
+    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (!(await this.#slots.takeOver(assignment))) {
@@ -227,7 +229,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (isFull(this.ctx)) return refusal(FULL);
     const sessionId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, asked, assignment.startedAtMs);
+    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (!(await this.#slots.takeOver(assignment))) {

@@ -9,7 +9,7 @@ import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { RetryBudget } from "../upstream/retry.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { Balancer } from "./balancer.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";

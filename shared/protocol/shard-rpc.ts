@@ -46,6 +46,8 @@ export interface SocketAssignment {
   /** Until the endpoint has answered the upgrade. */
   readonly deadlineMs: number;
   readonly startedAtMs: number;
+  /** How often an endpoint is asked that breaks off before it answers. Absent: once. */
+  readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
   /** The device resumes a session of a shard that is being drained: it moves here. */
