@@ -21,7 +21,7 @@ export interface Occupancy {
   /** Slots that are used, as last heard, and waited for. */
   readonly used: number;
   readonly free: number;
-  readonly policy: Pick<LedgerPolicy, "capacity" | "areHoldersDurable">;
+  readonly policy: Pick<LedgerPolicy, "capacity" | "areHoldersDurable" | "leaseMs">;
 }
 
 /**
@@ -29,7 +29,8 @@ export interface Occupancy {
  * long where no more is free than the float.
  */
 export function leaseLengthMs({ used, free, policy }: Occupancy): number {
-  const { capacity } = policy;
+  const { capacity, leaseMs } = policy;
+  if (leaseMs !== undefined) return Math.min(LEASE_MS_MAX, Math.max(LEASE_MS_MIN, leaseMs));
   const sparePart = Math.min(1, Math.max(0, (3 * capacity - 4 * used) / Math.max(1, capacity)));
   const lengthMs = LEASE_MS_MIN + Math.floor((LEASE_MS_MAX - LEASE_MS_MIN) * sparePart);
   return free <= floatOf(policy) ? Math.min(lengthMs, LEASE_MS_SCARCE) : lengthMs;

@@ -4,7 +4,7 @@ import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
-import { MIB_BYTES } from "#shared/units.ts";
+import { MIB_BYTES, SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
 import { postOnce } from "./http-leg.ts";
@@ -18,6 +18,8 @@ import type { TopicStore } from "./topic-store.ts";
 /** Of messages that wait for the endpoint, of all plain sockets of a Shard object. */
 const QUEUED_BYTES_MAX = 16 * MIB_BYTES;
 const BATCH_COUNT_MAX = 64;
+/** From its row on until its device's socket is accepted: a call to the pool. */
+const OPENING_MS_MAX = 15 * SECOND_MS;
 const GOING_AWAY = 1001;
 const NO_STATUS = 1005;
 const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
@@ -51,7 +53,18 @@ export class PlainHost {
     this.#shell = shell;
   }
 
-  /** The slot is its own, the endpoint has agreed. From here on the object may sleep. */
+  /** Its endpoint has agreed. On disk before its slot is taken over: should this instance die here, an alarm sees to both. */
+  reserve(plainId: string, route: SessionRoute): void {
+    this.#shell.store.add(plainId, { ...route, isOpening: true });
+    this.#shell.wakeAt(Date.now() + OPENING_MS_MAX);
+  }
+
+  /** There was no slot for it. */
+  forget(plainId: string): void {
+    this.#shell.store.drop(plainId);
+  }
+
+  /** The slot is its own. From here on the object may sleep. */
   begin(
     socket: WebSocket,
     attachment: SocketAttachment,
@@ -60,7 +73,7 @@ export class PlainHost {
     const { plainId = "", acceptedAtMs, terms = NO_TERMS } = attachment;
     this.#shell.ctx.acceptWebSocket(socket, [tagOf(plainId)]);
     socket.serializeAttachment(attachment);
-    this.#shell.store.add(plainId, opening.route);
+    this.#shell.store.settle(plainId, opening.route);
     this.#shell.onCount(this.#shell.store.count);
     this.#shell.wakeAt(Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)));
     this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
@@ -100,10 +113,13 @@ export class PlainHost {
     const { ctx, store, onCount } = this.#shell;
     const ids = store.all();
     if (ids.length === 0) return;
-    if (ctx.getWebSockets().length > 0) return onCount(ids.length);
+    const haveSurvived = ctx.getWebSockets().length > 0;
+    if (haveSurvived) onCount(ids.length);
     for (const socketId of ids) {
       const route = store.load(socketId);
-      if (route !== null) ctx.waitUntil(this.#end({ socketId, route }, [{ type: "DISCONNECT" }]));
+      // One that was being opened had no socket yet.
+      const isGone = route !== null && (!haveSurvived || route.isOpening === true);
+      if (isGone) ctx.waitUntil(this.#end({ socketId, route }, [{ type: "DISCONNECT" }]));
     }
   }
 
@@ -122,7 +138,9 @@ export class PlainHost {
   }
 
   closeAll(code: number, reason: string): void {
-    for (const socketId of this.#shell.store.all()) this.#expel(socketId, { code, reason });
+    for (const socketId of this.#shell.store.all()) {
+      if (this.#socketOf(socketId) !== undefined) this.#expel(socketId, { code, reason });
+    }
   }
 
   /** Ends both sides for a reason of ours. */

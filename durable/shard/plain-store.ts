@@ -1,5 +1,8 @@
 import type { SessionRoute } from "./session-store.ts";
 
+/** `isOpening`: its endpoint has agreed, its device has no socket yet. */
+type PlainRoute = SessionRoute & { readonly isOpening?: boolean };
+
 /** Plain sockets over HTTP: one row each, from their opening to their end. */
 export class PlainStore {
   readonly #sql: SqlStorage;
@@ -12,15 +15,19 @@ export class PlainStore {
     return this.#sql.exec<{ count: number }>("SELECT COUNT(*) AS count FROM plain_sockets").one().count;
   }
 
-  add(socketId: string, route: SessionRoute): void {
+  add(socketId: string, route: PlainRoute): void {
     const { slotId, tenant, device } = route;
     const insert = "INSERT INTO plain_sockets (socket_id, slot_id, route, tenant, device) VALUES (?, ?, ?, ?, ?)";
     this.#sql.exec(insert, socketId, slotId, JSON.stringify(route), tenant, device);
   }
 
-  load(socketId: string): SessionRoute | null {
+  settle(socketId: string, route: SessionRoute): void {
+    this.#sql.exec("UPDATE plain_sockets SET route = ? WHERE socket_id = ?", JSON.stringify(route), socketId);
+  }
+
+  load(socketId: string): PlainRoute | null {
     const [row] = this.#sql.exec<{ route: string }>("SELECT route FROM plain_sockets WHERE socket_id = ?", socketId).toArray();
-    return row === undefined ? null : (JSON.parse(row.route) as SessionRoute);
+    return row === undefined ? null : (JSON.parse(row.route) as PlainRoute);
   }
 
   drop(socketId: string): void {

@@ -60,6 +60,12 @@ export class SessionHost {
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 
+  /** A session that nobody was told of but its endpoint: it was no use beginning it. */
+  takeBack(sessionId: string): void {
+    this.load(sessionId)?.leg.stop({ why: "policy", code: POLICY, reason: "no slot" });
+    this.forget(sessionId);
+  }
+
   /** Whether a device that brings this session is the one it belongs to. */
   belongsTo(sessionId: string, owner: Pick<SessionRoute, "tenant" | "device" | "service">): boolean {
     const route = this.load(sessionId)?.route;

@@ -35,7 +35,7 @@ import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
-import { SlotKeeper } from "./slot-keeper.ts";
+import { openSlotKeeper } from "./slot-debt-store.ts";
 import { isFull, isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
@@ -48,7 +48,12 @@ const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
  * this instance; a plain one is joined to a socket of the endpoint's.
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
-  readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
+  readonly #slots = openSlotKeeper({
+    ctx: this.ctx,
+    env: this.env,
+    isHeldOnDisk: (slotId) => this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId),
+    wakeAt: (atMs) => this.#host.wakeAt(atMs),
+  });
   readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   /** The endpoint's sockets of sessions that are about to begin. */
@@ -114,6 +119,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
+      ctx.waitUntil(this.#lookAtDebts());
     });
   }
 
@@ -130,7 +136,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   held(slotIds: readonly string[]): readonly string[] {
-    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId));
+    return slotIds.filter((slotId) => this.#slots.holds(slotId));
   }
 
   push(request: PushRequest): PushAnswer {
@@ -157,12 +163,17 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#moves.confirmMove(sessionId, to);
   }
 
-  override alarm(): void {
+  override async alarm(): Promise<void> {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
     this.#host.wakeAt(this.#news.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
+    await this.#lookAtDebts();
+  }
+
+  async #lookAtDebts(): Promise<void> {
+    this.#host.wakeAt(await this.#slots.look());
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -190,15 +201,16 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
-    if (!(await this.#slots.takeOver(assignment))) {
+    this.#plainHost.reserve(plainId, route);
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#plainHost.forget(plainId);
       this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
     }
     const { 0: client, 1: device } = new WebSocketPair();
     const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
     this.#plainHost.begin(device, attachment, { route, greeting: opened.greeting });
-    // Its row holds it from here on.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
 
@@ -215,7 +227,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
-        this.#slots.held.delete(assignment.slotId);
         this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
@@ -232,15 +243,14 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
-    if (!(await this.#slots.takeOver(assignment))) {
-      if (opened.socket !== null) return refuseOpened(opened.socket);
-      this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
+    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
+    // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
+    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#host.takeBack(sessionId);
       return refusal(NO_SLOT);
     }
-    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
-    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
-    // From here on the session holds it, on disk.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return this.#accept(request, { ...attachment, terms: assignment.terms });
   }
 
@@ -273,8 +283,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       ...resumption,
       from: shardId,
     });
-    // What is here holds its slot on disk.
-    this.#slots.held.delete(slotId);
+    if (moved === "here" || moved === "unsure") this.#slots.settle(slotId);
     if (moved === "here") return this.#acceptResumed(request, resumption);
     if (moved === "unsure") return refusal(MOVING);
     await this.#slots.release(assignment);

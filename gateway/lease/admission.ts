@@ -13,7 +13,9 @@ import { waitOn, type ByteCredit, type PaceOptions } from "../upstream/pace.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
 import { LeasedCredit, ShadowCredit } from "./byte-credit.ts";
 import { bandwidthRefusal, isBandwidthLimited } from "./flow-quota.ts";
+import { regionOf } from "./placement.ts";
 import { callPool, isUnreachable, warnOf } from "./pool-call.ts";
+import type { PoolPlace } from "./pool-place.ts";
 import { renew, renewIfDue, settle } from "./renewal.ts";
 import type { HeldSlot } from "./held-slot.ts";
 import type { RunningRequest } from "./running-requests.ts";
@@ -156,12 +158,13 @@ export class Admitted implements RunningRequest {
 /** A slot at once where this isolate has one: then there is nothing to wait for. */
 export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admitted | Refusal> {
   const { scope, identifier, service } = input;
-  const lease = scope.isolate.leaseOf(identifier.service);
+  const quota = quotaOf(input.active.snapshot.configuration, identifier);
+  const region = service.regions === undefined ? null : regionOf({ ...scope, service, quota });
+  const lease = scope.isolate.leaseOf(identifier.service, region, service.regions?.[0]);
   lease.use(service);
   lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
-  const quota = quotaOf(input.active.snapshot.configuration, identifier);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
   const nowMs = Date.now();
   if (!lease.holdsSlots(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, { lease, flow, key, quota });
@@ -211,10 +214,11 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
     kind: "request",
     waitMsMax: lease.waitMsMax(scope.startedAtMs + service.deadlineMs - askedAtMs),
     configurationVersion: active.snapshot.version,
+    ...(lease.place.region && { region: lease.place.region }),
   };
-  const stopWatching = cancelWhenGone(scope, identifier.service);
+  const stopWatching = cancelWhenGone(scope, lease.place);
   try {
-    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request));
+    const answer = await callPool(env, lease.place, (pool) => pool.acquire(request));
     stopWatching();
     const nowMs = Date.now();
     isolate.configuration.expire(answer.configurationVersion);
@@ -230,7 +234,7 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
   } catch (error) {
     stopWatching();
     lease.refused(flow, { slotId: requestId, nowMs: Date.now() });
-    scope.ctx.waitUntil(giveUp(scope, identifier.service));
+    scope.ctx.waitUntil(giveUp(scope, lease.place));
     if (!isUnreachable(error)) throw error;
     warnOf("acquire-failed", identifier.service, error);
     return refuse("rejected-capacity", `The pool of service ${identifier.service} cannot be reached, and no slot is held here.`, {
@@ -241,22 +245,22 @@ async function askPool(input: AdmissionInput, { lease, flow, key, quota }: Asked
 }
 
 /** A device whose reset the runtime reports waits no longer. */
-function cancelWhenGone(scope: RequestScope, service: string): () => void {
+function cancelWhenGone(scope: RequestScope, place: PoolPlace): () => void {
   const { request, env, isolate, requestId, ctx } = scope;
   const cancel = (): void => {
-    const cancelling = callPool(env.POOL, service, (pool) => pool.cancel(requestId, isolate.holder));
-    ctx.waitUntil(cancelling.catch((error: unknown) => warnOf("cancel-failed", service, error)));
+    const cancelling = callPool(env, place, (pool) => pool.cancel(requestId, isolate.holder));
+    ctx.waitUntil(cancelling.catch((error: unknown) => warnOf("cancel-failed", place.service, error)));
   };
   request.signal.addEventListener("abort", cancel);
   return () => request.signal.removeEventListener("abort", cancel);
 }
 
 /** The call may have arrived and its answer not: neither a place in the queue nor a slot may stay behind. */
-async function giveUp({ env, isolate, requestId }: RequestScope, service: string): Promise<void> {
+async function giveUp({ env, isolate, requestId }: RequestScope, place: PoolPlace): Promise<void> {
   try {
-    await callPool(env.POOL, service, (pool) => pool.cancel(requestId, isolate.holder));
-    await callPool(env.POOL, service, (pool) => pool.giveBack([requestId], isolate.holder));
+    await callPool(env, place, (pool) => pool.cancel(requestId, isolate.holder));
+    await callPool(env, place, (pool) => pool.giveBack([requestId], isolate.holder));
   } catch (error) {
-    warnOf("give-up-failed", service, error);
+    warnOf("give-up-failed", place.service, error);
   }
 }

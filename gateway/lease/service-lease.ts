@@ -17,6 +17,7 @@ import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } f
 import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
+import type { PoolPlace } from "./pool-place.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
@@ -28,7 +29,8 @@ import { ShardMeters } from "./shard-meters.ts";
 const GIVE_UP_MS = MINUTE_MS;
 
 export class ServiceLease {
-  readonly service: string;
+  /** The pool that it is of. */
+  readonly place: PoolPlace;
   readonly #held: HeldLease;
   readonly #balancer: Balancer;
   readonly #flows = new FlowMeters();
@@ -49,8 +51,8 @@ export class ServiceLease {
   #reportedAtMs: number | null = null;
   #endedAtMs = -Infinity;
 
-  constructor(holder: string, service: string, kernels: () => Kernels) {
-    this.service = service;
+  constructor(holder: string, place: PoolPlace, kernels: () => Kernels) {
+    this.place = place;
     this.#held = new HeldLease(holder);
     this.#balancer = new Balancer(kernels);
     this.#shardMeters = new ShardMeters(kernels);
@@ -81,7 +83,7 @@ export class ServiceLease {
     meter.arrive();
     if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
       meter.refuse("rejected-capacity");
-      return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
+      return refuse("rejected-capacity", `The queue for service ${this.place.service} is longer than your deadline: refused at the edge.`, {
         retryAfterMs: meter.shedRetryAfterMs,
         decidedBy: "lease",
         lease: leaseFactsOf(this.#held, flow, nowMs),
@@ -231,7 +233,8 @@ export class ServiceLease {
     const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
     const lanes = this.#shardMeters.takeLanes();
     const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
-    return { service: this.service, configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
+    const { service, region } = this.place;
+    return { service, ...(region && { region }), configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {

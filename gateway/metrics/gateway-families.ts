@@ -38,6 +38,14 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
       ),
     },
     {
+      name: "tidegate_region_requests_total",
+      type: "counter",
+      help: "Of tidegate_requests_total, what was counted by a regional pool; the rest was by the service's home pool.",
+      samples: pools.flatMap(({ service, regions = [] }) =>
+        regions.map(({ region, requests }) => ({ labels: { service, region }, value: requests })),
+      ),
+    },
+    {
       name: "tidegate_edge_refusals_total",
       type: "counter",
       help: "Requests refused at the edge before any pool was asked.",
@@ -114,7 +122,7 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_lease_holders",
       type: "gauge",
-      help: "Isolates that hold a lease of the service, or whose requests outlive one.",
+      help: "Isolates, and regional pools, that hold a lease of the service, or whose requests outlive one.",
       samples: pools.map(({ service, holderCount }) => ({ labels: { service }, value: holderCount })),
     },
   ];

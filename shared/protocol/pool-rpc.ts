@@ -1,6 +1,7 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { Region } from "../config/regions.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DeviceNews, DeviceStats } from "./device-report.ts";
@@ -61,6 +62,19 @@ export interface RenewMessage {
   readonly tableVersion: number;
   readonly lease: RenewalRequest;
   readonly telemetry: Telemetry;
+  /** To a regional pool: where it is. */
+  readonly region?: Region;
+  /** From a regional pool to its home: what becomes of the slots that it was lent. */
+  readonly use?: LentUse;
+}
+
+/** Of a regional pool: its counters are its own, and are told to whoever asks it for them. */
+export interface LentUse {
+  /** Requests in flight, as its holders last said … */
+  readonly inUse: number;
+  readonly lanes: readonly { readonly lane: string; readonly inUse: number }[];
+  /** … and those in its queue. */
+  readonly waiting: number;
 }
 
 export interface RenewAnswer {
@@ -94,6 +108,8 @@ export interface AcquireRequest {
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
   readonly configurationVersion: number;
+  /** To a regional pool: where it is. */
+  readonly region?: Region;
 }
 
 export interface GrantedSlot {
@@ -166,6 +182,8 @@ export interface PoolStats {
   readonly devices?: readonly DeviceStats[];
   /** Null: the service's shards are its configuration's. */
   readonly fleet: FleetStats | null;
+  /** Of its regional pools, which are part of the sums: requests and sockets that were counted there. */
+  readonly regions?: readonly { readonly region: Region; readonly requests: number }[];
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
@@ -226,4 +244,15 @@ export interface PoolRpc {
   stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 
+/** What a pool of a region counted by itself, and has now; what its slots are is the home pool's to tell. */
+export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters">;
+
+/** A service's pool of one region but the home's: requests only; a socket's slot is the home pool's own. */
+export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack"> {
+  stats(): Promise<RegionalStats> | RegionalStats;
+}
+
 export const poolName = (service: string): string => service;
+
+/** Services have no @ in their names. */
+export const regionalPoolName = (service: string, region: Region): string => `${service}@${region}`;

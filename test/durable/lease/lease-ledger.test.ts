@@ -265,6 +265,20 @@ describe("a token of the object itself", () => {
     expect(ledger.takeToken("acme/gold", 1_000)).toBe(0);
   });
 
+  it.for([
+    { doing: "a second's worth while a request's slot is out", lifeMs: 30_000, more: 10 },
+    { doing: "a burst where only a socket's is, which no time ends, as after an hour without requests", lifeMs: null, more: 40 },
+  ])("a clock set ahead by an hour adds $doing, and no more", ({ lifeMs, more }) => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const takeAll = (nowMs: number): number => {
+      for (let taken = 0; ; taken += 1) if (ledger.takeToken("acme/gold", nowMs) > 0) return taken;
+    };
+    expect(takeAll(0)).toBe(40);
+    ledger.acquire({ ...SOCKET, lifeMs, slotId: "s", owner: "shard" }, 0);
+    expect(takeAll(3_600_000)).toBe(more);
+    expect(takeAll(3_600_000)).toBe(0);
+  });
+
   it("is never there at a rate of nothing, and always where there is no rate", () => {
     expect(new LeaseLedger(NOBODY, 0).takeToken("acme/gold", 0)).toBe(Infinity);
     const free = new LeaseLedger({ ...POLICY, flow: (flow) => ({ ...POLICY.flow(flow), rate: null }) }, 0);

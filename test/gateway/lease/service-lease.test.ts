@@ -31,7 +31,7 @@ function answerTo({ lease }: RenewMessage, slots: number, more: Partial<RenewAns
 }
 
 function leaseOf(slots: number, more: Parameters<typeof answerTo>[2] = {}): ServiceLease {
-  const lease = new ServiceLease("h", "svc", () => kernels());
+  const lease = new ServiceLease("h", { service: "svc", region: null }, () => kernels());
   lease.expect(FLOW);
   lease.apply(answerTo(lease.message(1, 0), slots, more), 0);
   return lease;

@@ -235,6 +235,22 @@ describe("a canary", () => {
     expect(world.sizes()).toEqual({ "s-1": 50, "s-2": 10 });
   });
 
+  it("has more with every answer that is as good as its siblings', and less again with one that is worse", () => {
+    const world = new World().proven(1).want(2).rounds(2);
+    expect(world.serve(20).round().sizes()).toEqual({ "s-1": 50, "s-2": 30 });
+    expect(world.serve(20).round().sizes()).toEqual({ "s-1": 50, "s-2": 50 });
+    const other = new World().proven(1).want(2).rounds(2);
+    other.serve(20).round();
+    expect(other.serve(3, ["s-2"]).round().sizes()).toEqual({ "s-1": 50, "s-2": 10 });
+  });
+
+  it("has its part of what all may have at stake, and beside that what it has shown", () => {
+    const world = new World().proven(1).want(5).rounds(2);
+    // A quarter of 50, in four.
+    expect(Object.values(world.sizes())).toEqual([50, 3, 3, 3, 3]);
+    expect(Object.values(world.serve(20).round().sizes())).toEqual([50, 23, 23, 23, 23]);
+  });
+
   it.for([
     { name: "errors", failing: ["s-2"], slow: [], says: /^40 of 40 answers failed, its siblings' 0 of 40$/ },
     { name: "latency", failing: [], slow: ["s-2"], says: /^40 of 40 answers were slow, its siblings' 0 of 40$/ },
