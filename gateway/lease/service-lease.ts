@@ -10,7 +10,7 @@ import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { RetryBudget } from "../upstream/retry.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";

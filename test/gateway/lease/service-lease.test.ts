@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FlowMeter } from "#gateway/lease/flow-meter.ts";
 import { ReturnedNames } from "#gateway/lease/returned-names.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
-import { RetryBudget } from "#gateway/upstream/retry.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import type { RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
 import { kernels } from "../../support/kernels.ts";
 
