@@ -44,6 +44,7 @@ const POLICY: FleetPolicy = {
   sizeMin: 10,
   sizeMax: 50,
   countMax: 8,
+  countLeast: 0,
   stepMax: 3,
   costPerHourMax: 6,
   startMs: 20 * SECOND_MS,
