@@ -288,6 +288,7 @@ export class FleetKeeper {
       sizeMin: shards.sizeMin,
       sizeMax: shards.sizeMax,
       countMax: shards.countMax,
+      countLeast: this.#isIdle || !this.#fleet.isPlanned ? shards.countMin : 0,
       stepMax: provisioning.stepMax,
       costPerHourMax: provisioning.costPerHourMax,
       startMs: Math.max(this.#startMs, provisioning.startMsPrior),

@@ -34,6 +34,11 @@ export class Fleet {
     return true;
   }
 
+  /** Whether a plan was ever told. */
+  get isPlanned(): boolean {
+    return this.#records.facts.wanted !== null;
+  }
+
   /** What served before there was a fleet goes on. */
   adopt(units: readonly CapacityUnit[], nowMs: number): void {
     adoptUnits(this.#records, units, nowMs);

@@ -30,6 +30,8 @@ export interface FleetPolicy {
   readonly sizeMin: number;
   readonly sizeMax: number;
   readonly countMax: number;
+  /** Kept while nothing is planned: before the first plan, and asleep. */
+  readonly countLeast: number;
   readonly stepMax: number;
   readonly costPerHourMax: number;
   /** Learned start-up time. */
@@ -90,7 +92,9 @@ function needOf(records: FleetRecords, { policy, waitingCount, nowMs }: FleetInp
   if (policy.mode === "end") return { slots: 0, warmCount: 0, reason: "demand" };
   if (policy.mode === "hold") return { slots: Infinity, warmCount: 0, reason: "demand" };
   // Before the first plan, what there is.
-  const { count, warmCount } = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
+  const wanted = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
+  const { warmCount } = wanted;
+  const count = Math.max(wanted.count, policy.countLeast);
   // Whoever waits at a service without a shard wakes it; how many more there should be is the plan's business.
   if (count === 0 && waitingCount > 0) wake(records, nowMs);
   const isWoken = count === 0 && nowMs < records.facts.awakeUntilMs && records.facts.awakeUntilMs <= nowMs + FLEET.awakeMs;

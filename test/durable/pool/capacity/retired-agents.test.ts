@@ -72,6 +72,7 @@ describe("an agent that left the configuration", () => {
           sizeMin: 5,
           sizeMax: 10,
           countMax: 5,
+          countLeast: 0,
           stepMax: 5,
           costPerHourMax: 100,
           startMs: 1_000,

@@ -13,6 +13,7 @@ const POLICY: FleetPolicy = {
   sizeMin: 10,
   sizeMax: 50,
   countMax: 10,
+  countLeast: 0,
   stepMax: 5,
   costPerHourMax: 10,
   startMs: 10 * SECOND_MS,
@@ -226,6 +227,15 @@ describe("a shard's life", () => {
     expect([...world.units.keys()]).toEqual(["s-1"]);
     expect(world.fleet.stats(world.nowMs).strayCount).toBe(1);
   });
+});
+
+it("has as many shards as it is to have at least before anything is planned, and asleep", () => {
+  const world = new World();
+  world.policy = { ...world.policy, countLeast: 3 };
+  expect(world.rounds(3).states).toEqual(["s-1 canary", "s-2 canary", "s-3 canary"]);
+  const asleep = new World().proven(2).want(0);
+  asleep.policy = { ...asleep.policy, countLeast: 1 };
+  expect(asleep.rounds(3).states).toEqual(["s-1 active"]);
 });
 
 describe("a unit that refuses connections", () => {
