@@ -23,6 +23,7 @@ import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
 import { ShardMeters } from "./shard-meters.ts";
+import { shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
@@ -80,12 +81,9 @@ export class ServiceLease {
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
     if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
-      meter.refuse("rejected-capacity");
-      return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
-        retryAfterMs: meter.shedRetryAfterMs,
-        decidedBy: "lease",
-        lease: leaseFactsOf(this.#held, flow, nowMs),
-      });
+      const refusal = shedRefusal(this.service, meter, leaseFactsOf(this.#held, flow, nowMs));
+      meter.refuse(refusal.outcome);
+      return refusal;
     }
     if (nowMs < meter.blockedUntilMs) {
       meter.refuse("rejected-quota");
