@@ -61,6 +61,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #relays = new Set<(code: number, reason: string) => void>();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   readonly #permits = new PostPermits();
+  /** No more sockets are open, with the one that is about to be. */
+  #socketCountMost = Infinity;
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -285,8 +287,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
   }
 
+  /** Counted only where it might be so: a list of all sockets costs what a message costs, for each of them. */
   #isFull(): boolean {
-    return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
+    if (++this.#socketCountMost > SOCKET_COUNT_MAX) this.#socketCountMost = this.ctx.getWebSockets().length + 1;
+    return this.#socketCountMost > SOCKET_COUNT_MAX;
   }
 }
 
