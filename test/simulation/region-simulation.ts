@@ -190,7 +190,7 @@ export class RegionSimulation {
     const apply = (answer: Renewal): void => {
       if (!isolate.isDead) lease.apply(answer, this.#queue.nowMs);
     };
-    this.#onTheWay(() => this.#ensured(pool, request.flows, () => this.#renewAt(pool, request, apply)));
+    this.#onTheWay(() => this.#ensured(pool, request.flows, { then: () => this.#renewAt(pool, request, apply) }));
     this.#queue.after(this.#isCalm ? 450 : 200 + this.#random.below(900), () => this.#renewLoop(isolate));
   }
 
@@ -201,12 +201,16 @@ export class RegionSimulation {
   }
 
   /** A regional pool that knows nothing asks its home first, and looks again a little later. */
-  #ensured(pool: SimulatedPool, wants: readonly { flow: string; want: number }[], run: () => void, turns = 20): void {
+  #ensured(
+    pool: SimulatedPool,
+    wants: readonly { flow: string; want: number }[],
+    { then, turns = 20 }: { readonly then: () => void; readonly turns?: number },
+  ): void {
     this.#turn(pool);
     const { home } = pool;
-    if (home === null || turns === 0 || !home.isUnknown(wants)) return run();
+    if (home === null || turns === 0 || !home.isUnknown(wants)) return then();
     if (pool.call === 0) this.#askHome(pool, home, wants);
-    this.#queue.after(100, () => this.#ensured(pool, wants, run, turns - 1));
+    this.#queue.after(100, () => this.#ensured(pool, wants, { then, turns: turns - 1 }));
   }
 
   #arrivalLoop(isolate: Isolate): void {
@@ -325,7 +329,7 @@ export class RegionSimulation {
 
   #calmDown(): void {
     this.#isCalm = true;
-    for (const isolate of [...this.#isolates]) this.#kill(isolate);
+    for (const isolate of this.#isolates) this.#kill(isolate);
     for (const pool of this.#pools) {
       pool.cutOffUntilMs = 0;
       this.#join(pool);
