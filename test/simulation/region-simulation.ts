@@ -190,7 +190,7 @@ export class RegionSimulation {
     const apply = (answer: Renewal): void => {
       if (!isolate.isDead) lease.apply(answer, this.#queue.nowMs);
     };
-    this.#onTheWay(() => this.#ensured(pool, request.flows, { then: () => this.#renewAt(pool, request, apply) }));
+    this.#onTheWay(() => this.#ensured(pool, request.flows, { run: () => this.#renewAt(pool, request, apply) }));
     this.#queue.after(this.#isCalm ? 450 : 200 + this.#random.below(900), () => this.#renewLoop(isolate));
   }
 
@@ -204,13 +204,13 @@ export class RegionSimulation {
   #ensured(
     pool: SimulatedPool,
     wants: readonly { flow: string; want: number }[],
-    { then, turns = 20 }: { readonly then: () => void; readonly turns?: number },
+    { run, turns = 20 }: { readonly run: () => void; readonly turns?: number },
   ): void {
     this.#turn(pool);
     const { home } = pool;
-    if (home === null || turns === 0 || !home.isUnknown(wants)) return then();
+    if (home === null || turns === 0 || !home.isUnknown(wants)) return run();
     if (pool.call === 0) this.#askHome(pool, home, wants);
-    this.#queue.after(100, () => this.#ensured(pool, wants, { then, turns: turns - 1 }));
+    this.#queue.after(100, () => this.#ensured(pool, wants, { run, turns: turns - 1 }));
   }
 
   #arrivalLoop(isolate: Isolate): void {
