@@ -248,6 +248,7 @@ export class RegionSimulation {
     const slotId = `r${this.#count}`;
     const sentAtMs = this.#queue.nowMs;
     const clockEpoch = lease.clockEpoch(sentAtMs);
+    let isAnswered = false;
     this.#onTheWay(() => {
       pool.tick(this.#nowOf(pool));
       const lane = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
@@ -256,6 +257,9 @@ export class RegionSimulation {
       if (pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool))) === null) return;
       this.#onTheWay(() => {
         const taken = { flow, lane, endsAtMs: sentAtMs + NAMED_MS - 1_000, clockEpoch };
+        // One call has one answer, however often it was asked.
+        if (isAnswered) return;
+        isAnswered = true;
         if (!isolate.isDead && lease.take(slotId, taken, this.#queue.nowMs)) this.#start(isolate, { flow, lane, slotId });
       });
     });
