@@ -16,6 +16,9 @@ const SHORT_SPACING_MS = SECOND_MS / 4;
 /** As many as a home pool's ledger takes of one holder. Of more, those that have nothing out wait for others to end. */
 const FLOWS_MAX = 2 * 4_096;
 
+/** Of a flow whose requests ask by name, so that not each of them asks the home pool. */
+const SPARE_TOKENS = 8;
+
 export interface Wanted {
   readonly flow: string;
   readonly want: number;
@@ -178,7 +181,13 @@ function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[]): readonly Requ
     const passedOn = ledger.slotsOfFlow(flow);
     const wanted = Math.max(passedOn, ledger.wantOfFlow(flow)) + (more.get(flow) ?? 0);
     const tokensWanted = totals.tokensWantOf(flow) + (moreTokens.get(flow) ?? 0);
-    return { flow, want: withFloat(wanted), passedOn, tokensWant: withFloat(tokensWanted), tokensPassedOn: totals.tokensOutOf(flow) };
+    return {
+      flow,
+      want: withFloat(wanted),
+      passedOn,
+      tokensWant: tokensWanted === 0 ? 0 : withFloat(tokensWanted) + SPARE_TOKENS,
+      tokensPassedOn: totals.tokensOutOf(flow),
+    };
   });
   const isSomething = ({ want, tokensWant, tokensPassedOn }: Required<CreditDemand>): boolean => want + tokensWant + tokensPassedOn > 0;
   const wanted = demands.filter(isSomething).toSorted((a, b) => Number(b.passedOn > 0) - Number(a.passedOn > 0));

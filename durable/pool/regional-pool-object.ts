@@ -33,6 +33,8 @@ import { RegionalTelemetry } from "./regional-telemetry.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
+/** Of a request that asks its home for a token, and finds it taken. */
+const TURNS_MAX = 3;
 const MEMORY_BYTES = QUEUE_MEMORY_BYTES + 192 * 1_024;
 
 /**
@@ -85,7 +87,10 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
     const tokens = this.#pool.gate.limitsOf(request.flow).rate === null ? 0 : 1;
-    await this.#renewals.ensure([{ flow: request.flow, want: 1, tokens }], Date.now());
+    const wants = [{ flow: request.flow, want: 1, tokens }];
+    // Others may have taken, since the answer, what it brought.
+    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)
+      await this.#renewals.ensure(wants, Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     const verdict = this.#pool.acquire(request, nowMs);
