@@ -41,6 +41,7 @@ export class LeaseLedger {
   readonly #book: SlotBook;
   readonly #tokens = new FlowTokens({
     rateOf: (flow) => this.#policy.flow(flow).rate,
+    lent: () => this.#policy.lentTokens,
     totals: () => this.#book.totals,
     changed: this.#changed,
   });

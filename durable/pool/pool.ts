@@ -291,6 +291,6 @@ export class Pool {
     this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
-    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
+    this.gate.configure(configuration);
   }
 }

@@ -11,6 +11,7 @@ import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
 const NEVER_MS = 10 * SECOND_MS;
@@ -39,20 +40,25 @@ export class QuotaGate {
   /** Flows of requests that wait and have paid a token. */
   readonly #paid = new Map<string, string>();
 
-  configure(quotas: Readonly<Record<string, QuotaConfig>>, costWeight: number): void {
+  configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
-    this.#costWeight = costWeight;
-    this.#quotas.configure(quotas);
+    this.#costWeight = service?.costWeight ?? 1;
+    this.#quotas.configure(quotas, { poolCount: service?.regions?.length ?? 1, isHome: region === undefined });
   }
 
   limitsOf(flow: string): FlowLimits {
     return this.#quotas.limitsOf(flow);
   }
 
+  /** In how long the flow's service time is below its limit again. */
+  protected blockedForMs(flow: string, nowMs: number): number {
+    return this.#quotas.blockedForMs(flow, nowMs);
+  }
+
   /** Null: it may ask, and a token is paid. */
   enter(slotId: string, standing: FlowStanding, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): QuotaRefusal | null {
     const { flow } = standing;
-    const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
+    const blockedMs = this.blockedForMs(flow, nowMs);
     if (blockedMs > 0) {
       const violated = [costState(this.#configured[flow], blockedMs)];
       return refuse("rejected-quota", "Your tenant and class have used up their service time.", { retryAfterMs: blockedMs, violated });
