@@ -1,5 +1,7 @@
 // What an isolate keeps between requests: caches, leases and counts that may vanish at any moment with nothing lost.
+import type { Region } from "#shared/config/regions.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { poolName, regionalPoolName } from "#shared/protocol/pool-rpc.ts";
 import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
@@ -37,13 +39,14 @@ export class Isolate {
     return this.#leases.values();
   }
 
-  /** The lease of a configured service. */
-  leaseOf(service: string): ServiceLease {
-    const known = this.#leases.get(service);
+  /** The lease of a configured service, at its home pool or at one of its regional ones. */
+  leaseOf(service: string, region: Region | null, home: Region | undefined): ServiceLease {
+    const pool = region === null ? poolName(service) : regionalPoolName(service, region);
+    const known = this.#leases.get(pool);
     if (known !== undefined) return known;
     if (this.#leases.size >= LIMITS.serviceCountMax) this.#forgetIdle();
-    const lease = new ServiceLease(this.holder, service, () => (this.#kernels ??= makeKernels()));
-    this.#leases.set(service, lease);
+    const lease = new ServiceLease(this.holder, { service, region, home }, () => (this.#kernels ??= makeKernels()));
+    this.#leases.set(pool, lease);
     return lease;
   }
 

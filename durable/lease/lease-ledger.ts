@@ -17,7 +17,7 @@ import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
 import type { SocketCounts } from "./socket-counts.ts";
-import { SlotBook } from "./slot-book.ts";
+import { SlotBook, type SlotCounts } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
 export interface AcquireInput {
@@ -96,9 +96,8 @@ export class LeaseLedger {
     return counts;
   }
 
-  /** `inUse`: slots used by requests and sockets, as last heard. */
-  get counts(): { readonly holders: number; readonly durable: number; readonly inUse: number } {
-    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount, inUse: this.#book.totals.running };
+  get counts(): SlotCounts {
+    return this.#book.counts;
   }
 
   get named(): readonly NamedSlot[] {
@@ -143,8 +142,8 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Which flows may have more, to be looked at. */
-  get flows(): Pick<SlotBook, "isBelowShare" | "roomInShare" | "roomOf"> {
+  /** Which flows may have more, and what is out of each flow and lane, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf" | "totals" | "lanes"> {
     return this.#book;
   }
 
@@ -196,6 +195,7 @@ export class LeaseLedger {
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const pace = paceOf(carried.record, flows, {
+      before: known,
       atMs,
       policy: this.#policy,
       used: this.#book.totals.running + this.#book.waitingCount,

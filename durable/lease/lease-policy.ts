@@ -19,6 +19,10 @@ export interface LedgerPolicy {
   readonly requestDurationMsMax: number;
   /** Holders are objects: their whole lease is held after its end, so no jump of the clock ends one early, and each counts in full. */
   readonly areHoldersDurable?: boolean;
+  /** How long what a holder that lends on has lent may be used after its own lease. */
+  readonly lentDurationMsMax?: number;
+  /** How long leases are where the occupancy here does not say it: a regional pool's are as long as its own at home. */
+  readonly leaseMs?: number;
   readonly holdersMax: number;
   readonly flowsPerHolderMax: number;
 }

@@ -25,6 +25,7 @@ export function holderContributions(record: HolderRecord, at: { nowMs: number; p
     pinned: live ? 0 : flow.running,
     tokensWant: live ? flow.tokensWant : 0,
     tokensOut: live ? flow.tokensHeld + flow.tokensOffered : 0,
+    ...(record.lentTo !== undefined && { claimants: record.lentTo }),
   }));
 }
 

@@ -3,7 +3,7 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { DeviceReport } from "#shared/protocol/device-report.ts";
+import type { DeviceNews } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -89,7 +89,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
-    this.#measure(message.telemetry, message.lease.holder);
+    if (message.use !== undefined) this.#pool.regions.lent.note(message.lease, message.use);
+    this.#measure(message.telemetry, message.lease.holder, message.use !== undefined);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     return { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };
@@ -102,6 +103,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
     if (request.kind === "socket") this.#demand.arrive(nowMs);
+    if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
@@ -126,8 +128,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   giveBack(slotIds: readonly string[], holder: string): number {
     this.#counters.global.releaseCalls += 1;
-    const freed = slotIds.filter((slotId) => this.#pool.ledger.release(slotId, holder)).length;
-    this.#settle(Date.now());
+    const nowMs = Date.now();
+    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#settle(nowMs);
     return freed;
   }
 
@@ -164,14 +167,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), devices: this.#devices.stats() };
   }
 
-  async report(
-    service: string,
-    configurationVersion: number,
-    { shardId, flow, ...report }: DeviceReport & { readonly shardId: string; readonly flow: string },
-  ): Promise<void> {
+  async report(service: string, configurationVersion: number, { shardId, reports, faults }: DeviceNews): Promise<void> {
     await this.#followVersion(service, configurationVersion);
     const isKnown = this.#pool.shards.some((shard) => shard.shardId === shardId);
-    this.#devices.add({ shardId: isKnown ? shardId : "", flow }, report);
+    for (const report of reports) this.#devices.add(isKnown ? shardId : "", report);
+    this.#counters.countSocketFaults(faults);
+    this.#touch();
   }
 
   async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {
@@ -233,6 +234,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    this.#waiters.lookAgain(this.#pool.decideInMs);
     this.#observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();
@@ -249,11 +251,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure(telemetry: Telemetry, holder: string): void {
+  /** `isCounted`: by the regional pool that tells of it. */
+  #measure(telemetry: Telemetry, holder: string, isCounted = false): void {
     const nowMs = Date.now();
     this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
     this.#pool.observe(telemetry, nowMs);
-    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(isCounted ? { flows: [], shards: [], edge: {} } : telemetry, this.#pool.gate.takeShadow());
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();

@@ -1,4 +1,4 @@
-// The gateway as a workerd of this machine: the bundle, four namespaces of objects on disk, one socket.
+// The gateway as a workerd of this machine: the bundle, five namespaces of objects on disk, one socket.
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -21,6 +21,7 @@ export interface WorkerdConfigInput {
 
 export const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
+  { binding: "REGIONAL_POOL", className: "RegionalPool" },
   { binding: "QUOTA", className: "TenantQuota" },
   { binding: "SHARD", className: "Shard" },
   { binding: "REGISTRY", className: "Registry" },

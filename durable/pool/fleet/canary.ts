@@ -40,6 +40,8 @@ const MARGIN_BET = 0.05;
 /** What a sibling's rate is guessed at before one has answered, with the weight of so many answers. */
 const PRIOR_RATE = 0.01;
 const PRIOR_COUNT = 5;
+/** Good answers that one bad one takes back, where its siblings have none. */
+const ANSWERS_PER_WORSE = 10;
 const LOG_ALARM = Math.log(2 / CANARY.falseAlarmRatio);
 
 export function newTrial(isAlone: boolean): CanaryTrial {
@@ -71,6 +73,14 @@ export function verdictOf({ own, logErrors, logLatency }: CanaryTrial, servedMs:
   if (logLatency >= LOG_ALARM) return "latency";
   if (own.requests >= CANARY.requestCountMin) return "proven";
   return servedMs >= CANARY.msMax ? "untried" : null;
+}
+
+/** Of the answers that would prove it, the part that is there; each one worse than its siblings would give takes back ten. */
+export function triedPartOf({ own, siblings }: CanaryTrial): number {
+  const excess = (of: (answers: Answers) => number): number =>
+    Math.max(0, of(own) - (own.requests * of(siblings)) / Math.max(1, siblings.requests));
+  const worse = excess(({ failures }) => failures) + excess(({ slow }) => slow);
+  return Math.min(1, Math.max(0, own.requests - ANSWERS_PER_WORSE * worse) / CANARY.requestCountMin);
 }
 
 interface Hits {

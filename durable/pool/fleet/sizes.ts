@@ -1,4 +1,5 @@
 // How many slots each shard in service has: resized in place, between the smallest size and what its unit has. Pure.
+import { triedPartOf } from "./canary.ts";
 import { CANARY } from "./fleet-settings.ts";
 import type { FleetRecords } from "./fleet-records.ts";
 import { slotsOf, type FleetShard } from "./fleet-state.ts";
@@ -10,7 +11,7 @@ interface SizePolicy {
   readonly sizeMax: number;
 }
 
-/** Shards in service share what the plan wants evenly; a canary has a small share until it is proven. */
+/** Shards in service share what the plan wants evenly; a canary has a small share, which grows with what it has answered. */
 export function resize(records: FleetRecords, policy: SizePolicy): void {
   const canaries = records.all.filter(({ state }) => state === "canary");
   const active = records.all.filter(({ state }) => state === "active");
@@ -37,7 +38,11 @@ function canarySizes(
   return new Map(
     canaries.map((shard) => {
       const most = mostOf(shard, policy);
-      return [shard.shardId, shard.trial?.isAlone === true ? most : Math.min(each, Math.ceil(CANARY.share * most))];
+      if (shard.trial?.isAlone === true) return [shard.shardId, most];
+      // What it has shown is as good as an active shard's: it is no part of what is at stake.
+      const tried = shard.trial === null ? 0 : triedPartOf(shard.trial);
+      const untried = Math.min(each, Math.ceil(CANARY.share * most));
+      return [shard.shardId, Math.min(most, untried + Math.floor(tried * most))];
     }),
   );
 }
