@@ -66,10 +66,10 @@ describe("credit", () => {
 });
 
 describe("lanes", () => {
-  const lanesOf = (sequence: number, slots: number): Renewal => ({
-    ...answer(sequence, { slots: 7 }),
-    lanes: [{ lane: "e1", slots, named: 0 }],
-  });
+  const lanesOf = (sequence: number, slots: number): Renewal => {
+    const granted = answer(sequence, { slots: 7 });
+    return granted.ok ? { ...granted, lanes: [{ lane: "e1", slots, named: 0 }] } : granted;
+  };
 
   it("are lent until the lease's end, and kept as far as flows are", () => {
     const lease = new CreditLease("weur", 1);
