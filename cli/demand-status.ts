@@ -119,7 +119,9 @@ export function describeDemand(demand: ReadonlyMap<string, DemandStatus>): strin
             `${service} (${plan.mode})`,
             `${plan.shards} + ${plan.warmShards} warm`,
             plan.shardSlots,
-            plan.isAttainable ? percent(plan.shortfallRatio) : `${percent(plan.shortfallRatio)}, not attainable`,
+            plan.isAttainable
+              ? share(plan.shortfallRatio)
+              : `${share(plan.shortfallRatio)}, not attainable: ${share(plan.expectedShortfallRatio)} expected`,
             number(plan.costPerHour),
             plan.costToWanted === null ? "–" : `${number(plan.costToWanted)} ×`,
           ],
@@ -141,4 +143,9 @@ function number(value: number | null): string {
 
 function percent(ratio: number | null): string {
   return ratio === null ? "–" : `${(100 * ratio).toFixed(1)} %`;
+}
+
+/** Of what is accepted, a tenth of a percent may be all: two digits of it. */
+function share(ratio: number | null): string {
+  return ratio === null ? "–" : `${Number((100 * ratio).toPrecision(2))} %`;
 }

@@ -1,5 +1,7 @@
 // What an isolate keeps between requests: caches, leases and counts that may vanish at any moment with nothing lost.
+import type { Region } from "#shared/config/regions.ts";
 import { LIMITS } from "#shared/limits.ts";
+import { poolName, regionalPoolName } from "#shared/protocol/pool-rpc.ts";
 import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import { ConfigurationCache } from "./configuration-cache.ts";
@@ -7,6 +9,7 @@ import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
 import { ReportTimes } from "./report-times.ts";
 import { ServiceLease } from "./lease/service-lease.ts";
+import { Watch } from "./upstream/watch.ts";
 
 /** Tables of shards and sketches of all services that a configuration may have. Pages that nobody touches cost nothing. */
 const KERNEL_MEMORY_BYTES = 48 * 2 ** 20;
@@ -17,6 +20,7 @@ export class Isolate {
   readonly configuration = new ConfigurationCache();
   readonly verifiedTokens = new VerifiedTokens();
   readonly deviceReports = new ReportTimes();
+  readonly watch = new Watch();
   /** Null until the first refusal imported them. */
   explainKeys: readonly ExplainKey[] | null = null;
   readonly #leases = new Map<string, ServiceLease>();
@@ -37,13 +41,14 @@ export class Isolate {
     return this.#leases.values();
   }
 
-  /** The lease of a configured service. */
-  leaseOf(service: string): ServiceLease {
-    const known = this.#leases.get(service);
+  /** The lease of a configured service, at its home pool or at one of its regional ones. */
+  leaseOf(service: string, region: Region | null, home: Region | undefined): ServiceLease {
+    const pool = region === null ? poolName(service) : regionalPoolName(service, region);
+    const known = this.#leases.get(pool);
     if (known !== undefined) return known;
     if (this.#leases.size >= LIMITS.serviceCountMax) this.#forgetIdle();
-    const lease = new ServiceLease(this.holder, service, () => (this.#kernels ??= makeKernels()));
-    this.#leases.set(service, lease);
+    const lease = new ServiceLease(this.holder, { service, region, home }, () => (this.#kernels ??= makeKernels()));
+    this.#leases.set(pool, lease);
     return lease;
   }
 

@@ -1,11 +1,9 @@
 // What a forecaster says does not depend on what is planned with it: said once, asked by every policy.
 import type { Forecaster } from "#cli/simulate/tidegate-scaler.ts";
-import { QUANTILES } from "#durable/pool/plan/settings.ts";
+import { ASKED_PROBABILITIES } from "#durable/pool/plan/rungs.ts";
+import { askFor, type DemandQuantiles } from "#shared/forecast/minute-demand.ts";
 
-/** Every probability that the planner asks for. */
-const PROBABILITIES = [...QUANTILES.exceedances.map((p) => 1 - p), 0.5];
-const PLACES = new Map(PROBABILITIES.map((p, index) => [p, index]));
-const COUNT = PROBABILITIES.length;
+const COUNT = ASKED_PROBABILITIES.length;
 
 export interface Recorded {
   readonly soon: Float32Array;
@@ -20,13 +18,12 @@ export function record(
 ): Recorded {
   const soon = new Float32Array(means.length * COUNT);
   const most = new Float32Array(means.length * COUNT);
+  const asked = askFor(ASKED_PROBABILITIES);
   for (let step = 0; step < means.length; step++) {
     forecaster.observe(means[step] ?? 0, startMs + (step + 1) * stepMs - 1);
-    for (let index = 0; index < COUNT; index++) {
-      const p = PROBABILITIES[index] ?? 0.5;
-      soon[step * COUNT + index] = forecaster.quantile(horizonMs, p);
-      most[step * COUNT + index] = forecaster.maxQuantile(horizonMs, p);
-    }
+    forecaster.quantiles(horizonMs, asked);
+    soon.set(asked.soon, step * COUNT);
+    most.set(asked.most, step * COUNT);
   }
   return { soon, most };
 }
@@ -44,17 +41,14 @@ export class RecordedForecast implements Forecaster {
     this.#step++;
   }
 
-  quantile(_: number, p: number): number {
-    return this.#recorded.soon[this.#step * COUNT + placeOf(p)] ?? 0;
+  quantiles(_: number, { probabilities, soon, most }: DemandQuantiles): void {
+    const other = probabilities.find((p, index) => p !== ASKED_PROBABILITIES[index]);
+    if (other !== undefined || probabilities.length !== COUNT)
+      throw new RangeError(
+        `Cannot play back ${other === undefined ? `${probabilities.length} quantiles` : `the quantile ${other}`}: expected those that were recorded`,
+      );
+    const [from, to] = [this.#step * COUNT, (this.#step + 1) * COUNT];
+    soon.set(this.#recorded.soon.subarray(from, to));
+    most.set(this.#recorded.most.subarray(from, to));
   }
-
-  maxQuantile(_: number, p: number): number {
-    return this.#recorded.most[this.#step * COUNT + placeOf(p)] ?? 0;
-  }
-}
-
-function placeOf(p: number): number {
-  const place = PLACES.get(p);
-  if (place === undefined) throw new RangeError(`Cannot play back the quantile ${p}: expected one that was recorded`);
-  return place;
 }

@@ -5,12 +5,12 @@ import { defineCommand } from "../command.ts";
 import { parseTimestampMs } from "../load/trace-point.ts";
 import { badValue, formatDuration, readChoice, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_OK } from "../output.ts";
-import type { Window } from "../simulate/account.ts";
+import { FLEET_COUNT_MAX, type Window } from "../simulate/account.ts";
 import { loadKernels } from "../forecast/load-kernels.ts";
 import { fineForecaster } from "../simulate/forecaster.ts";
 import { loadOf } from "../simulate/load.ts";
 import { plotPage } from "../simulate/plot.ts";
-import { readPolicies, withSweep } from "../simulate/policies.ts";
+import { formatPolicy, readPolicies, withSweep } from "../simulate/policies.ts";
 import { percentile, readSeries, sliceSeries, type Series } from "../simulate/series.ts";
 import { simulationRunner, type PolicyScore } from "../simulate/simulate.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "../simulate/tidegate-scaler.ts";
@@ -21,6 +21,10 @@ import { formatTable } from "../table.ts";
 
 const DELAY_MS_MAX = 6 * HOUR_MS;
 const TICK_COUNT_MAX = 40_000_000;
+/** So that the account's part by default, two thirds of it, has ticks. */
+const TRACE_MS_MIN = 3 * TICK_MS;
+/** Ticks between two looks at the clock: some milliseconds. */
+const PROGRESS_TICKS = 1_024;
 const SHARD_LOAD_MAX = 1e12;
 const SEED_MAX = 2 ** 32 - 1;
 /** auto20: the early part's 95th percentile makes this many shards. */
@@ -42,7 +46,12 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
       placeholder: "LIST",
       description: "Who decides, each in a run of its own.",
     },
-    shortfall: { type: "string", default: "0.1%", placeholder: "PERCENT", description: "The shortfall that tidegate is told to accept." },
+    shortfall: {
+      type: "string",
+      default: "0.1%",
+      placeholder: "SHARE",
+      description: "The shortfall that tidegate is told to accept: 0.1%, or 0.001.",
+    },
     from: { type: "string", placeholder: "TIME", description: "Where the account begins; by default after a third of the trace." },
     to: { type: "string", placeholder: "TIME", description: "Where it ends; by default with the trace." },
     "shard-load": {
@@ -72,8 +81,11 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     const span = readSpan(series, values);
     const shardLoad = readShardLoad(values["shard-load"], sliceSeries(series, { fromMs: -Infinity, toMs: span.fromMs }));
     const load = loadOf(series, { kind, shardLoad, seed });
+    checkLoad(load);
     const startMs = series.atMs[0] ?? 0;
     const provisioning = { ...SIMULATED_POLICY, shortfallRatio: shortfall };
+    // Found out before the work and not after it.
+    if (values.plot !== undefined) await writePage(values.plot, "", "a");
     const kernels = await loadKernels();
     const run = simulationRunner({
       load,
@@ -83,13 +95,23 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
     });
     const scores: PolicyScore[] = [];
     const timelines: Timeline[] = [];
-    for (const policy of policies) {
+    const progress = output.progress("simulate");
+    for (const [index, policy] of policies.entries()) {
       // Swept rivals are points of the frontier; over time only what was asked for is drawn.
       const recorder = values.plot !== undefined && named.includes(policy) ? new TimelineRecorder(span.window) : null;
-      const score = recorder === null ? run(policy) : run(policy, (tick, fleet) => recorder.note(tick, fleet));
+      const tell = (tick: number): void =>
+        progress.update(
+          (index + tick / span.window.toTick) / policies.length,
+          `${formatPolicy(policy)}, ${index + 1} of ${policies.length}`,
+        );
+      const score = run(policy, (tick, fleet) => {
+        if (tick % PROGRESS_TICKS === 0) tell(tick);
+        recorder?.note(tick, fleet);
+      });
       scores.push(score);
       if (recorder !== null) timelines.push(recorder.timeline(score.name));
     }
+    progress.end();
     const trace = basename(values.trace);
     if (values.plot !== undefined) {
       const times = { fromMs: startMs + span.window.fromTick * TICK_MS, toMs: startMs + span.window.toTick * TICK_MS };
@@ -105,9 +127,9 @@ With --json one object: { trace, delayMs, shortfall, policies: [{ name, shortfal
   },
 });
 
-async function writePage(file: string, page: string): Promise<void> {
+async function writePage(file: string, page: string, flag: "w" | "a" = "w"): Promise<void> {
   try {
-    await writeFile(file, page);
+    await writeFile(file, page, { flag });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw new CliError(`Cannot write ${file}: ${error.code}, expected a file that can be written`, { cause: error });
@@ -116,9 +138,10 @@ async function writePage(file: string, page: string): Promise<void> {
 
 /** "0.1%" or "0.001". */
 function readShare(text: string): number {
-  const isPercent = text.endsWith("%");
-  const value = readNumber(isPercent ? text.slice(0, -1) : text, { option: "--shortfall", min: 0, max: isPercent ? 100 : 1 });
-  return isPercent ? value / 100 : value;
+  const [, digits, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
+  const share = percent === "%" ? Number(digits) / 100 : Number(digits);
+  if (share <= 1) return share;
+  throw badValue("--shortfall", text, "0% to 100%, such as 0.1%, or a share from 0 to 1");
 }
 
 function readSpan(series: Series, { from, to }: { from: string | undefined; to: string | undefined }): { fromMs: number; window: Window } {
@@ -131,12 +154,19 @@ function readSpan(series: Series, { from, to }: { from: string | undefined; to: 
   }
   const fromMs = from === undefined ? startMs + (endMs - startMs) / 3 : readTime(from, "--from");
   const toMs = to === undefined ? endMs : readTime(to, "--to");
-  const expected = `from ${new Date(startMs).toISOString()} to ${new Date(endMs).toISOString()}, where the trace has rows`;
-  if (fromMs < startMs || fromMs >= endMs) throw badValue("--from", from ?? "", expected);
-  if (toMs <= fromMs || toMs > endMs + TICK_MS) throw badValue("--to", to ?? "", `a time after --from, ${expected}`);
+  if (endMs - startMs < TRACE_MS_MIN) {
+    throw new CliError(
+      `Cannot simulate the trace: it is ${formatDuration(endMs - startMs)} long, expected at least ${formatDuration(TRACE_MS_MIN)}`,
+    );
+  }
+  const [start, begin, end] = [startMs, fromMs, endMs].map((timeMs) => new Date(timeMs).toISOString());
+  if (fromMs < startMs || fromMs >= endMs) throw badValue("--from", from ?? "", `a time from ${start} on, before the trace ends at ${end}`);
+  if (toMs <= fromMs || toMs > endMs + TICK_MS)
+    throw badValue("--to", to ?? "", `a time after the account begins at ${begin}, until the trace ends at ${end}`);
   const tickOf = (timeMs: number): number => Math.round((timeMs - startMs) / TICK_MS);
   const window = { fromTick: tickOf(fromMs), toTick: Math.min(tickOf(toMs), tickOf(endMs)) };
-  if (window.toTick <= window.fromTick) throw badValue("--to", to ?? "", `at least ${TICK_MS / SECOND_MS} s after --from`);
+  if (window.toTick <= window.fromTick)
+    throw badValue("--to", to ?? end ?? "", `a time at least ${TICK_MS / SECOND_MS} s after the account begins at ${begin}`);
   return { fromMs, window };
 }
 
@@ -144,6 +174,15 @@ function readTime(text: string, option: string): number {
   const timeMs = parseTimestampMs(text);
   if (timeMs === null) throw badValue(option, text, "a time such as 1998-05-26T21:30:00Z");
   return timeMs;
+}
+
+/** Shards are whole, and counted in 32 bits. */
+function checkLoad(load: Float32Array): void {
+  const most = load.reduce((highest, value) => Math.max(highest, value), 0);
+  if (most <= FLEET_COUNT_MAX) return;
+  throw new CliError(
+    `Cannot simulate the trace: its load reaches ${most < Infinity ? most.toPrecision(4) : "more than 3e38"} shards, expected at most ${FLEET_COUNT_MAX}; give a larger --shard-load`,
+  );
 }
 
 function readShardLoad(text: string, early: Series): number {

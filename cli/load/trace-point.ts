@@ -8,7 +8,10 @@ export interface TracePoint {
 }
 
 export const TRACE_HEADER = "timestamp,value";
-const TIMESTAMP = /^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/;
+const TIMESTAMP = /^(?<year>\d{4})-(?<month>\d{2})-(?<day>\d{2})[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?<zone>Z|[+-]\d{2}:\d{2})?$/;
+
+/** Every month has so many. */
+const DAYS_MIN = 28;
 
 export function formatTracePoint({ atMs, value }: TracePoint): string {
   return `${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")},${value}`;
@@ -26,8 +29,15 @@ export function parseTracePoint(line: string): TracePoint | null {
 /** "1995-07-01 00:00:00" and its ISO 8601 kin; UTC where no zone is named. */
 export function parseTimestampMs(text: string): number | null {
   const trimmed = text.trim();
-  const zone = TIMESTAMP.exec(trimmed);
-  if (!zone) return null;
-  const atMs = Date.parse(`${trimmed.replace(" ", "T")}${zone[3] === undefined ? "Z" : ""}`);
+  const parts = TIMESTAMP.exec(trimmed)?.groups;
+  if (parts === undefined) return null;
+  const day = Number(parts["day"]);
+  // Date.parse takes the 30th of February for the 1st of March.
+  if (day > DAYS_MIN && day > daysIn(Number(parts["year"]), Number(parts["month"]))) return null;
+  const atMs = Date.parse(`${trimmed.replace(" ", "T")}${parts["zone"] === undefined ? "Z" : ""}`);
   return Number.isNaN(atMs) ? null : atMs;
+}
+
+function daysIn(year: number, month: number): number {
+  return new Date(Date.UTC(year, month, 0)).getUTCDate();
 }

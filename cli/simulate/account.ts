@@ -30,7 +30,7 @@ export interface Account {
 /** Shards that serve before the first decision. */
 const COUNT_AT_FIRST = 1;
 /** The bound on every policy's fleet. */
-const FLEET_COUNT_MAX = 100_000;
+export const FLEET_COUNT_MAX = 100_000;
 
 /** Runs from tick 0; only the window is accounted. `onTick` sees billed and ready after the decision. */
 export function runScaler(

@@ -26,7 +26,11 @@ const SWEPT_TARGETS = Array.from({ length: 49 }, (_, index) => (50 + index) / 10
 export function readPolicies(text: string): Policy[] {
   const names = text.split(",");
   if (names.length > POLICY_COUNT_MAX) throw badValue("--policy", text, `at most ${POLICY_COUNT_MAX} policies`);
-  return names.map((entry) => readPolicy(entry.trim()));
+  const policies = names.map((entry) => readPolicy(entry.trim()));
+  const labels = policies.map(formatPolicy);
+  const again = labels.find((label, index) => labels.indexOf(label) < index);
+  if (again !== undefined) throw badValue("--policy", text, `every policy once: ${again} is there twice`);
+  return policies;
 }
 
 function readPolicy(entry: string): Policy {

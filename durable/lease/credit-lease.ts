@@ -1,4 +1,4 @@
-// The holder's side of a lease that is passed on: a pool's, of its tenants' credits; a regional pool's. Pure. What it
+// The holder's side of a lease that is passed on: a pool's, of its tenants' credits; a regional pool's, of its home's slots. Pure. What it
 // holds it lends to others by a ledger of its own, so `running` is not what it runs but what that ledger has out.
 //
 // It outlives its own memory: after a restart it is the same holder, whose ledger still knows what is out and who only has
@@ -17,7 +17,17 @@ export interface CreditDemand {
   /** Out at others, whatever became of the lease. */
   readonly passedOn: number;
   readonly tokensWant: number;
+  /** Tokens out at others, as last heard; if left out, 0. */
+  readonly tokensPassedOn?: number;
 }
+
+/** Of one lane, out at others. */
+export interface LaneCreditDemand {
+  readonly lane: string;
+  readonly passedOn: number;
+}
+
+const NO_LANES: ReadonlyMap<string, number> = new Map();
 
 interface HeldCredit {
   slots: number;
@@ -27,6 +37,7 @@ interface HeldCredit {
 export class CreditLease {
   readonly holder: string;
   readonly #credits = new Map<string, HeldCredit>();
+  readonly #lanes = new Map<string, number>();
   #sequence: number;
   #appliedSequence = 0;
   #sentAtMs = 0;
@@ -48,40 +59,54 @@ export class CreditLease {
     return nowMs < this.#expiresAtMs ? (this.#credits.get(flow)?.slots ?? 0) : 0;
   }
 
+  /** How many slots of each lane may be out. */
+  lanes(nowMs: number): ReadonlyMap<string, number> {
+    return nowMs < this.#expiresAtMs ? this.#lanes : NO_LANES;
+  }
+
   tokens(flow: string, nowMs: number): number {
     return nowMs < this.#expiresAtMs ? (this.#credits.get(flow)?.tokens ?? 0) : 0;
   }
 
-  /** Tokens that were passed on are gone. */
+  /** Tokens that were passed on are gone; a negative count comes back. */
   spend(flow: string, tokens: number): void {
     const credit = this.#credits.get(flow);
     if (credit !== undefined) credit.tokens = Math.max(0, credit.tokens - tokens);
   }
 
-  /** What it offers to give back is given up here and now. */
-  request(demands: readonly CreditDemand[], nowMs: number): RenewalRequest {
+  /** What it offers to give back is given up here and now. Of a lane it keeps no more than it keeps in flows, or has out there. */
+  request(demands: readonly CreditDemand[], nowMs: number, lanesOut: readonly LaneCreditDemand[] = []): RenewalRequest {
     const isLive = nowMs < this.#expiresAtMs;
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
-    const flows = demands.map(({ flow, want, passedOn, tokensWant }) => {
+    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0 }) => {
       const credit = this.#credits.get(flow) ?? { slots: 0, tokens: 0 };
       this.#credits.set(flow, credit);
       credit.slots = isLive ? Math.min(credit.slots, Math.max(want, passedOn)) : 0;
       const tokens = isLive ? credit.tokens : 0;
-      credit.tokens = Math.min(tokens, tokensWant);
+      credit.tokens = Math.min(tokens, Math.max(0, tokensWant - tokensPassedOn));
       return {
         flow,
         want,
         running: passedOn,
         keep: credit.slots,
         tokensWant,
-        tokensHeld: credit.tokens,
+        tokensHeld: credit.tokens + tokensPassedOn,
         tokensReturned: tokens - credit.tokens,
       };
     });
     const named = new Set(demands.map(({ flow }) => flow));
     for (const flow of this.#credits.keys()) if (!named.has(flow)) this.#credits.delete(flow);
-    return { holder: this.holder, sequence: this.#sequence, appliedSequence: this.#appliedSequence, flows, lanes: [], adopted: [] };
+    if (!isLive) this.#lanes.clear();
+    const kept = flows.reduce((sum, { keep }) => sum + keep, 0);
+    const out = new Map(lanesOut.map(({ lane, passedOn }) => [lane, passedOn]));
+    const lanes = [...new Set([...this.#lanes.keys(), ...out.keys()])].map((lane) => {
+      const running = out.get(lane) ?? 0;
+      const keep = Math.min(this.#lanes.get(lane) ?? 0, Math.max(running, kept));
+      this.#lanes.set(lane, keep);
+      return { lane, want: running, running, keep };
+    });
+    return { holder: this.holder, sequence: this.#sequence, appliedSequence: this.#appliedSequence, flows, lanes, adopted: [] };
   }
 
   /** False: not the newest request's answer, or a refusal; nothing changes. */
@@ -96,6 +121,8 @@ export class CreditLease {
       credit.slots = slots;
       credit.tokens = (wasLive ? credit.tokens : 0) + tokens;
     }
+    this.#lanes.clear();
+    for (const { lane, slots } of answer.lanes) this.#lanes.set(lane, slots);
     return true;
   }
 }

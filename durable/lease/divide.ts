@@ -44,30 +44,32 @@ export function divide(capacity: number, claims: readonly Claim[]): number[] {
 /**
  * One's part where equal parts come first and what is left goes in proportion to what is still wanted: Doorman's
  * PROPORTIONAL_SHARE. A small want is met before a large one is topped up, so no holder of a flow starves beside a busy one.
- * `wants` are (name, want); a remainder goes to the largest fractions, a tie to the lesser name.
+ * `wants` are (name, want, for how many: 1 if left out); one that asks for many has as many equal parts. A remainder goes to the
+ * largest fractions, a tie to the lesser name.
  */
-export function partByWant(capacity: number, wants: Iterable<readonly [string, number]>, name: string): number {
-  let [claimants, own] = [0, 0];
-  for (const [of, want] of wants) {
-    if (want > 0) claimants += 1;
-    if (of === name) own = want;
+export function partByWant(capacity: number, wants: Iterable<readonly [string, number, number?]>, name: string): number {
+  let [claimants, own, ownClaimants] = [0, 0, 1];
+  for (const [of, want, count = 1] of wants) {
+    if (want > 0) claimants += count;
+    if (of === name) [own, ownClaimants] = [want, count];
   }
   const part = claimants === 0 ? 0 : Math.floor(capacity / claimants);
-  if (own <= part) return own;
+  if (own <= part * ownClaimants) return own;
   let [rest, over] = [capacity, 0];
-  for (const [, want] of wants) {
-    rest -= Math.min(want, part);
-    over += Math.max(0, want - part);
+  for (const [, want, count = 1] of wants) {
+    rest -= Math.min(want, part * count);
+    over += Math.max(0, want - part * count);
   }
   if (over <= rest) return own;
-  const fractionOf = (want: number): number => (rest * Math.max(0, want - part)) % over;
+  const fractionOf = (want: number, count: number): number => (rest * Math.max(0, want - part * count)) % over;
   let [down, before] = [0, 0];
-  for (const [of, want] of wants) {
-    down += Math.floor((rest * Math.max(0, want - part)) / over);
-    const difference = fractionOf(want) - fractionOf(own);
+  for (const [of, want, count = 1] of wants) {
+    down += Math.floor((rest * Math.max(0, want - part * count)) / over);
+    const difference = fractionOf(want, count) - fractionOf(own, ownClaimants);
     if (of !== name && (difference > 0 || (difference === 0 && of < name))) before += 1;
   }
-  return part + Math.floor((rest * (own - part)) / over) + (before < rest - down ? 1 : 0);
+  const ownPart = part * ownClaimants;
+  return ownPart + Math.floor((rest * (own - ownPart)) / over) + (before < rest - down ? 1 : 0);
 }
 
 export interface ClassShare {

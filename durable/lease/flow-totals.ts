@@ -15,6 +15,8 @@ export interface Contribution {
   readonly pinned: number;
   readonly tokensWant: number;
   readonly tokensOut: number;
+  /** For so many holders, where it lends on; else 1. */
+  readonly claimants?: number;
 }
 
 interface FlowTotal {
@@ -29,6 +31,7 @@ interface FlowTotal {
 }
 
 interface ClassTotal {
+  slots: number;
   want: number;
   pinned: number;
   readonly flows: Map<string, FlowTotal>;
@@ -57,6 +60,10 @@ export class FlowTotals {
 
   constructor(policy: SharePolicy) {
     this.#policy = policy;
+  }
+
+  get flows(): Iterable<string> {
+    return this.#flows.keys();
   }
 
   /** Slots leased, held and named, of all flows. */
@@ -102,6 +109,12 @@ export class FlowTotals {
     if (ofClass.share >= ofClass.want) return demandOf(total);
     ofClass.shares ??= divideWithin(ofClass);
     return ofClass.shares.get(flow) ?? 0;
+  }
+
+  /** Whether the flow's class has fewer slots than its reserve. */
+  isBelowReserve(flow: string): boolean {
+    const className = this.#flows.get(flow)?.policy.className ?? "";
+    return (this.#classes.get(className)?.slots ?? 0) < (this.#policy.classes.get(className)?.reserve ?? 0);
   }
 
   /** One source's part of the slots that the flow's share leaves to leases. */
@@ -175,11 +188,12 @@ export class FlowTotals {
     total.tokensOut += sign * contribution.tokensOut;
     this.#slots += sign * contribution.slots;
     this.#running += sign * contribution.running;
+    const ofClass = this.#class(total.policy.className);
+    ofClass.slots += sign * contribution.slots;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
     const [want, pinned] = [demandOf(total), total.pinned];
     if (want === wantBefore && pinned === pinnedBefore) return;
-    const ofClass = this.#class(total.policy.className);
     ofClass.want += want - wantBefore;
     ofClass.pinned += pinned - pinnedBefore;
     ofClass.shares = null;
@@ -201,7 +215,7 @@ export class FlowTotals {
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(className, (ofClass = { want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
+      this.#classes.set(className, (ofClass = { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
       this.#isDivided = false;
     }
     return ofClass;
@@ -236,10 +250,10 @@ function divideWithin(ofClass: ClassTotal): ReadonlyMap<string, number> {
   return new Map(order.map((flow, index) => [flow, shares[index] ?? 0]));
 }
 
-/** All sources of the flow, and what each wants. */
-function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number])[] {
-  const wants: (readonly [string, number])[] = [];
-  for (const [source, one] of by) wants.push([source, wantOf(one)]);
+/** All sources of the flow, what each wants, and for how many. */
+function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number, number])[] {
+  const wants: (readonly [string, number, number])[] = [];
+  for (const [source, one] of by) wants.push([source, wantOf(one), one.claimants ?? 1]);
   return wants;
 }
 

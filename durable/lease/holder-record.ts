@@ -37,12 +37,21 @@ export interface HolderRecord {
   readonly lanes: readonly LaneRecord[];
   /** Slots by name that it counted among its running: said again, they are no others. */
   readonly adopted: readonly string[];
+  /** It lends on what it holds, to so many. */
+  readonly lentTo?: number;
 }
 
 export interface HoldPolicy {
   readonly requestDurationMsMax: number;
   /** Holders are objects, which come back with what they had: a silent one's whole lease is held, not what it named alone. */
   readonly areHoldersDurable?: boolean;
+  /** How long what one that lends on has lent may be used after its own lease: a lease and a request. */
+  readonly lentDurationMsMax?: number;
+}
+
+/** Whether its whole lease is held after the lease's end, not what it named alone. */
+export function isDurable({ lentTo }: { readonly lentTo?: number }, { areHoldersDurable }: HoldPolicy): boolean {
+  return areHoldersDurable === true || lentTo !== undefined;
 }
 
 function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): number {
@@ -50,8 +59,8 @@ function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): numbe
 }
 
 /** Until then its requests may run, and its name is kept so that an old message is known as old. */
-export function holdsEndAtMs(record: HolderRecord, { requestDurationMsMax }: HoldPolicy): number {
-  return leaseEndsAtMs(record) + requestDurationMsMax;
+export function holdsEndAtMs(record: HolderRecord, { requestDurationMsMax, lentDurationMsMax }: HoldPolicy): number {
+  return leaseEndsAtMs(record) + (record.lentTo === undefined ? requestDurationMsMax : (lentDurationMsMax ?? requestDurationMsMax));
 }
 
 export function isLive(record: HolderRecord, nowMs: number): boolean {
@@ -67,7 +76,7 @@ export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: nu
 /** The most slots the holder may use now: it may live by either answer, and what it named runs on after both. */
 export function slotsOf(record: HolderRecord, of: SlotsRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
   const isHeld = nowMs < holdsEndAtMs(record, policy);
-  const isWhole = isHeld && policy.areHoldersDurable === true;
+  const isWhole = isHeld && isDurable(record, policy);
   return Math.max(
     isWhole || nowMs < record.expiresAtMs ? of.offeredSlots : 0,
     isWhole || nowMs < record.appliedExpiresAtMs ? of.appliedSlots : 0,

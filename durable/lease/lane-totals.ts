@@ -11,6 +11,10 @@ export class LaneTotals {
   readonly #totals = new Map<string, { slots: number; running: number }>();
   readonly #bySource = new Map<string, readonly LaneCount[]>();
 
+  get names(): Iterable<string> {
+    return this.#totals.keys();
+  }
+
   slotsOf(lane: string): number {
     return this.#totals.get(lane)?.slots ?? 0;
   }

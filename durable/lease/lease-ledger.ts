@@ -17,7 +17,7 @@ import type { NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
 import type { SocketCounts } from "./socket-counts.ts";
-import { SlotBook } from "./slot-book.ts";
+import { SlotBook, type SlotCounts } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
 
 export interface AcquireInput {
@@ -41,6 +41,7 @@ export class LeaseLedger {
   readonly #book: SlotBook;
   readonly #tokens = new FlowTokens({
     rateOf: (flow) => this.#policy.flow(flow).rate,
+    lent: () => this.#policy.lentTokens,
     totals: () => this.#book.totals,
     changed: this.#changed,
   });
@@ -96,9 +97,8 @@ export class LeaseLedger {
     return counts;
   }
 
-  /** `inUse`: slots used by requests and sockets, as last heard. */
-  get counts(): { readonly holders: number; readonly durable: number; readonly inUse: number } {
-    return { holders: this.#book.holders.size, durable: this.#book.slots.durableCount, inUse: this.#book.totals.running };
+  get counts(): SlotCounts {
+    return this.#book.counts;
   }
 
   get named(): readonly NamedSlot[] {
@@ -143,8 +143,8 @@ export class LeaseLedger {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
   }
 
-  /** Which flows may have more, to be looked at. */
-  get flows(): Pick<SlotBook, "isBelowShare" | "roomInShare" | "roomOf"> {
+  /** Which flows may have more, and what is out of each flow and lane, to be looked at. */
+  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf" | "totals" | "lanes"> {
     return this.#book;
   }
 
@@ -155,9 +155,8 @@ export class LeaseLedger {
 
   /** In how long a tick will free something by time alone; null: nothing is out. */
   get nextChangeInMs(): number | null {
-    return this.#book.nextChangeMs === Infinity || this.#book.totals.slots === 0
-      ? null
-      : Math.max(0, this.#book.nextChangeMs - this.#clock.ledgerMs);
+    const { nextChangeMs, totals } = this.#book;
+    return nextChangeMs === Infinity || totals.slots === 0 ? null : Math.max(0, nextChangeMs - this.#clock.ledgerMs);
   }
 
   configure(policy: LedgerPolicy, nowMs: number): void {
@@ -196,6 +195,7 @@ export class LeaseLedger {
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const pace = paceOf(carried.record, flows, {
+      before: known,
       atMs,
       policy: this.#policy,
       used: this.#book.totals.running + this.#book.waitingCount,

@@ -1,5 +1,6 @@
 // What the configuration says to a ledger.
 import type { ClassShare } from "./divide.ts";
+import type { LentTokens } from "./lent-tokens.ts";
 import type { RatePolicy } from "./rate-budget.ts";
 
 export interface FlowPolicy {
@@ -19,6 +20,12 @@ export interface LedgerPolicy {
   readonly requestDurationMsMax: number;
   /** Holders are objects: their whole lease is held after its end, so no jump of the clock ends one early, and each counts in full. */
   readonly areHoldersDurable?: boolean;
+  /** How long what a holder that lends on has lent may be used after its own lease. */
+  readonly lentDurationMsMax?: number;
+  /** How long leases are where the occupancy here does not say it: a regional pool's are as long as its own at home. */
+  readonly leaseMs?: number;
+  /** Tokens come from a lease, not with time: a regional pool's. */
+  readonly lentTokens?: LentTokens;
   readonly holdersMax: number;
   readonly flowsPerHolderMax: number;
 }

@@ -54,6 +54,11 @@ export class NamedSlots {
     return this.#durableCount;
   }
 
+  /** Queued requests', and places of lost names. */
+  get queuedCount(): number {
+    return this.#slots.size - this.#durableCount;
+  }
+
   get blocks(): ReadonlyMap<string, SlotBlock> {
     return this.#blocks;
   }

@@ -2,7 +2,7 @@
 import { divide } from "./divide.ts";
 import { floatOf } from "./float.ts";
 import { grantLanes } from "./grant-lanes.ts";
-import { slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
+import { isDurable, slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 
 interface FlowOffer {
@@ -20,9 +20,10 @@ interface FlowOffer {
 
 export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[] {
   const { atMs, policy, slotsFree, roomOf, isQueued } = offer;
-  // A flow for which others wait: its slots go to them, in their order; the holder keeps what it runs.
+  // A flow for which others wait: its slots go to them, in their order; the holder keeps what it runs. One that lends on has others
+  // who wait, too: its want says so, and it gets its part beside those here.
   const targets = record.flows.map(({ flow, want, running }) =>
-    want === 0 ? 0 : Math.min(want, isQueued(flow) ? running : offer.partOf(flow)),
+    want === 0 ? 0 : Math.min(want, isQueued(flow) && record.lentTo === undefined ? running : offer.partOf(flow)),
   );
   const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy }));
   // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
@@ -30,7 +31,7 @@ export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[]
   const open = Math.max(0, slotsFree - floatOf(policy));
   const lacking = targets.flatMap((target, index) => (target > (has[index] ?? 0) ? [index] : []));
   const shares = divide(
-    policy.areHoldersDurable === true ? open : Math.ceil(open / 2),
+    isDurable(record, policy) ? open : Math.ceil(open / 2),
     lacking.map((index) => {
       const flow = record.flows[index]?.flow ?? "";
       const want = Math.min((targets[index] ?? 0) - (has[index] ?? 0), roomOf(flow));

@@ -5,6 +5,7 @@ import type { AdoptedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/p
 import { UNITS_MAX } from "./divide.ts";
 import { LEASE_MS_MIN } from "./lease-pace.ts";
 import {
+  isDurable,
   promiseOf,
   slotsOf,
   type FlowRecord,
@@ -15,7 +16,8 @@ import {
 } from "./holder-record.ts";
 
 /** A holder is our own code: a request that breaks this is its bug. */
-export function checkRequest({ sequence, appliedSequence, flows, lanes }: RenewalRequest): void {
+export function checkRequest({ sequence, appliedSequence, flows, lanes, lentTo = 1 }: RenewalRequest): void {
+  assert(Number.isSafeInteger(lentTo) && lentTo >= 1 && lentTo <= UNITS_MAX, "a lease is lent on to a whole number of holders");
   assert(Number.isSafeInteger(sequence) && sequence >= 1 && appliedSequence < sequence, "a renewal follows the answer it lives by");
   assert(new Set(flows.map(({ flow }) => flow)).size === flows.length, "a renewal names a flow once");
   assert(new Set(lanes.map(({ lane }) => lane)).size === lanes.length, "a renewal names a lane once");
@@ -104,6 +106,7 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     flows,
     lanes,
     adopted: request.adopted.map(({ slotId }) => slotId),
+    ...(request.lentTo !== undefined && { lentTo: request.lentTo }),
   };
   return { record, tokensBack: tokensBack(known, request, before), overshootCount };
 }
@@ -130,7 +133,7 @@ function carrySlots({ known, request, nowMs, policy }: CarryOverInput, { report,
   // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
   const running = Math.min(report.running, counted + free);
   // A durable holder's own word counts, by its own clock: what it keeps it may still use.
-  const isLive = promise !== null && (nowMs < promise.expiresAtMs || policy.areHoldersDurable === true);
+  const isLive = promise !== null && (nowMs < promise.expiresAtMs || isDurable(request, policy));
   const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
   return {
     slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },
@@ -145,7 +148,9 @@ function tokensBack(
   request: RenewalRequest,
   before: ReadonlyMap<string, FlowRecord>,
 ): CarriedOver["tokensBack"] {
-  const isUnused = known !== undefined && request.appliedSequence !== known.sequence;
+  // One that lends on and has applied nothing may have forgotten that it lived by that answer, and lent its tokens on: they are spent.
+  const isForgotten = request.lentTo !== undefined && request.appliedSequence === 0;
+  const isUnused = known !== undefined && request.appliedSequence !== known.sequence && !isForgotten;
   const back = new Map(isUnused ? known.flows.map(({ flow, tokensOffered }) => [flow, tokensOffered]) : []);
   for (const { flow, tokensReturned } of request.flows) {
     const old = before.get(flow);

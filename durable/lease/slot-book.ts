@@ -9,6 +9,16 @@ import type { ChangedKeys } from "./lease-rows.ts";
 import { NamedSlots, type NamedSlot, type SlotBlock } from "./named-slots.ts";
 import { holderContributions, holderKey, queueKey, slotContribution, slotKey } from "./sources.ts";
 
+export interface SlotCounts {
+  readonly holders: number;
+  /** Of sockets. */
+  readonly durable: number;
+  /** Given to requests that waited, and out. */
+  readonly queued: number;
+  /** Used by requests and sockets, as last heard. */
+  readonly inUse: number;
+}
+
 export class SlotBook {
   readonly holders = new Map<string, HolderRecord>();
   readonly slots = new NamedSlots();
@@ -30,6 +40,11 @@ export class SlotBook {
     return this.#nextChangeMs;
   }
 
+  get counts(): SlotCounts {
+    const { holders, slots, totals } = this;
+    return { holders: holders.size, durable: slots.durableCount, queued: slots.queuedCount, inUse: totals.running };
+  }
+
   get slotsFree(): number {
     return Math.max(0, this.#policy.capacity - this.totals.slots);
   }
@@ -43,7 +58,12 @@ export class SlotBook {
     return Math.max(0, this.#policy.flow(flow).slotsMax - this.totals.slotsOf(flow));
   }
 
-  /** Whether the flow has fewer slots than its share: of those who wait, such go first. */
+  /** Whether the flow's class has less than is reserved for it: of those who wait, such go first of all. */
+  isBelowReserve(flow: string): boolean {
+    return this.totals.isBelowReserve(flow) && this.roomOf(flow) > 0;
+  }
+
+  /** Whether the flow has fewer slots than its share: such go next. */
   isBelowShare(flow: string): boolean {
     return this.roomInShare(flow) > 0;
   }

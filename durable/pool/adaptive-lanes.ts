@@ -10,6 +10,7 @@ import type { LaneTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { EndpointLimits } from "./endpoint-limits.ts";
+import type { LentSlots } from "./lent-slots.ts";
 
 /** Reports of all holders are gathered for so long. */
 const REPORT_MS = SECOND_MS / 2;
@@ -126,9 +127,9 @@ export class AdaptiveLanes {
 }
 
 /** As the ledger has them now. */
-export function laneUseOf(ledger: LeaseLedger): (lane: string) => LaneUse {
+export function laneUseOf(ledger: LeaseLedger, lent: Pick<LentSlots, "idleIn">): (lane: string) => LaneUse {
   return (lane) => ({
-    inUse: ledger.inUseOfLane(lane),
+    inUse: ledger.inUseOfLane(lane) - lent.idleIn(lane),
     out: ledger.slotsOfLane(lane),
     sockets: ledger.counts.durable === 0 ? 0 : ledger.named.filter((slot) => slot.isDurable && slot.lane === lane).length,
   });

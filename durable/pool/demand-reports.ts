@@ -22,8 +22,12 @@ export function reportOf(flows: readonly FlowTelemetry[]): DemandReport {
 }
 
 /** What is out now, and who waits where no slot is free: else they wait for their tenant's limit. Busy while anything is promised or waits. */
-export function levelOf({ ledger, queueLength }: Pick<Pool, "ledger" | "queueLength">): DemandLevel & { readonly isBusy: boolean } {
+export function levelOf({
+  ledger,
+  queueLength,
+  regions,
+}: Pick<Pool, "ledger" | "queueLength" | "regions">): DemandLevel & { readonly isBusy: boolean } {
   const { durable: sockets, inUse } = ledger.counts;
-  const waiting = ledger.slotsFree === 0 ? queueLength : 0;
-  return { requests: Math.max(0, inUse - sockets), sockets, waiting, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
+  const waiting = ledger.slotsFree === 0 ? queueLength + regions.lent.waiting : 0;
+  return { requests: Math.max(0, inUse - sockets - regions.lent.idle), sockets, waiting, isBusy: ledger.slotsOut > 0 || queueLength > 0 };
 }

@@ -1,6 +1,8 @@
 // What of the configuration concerns one pool, and what its ledger makes of it. Pure.
+import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import type { Region } from "#shared/config/regions.ts";
 import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
@@ -8,6 +10,8 @@ import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
+import { lentPolicyOf } from "./lent-policy.ts";
+import type { RegionalParts } from "./regional-parts.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** Isolates and regional pools that may hold slots of one service at a time. */
@@ -32,6 +36,8 @@ export interface PoolConfiguration {
   readonly quotas: Readonly<Record<string, QuotaConfig>>;
   /** Tenants that are limited over all their services. */
   readonly tenantsWithTotal: readonly string[];
+  /** Of a regional pool: where it is. */
+  readonly region?: Region;
 }
 
 /** A pool as it was written down. */
@@ -120,13 +126,19 @@ export function capacityOf(
   };
 }
 
+interface PolicyParts {
+  readonly credits: Pick<TenantCredits, "slotsMaxOf">;
+  readonly adaptive: Pick<AdaptiveLanes, "slotsMaxOf">;
+  readonly regions: Pick<RegionalParts, "home">;
+}
+
 export function policyOf(
   configuration: PoolConfiguration,
   shards: readonly PoolShard[],
-  { credits, adaptive }: { credits: Pick<TenantCredits, "slotsMaxOf">; adaptive: Pick<AdaptiveLanes, "slotsMaxOf"> },
+  { credits, adaptive, regions }: PolicyParts,
 ): LedgerPolicy {
   const { name: serviceName, service, tenantWeights, quotas } = configuration;
-  return {
+  const policy: LedgerPolicy = {
     ...capacityOf(configuration, shards, adaptive),
     flow: (name): FlowPolicy => {
       const ofBytes = flowOfBytes(name);
@@ -142,9 +154,11 @@ export function policyOf(
       };
     },
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
+    lentDurationMsMax: (service?.requestDurationMsMax ?? 0) + LEASE_MS_MAX,
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };
+  return regions.home === null ? policy : lentPolicyOf(policy, regions.home);
 }
 
 export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {

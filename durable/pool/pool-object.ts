@@ -2,7 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
-import type { DeviceReport } from "#shared/protocol/device-report.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { DeviceNews } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -34,12 +35,14 @@ import { configurationOf } from "./pool-configuration.ts";
 import { poolStatsOf } from "./pool-stats.ts";
 import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
 import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
-import { RECONCILE_INTERVAL_MS, SocketReconciliation } from "./socket-reconciliation.ts";
+import { SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
+/** What a slot that a dead socket has may be the reason of. */
+const MAY_BE_LEAKED: ReadonlySet<Outcome> = new Set(["rejected-capacity", "rejected-quota", "expired-in-queue"]);
 /** While something is out the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
@@ -86,7 +89,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#credits.ensure(message.lease.flows, Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
-    this.#measure(message.telemetry, message.lease.holder);
+    if (message.use !== undefined) this.#pool.regions.lent.note(message.lease, message.use);
+    this.#measure(message.telemetry, message.lease.holder, message.use !== undefined);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     return { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };
@@ -109,8 +113,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!decided.ok && decided.outcome !== "cancelled") {
       this.#counters.countOutcome(request.flow, decided.outcome);
       if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
-      const isShort = decided.outcome === "rejected-capacity" || decided.outcome === "expired-in-queue";
-      if (isShort && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
+      if (MAY_BE_LEAKED.has(decided.outcome) && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
     }
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
     this.#touch();
@@ -125,8 +128,9 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   giveBack(slotIds: readonly string[], holder: string): number {
     this.#counters.global.releaseCalls += 1;
-    const freed = slotIds.filter((slotId) => this.#pool.ledger.release(slotId, holder)).length;
-    this.#settle(Date.now());
+    const nowMs = Date.now();
+    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#settle(nowMs);
     return freed;
   }
 
@@ -163,14 +167,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), devices: this.#devices.stats() };
   }
 
-  async report(
-    service: string,
-    configurationVersion: number,
-    { shardId, flow, ...report }: DeviceReport & { readonly shardId: string; readonly flow: string },
-  ): Promise<void> {
+  async report(service: string, configurationVersion: number, { shardId, reports, faults }: DeviceNews): Promise<void> {
     await this.#followVersion(service, configurationVersion);
     const isKnown = this.#pool.shards.some((shard) => shard.shardId === shardId);
-    this.#devices.add({ shardId: isKnown ? shardId : "", flow }, report);
+    for (const report of reports) this.#devices.add(isKnown ? shardId : "", report);
+    this.#counters.countSocketFaults(faults);
+    this.#touch();
   }
 
   async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {
@@ -187,7 +189,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.tick(nowMs);
     this.#fleet.want(this.#demand, nowMs);
     this.#settle(nowMs);
-    if (this.#sockets.isDue(nowMs)) await this.#sockets.run(nowMs);
+    if (this.#sockets.isDue) await this.#sockets.run(nowMs);
     await this.#drains.tick(nowMs);
     if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
     if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
@@ -203,6 +205,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const shards = this.#store.loadShards();
     const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
+    this.#sockets.open();
     this.#drains.load();
     this.#counters = this.#store.loadCounters();
     this.#fleet.open(configuration.service, Date.now());
@@ -231,6 +234,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    this.#waiters.lookAgain(this.#pool.decideInMs);
     this.#observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();
@@ -247,11 +251,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
-  #measure(telemetry: Telemetry, holder: string): void {
+  /** `isCounted`: by the regional pool that tells of it. */
+  #measure(telemetry: Telemetry, holder: string, isCounted = false): void {
     const nowMs = Date.now();
     this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
     this.#pool.observe(telemetry, nowMs);
-    this.#counters.countTelemetry(telemetry, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(isCounted ? { flows: [], shards: [], edge: {} } : telemetry, this.#pool.gate.takeShadow());
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
@@ -272,7 +277,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#schedule();
   }
 
-  /** Sets the alarm where there is something to do: soon while the ledger's time has to move, late for sockets. */
+  /** Sets the alarm where there is something to do: soon while the ledger's time has to move, never for sockets that are silent. */
   #schedule(): void {
     const nowMs = Date.now();
     if (this.#alarmAtMs <= nowMs + TICK_MS) return;
@@ -280,9 +285,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
     if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isUnsure) || this.#drains.isActive)
-      this.#setAlarm(nowMs + SAVE_MS);
-    else if (hasSockets) this.#setAlarm(nowMs + RECONCILE_INTERVAL_MS);
+    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isDue) || this.#drains.isActive) this.#setAlarm(nowMs + SAVE_MS);
   }
 
   #setAlarm(atMs: number): void {

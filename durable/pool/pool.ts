@@ -3,30 +3,32 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import { SLOT_GRACE_MS, type AcquireRequest, type FlowLeft, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
-import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { SLOT_GRACE_MS, type AcquireRequest, type RenewAnswer, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
-import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
 import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
-import { QuotaGate } from "./quota-gate.ts";
+import { grantFree } from "./grant-order.ts";
+import { GrantPace } from "./grant-pace.ts";
+import type { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
+import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
 import { refuseSocket } from "./socket-quota.ts";
-import { grantOf, type Decision, type Verdict } from "./verdict.ts";
+import { grantOf, NAMED_SLOT_MS, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
 
-/** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
-const NAMED_SLOT_MS = 3 * SECOND_MS;
-
 export class Pool {
   readonly credits = new TenantCredits();
-  readonly gate = new QuotaGate();
+  readonly regions: RegionalParts;
+  readonly gate: QuotaGate;
   readonly adaptive: AdaptiveLanes;
+  /** In how long the last `decide` wants the next: a slot rests until then. Null: none does. */
+  decideInMs: number | null = null;
   #ledger: LeaseLedger;
   #policy: LedgerPolicy;
   #configuration = NO_CONFIGURATION;
@@ -34,14 +36,16 @@ export class Pool {
   readonly routes: Routes;
   readonly #estimate: WaitEstimate;
   readonly #displaced: Ticket[] = [];
+  readonly #pace = new GrantPace();
 
-  constructor(kernels: Kernels, nowMs: number) {
+  constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
+    this.regions = regions;
+    this.gate = regions.gate;
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.routes = new Routes(kernels);
     this.adaptive = new AdaptiveLanes(kernels);
-    this.#policy = policyOf(NO_CONFIGURATION, [], this);
-    this.#ledger = new LeaseLedger(this.#policy, nowMs);
+    this.#ledger = new LeaseLedger((this.#policy = policyOf(NO_CONFIGURATION, [], this)), nowMs);
   }
 
   get configuration(): PoolConfiguration {
@@ -85,8 +89,7 @@ export class Pool {
   load({ configuration, shards, rows, tableVersion, limits }: StoredPool, nowMs: number): void {
     this.routes.load(shards, tableVersion);
     this.#follow(configuration, limits);
-    this.#policy = policyOf(configuration, shards, this);
-    this.#ledger = LeaseLedger.fromRows(this.#policy, rows, nowMs);
+    this.#ledger = LeaseLedger.fromRows((this.#policy = policyOf(configuration, shards, this)), rows, nowMs);
   }
 
   /** Follows a new configuration; returns the number of the next new shard. Null: its shards are not the configuration's. */
@@ -102,17 +105,14 @@ export class Pool {
     return this.routes.dropDrained(this.socketsOn);
   }
 
-  renew(
-    request: RenewalRequest,
-    nowMs: number,
-  ): { lease: Renewal; sheds: readonly Shed[]; left: readonly FlowLeft[]; isContended: boolean } {
+  renew(request: RenewalRequest, nowMs: number): Omit<RenewAnswer, "table" | "configurationVersion"> {
     const lease = this.#ledger.renew(request, nowMs);
     const flows = request.flows.map(({ flow }) => flow);
     return {
       lease,
       sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
-      isContended: this.#line.length > this.#ledger.slotsFree,
+      isContended: this.#line.length + this.regions.lent.waiting > this.#ledger.slotsFree,
     };
   }
 
@@ -123,7 +123,7 @@ export class Pool {
       const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
       this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
     }
-    if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger), nowMs)) return;
+    if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger, this.regions.lent), nowMs)) return;
     this.#applyPolicy({ ...this.#policy, ...capacityOf(this.#configuration, this.shards, this.adaptive) }, nowMs);
   }
 
@@ -149,7 +149,8 @@ export class Pool {
     const standing = {
       flow: request.flow,
       waiting: this.#line.lengthOf(request.flow),
-      isOpen: this.#ledger.slotsFree > 0 && this.#ledger.flows.roomOf(request.flow) > 0,
+      queueMs: this.#estimate.ofNewcomer(request.flow, request.urgency),
+      isOpen: this.#ledger.slotsFree > 0 && this.decideInMs === null && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
       refuseSocket(request, service, this.#ledger) ??
@@ -161,6 +162,17 @@ export class Pool {
 
   #unpay(slotId: string, nowMs: number): void {
     this.gate.refused(slotId, { ledger: this.#ledger, nowMs });
+  }
+
+  /** Frees the slots of requests that have ended; of how many. */
+  giveBack(slotIds: readonly string[], holder: string, nowMs: number): number {
+    const atMs = this.#ledger.tick(nowMs);
+    return slotIds.filter((slotId) => {
+      const slot = this.#ledger.slot(slotId);
+      if (slot === undefined || !this.#ledger.release(slotId, holder)) return false;
+      this.#pace.ended(atMs - slot.acquiredAtMs);
+      return true;
+    }).length;
   }
 
   cancel(slotId: string, holder: string, nowMs: number): boolean {
@@ -177,32 +189,16 @@ export class Pool {
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
   decide(nowMs: number): readonly Decision[] {
-    this.#ledger.tick(nowMs);
+    const atMs = this.#ledger.tick(nowMs);
     this.#estimate.tick(nowMs);
-    if (this.#line.length === 0) return [];
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
-    if (this.#ledger.slotsFree === 0) return decisions;
-    // First whoever has less than its share; what is left then is nobody's, and idle it serves nobody.
-    this.#grantTo((flow) => this.#ledger.flows.isBelowShare(flow), { decisions, nowMs });
-    this.#grantTo((flow) => this.#ledger.flows.roomOf(flow) > 0, { decisions, nowMs });
-    return decisions;
-  }
-
-  #grantTo(isOpen: (flow: string) => boolean, { decisions, nowMs }: { decisions: Decision[]; nowMs: number }): void {
-    if (this.#ledger.slotsFree === 0 || this.#line.length === 0) return;
-    const isHeld = (flow: string): boolean => !isOpen(flow);
-    for (const flow of this.#line.flows) this.#line.hold(flow, isHeld(flow));
-    for (let ticket = this.#next(nowMs); ticket !== undefined; ticket = this.#next(nowMs)) {
-      const { slotId, flow } = ticket.request;
+    const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const grant = (ticket: Ticket): void => {
       this.#countWaiting(ticket);
-      decisions.push({ slotId, verdict: this.#grant(ticket, nowMs) });
-      this.#line.hold(flow, isHeld(flow));
-    }
-  }
-
-  #next(nowMs: number): Ticket | undefined {
-    if (this.#ledger.slotsFree === 0) return undefined;
-    return this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0) ? this.#line.next(nowMs) : undefined;
+      decisions.push({ slotId: ticket.request.slotId, verdict: this.#grant(ticket, nowMs) });
+    };
+    this.decideInMs = grantFree({ ledger: this.#ledger, line: this.#line, pace: this.#pace, hasLane, grant, nowMs, atMs });
+    return decisions;
   }
 
   #enter(ticket: Ticket): Verdict | null {
@@ -295,6 +291,6 @@ export class Pool {
     this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
-    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
+    this.gate.configure(configuration);
   }
 }

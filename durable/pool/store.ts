@@ -73,6 +73,15 @@ export class PoolStore {
     return life;
   }
 
+  /** The version of the deployment under which every Shard object was last asked which sockets live; null: never. */
+  loadReconciled(): string | null {
+    return this.#fact<string>("reconciled") ?? null;
+  }
+
+  saveReconciled(version: string): void {
+    this.#saveFact("reconciled", version);
+  }
+
   loadTableVersion(): number {
     return this.#fact<number>("tableVersion") ?? 0;
   }

@@ -4,6 +4,7 @@ import type { Verdict } from "./verdict.ts";
 export class Waiters {
   readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   readonly #onTimeUp: () => void;
+  #isLookingAgain = false;
 
   constructor(onTimeUp: () => void) {
     this.#onTimeUp = onTimeUp;
@@ -13,6 +14,16 @@ export class Waiters {
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(this.#onTimeUp, waitMsMax) });
     return promise;
+  }
+
+  /** Looks at all of them in so long; null: there is no need. */
+  lookAgain(inMs: number | null): void {
+    if (inMs === null || this.#isLookingAgain) return;
+    this.#isLookingAgain = true;
+    setTimeout(() => {
+      this.#isLookingAgain = false;
+      this.#onTimeUp();
+    }, inMs);
   }
 
   /** Nothing where nobody waits under this id. */

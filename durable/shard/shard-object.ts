@@ -16,28 +16,32 @@ import {
   type SocketAssignment,
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
+import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { NO_TERMS } from "./breach.ts";
 import { HttpLeg, postOnce } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
+import { PostPermits } from "./post-permits.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
-import { pushToSessions } from "./session-push.ts";
+import { Relays, type Relayed } from "./relays.ts";
+import { ShardNews } from "./shard-news.ts";
+import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
-import { SlotKeeper } from "./slot-keeper.ts";
-import { randomText, type SocketAttachment } from "./socket-io.ts";
+import { openSlotKeeper } from "./slot-debt-store.ts";
+import { isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
+import { SocketRoom } from "./socket-room.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
-/** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
-const SOCKET_COUNT_MAX = 20_000;
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
 /**
@@ -46,10 +50,16 @@ const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
  * this instance; a plain one is joined to a socket of the endpoint's.
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
-  readonly #slots = new SlotKeeper(this.env.POOL, this.ctx.id.toString());
-  /** Plain sockets that are joined to one of the endpoint's: what closes each. */
-  readonly #relays = new Set<(code: number, reason: string) => void>();
+  readonly #slots = openSlotKeeper({
+    ctx: this.ctx,
+    env: this.env,
+    isHeldOnDisk: (slotId) => this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId),
+    wakeAt: (atMs) => this.#host.wakeAt(atMs),
+  });
+  readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
+  readonly #permits = new PostPermits();
+  readonly #room = new SocketRoom(this.ctx);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -57,37 +67,41 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     store: this.#store,
     makeLeg: (sessionId, route, events) => {
       const input = { sessionId, route, events };
-      if (route.mode === "http") return new HttpLeg(input);
+      if (route.mode === "http") return new HttpLeg(input, this.#permits);
       const socket = this.#opened.get(sessionId) ?? null;
       this.#opened.delete(sessionId);
       return new WebSocketLeg(input, socket);
     },
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
+    news: () => this.#news,
   };
+  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, wakeAt: (atMs) => this.#host.wakeAt(atMs) });
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
   readonly #plainStore = new PlainStore(this.ctx.storage.sql);
   readonly #plainHost = new PlainHost({
-    ctx: this.ctx,
+    ...this.#shell,
     store: this.#plainStore,
-    releaseSlot: this.#shell.releaseSlot,
+    topics: this.#store.topics,
     wakeAt: (atMs) => this.#host.wakeAt(atMs),
     // A plain device's "ping" is its application's: it is answered for nobody while there is one.
     onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
   });
+  readonly #retries = new RetryBudget();
   readonly #drain = new ShardDrain({
     ctx: this.ctx,
     store: this.#store,
     host: this.#host,
     moves: this.#moves,
     plain: {
-      count: () => this.#relays.size + this.#plainStore.count,
+      count: () => this.#relays.count + this.#plainStore.count,
       closeAll: (code, reason) => {
-        for (const close of this.#relays) close(code, reason);
+        this.#relays.closeAll(code, reason);
         this.#plainHost.closeAll(code, reason);
       },
     },
   });
+  readonly #push: ShardPush;
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -98,11 +112,14 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(AUTO_PONG);
+    const [host, store, plainHost, plainStore, relays] = [this.#host, this.#store, this.#plainHost, this.#plainStore, this.#relays];
+    this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#host.knowAlarm(await ctx.storage.getAlarm());
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
+      ctx.waitUntil(this.#lookAtDebts());
     });
   }
 
@@ -119,11 +136,15 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   held(slotIds: readonly string[]): readonly string[] {
-    return slotIds.filter((slotId) => this.#slots.held.has(slotId) || this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId));
+    return slotIds.filter((slotId) => this.#slots.holds(slotId));
   }
 
   push(request: PushRequest): PushAnswer {
-    return pushToSessions(this.#host, this.#store, request);
+    return this.#push.push(request);
+  }
+
+  subscribe(request: TopicRequest): TopicAnswer {
+    return this.#push.subscribe(request);
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -142,16 +163,22 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#moves.confirmMove(sessionId, to);
   }
 
-  override alarm(): void {
+  override async alarm(): Promise<void> {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
+    this.#host.wakeAt(this.#news.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
+    await this.#lookAtDebts();
+  }
+
+  async #lookAtDebts(): Promise<void> {
+    this.#host.wakeAt(await this.#slots.look());
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -168,20 +195,22 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
   async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const plainId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openPlain(plainId, route);
+    const asked = routeOf(request, assignment);
+    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
-    if (!(await this.#slots.takeOver(assignment))) {
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
+    this.#plainHost.reserve(plainId, route);
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#plainHost.forget(plainId);
       this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
       return refusal(NO_SLOT);
     }
     const { 0: client, 1: device } = new WebSocketPair();
     const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
     this.#plainHost.begin(device, attachment, { route, greeting: opened.greeting });
-    // Its row holds it from here on.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
 
@@ -192,41 +221,41 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const { socket: endpoint, protocol } = opened;
     if (!(await this.#slots.takeOver(assignment))) return refuseOpened(endpoint);
     const { 0: client, 1: device } = new WebSocketPair();
-    const close = relay({
+    const relayed: Relayed = relay({
       device,
       endpoint,
+      owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
-        this.#slots.held.delete(assignment.slotId);
-        this.#relays.delete(close);
+        this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
     });
-    this.#relays.add(close);
+    this.#relays.add(relayed);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
   async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const sessionId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, route, assignment.startedAtMs);
+    const asked = routeOf(request, assignment);
+    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
-    if (!(await this.#slots.takeOver(assignment))) {
-      if (opened.socket !== null) return refuseOpened(opened.socket);
-      this.ctx.waitUntil(postOnce(route, sessionId, [{ type: "DISCONNECT" }]));
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
+    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
+    // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
+    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
+    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
+      this.#host.takeBack(sessionId);
       return refusal(NO_SLOT);
     }
-    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
-    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
-    // From here on the session holds it, on disk.
-    this.#slots.held.delete(assignment.slotId);
+    this.#slots.settle(assignment.slotId);
     return this.#accept(request, { ...attachment, terms: assignment.terms });
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
-    if (this.#isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
@@ -249,13 +278,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       await this.#slots.release(assignment, { holder });
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
-    if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    if (this.#room.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
       ...resumption,
       from: shardId,
     });
-    // What is here holds its slot on disk.
-    this.#slots.held.delete(slotId);
+    if (moved === "here" || moved === "unsure") this.#slots.settle(slotId);
     if (moved === "here") return this.#acceptResumed(request, resumption);
     if (moved === "unsure") return refusal(MOVING);
     await this.#slots.release(assignment);
@@ -269,12 +297,4 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.expect(attachment);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
   }
-
-  #isFull(): boolean {
-    return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
-  }
-}
-
-function isPlain(socket: WebSocket): boolean {
-  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
 }

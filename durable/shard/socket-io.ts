@@ -27,6 +27,10 @@ export interface SocketAttachment {
   readonly idle?: { readonly count: number; readonly sinceMs: number };
 }
 
+export function isPlain(socket: WebSocket): boolean {
+  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
+}
+
 /** The open socket that carries a session, by the session's tag. */
 export function socketOf(ctx: DurableObjectState, sessionId: string, attempt: number): WebSocket | undefined {
   return ctx

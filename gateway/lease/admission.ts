@@ -9,6 +9,7 @@ import type { RequestScope } from "../request-scope.ts";
 import { Admitted } from "./admitted.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
 import { slotOfPool } from "./ask-pool.ts";
+import { regionOf } from "./placement.ts";
 import { renew, renewIfDue } from "./renewal.ts";
 import type { ServiceLease } from "./service-lease.ts";
 
@@ -22,12 +23,13 @@ export interface AdmissionInput {
 /** A slot at once where this isolate has one: then there is nothing to wait for. */
 export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admitted | Refusal> {
   const { scope, identifier, service } = input;
-  const lease = scope.isolate.leaseOf(identifier.service);
+  const quota = quotaOf(input.active.snapshot.configuration, identifier);
+  const region = service.regions === undefined ? null : regionOf({ ...scope, service, quota });
+  const lease = scope.isolate.leaseOf(identifier.service, region, service.regions?.[0]);
   lease.use(service);
   lease.retries.earn(service.retry.budgetRatio);
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
-  const quota = quotaOf(input.active.snapshot.configuration, identifier);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
   const nowMs = Date.now();
   const asked: Asked = { lease, flow, key, quota };

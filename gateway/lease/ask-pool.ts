@@ -6,6 +6,7 @@ import type { RequestScope } from "../request-scope.ts";
 import type { AdmissionInput, Asked } from "./admission.ts";
 import type { HeldSlot } from "./held-slot.ts";
 import { callPool, isUnreachable, warnOf } from "./pool-call.ts";
+import type { PoolPlace } from "./pool-place.ts";
 import { settle } from "./renewal.ts";
 
 /** A pool that moves to another machine is back in seconds. */
@@ -34,10 +35,11 @@ export async function slotOfPool(
     waitMsMax: lease.waitMsMax(scope.startedAtMs + service.deadlineMs - askedAtMs),
     configurationVersion: active.snapshot.version,
     ...(refusedBy !== undefined && { refusedBy }),
+    ...(lease.place.region && { region: lease.place.region }),
   };
-  const stopWatching = cancelWhenGone(scope, identifier.service, slotId);
+  const stopWatching = cancelWhenGone(scope, lease.place, slotId);
   try {
-    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request));
+    const answer = await callPool(env, lease.place, (pool) => pool.acquire(request));
     stopWatching();
     const nowMs = Date.now();
     isolate.configuration.expire(answer.configurationVersion);
@@ -53,7 +55,7 @@ export async function slotOfPool(
   } catch (error) {
     stopWatching();
     lease.refused(flow, { slotId, nowMs: Date.now() });
-    scope.ctx.waitUntil(giveUp(scope, identifier.service, slotId));
+    scope.ctx.waitUntil(giveUp(scope, lease.place, slotId));
     if (!isUnreachable(error)) throw error;
     warnOf("acquire-failed", identifier.service, error);
     return refuse("rejected-capacity", `The pool of service ${identifier.service} cannot be reached, and no slot is held here.`, {
@@ -64,22 +66,22 @@ export async function slotOfPool(
 }
 
 /** A device whose reset the runtime reports waits no longer. */
-function cancelWhenGone(scope: RequestScope, service: string, slotId: string): () => void {
+function cancelWhenGone(scope: RequestScope, place: PoolPlace, slotId: string): () => void {
   const { request, env, isolate, ctx } = scope;
   const cancel = (): void => {
-    const cancelling = callPool(env.POOL, service, (pool) => pool.cancel(slotId, isolate.holder));
-    ctx.waitUntil(cancelling.catch((error: unknown) => warnOf("cancel-failed", service, error)));
+    const cancelling = callPool(env, place, (pool) => pool.cancel(slotId, isolate.holder));
+    ctx.waitUntil(cancelling.catch((error: unknown) => warnOf("cancel-failed", place.service, error)));
   };
   request.signal.addEventListener("abort", cancel);
   return () => request.signal.removeEventListener("abort", cancel);
 }
 
 /** The call may have arrived and its answer not: neither a place in the queue nor a slot may stay behind. */
-async function giveUp({ env, isolate }: RequestScope, service: string, slotId: string): Promise<void> {
+async function giveUp({ env, isolate }: RequestScope, place: PoolPlace, slotId: string): Promise<void> {
   try {
-    await callPool(env.POOL, service, (pool) => pool.cancel(slotId, isolate.holder));
-    await callPool(env.POOL, service, (pool) => pool.giveBack([slotId], isolate.holder));
+    await callPool(env, place, (pool) => pool.cancel(slotId, isolate.holder));
+    await callPool(env, place, (pool) => pool.giveBack([slotId], isolate.holder));
   } catch (error) {
-    warnOf("give-up-failed", service, error);
+    warnOf("give-up-failed", place.service, error);
   }
 }

@@ -1,16 +1,43 @@
-import { poolName, type PoolRpc } from "#shared/protocol/pool-rpc.ts";
+import type { Region } from "#shared/config/regions.ts";
+import { poolName, regionalPoolName, type PoolRpc, type RegionalPoolRpc } from "#shared/protocol/pool-rpc.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
+import type { PoolPlace } from "./pool-place.ts";
+
+type Pools = Pick<GatewayEnv, "POOL" | "REGIONAL_POOL">;
+/** What any pool of a service answers. */
+type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack">;
 
 /** On a fresh stub each, for calls that the runtime marks as safe to repeat; ids and sequences make repeating harmless. */
 const CALL_ATTEMPTS_MAX = 3;
 
-export async function callPool<T>(namespace: GatewayEnv["POOL"], service: string, call: (pool: PoolRpc) => Promise<T> | T): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+export async function callPool<T>(pools: Pools, place: PoolPlace, call: (pool: AnyPool) => Promise<T> | T): Promise<T> {
+  const { service, region } = place;
+  return attempt(() => call(region === null ? homePool(pools, place) : regionalPool(pools, service, region)));
+}
+
+/** What only a home pool answers. */
+export async function callHome<T>(pools: Pools, place: Omit<PoolPlace, "region">, call: (pool: PoolRpc) => Promise<T> | T): Promise<T> {
+  return attempt(() => call(homePool(pools, place)));
+}
+
+/** The hint counts where the object is made by this call; it does not move afterwards. */
+export function homePool({ POOL }: Pick<Pools, "POOL">, { service, home }: Omit<PoolPlace, "region">) {
+  return POOL.get(POOL.idFromName(poolName(service)), home && { locationHint: home });
+}
+
+export function regionalPool({ REGIONAL_POOL }: Pick<Pools, "REGIONAL_POOL">, service: string, region: Region): RegionalStub {
+  return REGIONAL_POOL.get(REGIONAL_POOL.idFromName(regionalPoolName(service, region)), { locationHint: region });
+}
+
+type RegionalStub = DurableObjectStub<RegionalPoolRpc & Rpc.DurableObjectBranded>;
+
+async function attempt<T>(call: () => Promise<T> | T): Promise<T> {
+  for (let count = 1; ; count += 1) {
     try {
-      return await call(namespace.get(namespace.idFromName(poolName(service))));
+      return await call();
     } catch (error) {
       const { retryable, overloaded } = marksOf(error);
-      if (!retryable || overloaded || attempt === CALL_ATTEMPTS_MAX) throw error;
+      if (!retryable || overloaded || count === CALL_ATTEMPTS_MAX) throw error;
     }
   }
 }

@@ -19,14 +19,14 @@ export async function renew(scope: RequestScope, lease: ServiceLease, configurat
   const message = lease.message(configurationVersion, Date.now());
   const withEdge = { ...message, telemetry: { ...message.telemetry, edge } };
   try {
-    const answer = await callPool(env.POOL, lease.service, (pool) => pool.renew(withEdge));
+    const answer = await callPool(env, lease.place, (pool) => pool.renew(withEdge));
     lease.apply(answer, Date.now());
     isolate.configuration.expire(answer.configurationVersion);
     return answer.lease.ok;
   } catch (error) {
     lease.failed(message, Date.now());
     isolate.restoreEdgeCounts(edge);
-    warnOf("renewal-failed", lease.service, error);
+    warnOf("renewal-failed", lease.place.service, error);
     return false;
   }
 }
@@ -55,9 +55,9 @@ async function giveBack({ env, isolate }: RequestScope, lease: ServiceLease): Pr
   while (lease.returned.isWaiting(Date.now())) {
     const slotIds = lease.returned.take(Date.now());
     try {
-      await callPool(env.POOL, lease.service, (pool) => pool.giveBack(slotIds, isolate.holder));
+      await callPool(env, lease.place, (pool) => pool.giveBack(slotIds, isolate.holder));
     } catch (error) {
-      warnOf("return-failed", lease.service, error);
+      warnOf("return-failed", lease.place.service, error);
     }
     lease.returned.sent();
   }

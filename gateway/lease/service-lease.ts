@@ -10,7 +10,7 @@ import type { Partition } from "#shared/protocol/rate-limit.ts";
 import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import { RetryBudget } from "../upstream/retry.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
@@ -18,17 +18,20 @@ import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
 import { LeaseShards } from "./lease-shards.ts";
+import type { PoolPlace } from "./pool-place.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
+import { shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
 
 export class ServiceLease {
-  readonly service: string;
+  /** The pool that it is of. */
+  readonly place: PoolPlace;
   readonly #held: HeldLease;
   readonly #flows = new FlowMeters();
   readonly #shards: LeaseShards;
@@ -47,8 +50,8 @@ export class ServiceLease {
   #reportedAtMs: number | null = null;
   #endedAtMs = -Infinity;
 
-  constructor(holder: string, service: string, kernels: () => Kernels) {
-    this.service = service;
+  constructor(holder: string, place: PoolPlace, kernels: () => Kernels) {
+    this.place = place;
     this.#held = new HeldLease(holder);
     this.#shards = new LeaseShards(this.#held, kernels);
   }
@@ -77,12 +80,9 @@ export class ServiceLease {
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
     if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
-      meter.refuse("rejected-capacity");
-      return refuse("rejected-capacity", `The queue for service ${this.service} is longer than your deadline: refused at the edge.`, {
-        retryAfterMs: meter.shedRetryAfterMs,
-        decidedBy: "lease",
-        lease: leaseFactsOf(this.#held, flow, nowMs),
-      });
+      const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));
+      meter.refuse(refusal.outcome);
+      return refusal;
     }
     if (nowMs < meter.blockedUntilMs) {
       meter.refuse("rejected-quota");
@@ -234,11 +234,12 @@ export class ServiceLease {
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
-    const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
+    const spare = this.#flows.slotsWanted - this.#running;
     const lease = this.#held.request({ flows: wanted, lanes: this.#shards.meters.takeWants(Math.max(0, spare)) }, nowMs);
     const lanes = this.#shards.meters.takeLanes();
     const telemetry = { flows: this.#flows.take(), shards: this.#shards.meters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
-    return { service: this.service, configurationVersion, tableVersion: this.#shards.tableVersion, lease, telemetry };
+    const { service, region } = this.place;
+    return { service, ...(region && { region }), configurationVersion, tableVersion: this.#shards.tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {

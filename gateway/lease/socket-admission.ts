@@ -1,11 +1,11 @@
-// A socket's slot: always the pool's own, by name, because it outlives every lease. The Shard object takes it over.
+// A socket's slot: always the home pool's own, by name, because it outlives every lease. The Shard object takes it over.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import { flowOf } from "#shared/identifier/entitlement.ts";
 import type { AcquireRequest, GrantedSlot } from "#shared/protocol/pool-rpc.ts";
 import type { AdmissionInput } from "./admission.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
-import { callPool, warnOf } from "./pool-call.ts";
+import { callHome, warnOf } from "./pool-call.ts";
 
 export interface AdmittedSocket {
   readonly ok: true;
@@ -20,6 +20,7 @@ export async function admitSocket(input: AdmissionInput, isMove = false): Promis
   const { scope, identifier, active, service } = input;
   const { env, isolate, requestId, ctx } = scope;
   const flow = flowOf(identifier);
+  const place = { service: identifier.service, home: service.regions?.[0] };
   const request: AcquireRequest = {
     slotId: requestId,
     holder: isolate.holder,
@@ -38,14 +39,14 @@ export async function admitSocket(input: AdmissionInput, isMove = false): Promis
   ctx.waitUntil(ended.promise);
   const release = async (outcome: Outcome): Promise<void> => {
     try {
-      await callPool(env.POOL, identifier.service, (pool) => pool.release({ slotId: requestId, holder: isolate.holder, flow, outcome }));
+      await callHome(env, place, (pool) => pool.release({ slotId: requestId, holder: isolate.holder, flow, outcome }));
     } catch (error) {
       warnOf("release-failed", identifier.service, error);
     }
     ended.resolve();
   };
   try {
-    const answer = await callPool(env.POOL, identifier.service, (pool) => pool.acquire(request));
+    const answer = await callHome(env, place, (pool) => pool.acquire(request));
     isolate.configuration.expire(answer.configurationVersion);
     if (!answer.ok) {
       ended.resolve();

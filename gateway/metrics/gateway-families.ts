@@ -38,6 +38,14 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
       ),
     },
     {
+      name: "tidegate_region_requests_total",
+      type: "counter",
+      help: "Of tidegate_requests_total, what was counted by a regional pool; the rest was by the service's home pool.",
+      samples: pools.flatMap(({ service, regions = [] }) =>
+        regions.map(({ region, requests }) => ({ labels: { service, region }, value: requests })),
+      ),
+    },
+    {
       name: "tidegate_edge_refusals_total",
       type: "counter",
       help: "Requests refused at the edge before any pool was asked.",
@@ -114,7 +122,7 @@ function slotFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_lease_holders",
       type: "gauge",
-      help: "Isolates that hold a lease of the service, or whose requests outlive one.",
+      help: "Isolates, and regional pools, that hold a lease of the service, or whose requests outlive one.",
       samples: pools.map(({ service, holderCount }) => ({ labels: { service }, value: holderCount })),
     },
   ];
@@ -191,6 +199,14 @@ function contractFamilies({ pools }: GatewayFacts): Family[] {
 function callFamilies({ pools }: GatewayFacts): Family[] {
   const counter = counterOf(pools);
   return [
+    {
+      name: "tidegate_socket_faults_total",
+      type: "counter",
+      help: "What endpoints and devices said on sockets that could not be followed: it was dropped, and nothing else.",
+      samples: pools.flatMap(({ service, counters: { socketFaults } }) =>
+        Object.entries(socketFaults).map(([fault, value]) => ({ labels: { service, fault }, value })),
+      ),
+    },
     counter(
       "tidegate_stale_releases_total",
       "Releases of sockets that freed nothing: repeated, late, or not the owner's.",

@@ -1,12 +1,14 @@
 import { Hono } from "hono";
 import { refuse } from "#shared/errors/refusal.ts";
-import { poolName, type PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { gatewayFamilies } from "../metrics/gateway-families.ts";
 import { renderFamilies } from "../metrics/prometheus-text.ts";
 import { isOperator } from "../middleware/operator-only.ts";
+import { homePool, regionalPool } from "../lease/pool-call.ts";
 import { renew } from "../lease/renewal.ts";
+import { withRegions } from "../metrics/regional-stats.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 
@@ -39,8 +41,15 @@ async function readPools(scope: RequestScope, { version, configuration }: Snapsh
   await Promise.all(reporting.map(async (lease) => renew(scope, lease, version)));
   const edge = isolate.takeEdgeCounts();
   const telemetry = { flows: [], shards: [], edge };
-  const read = async (service: string): Promise<PoolStats> =>
-    env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version, service === services[0] ? telemetry : undefined);
+  const read = async (service: string): Promise<PoolStats> => {
+    const [home, ...regions] = configuration.services[service]?.regions ?? [];
+    // Home first: what it counts of a region's requests is what the region had counted before.
+    const ofHome = await homePool(env, { service, home }).stats(service, version, service === services[0] ? telemetry : undefined);
+    return withRegions(
+      ofHome,
+      await Promise.all(regions.map(async (region) => ({ region, stats: await regionalPool(env, service, region).stats() }))),
+    );
+  };
   const pools: PoolStats[] = [];
   try {
     for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {

@@ -33,8 +33,8 @@ export const operator = new Hono<AppEnv>()
     const applied = await registry.apply(parsed.data.documents);
     if (applied.ok && applied.changed) {
       const after = await registry.snapshot(-1);
-      const services = new Set([before, after].flatMap((snapshot) => Object.keys(snapshot?.configuration.services ?? {})));
-      c.executionCtx.waitUntil(tellPools(c.env, [...services], applied.version));
+      const configurations = [before, after].flatMap((snapshot) => snapshot?.configuration ?? []);
+      c.executionCtx.waitUntil(tellPools(c.env, configurations, applied.version));
     }
     if (applied.ok) return c.json({ version: applied.version, changed: applied.changed, warnings: applied.warnings });
     const detail = `The configuration has ${applied.errors.length} faults; the version in force stays.`;

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import { handleOnce, NOTHING_HANDLED, type DedupeState } from "#client/message-dedupe.ts";
 import { encodeEvents, EventParser, EVENTS_CONTENT_TYPE, type SocketEvent } from "#shared/protocol/websocket-events.ts";
-import { MINUTE_MS } from "#shared/units.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import { LIMITS } from "#shared/limits.ts";
 
 export interface EchoEndpoint {
@@ -18,7 +18,8 @@ export interface EchoEndpoint {
   close(): Promise<void>;
 }
 
-const KEEP_ALIVE_MS = 10 * MINUTE_MS;
+/** As an endpoint's server does; each connection is two open files of the gateway's. */
+const KEEP_ALIVE_MS = 15 * SECOND_MS;
 
 export const echoOf = (message: string): string => `echo ${message}`;
 
@@ -48,7 +49,6 @@ export async function startEchoEndpoint(): Promise<EchoEndpoint> {
     const answers = messages.map((message): SocketEvent => ({ type: "TEXT", text: String(message) }));
     response.writeHead(200, { "content-type": EVENTS_CONTENT_TYPE }).end(encodeEvents([...opened, ...answers]));
   };
-  // An idle connection is closed by the gateway, which knows whether it is about to be used.
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     serve(request, response).catch(() => response.destroy());
   });

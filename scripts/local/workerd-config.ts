@@ -1,4 +1,5 @@
-// The gateway as a workerd of this machine: the bundle, four namespaces of objects on disk, one socket.
+// The gateway as a workerd of this machine: the bundle, five namespaces of objects on disk, one socket.
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { ROOT } from "../root.ts";
@@ -20,6 +21,7 @@ export interface WorkerdConfigInput {
 
 export const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
+  { binding: "REGIONAL_POOL", className: "RegionalPool" },
   { binding: "QUOTA", className: "TenantQuota" },
   { binding: "SHARD", className: "Shard" },
   { binding: "REGISTRY", className: "Registry" },
@@ -52,6 +54,7 @@ const gateway :Workerd.Worker = (
     (name = "GATEWAY_NAME", text = ${text(gatewayName)}),
     (name = "OPERATOR_KEY_SHA256", text = ${text(input.operatorKeySha256)}),
     (name = "IS_LOOPBACK", text = "true"),
+    (name = "VERSION", json = ${text(JSON.stringify({ id: randomUUID() }))}),
 ${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${optionalBinding("CAPACITY_AGENT_KEYS", input.agentKeys)}
 ${optionalBinding("DEMAND_SPEED", input.demandSpeed)}

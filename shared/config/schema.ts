@@ -5,6 +5,7 @@ import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts"
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
 import { publicKeySchema } from "./public-key.ts";
+import { REGIONS } from "./regions.ts";
 import { socketsSchema } from "./socket-limits.ts";
 
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
@@ -15,8 +16,7 @@ const weight = z.int().min(1).max(1_000);
 
 const HOST_PATTERN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
-/** Cloudflare's location hints. */
-const region = z.enum(["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"]);
+const region = z.enum(REGIONS);
 
 const classShape = z.strictObject({
   weight: weight.describe("Share under contention, against the other classes."),
@@ -118,6 +118,13 @@ export const serviceFileSchema = z.strictObject({
     .record(name, z.strictObject({ weight: weight.optional(), reserve: ratio.optional() }))
     .default({})
     .describe("Overrides of weight and reserve for this service."),
+  regions: z
+    .array(region)
+    .min(1)
+    .max(REGIONS.length)
+    .refine((regions) => new Set(regions).size === regions.length, "each region once")
+    .optional()
+    .describe("Where the service has a pool: the first is its home, which lends slots to the others. Left out: one pool, for everybody."),
   shards: shardsSchema.prefault({}),
   balance: z.enum(["rendezvous", "roundRobin", "leastConnections", "twoChoices"]).default("rendezvous"),
   affinity: z

@@ -37,6 +37,24 @@ export interface DemandRow {
   readonly upper: number;
 }
 
+/** Quantiles asked for at once. */
+export const QUANTILE_COUNT_MAX = 64;
+
+/** A question and its answers: as many of each. */
+export interface DemandQuantiles {
+  /** Each the share of cases that stay below; ascending ones are answered fastest. */
+  readonly probabilities: Float64Array;
+  /** The value at a time. */
+  readonly soon: Float64Array;
+  /** The highest until then, never below. */
+  readonly most: Float64Array;
+}
+
+/** With no answers yet. */
+export function askFor(probabilities: Float64Array): DemandQuantiles {
+  return { probabilities, soon: new Float64Array(probabilities.length), most: new Float64Array(probabilities.length) };
+}
+
 /** What one horizon's forecasts were worth over the last week, beside others from the same origins. NaN before any was judged. */
 export interface Verdict {
   /** Σ |error| ÷ Σ value. */

@@ -40,6 +40,9 @@ export interface RenewalRequest {
   readonly sequence: number;
   /** The answer it lives by; 0: none. An answer to any but its newest request it ignores. */
   readonly appliedSequence: number;
+  /** The holder is an object that lends on what it holds, to so many holders of its own, and 1 at least: its whole lease is held
+   * after the lease's end, because it comes back with what it lent. Absent: what it holds it uses itself. */
+  readonly lentTo?: number;
   /** A flow left out is given back whole. */
   readonly flows: readonly FlowReport[];
   readonly lanes: readonly LaneReport[];

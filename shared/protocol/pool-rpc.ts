@@ -1,9 +1,10 @@
 // What edge, Shard and Registry say to a service's pool. Plain data: it crosses RPC.
 import type { Outcome } from "../errors/outcomes.ts";
 import type { Refusal } from "../errors/refusal.ts";
+import type { Region } from "../config/regions.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
-import type { DeviceReport, DeviceStats } from "./device-report.ts";
+import type { DeviceNews, DeviceStats } from "./device-report.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
@@ -32,6 +33,8 @@ export interface Shed {
   /** From the answer on. */
   readonly forMs: number;
   readonly retryAfterMs: number;
+  /** Absent: for want of capacity. Else so many of the flow wait, and no more may. */
+  readonly queueLengthMax?: number;
 }
 
 /** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
@@ -61,6 +64,19 @@ export interface RenewMessage {
   readonly tableVersion: number;
   readonly lease: RenewalRequest;
   readonly telemetry: Telemetry;
+  /** To a regional pool: where it is. */
+  readonly region?: Region;
+  /** From a regional pool to its home: what becomes of the slots that it was lent. */
+  readonly use?: LentUse;
+}
+
+/** Of a regional pool: its counters are its own, and are told to whoever asks it for them. */
+export interface LentUse {
+  /** Requests in flight, as its holders last said … */
+  readonly inUse: number;
+  readonly lanes: readonly { readonly lane: string; readonly inUse: number }[];
+  /** … and those in its queue. */
+  readonly waiting: number;
 }
 
 export interface RenewAnswer {
@@ -96,6 +112,8 @@ export interface AcquireRequest {
   /** The endpoint that has just refused it a connection. */
   readonly refusedBy?: string;
   readonly configurationVersion: number;
+  /** To a regional pool: where it is. */
+  readonly region?: Region;
 }
 
 export interface GrantedSlot {
@@ -168,6 +186,8 @@ export interface PoolStats {
   readonly devices?: readonly DeviceStats[];
   /** Null: the service's shards are its configuration's. */
   readonly fleet: FleetStats | null;
+  /** Of its regional pools, which are part of the sums: requests and sockets that were counted there. */
+  readonly regions?: readonly { readonly region: Region; readonly requests: number }[];
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
@@ -188,6 +208,8 @@ export interface PoolCounters {
   readonly slotsOvershot: number;
   /** Releases that freed nothing: repeated, late, or not the owner's. */
   readonly staleReleases: number;
+  /** By kind: what endpoints and devices said at Shard objects that could not be followed. */
+  readonly socketFaults: Readonly<Record<string, number>>;
   readonly renewCalls: number;
   readonly acquireCalls: number;
   readonly releaseCalls: number;
@@ -217,12 +239,8 @@ export interface PoolRpc {
   release(report: ReleaseReport): Promise<ReleaseAnswer> | ReleaseAnswer;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
-  /** Takes what a device measured; a shard that is none of the service's counts as none. */
-  report(
-    service: string,
-    configurationVersion: number,
-    report: DeviceReport & { readonly shardId: string; readonly flow: string },
-  ): Promise<void> | void;
+  /** Takes what devices measured, and what could not be followed; a shard that is none of the service's counts as none. */
+  report(service: string, configurationVersion: number, news: DeviceNews): Promise<void> | void;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
   /** Takes in what was wanted before the pool saw any of it. */
@@ -230,4 +248,15 @@ export interface PoolRpc {
   stats(service: string, configurationVersion: number, telemetry?: Telemetry): Promise<PoolStats> | PoolStats;
 }
 
+/** What a pool of a region counted by itself, and has now; what its slots are is the home pool's to tell. */
+export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters">;
+
+/** A service's pool of one region but the home's: requests only; a socket's slot is the home pool's own. */
+export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack"> {
+  stats(): Promise<RegionalStats> | RegionalStats;
+}
+
 export const poolName = (service: string): string => service;
+
+/** Services have no @ in their names. */
+export const regionalPoolName = (service: string, region: Region): string => `${service}@${region}`;

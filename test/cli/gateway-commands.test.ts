@@ -179,6 +179,29 @@ it("status is for reading too, and fails where the gateway is not ready", async 
   expect(stdout).toMatch(/^echo +7 +150 +200$/m);
 });
 
+function planLines(mode: string, more: readonly string[]): string[] {
+  const of = `service="echo",mode="${mode}"`;
+  const lines = ["shards 3", "warm_shards 1", "shard_slots 50", "cost_per_hour 0.4", ...more];
+  return lines.map((line) => `tidegate_plan_${line.replace(" ", `{${of}} `)}`);
+}
+
+it("status tells a shortfall to two digits, and what is expected where none of the settings holds what is accepted", async () => {
+  const demand = (isAttainable: number): string =>
+    [
+      'tidegate_demand_slots{service="echo"} 19.5',
+      ...planLines("act", ["shortfall_ratio 0.000483", "expected_shortfall_ratio 0.00512", `attainable ${isAttainable}`]),
+    ].join("\n");
+  for (const [isAttainable, says] of [
+    [1, "0.048 %"],
+    [0, "0.048 %, not attainable: 0.51 % expected"],
+  ] as const) {
+    const metrics = METRICS + demand(isAttainable);
+    const { options } = await setUp(({ path }, response) => void response.end(path === "/metrics" ? metrics : "ready"));
+    const { stdout } = await runCli(["status", ...options]);
+    expect(stdout).toMatch(new RegExp(`^echo \\(act\\) +3 \\+ 1 warm +50 +${says} +0\\.4 +–$`, "m"));
+  }
+});
+
 it("status says what is forecast and planned, and how well that did", async () => {
   const at = 'service="echo",signal="concurrency",horizon="5m"';
   const of = 'service="echo",mode="shadow"';
@@ -189,9 +212,7 @@ it("status says what is forecast and planned, and how well that did", async () =
     ...["mean 20", "lower 15", "upper 26", "coverage_ratio 0.953", "wape_ratio 0.101", "persistence_wape_ratio 0.2", "yields 0"].map(
       (line) => `tidegate_forecast_${line.replace(" ", `{${at}} `)}`,
     ),
-    ...["shards 3", "warm_shards 1", "shard_slots 50", "expected_shortfall_ratio 0.001", "attainable 1", "cost_per_hour 0.4"].map(
-      (line) => `tidegate_plan_${line.replace(" ", `{${of}} `)}`,
-    ),
+    ...planLines("shadow", ["expected_shortfall_ratio 0.001", "attainable 1"]),
     `tidegate_plan_shard_seconds_total{${of}} 500`,
     `tidegate_plan_wanted_shard_seconds_total{${of}} 250`,
   ];

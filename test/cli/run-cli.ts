@@ -15,10 +15,10 @@ export interface CliRun {
 
 export async function runCli(
   argv: readonly string[],
-  { stdin = "", environment = {} }: { stdin?: string; environment?: Record<string, string> } = {},
+  { stdin = "", environment = {}, isTTY = false }: { stdin?: string; environment?: Record<string, string>; isTTY?: boolean } = {},
 ): Promise<CliRun> {
   const stdout = new PassThrough();
-  const stderr = new PassThrough();
+  const stderr = Object.assign(new PassThrough(), { isTTY });
   const said = Promise.all([text(stdout), text(stderr)]);
   const exitCode = await main(argv, { stdin: Readable.from([stdin], { objectMode: false }), stdout, stderr, environment });
   stdout.end();

@@ -114,6 +114,9 @@ it.for([
   { text: " 2026-01-05T00:00 ", want: "2026-01-05T00:00:00Z" },
   { text: "2026-01-05T00:00:00.5+02:00", want: "2026-01-04T22:00:00.500Z" },
   { text: "2026-13-05 00:00:00", want: null },
+  { text: "2028-02-29 00:00:00", want: "2028-02-29T00:00:00Z" },
+  { text: "2026-02-29 00:00:00", want: null },
+  { text: "2026-06-31 00:00:00", want: null },
   { text: "1700000000", want: null },
 ])("reads the time $text as $want", ({ text, want }) => {
   expect(parseTimestampMs(text)).toBe(want === null ? null : Date.parse(want));

@@ -35,12 +35,19 @@ export class EventQueue {
   }
 
   until(endMs: number, afterEach: () => void): void {
-    for (let event = this.#events.at(-1); event !== undefined && event.atMs <= endMs; event = this.#events.at(-1)) {
-      this.#events.pop();
-      this.#nowMs = Math.max(this.#nowMs, event.atMs);
-      event.run();
-      afterEach();
+    while (this.step(endMs)) afterEach();
+  }
+
+  /** Runs what is due first; false: nothing is until then, and it is then now. */
+  step(endMs: number): boolean {
+    const event = this.#events.at(-1);
+    if (event === undefined || event.atMs > endMs) {
+      this.#nowMs = endMs;
+      return false;
     }
-    this.#nowMs = endMs;
+    this.#events.pop();
+    this.#nowMs = Math.max(this.#nowMs, event.atMs);
+    event.run();
+    return true;
   }
 }

@@ -107,8 +107,10 @@ export class LeaseSimulation {
   #spent = 0;
   /** Units of BYTES. */
   #unitsSpent = 0;
-  /** Forward steps of the pool's clock, each of which the ledger counts for at most a gap, and its trust after a restart. */
+  /** Forward steps of the pool's clock, each of which the ledger counts for at most a gap. */
   #stepCount = 0;
+  /** Those while nothing was out, which it takes for time: the residual. */
+  readonly #trustedStepsMs: number[] = [];
   #residualMax = 0;
 
   constructor(seed: number, maker: LedgerMaker) {
@@ -438,9 +440,13 @@ export class LeaseSimulation {
   #stepPool(): void {
     const isForward = this.#random.below(2) === 0;
     if (isForward && this.#nowMs - this.#lastPoolStepMs <= LEASE_MS_MAX + 2 * GAP_MS_MAX) return;
-    if (isForward) this.#lastPoolStepMs = this.#nowMs;
-    if (isForward) this.#stepCount += 1;
-    this.#poolOffsetMs += (isForward ? 1 : -1) * this.#random.below(3_600_000);
+    const stepMs = this.#random.below(3_600_000);
+    if (isForward) {
+      this.#lastPoolStepMs = this.#nowMs;
+      if (this.#ledger.nextChangeInMs === null) this.#trustedStepsMs.push(stepMs);
+      else this.#stepCount += 1;
+    }
+    this.#poolOffsetMs += isForward ? stepMs : -stepMs;
     // Seen while the object is awake, as its alarm would.
     this.#commit(() => void this.#ledger.tick(this.#poolNow));
   }
@@ -543,10 +549,14 @@ export class LeaseSimulation {
     this.#checkRate();
   }
 
-  /** A burst and what came in since: what lies at holders was taken from it. */
+  /** A burst and what came in since: what lies at holders was taken from it. A step that was taken for time fills the bucket once. */
   #checkRate(): void {
     const elapsedMs = this.#nowMs - START_MS + this.#stepCount * GAP_MS_MAX;
-    const mostOf = ({ burst, tokens, periodMs }: typeof RATE): number => burst + Math.ceil((tokens * elapsedMs) / periodMs);
+    const mostOf = ({ burst, tokens, periodMs }: typeof RATE): number =>
+      this.#trustedStepsMs.reduce(
+        (most, stepMs) => most + Math.min(burst, Math.ceil((tokens * stepMs) / periodMs)),
+        burst + Math.ceil((tokens * elapsedMs) / periodMs),
+      );
     require(this.#spent <= mostOf(RATE), `${this.#spent} tokens were spent of ${mostOf(RATE)}`);
     require(this.#unitsSpent <= mostOf(BANDWIDTH), `${this.#unitsSpent} KiB were sent of ${mostOf(BANDWIDTH)}`);
   }

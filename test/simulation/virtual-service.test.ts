@@ -29,6 +29,18 @@ describe("8 isolates with 80 slots at 1,000 requests a second", () => {
   });
 });
 
+describe("8 isolates with 200 slots at 1,000 requests a second of nine flows", () => {
+  it("cost at most one call in fifteen requests, though each flow's part in each isolate is a third of a slot", () => {
+    const loads = ["gold", "silver", "bronze"].flatMap((className) =>
+      ["acme", "globex", "initech"].map((tenant) => ({ flow: `${tenant}/${className}`, urgency: 4, perSecond: 1_000 / 9 })),
+    );
+    const fixed = { capacities: [200], loads, serviceMs: 20, deadlineMs: 2_000, classes: CLASSES };
+    const result = new VirtualService({ seed: 5, holderCount: 8, ...fixed }).run({ warmMs: 4_000, measuredMs: 20_000 });
+    expect(callsPerRequest(result)).toBeLessThanOrEqual(1 / 15);
+    expect(result.overCapacityMax).toBeLessThanOrEqual(0);
+  });
+});
+
 describe("three times more load than slots", () => {
   const [slots, serviceMs, measuredMs] = [50, 100, 20_000];
   const perSecond = (part: number): number => (part * slots * 1_000) / serviceMs;
@@ -69,6 +81,59 @@ describe("three times more load than slots", () => {
     expect(calls.acquire).toBeLessThan(served * 1.5);
     expect(calls.acquire).toBeLessThan(arrivals / 2);
   });
+});
+
+describe("three times more load than slots, and every request takes the same time", () => {
+  const [slots, serviceMs, measuredMs] = [30, 100, 20_000];
+  const parts = { gold: 0.3, silver: 0.9, bronze: 1.8 };
+  const loads = Object.entries(parts).flatMap(([className, part]) =>
+    ["acme", "globex", "initech"].map((tenant): VirtualLoad => {
+      const perSecond = (part * slots * 1_000) / serviceMs / 3;
+      return { flow: `${tenant}/${className}`, urgency: className === "bronze" ? 4 : 3, perSecond };
+    }),
+  );
+  const overloaded = (options: { seed: number; holderCount: number; jitter: number }): VirtualResult => {
+    const fixed = { capacities: [slots], loads, serviceMs, deadlineMs: 2_000, callMs: 1, classes: CLASSES };
+    return new VirtualService({ ...fixed, ...options }).run({ warmMs: 5_000, measuredMs });
+  };
+  const of = ({ flows }: VirtualResult, className: string): FlowResult[] =>
+    [...flows].filter(([flow]) => flow.endsWith(`/${className}`)).map(([, flow]) => flow);
+
+  it.for([
+    { seed: 1, holderCount: 1, jitter: 0 },
+    { seed: 2, holderCount: 1, jitter: 0 },
+    { seed: 3, holderCount: 1, jitter: 0.01 },
+    { seed: 4, holderCount: 1, jitter: 0.1 },
+    { seed: 5, holderCount: 4, jitter: 0 },
+    { seed: 6, holderCount: 8, jitter: 0.01 },
+  ])("gold within its reserve waits for the next slot that ends and for no step of them, seed $seed, $holderCount isolates", (options) => {
+    const result = overloaded(options);
+    const gold = of(result, "gold");
+    expect(gold.reduce((sum, { refused }) => sum + refused, 0)).toBe(0);
+    expect(
+      quantile(
+        gold.flatMap(({ waitsMs }) => waitsMs),
+        0.99,
+      ),
+    ).toBeLessThanOrEqual(25);
+    const bronzeUsed = of(result, "bronze").reduce((sum, flow) => sum + usedBy(flow, { serviceMs, measuredMs }), 0);
+    expect(bronzeUsed).toBeGreaterThan(0.05 * slots);
+    expect(result.busyMs / measuredMs / slots).toBeGreaterThan(0.96);
+    expect(result.overCapacityMax).toBe(0);
+  });
+});
+
+it("a queue as long as its tenant lets it be is full at the edge too: hardly more ask the pool than wait there", () => {
+  const loads = ["silver", "bronze"].map((className) => ({ flow: `acme/${className}`, urgency: 4, perSecond: 450 }));
+  const quotas = { "acme/silver": { queueLengthMax: 100 }, "acme/bronze": { queueLengthMax: 10 } };
+  const fixed = { capacities: [30], loads, serviceMs: 100, jitter: 0, deadlineMs: 2_000, classes: CLASSES };
+  const { flows, calls, busyMs } = new VirtualService({ seed: 9, holderCount: 1, quotas, ...fixed }).run({
+    warmMs: 5_000,
+    measuredMs: 20_000,
+  });
+  const served = [...flows.values()].reduce((sum, flow) => sum + flow.servedLocally + flow.servedByName, 0);
+  expect(calls.acquire).toBeLessThan(1.25 * served);
+  expect(busyMs / 20_000 / 30).toBeGreaterThan(0.95);
 });
 
 describe("an elephant and mice", () => {

@@ -95,6 +95,7 @@ export class VirtualService {
   #idleSinceMs: number | null = null;
   #idleWhileWaitingMs = 0;
   #busyMs = 0;
+  #isLookingAgain = false;
   /** What came before is not counted: isolates start cold. */
   #countsFromMs = START_MS;
 
@@ -107,7 +108,7 @@ export class VirtualService {
     const memory = kernels({ memoryBytes: 64 * 2 ** 20 });
     this.#isolates = Array.from({ length: options.holderCount }, (_, index) => {
       const name = `h${index}`;
-      const lease = new ServiceLease(name, "svc", () => memory);
+      const lease = new ServiceLease(name, { service: "svc", region: null }, () => memory);
       const service = this.#configured.services["svc"];
       if (service !== undefined) lease.use(service);
       return { name, lease };
@@ -329,7 +330,7 @@ export class VirtualService {
     const slotIds = lease.returned.take(this.#clock.wallMs);
     this.#call(() => {
       this.#count("giveBack");
-      for (const slotId of slotIds) this.#pool.ledger.release(slotId, name);
+      this.#pool.giveBack(slotIds, name, this.#clock.wallMs);
       this.#settlePool();
       this.#call(() => {
         lease.returned.sent();
@@ -370,8 +371,18 @@ export class VirtualService {
       this.#settlers.delete(slotId);
       settle?.(verdict);
     }
+    this.#lookAgain(this.#pool.decideInMs);
     if (this.#idleSinceMs !== null && this.#isCounting) this.#idleWhileWaitingMs += this.#clock.nowMs - this.#idleSinceMs;
     this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? this.#clock.nowMs : null;
+  }
+
+  #lookAgain(inMs: number | null): void {
+    if (inMs === null || this.#isLookingAgain) return;
+    this.#isLookingAgain = true;
+    this.#clock.after(inMs, () => {
+      this.#isLookingAgain = false;
+      this.#settlePool();
+    });
   }
 
   #count(call: "renew" | "acquire" | "giveBack"): void {

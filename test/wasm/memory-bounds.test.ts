@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { AimdLimit, GradientLimit, VegasLimit } from "#wasm/binding/adaptive-limit.ts";
 import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
 import { SeasonalForecaster } from "#wasm/binding/forecast/seasonal-forecaster.ts";
+import { askFor, QUANTILE_COUNT_MAX } from "#shared/forecast/minute-demand.ts";
 import { priorFreeModel } from "#shared/forecast/seasonal-model.ts";
 import { CountMin } from "#wasm/binding/count-min.ts";
 import { HyperLogLog } from "#wasm/binding/hyper-log-log.ts";
@@ -111,7 +112,7 @@ const STRUCTURES = [
       return (random: SeededRandom) => {
         timeMs += random.below(50) === 0 ? (random.next() - 0.5) * 1e13 : 5_000 * random.below(4);
         forecaster.observe(random.below(9) === 0 ? Number.NaN : 2 ** (60 * random.next() - 20), timeMs);
-        forecaster.maxQuantile(random.below(1_000_000), random.next());
+        forecaster.quantiles(random.below(1_000_000), askFor(Float64Array.from({ length: QUANTILE_COUNT_MAX }, () => random.next())));
         if (random.below(20) > 0) return;
         const blob = forecaster.toBytes();
         // Behind the shape of the first horizon; of what is damaged and signed again, nothing is promised but that it stays where it is.

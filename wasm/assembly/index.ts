@@ -60,7 +60,7 @@ export { fairQueueCostAhead } from "./schedule/fair-queue/cost-ahead";
 export { seasonalBytes, seasonalForecast, seasonalInit, seasonalObserve, seasonalScratchBytes } from "./forecast/seasonal";
 export { seasonalClusterWeights, seasonalSetShares, seasonalShares } from "./forecast/shares";
 export { seasonalRead, seasonalWrite } from "./forecast/seasonal-blob";
-export { fineBytes, fineHorizon, fineInit, fineObserve, fineProfile, fineQuantile, fineScratchBytes } from "./forecast/fine/fine";
+export { fineBytes, fineHorizon, fineInit, fineObserve, fineProfile, fineQuantiles, fineScratchBytes } from "./forecast/fine/fine";
 export { fineSetOutlook } from "./forecast/fine/origin";
 export { fineSetEvents, fineSetLocalTime } from "./forecast/fine/calendar";
 export { fineRead, fineWrite } from "./forecast/fine/fine-blob";

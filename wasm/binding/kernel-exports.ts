@@ -150,7 +150,7 @@ interface FineExports {
   fineScratchBytes(): number;
   fineInit(state: Offset, stepMs: number, steps: Offset, count: number): void;
   fineObserve(state: Offset, scratch: Offset, value: number, timeMs: number): number;
-  fineQuantile(...call: [state: Offset, scratch: Offset, target: number, horizonMs: number, p: number]): number;
+  fineQuantiles(...call: [state: Offset, scratch: Offset, horizonMs: number, asked: Offset, count: number]): void;
   fineProfile(state: Offset, scratch: Offset, horizonMs: number): void;
   fineHorizon(state: Offset, index: number): Offset;
   fineSetOutlook(state: Offset, startMs: number, from: Offset, count: number): void;

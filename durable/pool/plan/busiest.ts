@@ -34,9 +34,10 @@ export function beyondOf({ scalars, busiest }: PlannerState): number {
   const now = scalars[AT.hourIndex]!;
   if (now - scalars[AT.hourFirst]! < BEYOND.knownHoursMin) return 1;
   let most = 0;
-  for (let back = BEYOND.recentHours; back < BUSIEST.hourCount; back++) {
-    const was = busiest[(((now - back) % BUSIEST.hourCount) + BUSIEST.hourCount) % BUSIEST.hourCount]!;
-    if (was > most) most = was;
+  let at = (((now - BEYOND.recentHours) % BUSIEST.hourCount) + BUSIEST.hourCount) % BUSIEST.hourCount;
+  for (let left = BUSIEST.hourCount - BEYOND.recentHours; left > 0; left--) {
+    if (busiest[at]! > most) most = busiest[at]!;
+    at = at === 0 ? BUSIEST.hourCount - 1 : at - 1;
   }
   return most > 0 ? Math.max(1, scalars[AT.minuteMean]! / most) : 1;
 }

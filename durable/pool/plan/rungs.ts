@@ -5,6 +5,7 @@
 // Multipliers: a constant factor on what is expected or seen, whichever is more: for services whose surprises grow with
 // their size and are not told by recent errors.
 import { assert } from "#shared/assert.ts";
+import { askFor } from "#shared/forecast/minute-demand.ts";
 import type { DemandForecast } from "./demand-forecast.ts";
 import { BEYOND, CEILING_RATIO, FLOOR_SLACK, HOLDS, MULTIPLIERS, PLAN_STEP_MS, QUANTILES } from "./settings.ts";
 
@@ -61,14 +62,21 @@ export function newLevels(): Levels {
   return { up: new Int32Array(RUNG_COUNT), down: new Int32Array(RUNG_COUNT) };
 }
 
+/** Where one half exceeds it. */
+const MEDIAN_RUNG = QUANTILES.exceedances.indexOf(0.5);
+assert(MEDIAN_RUNG >= 0, "the median is one of the quantiles");
+/** What is asked of a forecaster at every plan, from bold to careful. */
+export const ASKED_PROBABILITIES = Float64Array.from(QUANTILES.exceedances, (p) => 1 - p);
+const asked = askFor(ASKED_PROBABILITIES);
 const soon = new Float64Array(QUANTILE_RUNG_COUNT);
 const most = new Float64Array(QUANTILE_RUNG_COUNT);
 
 /** Fills `levels`. The horizon is when a shard started now would serve its first whole step. */
 export function setLevels(levels: Levels, { forecast, startMs, shardSlots, need, trend, ceiling, least }: LevelInput): void {
   const horizonMs = startMs + PLAN_STEP_MS;
-  const median = stretched(soon, shardSlots, (p) => forecast.quantile(horizonMs, p));
-  const medianMost = stretched(most, shardSlots, (p) => forecast.maxQuantile(horizonMs, p));
+  forecast.quantiles(horizonMs, asked);
+  const median = stretched(soon, shardSlots, asked.soon);
+  const medianMost = stretched(most, shardSlots, asked.most);
   const hold = HOLDS.find(({ belowMs }) => startMs < belowMs);
   assert(hold !== undefined, "every start-up time has a hold");
   for (let rung = 0; rung < QUANTILE_RUNG_COUNT; rung++) {
@@ -110,14 +118,13 @@ export function beyondLevelOf(rung: number, { need, beyond, startMs }: { need: n
  * Quantiles of every rung of the first family, in shards, never falling along it; returns the median. What is no number is 0:
  * a forecaster that fails leaves the floor.
  */
-function stretched(out: Float64Array, shardSlots: number, ask: (p: number) => number): number {
+function stretched(out: Float64Array, shardSlots: number, said: Float64Array): number {
   let above = 0;
   for (let rung = 0; rung < QUANTILE_COUNT; rung++) {
-    const said = ask(1 - QUANTILES.exceedances[rung]!);
-    if (said > above) above = Math.min(SLOTS_MAX, said);
+    if (said[rung]! > above) above = Math.min(SLOTS_MAX, said[rung]!);
     out[rung] = above / shardSlots;
   }
-  const middle = ask(0.5);
+  const middle = said[MEDIAN_RUNG]!;
   const median = middle > 0 ? Math.min(SLOTS_MAX, middle) : 0;
   const margin = Math.max(0, Math.log1p(above) - Math.log1p(median));
   for (let rung = QUANTILE_COUNT; rung < QUANTILE_RUNG_COUNT; rung++) {

@@ -4,6 +4,8 @@ import { runScaler } from "#cli/simulate/account.ts";
 import { fineForecaster } from "#cli/simulate/forecaster.ts";
 import { SHARD_SLOTS } from "#cli/simulate/load.ts";
 import { SIMULATED_POLICY, TidegateScaler } from "#cli/simulate/tidegate-scaler.ts";
+import { ASKED_PROBABILITIES } from "#durable/pool/plan/rungs.ts";
+import { askFor } from "#shared/forecast/minute-demand.ts";
 import { kernels } from "#test/support/kernels.ts";
 
 const STEPS = 2_000;
@@ -27,5 +29,6 @@ it("plans with what was recorded as with the forecaster itself", () => {
 
 it("does not answer what it was not asked before", () => {
   const playback = new RecordedForecast({ soon: new Float32Array(0), most: new Float32Array(0) });
-  expect(() => playback.quantile(0, 0.42)).toThrow("Cannot play back the quantile 0.42");
+  expect(() => playback.quantiles(0, askFor(Float64Array.of(0.42)))).toThrow("Cannot play back the quantile 0.42");
+  expect(() => playback.quantiles(0, askFor(ASKED_PROBABILITIES.slice(0, 3)))).toThrow("Cannot play back 3 quantiles");
 });

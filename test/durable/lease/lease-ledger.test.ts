@@ -51,6 +51,18 @@ describe("a renewal", () => {
     expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 7, keep: 5 }), 250))).toBe(7);
   });
 
+  it("is asked for later each time, where the holder gets more each time and never all", () => {
+    const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000, lanes: new Map([...POLICY.lanes].map(([lane]) => [lane, 1_000])) }, 0);
+    let [atMs, keep] = [0, 0];
+    const afterMs = [1, 2].map((sequence) => {
+      const answer = ledger.renew(requestOf("a", sequence, { want: 950, keep }), atMs);
+      keep = Number(slotsIn(answer));
+      atMs += answer.renewAfterMs;
+      return answer.renewAfterMs;
+    });
+    expect(afterMs).toEqual([250, 500]);
+  });
+
   it("takes back what is lent once the holder lives by the smaller answer", () => {
     const ledger = new LeaseLedger(POLICY, 0);
     for (const [sequence, atMs] of [1, 2, 3, 4, 5].entries()) ledger.renew(requestOf("a", sequence + 1, { want: 10 }), atMs);
@@ -263,6 +275,20 @@ describe("a token of the object itself", () => {
     ledger.configure(rated(1, 5), 1);
     expect(ledger.takeToken("acme/gold", 1)).toBe(999);
     expect(ledger.takeToken("acme/gold", 1_000)).toBe(0);
+  });
+
+  it.for([
+    { doing: "a second's worth while a request's slot is out", lifeMs: 30_000, more: 10 },
+    { doing: "a burst where only a socket's is, which no time ends, as after an hour without requests", lifeMs: null, more: 40 },
+  ])("a clock set ahead by an hour adds $doing, and no more", ({ lifeMs, more }) => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    const takeAll = (nowMs: number): number => {
+      for (let taken = 0; ; taken += 1) if (ledger.takeToken("acme/gold", nowMs) > 0) return taken;
+    };
+    expect(takeAll(0)).toBe(40);
+    ledger.acquire({ ...SOCKET, lifeMs, slotId: "s", owner: "shard" }, 0);
+    expect(takeAll(3_600_000)).toBe(more);
+    expect(takeAll(3_600_000)).toBe(0);
   });
 
   it("is never there at a rate of nothing, and always where there is no rate", () => {

@@ -192,10 +192,13 @@ describe("a socket's slot", () => {
     expect(await socket("4")).toMatchObject({ ok: true });
   });
 
-  it("whose Shard object does not know it is freed, and says so", async () => {
-    const { stub, socket, out, stats } = await poolOf({ service: "unknown", capacity: 2 });
+  it("whose Shard object does not know it is freed when somebody is refused for it, and says so", async () => {
+    const { stub, socket, out, stats } = await poolOf({ service: "unknown", capacity: 1 });
     await socket("1");
     expect(await stub.keep("1", "h", "some-shard-object")).toBe(true);
+    await runDurableObjectAlarm(stub);
+    expect(await out()).toBe(1);
+    expect(await socket("2")).toMatchObject({ ok: false, outcome: "expired-in-queue" });
     await runDurableObjectAlarm(stub);
     expect(await out()).toBe(0);
     expect((await stats()).counters.slotsReclaimed).toBe(1);

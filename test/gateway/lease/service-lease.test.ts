@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FlowMeter } from "#gateway/lease/flow-meter.ts";
 import { ReturnedNames } from "#gateway/lease/returned-names.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
-import { RetryBudget } from "#gateway/upstream/retry.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import type { RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
 import { kernels } from "../../support/kernels.ts";
 
@@ -31,7 +31,7 @@ function answerTo({ lease }: RenewMessage, slots: number, more: Partial<RenewAns
 }
 
 function leaseOf(slots: number, more: Parameters<typeof answerTo>[2] = {}): ServiceLease {
-  const lease = new ServiceLease("h", "svc", () => kernels());
+  const lease = new ServiceLease("h", { service: "svc", region: null }, () => kernels());
   lease.expect(FLOW);
   lease.apply(answerTo(lease.message(1, 0), slots, more), 0);
   return lease;
@@ -73,6 +73,14 @@ describe("an isolate's lease of a service", () => {
     expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
   });
 
+  it("gives the reason that the pool gave: a full queue is the tenant's limit and not the service's want", () => {
+    const shed: Shed = { flow: FLOW, urgencyFrom: 0, forMs: 500, retryAfterMs: 1_000, queueLengthMax: 100 };
+    const lease = leaseOf(0, { sheds: [shed] });
+    const violated = [{ kind: "queue", quota: 100, remaining: 0 }];
+    expect(admit(lease, 100, 0)).toMatchObject({ ok: false, outcome: "rejected-queue-full", retryAfterMs: 1_000, violated });
+    expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-queue-full": 1 });
+  });
+
   it("returns a slot by name when its request ends, and one that came too late", () => {
     const lease = leaseOf(0);
     const granted = { slotId: "r-1", shardId: "s-1", endpointUrl: LANE, waitedMs: 100, lifeMs: 2_000 };
@@ -89,7 +97,7 @@ describe("an isolate's lease of a service", () => {
   describe("whose endpoint refuses a connection", () => {
     const [A, B] = ["https://a.example", "https://b.example"];
     const leaseOfTwo = (): ServiceLease => {
-      const lease = new ServiceLease("h", "svc", () => kernels());
+      const lease = new ServiceLease("h", { service: "svc", region: null }, () => kernels());
       lease.expect(FLOW);
       const message = lease.message(1, 0);
       const shards = [A, B].map((endpointUrl) => ({ shardId: endpointUrl, endpointUrl, size: 10 }));
@@ -217,22 +225,24 @@ describe("what a flow will want", () => {
     { name: "nothing without requests", requests: 0, heldMs: 0, isContended: false, want: 0 },
     // 100 × 50 ms in 1 s: 5 at a time; 5 + 3 × √5 = 11.7, and one.
     { name: "rate × latency, three deviations and one", requests: 100, heldMs: 50, isContended: false, want: 13 },
-    // What is surely used, of the 1.1 that the memory has: 1.1 − √1.1.
-    { name: "what is surely used where others wait", requests: 100, heldMs: 50, isContended: true, want: 0 },
+    { name: "none beyond that where the pool had too few", requests: 100, heldMs: 50, isContended: false, isShort: true, want: 12 },
+    // What is surely used, of the 22.1 that the memory has: 22.1 − 2 × √22.1.
+    { name: "what is surely used where others wait", requests: 2_000, heldMs: 50, isContended: true, want: 12 },
+    { name: "nothing where others wait and little is surely used", requests: 100, heldMs: 50, isContended: true, want: 0 },
     { name: "a slot or two where there is little to do", requests: 1, heldMs: 5, isContended: false, want: 2 },
-  ])("is $name", ({ requests, heldMs, isContended, want }) => {
-    expect(meterOf(requests, heldMs).demand(1_000, isContended)).toBe(want);
+  ])("is $name", ({ requests, heldMs, isContended, isShort = false, want }) => {
+    expect(meterOf(requests, heldMs).demand(1_000, { isContended, isShort })).toBe(want);
   });
 
   it("is at least the most that ran at once, for some seconds", () => {
     const meter = new FlowMeter();
     for (let count = 0; count < 20; count += 1) meter.start();
     for (let count = 0; count < 20; count += 1) meter.end("admitted-local", { heldMs: 1, latencyMs: 1 });
-    expect(meter.demand(500, false)).toBeGreaterThanOrEqual(21);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThanOrEqual(21);
     meter.take(FLOW);
     meter.arrive();
     meter.start();
-    expect(meter.demand(500, false)).toBeGreaterThan(15);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThan(15);
   });
 });
 

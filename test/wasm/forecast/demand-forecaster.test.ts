@@ -1,6 +1,7 @@
 // One service's forecaster whole: two signals, the hourly core, local time, events, its blob.
 import { describe, expect, it } from "vitest";
 import { learnedModel } from "#shared/forecast/learned-model.ts";
+import { askFor } from "#shared/forecast/minute-demand.ts";
 import { DemandForecaster, type DemandOptions } from "#wasm/binding/forecast/demand-forecaster.ts";
 import { LEARNED_CONSTANTS_BASE64 } from "#wasm/binding/forecast/learned-constants.ts";
 import { kernels } from "../../support/kernels.ts";
@@ -75,6 +76,9 @@ describe("demand forecaster", () => {
     live(forecaster, [START_MS, lastMs]);
     const later = forecaster.quantile(5 * MINUTE_MS, 0.9, lastMs - TICK_MS + 40 * MINUTE_MS);
     expect(later).toBe(forecaster.quantile(45 * MINUTE_MS, 0.9));
+    const asked = askFor(Float64Array.of(0.5, 0.9));
+    forecaster.quantiles(5 * MINUTE_MS, asked, lastMs - TICK_MS + 40 * MINUTE_MS);
+    expect([asked.soon[1], asked.most[1]]).toEqual([later, forecaster.maxQuantile(45 * MINUTE_MS, 0.9)]);
   });
 
   it("the core helps the minutes: with it an hour ahead is better on the days when a week's shape matters", () => {

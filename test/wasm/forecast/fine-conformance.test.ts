@@ -1,6 +1,7 @@
 // The kernel repeats the twin's operations: the same bits, where 1e-6 is asked for.
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { askFor, QUANTILE_COUNT_MAX } from "#shared/forecast/minute-demand.ts";
 import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
 import { FineForecasterReference } from "#wasm/reference/forecast/fine-forecaster.ts";
 import { kernels } from "../../support/kernels.ts";
@@ -13,6 +14,11 @@ const SHAPES = [
   { stepMs: 3_600_000, horizonsMs: [3_600_000] },
 ] as const;
 type Shape = (typeof SHAPES)[number];
+/** At once, in an order that goes back and forth between both tails and the middle. */
+const PROBABILITIES = Float64Array.from({ length: QUANTILE_COUNT_MAX }, (_, index) => {
+  const p = [0.5, 0.9, 1 - 2 ** -index, 2 ** -index][index % 4] ?? 0;
+  return index < 12 ? (index + 1) / 13 : p;
+});
 const ASKED_MS = [0, 10_000, 45_000, 60_000, 200_000, 3_600_000, 20_000_000];
 
 function pair(shape: Shape): { kernel: FineForecaster; twin: FineForecasterReference } {
@@ -25,6 +31,12 @@ function expectSame(kernel: FineForecaster, twin: FineForecasterReference): void
       expect(kernel.quantile(horizonMs, p)).toBe(twin.quantile(horizonMs, p));
       expect(kernel.maxQuantile(horizonMs, p)).toBe(twin.maxQuantile(horizonMs, p));
     }
+  }
+  for (const horizonMs of ASKED_MS) {
+    const [said, one] = [askFor(PROBABILITIES), askFor(PROBABILITIES)];
+    kernel.quantiles(horizonMs, said);
+    twin.quantiles(horizonMs, one);
+    expect(said).toEqual(one);
   }
   expect(kernel.profile(ASKED_MS)).toEqual(twin.profile(ASKED_MS));
   expect(kernel.verdicts()).toEqual(twin.verdicts());

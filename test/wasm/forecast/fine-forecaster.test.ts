@@ -1,7 +1,7 @@
 // What the minutes' forecaster promises, through the kernel; the twin says the same (fine-conformance.test.ts).
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { UPLIFT_LOG_MAX } from "#shared/forecast/minute-demand.ts";
+import { askFor, QUANTILE_COUNT_MAX, UPLIFT_LOG_MAX } from "#shared/forecast/minute-demand.ts";
 import { FineForecaster } from "#wasm/binding/forecast/fine-forecaster.ts";
 import { kernels } from "../../support/kernels.ts";
 import { seededRandom } from "../seeded-random.ts";
@@ -418,4 +418,9 @@ it("refuses to be asked for a probability or a horizon that is none", () => {
   const forecaster = forecasterOf();
   for (const p of [-0.1, 1.1, Number.NaN]) expect(() => forecaster.quantile(MINUTE_MS, p)).toThrow("Cannot forecast a quantile");
   for (const horizonMs of [-1, Number.NaN, 1e15]) expect(() => forecaster.maxQuantile(horizonMs, 0.5)).toThrow("milliseconds ahead");
+  expect(() => forecaster.quantiles(MINUTE_MS, askFor(Float64Array.of(0.5, 2)))).toThrow("Cannot forecast a quantile: it is 2,");
+  expect(() => forecaster.quantiles(-1, askFor(Float64Array.of(0.5)))).toThrow("milliseconds ahead");
+  expect(() => forecaster.quantiles(MINUTE_MS, askFor(new Float64Array(QUANTILE_COUNT_MAX + 1)))).toThrow(
+    "Cannot forecast so many quantiles",
+  );
 });

@@ -1,5 +1,5 @@
 import { localTimeAt } from "#shared/forecast/local-time.ts";
-import type { DemandRow, LocalTime, Observed, Verdict } from "#shared/forecast/minute-demand.ts";
+import type { DemandQuantiles, DemandRow, LocalTime, Observed, Verdict } from "#shared/forecast/minute-demand.ts";
 import { pooledShares, type SharesPool } from "#shared/forecast/pooled-shares.ts";
 import type { SeasonalModel } from "#shared/forecast/seasonal-model.ts";
 import type { Kernels } from "../kernels.ts";
@@ -149,6 +149,11 @@ export class DemandForecaster {
   /** The same for the highest 10 s of the coming window. */
   maxQuantile(windowMs: number, p: number, nowMs = this.#lastMs): number {
     return this.#fine.concurrency.maxQuantile(windowMs + this.#silentMs(nowMs), p);
+  }
+
+  /** Both for many probabilities at once. */
+  quantiles(horizonMs: number, asked: DemandQuantiles, nowMs = this.#lastMs): void {
+    this.#fine.concurrency.quantiles(horizonMs + this.#silentMs(nowMs), asked);
   }
 
   /** Rows for horizons from `nowMs` on: mean, lower, upper of the 95 % interval. */

@@ -1,11 +1,14 @@
 import { assert } from "#shared/assert.ts";
 import {
+  askFor,
   EVENT_COUNT_MAX,
   FITTED_HORIZON_COUNT_MAX,
   OBSERVED,
   OUTLOOK_COUNT_MAX,
+  QUANTILE_COUNT_MAX,
   UPLIFT_LOG_MAX,
   verdictOf,
+  type DemandQuantiles,
   type DemandRow,
   type LocalTime,
   type Observed,
@@ -105,12 +108,31 @@ export class FineForecaster {
    * RangeError for a horizon below 0 or above ten years, and for p outside [0, 1].
    */
   quantile(horizonMs: number, p: number): number {
-    return this.#ask(0, horizonMs, p);
+    const [value = 0] = this.#askOne(horizonMs, p).soon;
+    return value;
   }
 
   /** The same for the highest bin of the coming window. */
   maxQuantile(windowMs: number, p: number): number {
-    return this.#ask(1, windowMs, p);
+    const [value = 0] = this.#askOne(windowMs, p).most;
+    return value;
+  }
+
+  /**
+   * Both for many probabilities at once, bit for bit: a fraction of the work, as all of a horizon are one forecast's. Throws RangeError
+   * for more than QUANTILE_COUNT_MAX of them, and as `quantile` does.
+   */
+  quantiles(horizonMs: number, { probabilities, soon, most }: DemandQuantiles): void {
+    checkHorizon(horizonMs);
+    const count = probabilities.length;
+    checkInteger(count, { doing: "forecast so many quantiles", min: 0, max: QUANTILE_COUNT_MAX });
+    for (const p of probabilities) checkNumber(p, { doing: "forecast a quantile", min: 0, max: 1 });
+    const { exports, memory, keyOffset } = this.#kernels;
+    const asked = new Float64Array(memory, keyOffset, 3 * count);
+    asked.set(probabilities);
+    exports.fineQuantiles(this.#region.offset, this.#scratch, horizonMs, keyOffset, count);
+    soon.set(asked.subarray(count, 2 * count));
+    most.set(asked.subarray(2 * count));
   }
 
   /**
@@ -126,10 +148,10 @@ export class FineForecaster {
     });
   }
 
-  #ask(target: 0 | 1, horizonMs: number, p: number): number {
-    checkHorizon(horizonMs);
-    checkNumber(p, { doing: "forecast a quantile", min: 0, max: 1 });
-    return this.#kernels.exports.fineQuantile(this.#region.offset, this.#scratch, target, horizonMs, p);
+  #askOne(horizonMs: number, p: number): DemandQuantiles {
+    const one = askFor(Float64Array.of(p));
+    this.quantiles(horizonMs, one);
+    return one;
   }
 
   /** What each fitted horizon was worth, in their order. */

@@ -3,6 +3,7 @@
 import {
   FITTED_HORIZON_COUNT_MAX,
   OUTLOOK_COUNT_MAX,
+  type DemandQuantiles,
   type DemandRow,
   type LocalTime,
   type Observed,
@@ -42,8 +43,6 @@ export class FineForecasterReference {
   #count = 0;
   #closedBin = Number.NaN;
   #lateRun = 0;
-  /** Per horizon: its forecast is made from what is known now. A planner asks for some fifty quantiles of one. */
-  readonly #isSaid: Uint8Array;
 
   /** A step in milliseconds, and horizons from one step on, ascending. */
   constructor({ stepMs, horizonsMs }: { stepMs: number; horizonsMs: readonly number[] }) {
@@ -52,22 +51,18 @@ export class FineForecasterReference {
     this.#stepMs = stepMs;
     this.#horizons = horizonsMs.map((horizonMs) => new Horizon(Math.max(1, Math.floor(horizonMs / stepMs + 0.5)), stepMs));
     this.#slots = new Slots(stepMs);
-    this.#isSaid = new Uint8Array(horizonsMs.length);
   }
 
   setLocalTime(localTime: LocalTime): void {
-    this.#isSaid.fill(0);
     this.calendar.setLocalTime(localTime);
   }
 
   setEvents(events: readonly Uplift[]): void {
-    this.#isSaid.fill(0);
     this.calendar.setEvents(events);
   }
 
   /** What the hourly core says: log1p of the hours from `startMs` on. Those beyond OUTLOOK_COUNT_MAX are left out. */
   setOutlook(startMs: number, logs: ArrayLike<number>): void {
-    this.#isSaid.fill(0);
     this.#outlookMs = startMs;
     this.#outlookCount = Math.min(OUTLOOK_COUNT_MAX, logs.length);
     for (let hour = 0; hour < this.#outlookCount; hour += 1) this.#outlook[hour] = logs[hour]!;
@@ -78,7 +73,6 @@ export class FineForecasterReference {
    * value of a bin before the open one is late: it changes nothing, unless the clock was set back.
    */
   observe(value: number, timeMs: number): Observed {
-    this.#isSaid.fill(0);
     if (!(Math.abs(timeMs) <= TIME.timeMsMax)) return this.#counted("refused");
     if (!Number.isFinite(value)) return this.#counted("missing");
     const held = Math.min(VALUE_MAX, Math.max(0, value));
@@ -215,6 +209,14 @@ export class FineForecasterReference {
   /** The same for the highest bin of the coming window. */
   maxQuantile(windowMs: number, p: number): number {
     return Math.max(this.#ask(1, windowMs, p), this.#ask(0, windowMs, p));
+  }
+
+  /** Both for many probabilities: here one after the other, which is what the kernel's answers at once are held against. */
+  quantiles(horizonMs: number, { probabilities, soon, most }: DemandQuantiles): void {
+    for (const [index, p] of probabilities.entries()) {
+      soon[index] = this.quantile(horizonMs, p);
+      most[index] = this.maxQuantile(horizonMs, p);
+    }
   }
 
   profile(horizonsMs: readonly number[]): DemandRow[] {

@@ -7,6 +7,7 @@ import { AT, newPlannerState, OWN_SHADOW, readPlannerState, type PlannerState } 
 import { EXCEEDANCES, FAMILIES, newLevels, setLevels } from "#durable/pool/plan/rungs.ts";
 import { PLAN_STEP_MS } from "#durable/pool/plan/settings.ts";
 import { trendOf } from "#durable/pool/plan/trend.ts";
+import { askFor } from "#shared/forecast/minute-demand.ts";
 import { KIB_BYTES } from "#shared/units.ts";
 
 const POLICY: PlanPolicy = {
@@ -22,11 +23,28 @@ const POLICY: PlanPolicy = {
   pricePerHour: 0,
 };
 
+/** Says so at every horizon. */
+function saying(soonAt: (p: number) => number, mostAt = soonAt): DemandForecast {
+  return {
+    quantiles: (_, { probabilities, soon, most }) => {
+      soon.set(probabilities.map(soonAt));
+      most.set(probabilities.map(mostAt));
+    },
+  };
+}
+
 /** Log-normal demand about `slots`; the maximum until then is a little more. */
 const forecastOf = (slots: number, sd = 0.1): DemandForecast => {
   const at = (p: number): number => slots * Math.exp(sd * normalQuantile(p));
-  return { quantile: (_, p) => at(p), maxQuantile: (_, p) => 1.05 * at(p) };
+  return saying(at, (p) => 1.05 * at(p));
 };
+
+/** For certain. */
+const sureOf = (soon: number, most = soon): DemandForecast =>
+  saying(
+    () => soon,
+    () => most,
+  );
 
 /** Good to some thousandths, and rising: enough for a test's forecast. */
 function normalQuantile(p: number): number {
@@ -121,7 +139,9 @@ it.for([1, 2, 3])("stays within every bound and never below the floor, whatever 
 it("canary: a planner that trusts the forecast alone is found", () => {
   const found = new Set<string>();
   randomInputs(4, (planned, input) => {
-    const trusting = { ...planned, count: Math.max(1, Math.round(input.forecast.quantile(0, 0.5) / 50)) };
+    const asked = askFor(Float64Array.of(0.5));
+    input.forecast.quantiles(0, asked);
+    const trusting = { ...planned, count: Math.max(1, Math.round((asked.soon[0] ?? 0) / 50)) };
     for (const fault of faultsOf(trusting, input)) found.add(fault.replace(/:.*/, ""));
   });
   expect([...found]).toEqual(expect.arrayContaining(["below the floor", "above countMax", "further than stepMax"]));
@@ -155,9 +175,8 @@ it.for([
 
 it("starts shard k + 1 where demand in its slab is likelier than p, exactly so for a forecast without doubt", () => {
   const levels = newLevels();
-  const certain = (slots: number): DemandForecast => ({ quantile: () => slots, maxQuantile: () => slots });
   const upAt = (slots: number): number[] => {
-    setLevels(levels, { forecast: certain(slots), startMs: 60_000, shardSlots: 50, need: 0, trend: 0, ceiling: 100, least: 1 });
+    setLevels(levels, { forecast: sureOf(slots), startMs: 60_000, shardSlots: 50, need: 0, trend: 0, ceiling: 100, least: 1 });
     return [5, 10, 16].map((rung) => levels.up[rung] ?? 0); // p = .5, .1, .01
   };
   // 4.3 shards: the fifth is used for .3 of it.
@@ -248,10 +267,10 @@ it("knows no record before two days have been seen", () => {
 
 it("keeps a shard that may be needed before a new one could be ready", () => {
   const service = serviceOf({ count: 12, readyCount: 12 });
-  const soon: DemandForecast = { quantile: () => 500, maxQuantile: () => 590 };
+  const soon = sureOf(500, 590);
   const planned = step(service, 500, { forecast: soon });
   expect(planned).toMatchObject({ count: 12, reason: "hold" });
-  expect(step(service, 500, { forecast: { quantile: () => 500, maxQuantile: () => 500 } })).toMatchObject({ count: 10, reason: "surplus" });
+  expect(step(service, 500, { forecast: sureOf(500) })).toMatchObject({ count: 10, reason: "surplus" });
 });
 
 it("drains a shard only after it has stood idle for what a drain costs", () => {
@@ -273,7 +292,7 @@ it("accepts no shortfall below what is needed now", () => {
 
 it.for([Number.NaN, -5, Infinity])("follows what is measured where the forecaster says %d", (said) => {
   const service = serviceOf();
-  const broken: DemandForecast = { quantile: () => said, maxQuantile: () => said };
+  const broken = sureOf(said);
   for (const slots of [10, 500, 3_000, 0, 700]) {
     const planned = step(service, slots, { forecast: broken });
     expect(planned.count).toBeGreaterThanOrEqual(Math.floor(slots / 50));
@@ -284,7 +303,7 @@ it.for([Number.NaN, -5, Infinity])("follows what is measured where the forecaste
 
 it("counts warm shards in the cost, and gives them up first", () => {
   const policy = { ...POLICY, warmCount: 3, pricePerHour: 1, costPerHourMax: 14 };
-  const certain: DemandForecast = { quantile: () => 600, maxQuantile: () => 600 };
+  const certain = sureOf(600);
   expect(step(serviceOf(), 600, { policy, forecast: certain })).toMatchObject({ count: 12, warmCount: 2, reason: "forecast" });
   expect(step(serviceOf(), 600, { policy: { ...policy, costPerHourMax: 8 }, forecast: certain })).toMatchObject({
     count: 8,
@@ -294,7 +313,7 @@ it("counts warm shards in the cost, and gives them up first", () => {
 });
 
 it("lets a service sleep that nobody wants, where it may", () => {
-  const nobody: DemandForecast = { quantile: () => 0, maxQuantile: () => 0 };
+  const nobody = sureOf(0);
   const asleep = { ...POLICY, countMin: 0 };
   expect(step(serviceOf(), 0, { forecast: nobody, policy: asleep }).count).toBe(0);
   expect(step(serviceOf(), 0, { forecast: nobody }).count).toBe(1);

@@ -9,9 +9,9 @@
 // Mathematics and figures: docs/design/forecasting-online.md.
 import { logarithm } from "../elementary";
 import { localTime, upliftAt, upliftMostWithin } from "./calendar";
-import { beginHorizon, dropWaiting, forecastHorizon, horizonQuantile, issueForecast, observeHorizon, writeInterval } from "./horizon";
+import { beginHorizon, dropWaiting, forecastHorizon, issueForecast, observeHorizon, writeLevels } from "./horizon";
 import { bytesOf, horizonBytes, STEPS } from "./horizon-layout";
-import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
+import { INTERVAL_BYTES, INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { advance, describe, levelNow, middleMs, outlookAt } from "./origin";
 import { beginSlots, observeSlot, setSlotsAt, slotBytes } from "./slots";
 import {
@@ -33,15 +33,14 @@ import {
   SUM,
   VALUE_MAX,
   INTERVAL,
-  INTERVAL_NEAR,
 } from "./state";
 
 const TIME_MS_MAX: f64 = 8.64e15;
 /** A value further back than this is no late one: the clock was set back. */
 const LATE_MS_MAX: f64 = 600000;
 const LATE_RUN_MAX: u32 = 30;
+const QUANTILE_COUNT_MAX: u32 = 64;
 const CEILING_LEAK_PER_DAY: f64 = 0.4;
-const TAIL_LEAST: f64 = 1e-6;
 const SPREAD_MAX: f64 = 4;
 /** e to this is more than any value that is told. */
 const LEVEL_MAX: f64 = 40;
@@ -172,24 +171,26 @@ function prepare(state: usize, horizon: usize, level: f64): void {
 }
 
 /**
- * Target 0: the value `horizonMs` after the last observed bin that is exceeded with probability 1 − p; 1: the highest until
- * then. 0 before any observation.
+ * Of `count` probabilities, f64 each at `asked`, ascending for speed: the values `horizonMs` after the last observed bin that are
+ * exceeded with probability 1 − p, and the highest until then, f64 each; 0 before any observation. They stand behind the
+ * probabilities, where there is place for four times as many.
  */
-export function fineQuantile(state: usize, scratch: usize, target: u32, horizonMs: f64, p: f64): f64 {
-  assert(target < 2 && horizonMs >= 0 && p >= 0 && p <= 1);
-  if (isNaN(load<f64>(state, BIN))) return 0;
+export function fineQuantiles(state: usize, scratch: usize, horizonMs: f64, asked: usize, count: u32): void {
+  assert(horizonMs >= 0 && count <= QUANTILE_COUNT_MAX);
+  const bytes = (<usize>count) << 3;
+  const soon = asked + bytes;
+  const most = soon + bytes;
+  memory.fill(soon, 0, bytes << 1);
+  if (isNaN(load<f64>(state, BIN))) return;
   open(state, scratch);
-  askedP = min(1 - TAIL_LEAST, max(TAIL_LEAST, p));
-  const value = ask(state, 0, horizonMs);
-  return target === 0 ? value : max(value, ask(state, 1, horizonMs));
-}
-
-function ask(state: usize, target: u32, horizonMs: f64): f64 {
-  askedTarget = target;
-  sayAt(state, horizonMs, 1);
-  const hereMs = middleMs(state, load<f64>(state, BIN));
-  const uplift = target === 0 ? upliftAt(state, askedMs) : upliftMostWithin(state, hereMs, askedMs);
-  return toValue(load<f64>(INTERVAL) + uplift);
+  sayAt(state, horizonMs, 2, asked, count, soon);
+  const uplift = upliftAt(state, askedMs);
+  const upliftMost = upliftMostWithin(state, middleMs(state, load<f64>(state, BIN)), askedMs);
+  for (let at: usize = 0; at < bytes; at += 8) {
+    const value = toValue(load<f64>(soon + at) + uplift);
+    store<f64>(soon + at, value);
+    store<f64>(most + at, max(value, toValue(load<f64>(most + at) + upliftMost)));
+  }
 }
 
 /** Writes the median, and the narrowest 95 % interval's lower and upper end, f64 each, at the scratch memory's beginning. */
@@ -198,22 +199,21 @@ export function fineProfile(state: usize, scratch: usize, horizonMs: f64): void 
   memory.fill(scratch, 0, 24);
   if (isNaN(load<f64>(state, BIN))) return;
   open(state, scratch);
-  sayAt(state, horizonMs, INTERVAL_COUNT);
+  sayAt(state, horizonMs, 1, INTERVAL_PROBABILITIES, INTERVAL_COUNT, INTERVAL);
   const uplift = upliftAt(state, askedMs);
-  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) store<f64>(INTERVAL + at, min(LEVEL_MAX, load<f64>(INTERVAL + at) + uplift));
+  for (let at: usize = 0; at < INTERVAL_BYTES; at += 8) store<f64>(INTERVAL + at, min(LEVEL_MAX, load<f64>(INTERVAL + at) + uplift));
   const lower = INTERVAL + narrowest(INTERVAL);
   store<f64>(scratch, toValue(load<f64>(INTERVAL, INTERVAL_MEDIAN)));
   store<f64>(scratch, toValue(load<f64>(lower)), 8);
   store<f64>(scratch, toValue(load<f64>(lower, INTERVAL_UPPER)), 16);
 }
 
-// Of the question in progress: what one quantile is asked for, and the time that any is asked for.
-let askedTarget: u32 = 0;
-let askedP: f64 = 0;
+/** The time that the last question was about. */
 let askedMs: f64 = 0;
 
-// Writes `count` levels at INTERVAL: one quantile, or the interval's. Between two fitted horizons they go with the logarithm of the time.
-function sayAt(state: usize, horizonMs: f64, count: usize): void {
+// Writes the levels of the first `targets` targets, one target's after the other's, into `into`; behind them it needs as much again.
+// Between two fitted horizons they go with the logarithm of the time.
+function sayAt(state: usize, horizonMs: f64, targets: u32, probabilities: usize, count: u32, into: usize): void {
   const level = levelNow(state);
   advance(state, level);
   const stepMs = load<f64>(state);
@@ -227,29 +227,31 @@ function sayAt(state: usize, horizonMs: f64, count: usize): void {
     next += bytesOf(next);
   }
   const there = <f64>load<u32>(next, STEPS);
+  const spread = min(SPREAD_MAX, max<f64>(1, sqrt(steps / there)));
+  const bytes = (<usize>(targets * count)) << 3;
   prepare(state, next, level);
-  write(next, min(SPREAD_MAX, max<f64>(1, sqrt(steps / there))), count, INTERVAL);
-  let share: f64 = 1;
-  let change: f64 = 0;
+  writeTargets(next, targets, probabilities, count, spread, into);
   if (steps > there) {
-    const told = outlookAt(state, askedMs) - outlookAt(state, hereMs + there * stepMs);
-    if (!isNaN(told)) change = told;
+    const change = outlookAt(state, askedMs) - outlookAt(state, hereMs + there * stepMs);
+    if (isNaN(change)) return;
+    for (let at: usize = 0; at < bytes; at += 8) store<f64>(into + at, load<f64>(into + at) + change);
   } else if (before !== 0 && steps !== there) {
     const here = <f64>load<u32>(before, STEPS);
     prepare(state, before, level);
-    write(before, 1, count, INTERVAL_NEAR);
-    share = logarithm(steps / here) / logarithm(there / here);
-  }
-  for (let at: usize = 0; at < count << 3; at += 8) {
-    const far = load<f64>(INTERVAL + at);
-    const near = share === 1 ? far : load<f64>(INTERVAL_NEAR + at);
-    store<f64>(INTERVAL + at, share === 1 ? far + change : near + share * (far - near));
+    writeTargets(before, targets, probabilities, count, 1, into + bytes);
+    const share = logarithm(steps / here) / logarithm(there / here);
+    for (let at: usize = 0; at < bytes; at += 8) {
+      const near = load<f64>(into + bytes + at);
+      store<f64>(into + at, near + share * (load<f64>(into + at) - near));
+    }
   }
 }
 
-function write(horizon: usize, spread: f64, count: usize, into: usize): void {
-  if (count === 1) store<f64>(into, horizonQuantile(horizon, askedTarget, askedP, spread));
-  else writeInterval(horizon, spread, into);
+function writeTargets(horizon: usize, targets: u32, probabilities: usize, count: u32, spread: f64, into: usize): void {
+  for (let target: u32 = 0; target < targets; target++) {
+    writeLevels(horizon, target, probabilities, count, spread, into);
+    into += (<usize>count) << 3;
+  }
 }
 
 function toValue(level: f64): f64 {

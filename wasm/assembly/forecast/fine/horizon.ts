@@ -43,10 +43,10 @@ import {
   WAITING_UPPER,
   YIELDS,
 } from "./horizon-layout";
-import { INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
+import { INTERVAL_BYTES, INTERVAL_COUNT, INTERVAL_MEDIAN, INTERVAL_PROBABILITIES, INTERVAL_UPPER, narrowest, valueOf } from "./interval";
 import { judgeForecast, mixPool } from "./judge";
 import { beginLeastSquares, observeNews, predictTarget, setNews, solveLeastSquares } from "./least-squares";
-import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile, residualQuantiles } from "./residuals";
+import { beginResiduals, observeResidual, RESIDUAL_BYTES, residualQuantile, searchResiduals } from "./residuals";
 import {
   FEATURE_COUNT,
   FEATURES,
@@ -83,6 +83,7 @@ const BOUND_RATIO: f64 = 4;
 const DAY_SLOT_RATE: f64 = 0.1;
 const LATE_LABEL_RATIO: f64 = 1.0 / 8;
 const CEILING_PER_FOLD: f64 = 0.12;
+const TAIL_LEAST: f64 = 1e-6;
 
 // What was forecast last, of the two targets.
 let centre: f64 = 0;
@@ -159,19 +160,14 @@ export function forecastHorizon(horizon: usize): void {
   ceiling = max(originHighest, max(centre, top));
 }
 
-/** Of the forecast just made, less the uplift, `spread` times as wide; p within (0, 1). */
-export function horizonQuantile(horizon: usize, target: u32, p: f64, spread: f64): f64 {
-  const z = residualQuantile(horizon + RESIDUALS + <usize>target * RESIDUAL_BYTES, p);
-  const said = target === 0 ? centre + spread * scale * z : top + spread * topScale * z;
-  return min(said, ceiling - CEILING_PER_FOLD * logarithm(1 - p));
-}
-
-/** The same for INTERVAL_PROBABILITIES, as many levels. */
-export function writeInterval(horizon: usize, spread: f64, into: usize): void {
-  residualQuantiles(horizon + RESIDUALS, INTERVAL_PROBABILITIES, INTERVAL_COUNT, into);
-  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) {
-    const said = centre + spread * scale * load<f64>(into + at);
-    store<f64>(into + at, min(said, ceiling - CEILING_PER_FOLD * logarithm(1 - load<f64>(INTERVAL_PROBABILITIES + at))));
+/** Of the forecast just made, less the uplift, `spread` times as wide: the levels at `count` probabilities, f64 each; into `into`. */
+export function writeLevels(horizon: usize, target: u32, probabilities: usize, count: u32, spread: f64, into: usize): void {
+  searchResiduals(horizon + RESIDUALS + <usize>target * RESIDUAL_BYTES);
+  const middle = target === 0 ? centre : top;
+  const width = spread * (target === 0 ? scale : topScale);
+  for (let at: usize = 0; at < (<usize>count) << 3; at += 8) {
+    const p = min(1 - TAIL_LEAST, max(TAIL_LEAST, load<f64>(probabilities + at)));
+    store<f64>(into + at, min(middle + width * residualQuantile(p), ceiling - CEILING_PER_FOLD * logarithm(1 - p)));
   }
 }
 
@@ -193,8 +189,8 @@ export function issueForecast(horizon: usize): void {
   store<f32>(waiting, <f32>topScale, WAITING_SCALES + 4);
   store<f32>(waiting, 0, WAITING_HIGHEST);
   store<f32>(waiting, <f32>originSlot, WAITING_SLOT);
-  writeInterval(horizon, 1, INTERVAL);
-  for (let at: usize = 0; at < INTERVAL_COUNT << 3; at += 8) store<f64>(INTERVAL + at, load<f64>(INTERVAL + at) + originUplift);
+  writeLevels(horizon, 0, INTERVAL_PROBABILITIES, INTERVAL_COUNT, 1, INTERVAL);
+  for (let at: usize = 0; at < INTERVAL_BYTES; at += 8) store<f64>(INTERVAL + at, load<f64>(INTERVAL + at) + originUplift);
   const lower = narrowest(INTERVAL);
   const median = <f32>load<f64>(INTERVAL, INTERVAL_MEDIAN);
   store<f32>(waiting, median, WAITING_MEDIAN);

@@ -20,7 +20,8 @@ export const INTERVAL_PROBABILITIES: usize = memory.data<f64>([
   0.03 + 0.95,
   0.035 + 0.95,
 ]);
-export const INTERVAL_COUNT: usize = 15;
+export const INTERVAL_COUNT: u32 = 15;
+export const INTERVAL_BYTES: usize = 120;
 /** Bytes from a lower end to its upper one. */
 export const INTERVAL_UPPER: usize = 64;
 export const INTERVAL_MEDIAN: usize = 56;

@@ -40,47 +40,53 @@ export function observeResidual(at: usize, z: f64, growth: f64): void {
   store<f32>(count, <f32>(<f64>load<f32>(count) + weight));
 }
 
-/** p within (0, 1). */
-export function residualQuantile(at: usize, p: f64): f64 {
-  const share = min(p, 1 - p);
-  const total = totalOf(at);
-  found = 0;
-  below = 0;
-  if (share >= TAIL) return next(at, p * total);
-  const first = next(at, (p < 0.5 ? TAIL : 1 - 4 * TAIL) * total);
-  const second = next(at, (p < 0.5 ? 4 * TAIL : 1 - TAIL) * total);
-  const outer = p < 0.5 ? first : second;
-  const inner = p < 0.5 ? second : first;
-  return outer + ((outer - inner) / logarithm(4)) * logarithm(TAIL / share);
-}
-
-/** Of `count` ascending probabilities that are not in the tails, f64 each; into `into`. */
-export function residualQuantiles(at: usize, probabilities: usize, count: usize, into: usize): void {
-  const total = totalOf(at);
-  found = 0;
-  below = 0;
-  for (let offset: usize = 0; offset < count << 3; offset += 8)
-    store<f64>(into + offset, next(at, load<f64>(probabilities + offset) * total));
-}
-
-function totalOf(at: usize): f64 {
-  let total: f64 = 0;
-  for (let bin = 0; bin < 2 * SIDE; bin++) total += <f64>load<f32>(countAt(at, bin));
-  return total;
-}
-
-// Of the search in progress: the bin, and what is below it.
+// Of the search in progress: where the counts are, their sum, the bin found last and what is below it; of the tail asked for
+// last (0: none, 1: the lower one, 2: the upper one), where it begins and how far it goes on with every power of e.
+let searchedAt: usize = 0;
+let total: f64 = 0;
 let found: i32 = 0;
 let below: f64 = 0;
+let tail: u32 = 0;
+let tailFrom: f64 = 0;
+let tailScale: f64 = 0;
 
-// Where so much lies below, from the bin that was found last.
-function next(at: usize, wanted: f64): f64 {
-  while (found < 2 * SIDE - 1 && below + <f64>load<f32>(countAt(at, found)) < wanted) {
-    below += <f64>load<f32>(countAt(at, found));
+/** Those at `at` are what `residualQuantile` looks in. Fastest with probabilities that ascend. */
+export function searchResiduals(at: usize): void {
+  searchedAt = at;
+  total = 0;
+  for (let bin = 0; bin < 2 * SIDE; bin++) total += <f64>load<f32>(countAt(at, bin));
+  found = 0;
+  below = 0;
+  tail = 0;
+}
+
+/** p within (0, 1). */
+export function residualQuantile(p: f64): f64 {
+  const share = min(p, 1 - p);
+  if (share >= TAIL) return next(p * total);
+  const side: u32 = p < 0.5 ? 1 : 2;
+  if (side !== tail) {
+    const first = next((p < 0.5 ? TAIL : 1 - 4 * TAIL) * total);
+    const second = next((p < 0.5 ? 4 * TAIL : 1 - TAIL) * total);
+    tail = side;
+    tailFrom = p < 0.5 ? first : second;
+    tailScale = (tailFrom - (p < 0.5 ? second : first)) / logarithm(4);
+  }
+  return tailFrom + tailScale * logarithm(TAIL / share);
+}
+
+// Where so much lies below: on from the bin that was found last, or from the first.
+function next(wanted: f64): f64 {
+  if (wanted <= below) {
+    found = 0;
+    below = 0;
+  }
+  while (found < 2 * SIDE - 1 && below + <f64>load<f32>(countAt(searchedAt, found)) < wanted) {
+    below += <f64>load<f32>(countAt(searchedAt, found));
     found++;
   }
   const from = edgeOf(found);
-  return from + min<f64>(1, (wanted - below) / <f64>load<f32>(countAt(at, found))) * (edgeOf(found + 1) - from);
+  return from + min<f64>(1, (wanted - below) / <f64>load<f32>(countAt(searchedAt, found))) * (edgeOf(found + 1) - from);
 }
 
 // Where a bin begins.

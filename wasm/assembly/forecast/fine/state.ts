@@ -61,9 +61,8 @@ export let FEATURES: usize = 0;
 export let SCALE_FEATURES: usize = 0;
 export let MEMBERS: usize = 0;
 export let FACTOR: usize = 0;
-/** Levels of one horizon's interval, and of another's. */
+/** Levels of one horizon's interval, and behind them of another's. */
 export let INTERVAL: usize = 0;
-export let INTERVAL_NEAR: usize = 0;
 export let SOLUTION: usize = 0;
 
 const SCRATCH_BYTES: u32 = 1368;
@@ -77,7 +76,6 @@ export function openFineScratch(base: usize): u32 {
   SOLUTION = base + 176;
   FACTOR = base + 288;
   INTERVAL = base + 1128;
-  INTERVAL_NEAR = base + 1248;
   return SCRATCH_BYTES;
 }
 

@@ -1,0 +1,115 @@
+// The calls that keep a regional pool's lease at its home: one at a time; whoever needs an answer waits for the one on its way. Each brings
+// along what was measured here, and takes back slots and the table of shards.
+import type { ObjectEnv } from "#durable/lib/env.ts";
+import { poolName, type RenewAnswer, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { Pool } from "./pool.ts";
+import type { HomeLease, Wanted } from "./home-lease.ts";
+import type { RegionalTelemetry } from "./regional-telemetry.ts";
+
+/** What was measured is told after so long at the latest. */
+const TELL_MS = 5 * SECOND_MS;
+
+interface HomeRenewalsInput {
+  readonly env: Pick<ObjectEnv, "POOL">;
+  readonly home: HomeLease;
+  readonly telemetry: RegionalTelemetry;
+  readonly life: () => number;
+  /** An answer: another table, other slots. */
+  readonly onAnswer: (answer: RenewAnswer, nowMs: number) => void;
+}
+
+export class HomeRenewals {
+  readonly #pool: Pool;
+  readonly #input: HomeRenewalsInput;
+  #asking: Promise<void> | null = null;
+  /** Of those who wait for an answer. */
+  readonly #waiting = new Set<readonly Wanted[]>();
+  #wasLive = false;
+  #untoldSinceMs: number | null = null;
+
+  constructor(pool: Pool, input: HomeRenewalsInput) {
+    this.#pool = pool;
+    this.#input = input;
+  }
+
+  /** Waits where what is wanted was never asked for, or the lease is over. */
+  async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
+    this.#tick(nowMs);
+    if (!this.#input.home.isUnknown(wants)) return;
+    this.#waiting.add(wants);
+    // Twice: the call on its way may have been sent before this was wanted. The next one asks for all who wait.
+    for (let turn = 0; turn < 2 && this.#input.home.isUnknown(wants); turn += 1) await (this.#asking ?? this.#renew());
+    this.#waiting.delete(wants);
+    this.#tick(Date.now());
+  }
+
+  /** Behind whatever is going on. */
+  renewDue(nowMs: number): void {
+    this.#tick(nowMs);
+    if (this.#asking === null && (this.#input.home.isDue(this.#pool.ledger) || this.#isToldLate(nowMs))) void this.#renew();
+  }
+
+  /** What was measured rides on a renewal; where none is due it sets one off. */
+  #isToldLate(nowMs: number): boolean {
+    if (this.#input.telemetry.isEmpty) this.#untoldSinceMs = null;
+    else this.#untoldSinceMs ??= nowMs;
+    return this.#untoldSinceMs !== null && nowMs - this.#untoldSinceMs >= TELL_MS;
+  }
+
+  /** A lease that is over lends nothing: the ledger divides anew. */
+  #tick(nowMs: number): void {
+    const { home } = this.#input;
+    home.tick(nowMs);
+    if (this.#wasLive && !home.isLive) this.#pool.policyChanged(nowMs);
+    this.#wasLive = home.isLive;
+  }
+
+  #renew(): Promise<void> {
+    this.#asking = this.#ask().finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    const { env, home, telemetry } = this.#input;
+    // Those that came together ask together.
+    if (this.#waiting.size > 0) await new Promise((wake) => setTimeout(wake, 0));
+    home.tick(Date.now());
+    const message = this.#message([...this.#waiting].flat());
+    this.#untoldSinceMs = null;
+    const { flows } = message.lease;
+    const isIdle = flows.length === 0;
+    try {
+      const [locationHint] = this.#pool.configuration.service?.regions ?? [];
+      const stub = env.POOL.get(env.POOL.idFromName(poolName(message.service)), locationHint && { locationHint });
+      const answer = await stub.renew(message);
+      home.tick(Date.now());
+      home.apply(answer, isIdle);
+      this.#wasLive = home.isLive;
+      this.#pool.policyChanged(Date.now());
+      this.#input.onAnswer(answer, Date.now());
+    } catch (error) {
+      home.tick(Date.now());
+      home.failed();
+      telemetry.add(message.telemetry);
+      console.warn(JSON.stringify({ level: "warn", event: "home-failed", service: message.service, error: String(error).slice(0, 500) }));
+    }
+  }
+
+  #message(wants: readonly Wanted[]): RenewMessage {
+    const { home, telemetry, life } = this.#input;
+    const { configuration, ledger, queueLength, routes } = this.#pool;
+    const lease = home.request(ledger, wants, { holder: configuration.region ?? "", life });
+    const lanes = lease.lanes.map(({ lane }) => ({ lane, inUse: ledger.inUseOfLane(lane) }));
+    return {
+      service: configuration.name,
+      configurationVersion: configuration.version,
+      tableVersion: routes.version,
+      lease,
+      telemetry: telemetry.take(),
+      use: { inUse: ledger.counts.inUse, waiting: queueLength, lanes },
+    };
+  }
+}

@@ -1,0 +1,26 @@
+// A regional pool's policy: the home pool's, with what was lent in the place of what is configured. Pure.
+//
+// Promise: Σ out here ≤ what is lent, per flow and per lane: a regional pool's own ledger keeps it as it keeps endpoints' capacity.
+import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
+import type { HomeLease } from "./home-lease.ts";
+
+export function lentPolicyOf(whole: LedgerPolicy, home: HomeLease): LedgerPolicy {
+  const lanes = new Map(home.lanes);
+  const inLanes = [...lanes.values()].reduce((sum, slots) => sum + slots, 0);
+  const capacity = Math.min(inLanes, home.slots);
+  const part = whole.capacity === 0 ? 0 : capacity / whole.capacity;
+  return {
+    ...whole,
+    capacity,
+    lanes,
+    classes: new Map([...whole.classes].map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * part) }])),
+    flow(name): FlowPolicy {
+      const policy = whole.flow(name);
+      const slotsMax = flowOfBytes(name) === null ? home.slotsOf(name) : 0;
+      return { ...policy, slotsMax };
+    },
+    leaseMs: home.leaseMs,
+    lentTokens: home,
+  };
+}

@@ -1,0 +1,229 @@
+import { DurableObject } from "cloudflare:workers";
+import type { ObjectEnv } from "#durable/lib/env.ts";
+import { migrateFirst } from "#durable/lib/migrate.ts";
+import type { Region } from "#shared/config/regions.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  RegionalPoolRpc,
+  RegionalStats,
+  RenewAnswer,
+  RenewMessage,
+} from "#shared/protocol/pool-rpc.ts";
+import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
+import type { Telemetry } from "#shared/protocol/telemetry.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import { instantiateKernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
+import type { Counters } from "./counters.ts";
+import { UNSERVED } from "./demand-reports.ts";
+import { Pool } from "./pool.ts";
+import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Decision } from "./verdict.ts";
+import { Waiters } from "./waiters.ts";
+import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
+import { HomeLease, type Wanted } from "./home-lease.ts";
+import { HomeRenewals } from "./home-renewals.ts";
+import { regionalConfigurationOf } from "./regional-configuration.ts";
+import { RegionalParts } from "./regional-parts.ts";
+import { RegionalTelemetry } from "./regional-telemetry.ts";
+
+/** While something is out, or lent, the ledger's time has to be moved at least this often. */
+const TICK_MS = SECOND_MS;
+/** How often the counters are written while they change. */
+const SAVE_MS = 5 * SECOND_MS;
+/** Of a request that asks its home for a token, and finds it taken. */
+const TURNS_MAX = 3;
+const MEMORY_BYTES = QUEUE_MEMORY_BYTES + 192 * 1_024;
+
+/**
+ * A service's pool in one of its regions: to the isolates near it what the home pool is to those near that, and to the home pool a
+ * holder. It grants what it was lent, and keeps its own ledger of that; shards, forecast and limits are the home pool's.
+ *
+ * When its home is out of reach it grants until its lease's end, and then nothing: it fails closed.
+ */
+export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPoolRpc {
+  readonly #store = new PoolStore(this.ctx.storage.sql);
+  readonly #home = new HomeLease();
+  readonly #telemetry = new RegionalTelemetry();
+  readonly #pool = new Pool(instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES }), Date.now(), new RegionalParts(this.#home));
+  readonly #renewals = new HomeRenewals(this.#pool, {
+    env: this.env,
+    home: this.#home,
+    telemetry: this.#telemetry,
+    life: () => this.#store.nextLife(),
+    onAnswer: (answer, nowMs) => this.#follow(answer, nowMs),
+  });
+  readonly #waiters = new Waiters(() => this.#settle(Date.now()));
+  #counters!: Counters;
+  /** When counters that are not on disk yet began to change. */
+  #dirtySinceMs: number | null = null;
+  #alarmAtMs = Infinity;
+  #idleSinceMs: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: ObjectEnv) {
+    super(ctx, env);
+    migrateFirst(ctx, POOL_MIGRATIONS, () => this.#load());
+  }
+
+  async renew(message: RenewMessage): Promise<RenewAnswer> {
+    await this.#followVersion(message);
+    await this.#renewals.ensure(wantedOf(message.lease), Date.now());
+    const nowMs = Date.now();
+    this.#counters.global.renewCalls += 1;
+    this.#measure(message.telemetry);
+    const { isContended, ...renewed } = this.#pool.renew(message.lease, nowMs);
+    this.#settle(nowMs);
+    const { configuration, routes } = this.#pool;
+    return {
+      ...renewed,
+      isContended: isContended || this.#home.isContended,
+      table: routes.tableFor(message.tableVersion),
+      configurationVersion: configuration.version,
+    };
+  }
+
+  async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+    await this.#followVersion(request);
+    const tokens = this.#pool.gate.limitsOf(request.flow).rate === null ? 0 : 1;
+    const wants = [{ flow: request.flow, want: 1, tokens }];
+    // Others may have taken, since the answer, what it brought.
+    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)
+      await this.#renewals.ensure(wants, Date.now());
+    const nowMs = Date.now();
+    this.#counters.global.acquireCalls += 1;
+    const verdict = this.#pool.acquire(request, nowMs);
+    // Whoever asked before under this id has gone, or asks again here.
+    this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
+    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
+    this.#settle(nowMs);
+    const decided = await waits;
+    if (!decided.ok && decided.outcome !== "cancelled") {
+      this.#counters.countOutcome(request.flow, decided.outcome);
+      if (UNSERVED.has(decided.outcome)) this.#telemetry.decided(request.flow, decided.outcome);
+    }
+    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
+    this.#touch();
+    return { ...decided, configurationVersion: this.#pool.configuration.version };
+  }
+
+  cancel(slotId: string, holder: string): boolean {
+    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
+    if (wasWaiting) this.#waiters.answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
+    return wasWaiting;
+  }
+
+  giveBack(slotIds: readonly string[], holder: string): number {
+    this.#counters.global.releaseCalls += 1;
+    const nowMs = Date.now();
+    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#settle(nowMs);
+    return freed;
+  }
+
+  stats(): RegionalStats {
+    const nowMs = Date.now();
+    this.#settle(nowMs);
+    const { queueLength, longestWaitMsNow } = this.#pool.view(nowMs);
+    return { holderCount: this.#pool.ledger.counts.holders, queueLength, longestWaitMsNow, counters: this.#counters.snapshot() };
+  }
+
+  override alarm(): void {
+    this.#alarmAtMs = Infinity;
+    const nowMs = Date.now();
+    this.#settle(nowMs);
+    if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
+      this.#dirtySinceMs = null;
+      this.#store.saveCounters(this.#counters, {});
+    }
+    this.#schedule();
+  }
+
+  #load(): void {
+    const configuration = this.#store.loadConfiguration();
+    const [rows, shards, tableVersion] = [this.#store.loadLedger(), this.#store.loadShards(), this.#store.loadTableVersion()];
+    this.#pool.load({ configuration, shards, rows, tableVersion, limits: {} }, Date.now());
+    this.#counters = this.#store.loadCounters();
+    this.#schedule();
+  }
+
+  /** Asks the Registry where the caller knows more. Other calls run meanwhile: everything is looked at again after the answer. */
+  async #followVersion(to: { readonly service: string; readonly configurationVersion: number; readonly region?: Region }): Promise<void> {
+    const known = this.#pool.configuration.version;
+    if (to.configurationVersion <= known || to.region === undefined) return;
+    const snapshot = await this.env.REGISTRY.get(this.env.REGISTRY.idFromName(REGISTRY_NAME)).snapshot(known);
+    if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
+    const configuration = regionalConfigurationOf({ name: to.service, region: to.region }, snapshot.version, snapshot.configuration);
+    this.#pool.configure(configuration, { nextNumber: null, nowMs: Date.now() });
+    const { shards, routes } = this.#pool;
+    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber: null, tableVersion: routes.version }));
+  }
+
+  /** The shards are the home pool's. */
+  #follow({ table }: RenewAnswer, nowMs: number): void {
+    if (table !== null && table.version > this.#pool.routes.version) {
+      const shards = table.shards.map((shard) => ({ ...shard, state: "active" as const }));
+      this.#pool.routes.load(shards, table.version);
+      this.#write(() => this.#store.saveTable(shards, table.version));
+      this.#pool.policyChanged(nowMs);
+    }
+    this.#settle(nowMs);
+  }
+
+  /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
+  #settle(nowMs: number): void {
+    this.#renewals.renewDue(nowMs);
+    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
+    this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
+    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    this.#waiters.lookAgain(this.#pool.decideInMs);
+    this.#observe(nowMs);
+    this.#schedule();
+  }
+
+  #observe(nowMs: number): void {
+    const { global } = this.#counters;
+    const { reclaimed, overshot } = this.#pool.ledger.takeCounts();
+    global.slotsReclaimed += reclaimed;
+    global.slotsOvershot += overshot;
+    if (this.#idleSinceMs !== null) global.idleWhileWaitingMs += Math.max(0, nowMs - this.#idleSinceMs);
+    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? nowMs : null;
+    if (reclaimed > 0 || overshot > 0) this.#touch();
+  }
+
+  #measure(telemetry: Telemetry): void {
+    this.#counters.countTelemetry(telemetry, {});
+    this.#telemetry.add(telemetry);
+    this.#touch();
+  }
+
+  /** Memory has changed already: if the disk does not follow, this instance must not go on. */
+  #write(save: () => void): void {
+    try {
+      save();
+    } catch (error) {
+      this.ctx.abort(`cannot write the ledger: ${String(error)}`);
+      throw error;
+    }
+  }
+
+  #touch(): void {
+    this.#dirtySinceMs ??= Date.now();
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const isTicking =
+      this.#home.isActive || !this.#telemetry.isEmpty || this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
+    if (!isTicking && this.#dirtySinceMs === null) return;
+    const atMs = Date.now() + (isTicking ? TICK_MS : SAVE_MS);
+    if (this.#alarmAtMs <= atMs) return;
+    this.#alarmAtMs = atMs;
+    void this.ctx.storage.setAlarm(atMs);
+  }
+}
+
+function wantedOf({ flows }: RenewalRequest): readonly Wanted[] {
+  return flows.map(({ flow, want, tokensWant, tokensHeld }) => ({ flow, want, tokens: Math.max(0, tokensWant - tokensHeld) }));
+}

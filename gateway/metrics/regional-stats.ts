@@ -1,0 +1,68 @@
+// A service's pools as one: the home pool's stats with what the regional pools counted and have. Slots are the home pool's to tell: what a
+// region has is lent by it, so nothing is counted twice.
+import type { Region } from "#shared/config/regions.ts";
+import type { PoolCounters, PoolStats, RegionalStats } from "#shared/protocol/pool-rpc.ts";
+
+interface RegionOf {
+  readonly region: Region;
+  readonly stats: RegionalStats;
+}
+
+export function withRegions(home: PoolStats, regions: readonly RegionOf[]): PoolStats {
+  const sum = regions.reduce<PoolStats>(
+    (before, { stats: { holderCount, queueLength, longestWaitMsNow, counters } }) => ({
+      ...before,
+      holderCount: before.holderCount + holderCount,
+      queueLength: before.queueLength + queueLength,
+      longestWaitMsNow: Math.max(before.longestWaitMsNow, longestWaitMsNow),
+      counters: sumOfCounters(before.counters, counters),
+    }),
+    home,
+  );
+  return { ...sum, regions: regions.map(({ region, stats }) => ({ region, requests: totalOf(stats.counters.outcomes) })) };
+}
+
+function totalOf(counts: Counts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
+  return {
+    outcomes: sumOfCounts(a.outcomes, b.outcomes),
+    edgeOutcomes: sumOfCounts(a.edgeOutcomes, b.edgeOutcomes),
+    shadow: sumOfCounts(a.shadow, b.shadow),
+    socketFaults: sumOfCounts(a.socketFaults, b.socketFaults),
+    bytes: sumOfCounts(a.bytes, b.bytes),
+    latency: sumOfLatencies(a.latency, b.latency),
+    slotsReclaimed: a.slotsReclaimed + b.slotsReclaimed,
+    slotsOvershot: a.slotsOvershot + b.slotsOvershot,
+    staleReleases: a.staleReleases + b.staleReleases,
+    renewCalls: a.renewCalls + b.renewCalls,
+    acquireCalls: a.acquireCalls + b.acquireCalls,
+    releaseCalls: a.releaseCalls + b.releaseCalls,
+    waits: a.waits + b.waits,
+    waitMsSum: a.waitMsSum + b.waitMsSum,
+    waitMsMax: Math.max(a.waitMsMax, b.waitMsMax),
+    idleWhileWaitingMs: a.idleWhileWaitingMs + b.idleWhileWaitingMs,
+  };
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+function sumOfCounts(a: Counts, b: Counts): Counts {
+  const sum: Record<string, number> = { ...a };
+  for (const [key, count] of Object.entries(b)) sum[key] = (sum[key] ?? 0) + count;
+  return sum;
+}
+
+function sumOfLatencies(a: PoolCounters["latency"], b: PoolCounters["latency"]): PoolCounters["latency"] {
+  const sum = { ...a };
+  for (const [flow, { buckets, sumMs }] of Object.entries(b)) {
+    const known = sum[flow];
+    sum[flow] =
+      known === undefined
+        ? { buckets, sumMs }
+        : { buckets: known.buckets.map((count, index) => count + (buckets[index] ?? 0)), sumMs: known.sumMs + sumMs };
+  }
+  return sum;
+}

@@ -1,0 +1,71 @@
+// One pool of the region simulation: a ledger with its rows on disk, and for a regional one its lease at home. What pool-object.ts and
+// regional-pool-object.ts do around them, without a network.
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
+import { HomeLease } from "#durable/pool/home-lease.ts";
+
+export type PolicyMaker = (home: HomeLease | null) => LedgerPolicy;
+
+const NO_ROWS: LedgerRows = { clockOffsetMs: 0, holders: [], slots: [], blocks: [], budgets: [] };
+
+export class SimulatedPool {
+  readonly name: string;
+  home: HomeLease | null;
+  ledger: LeaseLedger;
+  offsetMs = 0;
+  steppedAtMs = 0;
+  life = 0;
+  /** Its newest call to its home; 0: none is on its way. */
+  call = 0;
+  cutOffUntilMs = 0;
+  readonly #policyOf: PolicyMaker;
+  #rows = NO_ROWS;
+  #wasLive = false;
+
+  constructor(name: string, policyOf: PolicyMaker, { isRegional, nowMs }: { isRegional: boolean; nowMs: number }) {
+    this.name = name;
+    this.#policyOf = policyOf;
+    this.home = isRegional ? new HomeLease() : null;
+    this.ledger = new LeaseLedger(policyOf(this.home), nowMs);
+  }
+
+  /** What the ledger did is on disk before anybody hears of it. */
+  commit<T>(action: () => T): T {
+    const result = action();
+    const changes = JSON.parse(JSON.stringify(this.ledger.takeChanges())) as LedgerChanges;
+    const isKept = (holder: string): boolean =>
+      !changes.holdersGone.includes(holder) && !changes.holders.some((row) => row.holder === holder);
+    const isBlockKept = (key: string): boolean => !changes.blocksGone.includes(key) && !changes.blocks.some((row) => row.key === key);
+    this.#rows = {
+      ...this.#rows,
+      clockOffsetMs: changes.clockOffsetMs ?? this.#rows.clockOffsetMs,
+      holders: [...this.#rows.holders.filter(({ holder }) => isKept(holder)), ...changes.holders],
+      blocks: [...this.#rows.blocks.filter(({ key }) => isBlockKept(key)), ...changes.blocks],
+      budgets: [...this.#rows.budgets.filter(({ flow }) => !changes.budgets.some((row) => row.flow === flow)), ...changes.budgets],
+    };
+    return result;
+  }
+
+  /** Memory is lost, the disk is kept, unless a canary loses it, too. */
+  evict(nowMs: number, isDiskKept = true): void {
+    if (!isDiskKept) this.#rows = NO_ROWS;
+    if (this.home !== null) this.home = new HomeLease();
+    this.call = 0;
+    this.ledger = LeaseLedger.fromRows(this.#policyOf(this.home), this.#rows, nowMs);
+    this.tick(nowMs);
+  }
+
+  /** Time has passed: a lease at home that is over lends nothing. */
+  tick(nowMs: number): void {
+    this.home?.tick(nowMs);
+    const isLive = this.home?.isLive ?? true;
+    if (isLive !== this.#wasLive) this.configure(nowMs);
+    this.#wasLive = isLive;
+    this.commit(() => this.ledger.tick(nowMs));
+  }
+
+  configure(nowMs: number): void {
+    this.commit(() => this.ledger.configure(this.#policyOf(this.home), nowMs));
+  }
+}
