@@ -28,6 +28,8 @@ export class FlowMeter {
   shedUntilMs = -Infinity;
   shedUrgencyFrom = 0;
   shedRetryAfterMs = 0;
+  /** As many as may wait, where they do; null: the service's slots are what lacks. */
+  shedQueueLength: number | null = null;
   running = 0;
   /** Where the flow has a rate. */
   readonly rate = new FlowRate();
@@ -72,10 +74,11 @@ export class FlowMeter {
   }
 
   /** The pool's word. */
-  noteShed({ urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {
+  noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax }: Shed, nowMs: number): void {
     this.shedUntilMs = nowMs + forMs;
     this.shedUrgencyFrom = urgencyFrom;
     this.shedRetryAfterMs = retryAfterMs;
+    this.shedQueueLength = queueLengthMax ?? null;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes

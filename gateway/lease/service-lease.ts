@@ -24,6 +24,7 @@ import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace 
 import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
+import { shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
@@ -79,12 +80,9 @@ export class ServiceLease {
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
     if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
-      meter.refuse("rejected-capacity");
-      return refuse("rejected-capacity", `The queue for service ${this.place.service} is longer than your deadline: refused at the edge.`, {
-        retryAfterMs: meter.shedRetryAfterMs,
-        decidedBy: "lease",
-        lease: leaseFactsOf(this.#held, flow, nowMs),
-      });
+      const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));
+      meter.refuse(refusal.outcome);
+      return refusal;
     }
     if (nowMs < meter.blockedUntilMs) {
       meter.refuse("rejected-quota");

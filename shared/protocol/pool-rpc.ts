@@ -33,6 +33,8 @@ export interface Shed {
   /** From the answer on. */
   readonly forMs: number;
   readonly retryAfterMs: number;
+  /** Absent: for want of capacity. Else so many of the flow wait, and no more may. */
+  readonly queueLengthMax?: number;
 }
 
 /** A flow's rate is used up: until then asking is of no use to a holder that has no token. */

@@ -123,6 +123,19 @@ describe("three times more load than slots, and every request takes the same tim
   });
 });
 
+it("a queue as long as its tenant lets it be is full at the edge too: hardly more ask the pool than wait there", () => {
+  const loads = ["silver", "bronze"].map((className) => ({ flow: `acme/${className}`, urgency: 4, perSecond: 450 }));
+  const quotas = { "acme/silver": { queueLengthMax: 100 }, "acme/bronze": { queueLengthMax: 10 } };
+  const fixed = { capacities: [30], loads, serviceMs: 100, jitter: 0, deadlineMs: 2_000, classes: CLASSES };
+  const { flows, calls, busyMs } = new VirtualService({ seed: 9, holderCount: 1, quotas, ...fixed }).run({
+    warmMs: 5_000,
+    measuredMs: 20_000,
+  });
+  const served = [...flows.values()].reduce((sum, flow) => sum + flow.servedLocally + flow.servedByName, 0);
+  expect(calls.acquire).toBeLessThan(1.25 * served);
+  expect(busyMs / 20_000 / 30).toBeGreaterThan(0.95);
+});
+
 describe("an elephant and mice", () => {
   it("equal tenants of a class have equal parts though one brings ten times the others' load, and the mice hardly wait", () => {
     const mice = Array.from({ length: 8 }, (_, index) => ({ flow: `m${index}/gold`, urgency: 3, perSecond: 40 }));

@@ -171,6 +171,24 @@ describe("one part of a division by want", () => {
       }),
     );
   });
+
+  it("is as many equal parts as one asks for, before anything goes by want", () => {
+    const wants = [["region", 100, 9] as const, ["h1", 100] as const];
+    expect([partByWant(50, wants, "region"), partByWant(50, wants, "h1")]).toEqual([45, 5]);
+  });
+
+  it("hands out all that is wanted, and no more than there is, whoever asks for how many", () => {
+    const claim = fc.record({ want: fc.nat(200), count: fc.integer({ min: 1, max: 20 }) });
+    fc.assert(
+      fc.property(CAPACITY, fc.array(claim, { minLength: 1, maxLength: 12 }), (capacity, claims) => {
+        const wants = claims.map(({ want, count }, index) => [`h${String(index).padStart(2, "0")}`, want, count] as const);
+        const parts = wants.map(([name]) => partByWant(capacity, wants, name));
+        const wanted = sum(claims.map(({ want }) => want));
+        expect(sum(parts)).toBe(Math.min(capacity, wanted));
+        for (const [index, part] of parts.entries()) expect(part).toBeLessThanOrEqual(claims[index]?.want ?? 0);
+      }),
+    );
+  });
 });
 
 describe("a division over classes and flows", () => {

@@ -73,6 +73,14 @@ describe("an isolate's lease of a service", () => {
     expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
   });
 
+  it("gives the reason that the pool gave: a full queue is the tenant's limit and not the service's want", () => {
+    const shed: Shed = { flow: FLOW, urgencyFrom: 0, forMs: 500, retryAfterMs: 1_000, queueLengthMax: 100 };
+    const lease = leaseOf(0, { sheds: [shed] });
+    const violated = [{ kind: "queue", quota: 100, remaining: 0 }];
+    expect(admit(lease, 100, 0)).toMatchObject({ ok: false, outcome: "rejected-queue-full", retryAfterMs: 1_000, violated });
+    expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-queue-full": 1 });
+  });
+
   it("returns a slot by name when its request ends, and one that came too late", () => {
     const lease = leaseOf(0);
     const granted = { slotId: "r-1", shardId: "s-1", endpointUrl: LANE, waitedMs: 100, lifeMs: 2_000 };
