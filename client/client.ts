@@ -9,7 +9,7 @@ export interface ClientOptions {
   /** The gateway's: `https://gateway.example`. */
   readonly url: string;
   readonly token: TokenSource;
-  /** How often each open socket's measurements go to `/v1/report`; 0, the default: never. */
+  /** How often each open socket's measurements go to the gateway, in band or to `/v1/report`; 0, the default: never. */
   readonly reportIntervalMs?: number;
   readonly platform?: Partial<Platform>;
 }
@@ -49,13 +49,17 @@ export class TidegateClient {
     const { after } = this.#context.platform;
     let cancel = (): void => {};
     const run = (): void => {
-      const body = JSON.stringify({ service, shard: socket.shard ?? undefined, ...socket.takeMeasurements() });
-      const headers = { "content-type": "application/json" };
-      // A report that does not arrive is not worth a second one.
-      gatewayFetch(this.#context, "/v1/report", { method: "POST", headers, body }).catch(() => undefined);
+      if (!socket.report()) this.#postReport(service, socket);
       cancel = after(this.#reportIntervalMs, run);
     };
     cancel = after(this.#reportIntervalMs, run);
     return () => cancel();
+  }
+
+  #postReport(service: string, socket: Socket): void {
+    const body = JSON.stringify({ service, shard: socket.shard ?? undefined, ...socket.takeMeasurements() });
+    const headers = { "content-type": "application/json" };
+    // A report that does not arrive is not worth a second one.
+    gatewayFetch(this.#context, "/v1/report", { method: "POST", headers, body }).catch(() => undefined);
   }
 }

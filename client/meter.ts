@@ -50,6 +50,11 @@ export class Meter {
     this.#timed = null;
   }
 
+  /** Nothing happened since the last report. */
+  get isQuiet(): boolean {
+    return Object.values(this.#counts).every((count) => count === 0);
+  }
+
   take(nowMs: number): Measurements {
     const taken = { ...this.#counts, durationMs: nowMs - this.#sinceMs, latenciesMs: this.#latenciesMs };
     this.#sinceMs = nowMs;

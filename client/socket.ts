@@ -61,15 +61,16 @@ export class Socket {
     }
   }
 
-  /** False: the window is full, nothing was sent; `onRoom` says when to come back. Throws where a message is too large for any. */
+  /** False: the window is full, or the gateway's rate used up, and nothing was sent; `onRoom` says when to come back. Throws where it is too large. */
   send(payload: Payload): boolean {
     const bytes = payloadBytes(payload);
     if (this.#hasEnded || this.#isClosing) return false;
     if (bytes > RESUME.messageBytesMax)
       throw new RangeError(`Cannot send a message of ${bytes} bytes: expected at most ${RESUME.messageBytesMax}`);
-    this.#hasRoom = canSend(this.#state, bytes);
+    const nowMs = this.#context.platform.nowMs();
+    this.#hasRoom = canSend(this.#state, bytes, nowMs);
     if (!this.#hasRoom) return false;
-    this.#meter.sent(bytes, { sequence: this.#state.outbound.sent + 1, nowMs: this.#context.platform.nowMs() });
+    this.#meter.sent(bytes, { sequence: this.#state.outbound.sent + 1, nowMs });
     // The caller may use its buffer again; this one waits for an acknowledgement.
     this.#step({ kind: "send", payload: typeof payload === "string" ? payload : payload.slice() });
     return true;
@@ -86,6 +87,13 @@ export class Socket {
   /** Where its session is; null: it has none yet. */
   get shard(): string | null {
     return this.#state.token?.split(".")[0] ?? null;
+  }
+
+  /** Sends the gateway what was measured since the last report, where anything was. False: there is no connection that takes it. */
+  report(): boolean {
+    if (this.#state.terms.reportMs === undefined) return false;
+    if (!this.#meter.isQuiet) this.#transmit(encodeFrame({ type: "report", ...this.takeMeasurements() }));
+    return true;
   }
 
   /** Counts since the last call. */
@@ -142,8 +150,6 @@ export class Socket {
     this.#drop(NORMAL, "");
     this.#tell(() => this.#options.onLost?.(end));
   }
-
-  // Connections
 
   #open(): void {
     this.#cancelRetry = null;
@@ -246,8 +252,6 @@ export class Socket {
     }
   }
 
-  // Time
-
   #scheduleTick(nowMs: number): void {
     const atMs = this.#hasEnded ? null : nextTickAtMs(this.#state);
     if (atMs === this.#tickAtMs) return;
@@ -255,15 +259,12 @@ export class Socket {
     if (atMs !== null && this.#tickAtMs !== null && atMs > this.#tickAtMs) return;
     this.#cancelTick?.();
     this.#tickAtMs = atMs;
-    this.#cancelTick = atMs === null ? null : this.#context.platform.after(Math.max(0, atMs - nowMs), () => this.#onTick());
+    const onTick = (): void => {
+      this.#tickAtMs = null;
+      this.#step({ kind: "tick" });
+    };
+    this.#cancelTick = atMs === null ? null : this.#context.platform.after(Math.max(0, atMs - nowMs), onTick);
   }
-
-  #onTick(): void {
-    this.#tickAtMs = null;
-    this.#step({ kind: "tick" });
-  }
-
-  // The end
 
   #endWhenFlushed(): void {
     const { token, outbound } = this.#state;

@@ -16,6 +16,7 @@ import { operator } from "./routes/operator.ts";
 import { problems } from "./routes/problems.ts";
 import { push } from "./routes/push.ts";
 import { report, REPORT_PATH } from "./routes/report.ts";
+import { topics, TOPICS_PATH } from "./routes/topics.ts";
 
 const DEVICE_ROUTES = [
   { prefix: FORWARD_PREFIX, handle: handleForward },
@@ -35,6 +36,7 @@ const router = new Hono<AppEnv>()
   .route("/", history)
   .route("/", problems)
   .route("/", push)
+  .route("/", topics)
   .route("/", report)
   .notFound((c) => answerRefusal(c.var.scope, refuseUnknown(c.req.raw)))
   .onError((error, c) => answerError(c.var.scope, error));
@@ -49,6 +51,7 @@ const METHODS_OF: Readonly<Record<string, readonly string[]>> = {
   [DRAIN_PATH]: ["GET", "HEAD", "POST", "DELETE"],
   [HISTORY_PATH]: ["POST"],
   "/v1/push": ["POST"],
+  [TOPICS_PATH]: ["POST"],
   [REPORT_PATH]: ["POST"],
 };
 
@@ -80,6 +83,6 @@ function refuseUnknown(request: Request) {
   if (allow !== undefined) return refuse("wrong-method", `${path} does not take ${request.method}.`, { allow });
   return refuse(
     "unknown-route",
-    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/history, /v1/push, /v1/report, /metrics, /livez or /readyz.",
+    "There is no such route: expected /s/{service}/…, /connect/{service}, /v1/config, /v1/explain, /v1/drain, /v1/history, /v1/push, /v1/topics, /v1/report, /metrics, /livez or /readyz.",
   );
 }

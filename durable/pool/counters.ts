@@ -12,9 +12,10 @@ export interface FlowCounters {
 }
 
 export type GlobalCounters = {
-  -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "edgeOutcomes" | "shadow">]: number;
+  -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "edgeOutcomes" | "shadow" | "socketFaults">]: number;
 } & {
   edgeOutcomes: Record<string, number>;
+  socketFaults: Record<string, number>;
   shadow: Record<string, number>;
 };
 
@@ -26,6 +27,7 @@ export function emptyGlobal(): GlobalCounters {
   return {
     edgeOutcomes: {},
     shadow: {},
+    socketFaults: {},
     slotsReclaimed: 0,
     slotsOvershot: 0,
     staleReleases: 0,
@@ -67,6 +69,10 @@ export class Counters {
     for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
     counters.sumMs += sumMs;
     if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;
+  }
+
+  countSocketFaults(faults: Readonly<Record<string, number>>): void {
+    addTo(this.global.socketFaults, faults);
   }
 
   countWait(waitedMs: number): void {

@@ -3,7 +3,7 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { DeviceReport } from "#shared/protocol/device-report.ts";
+import type { DeviceNews } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -103,6 +103,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
     if (request.kind === "socket") this.#demand.arrive(nowMs);
+    if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
@@ -166,14 +167,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), devices: this.#devices.stats() };
   }
 
-  async report(
-    service: string,
-    configurationVersion: number,
-    { shardId, flow, ...report }: DeviceReport & { readonly shardId: string; readonly flow: string },
-  ): Promise<void> {
+  async report(service: string, configurationVersion: number, { shardId, reports, faults }: DeviceNews): Promise<void> {
     await this.#followVersion(service, configurationVersion);
     const isKnown = this.#pool.shards.some((shard) => shard.shardId === shardId);
-    this.#devices.add({ shardId: isKnown ? shardId : "", flow }, report);
+    for (const report of reports) this.#devices.add(isKnown ? shardId : "", report);
+    this.#counters.countSocketFaults(faults);
+    this.#touch();
   }
 
   async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {

@@ -11,10 +11,10 @@ export interface EventPost {
 }
 
 export type PostAnswer =
-  /** `protocol`: the subprotocol that the endpoint selected. */
-  | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null }
-  /** `isFinal`: trying again does not help; `isUnheard`: the connection broke before an answer began, as one does that was idle too long. */
-  | { readonly ok: false; readonly isFinal: boolean; readonly isUnheard?: boolean; readonly detail: string };
+  /** `protocol`: the subprotocol that the endpoint selected; `extensions`: its header of that name. */
+  | { readonly ok: true; readonly events: readonly SocketEvent[]; readonly protocol: string | null; readonly extensions: string | null }
+  /** `isFinal`: trying again does not help. `silence`: nothing at all was answered, because the way broke off, or within the deadline. */
+  | { readonly ok: false; readonly isFinal: boolean; readonly detail: string; readonly silence: "broken" | "late" | null };
 
 /** Nothing more than that fits a session's window; the rest is for the events' lines. */
 const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
@@ -23,7 +23,7 @@ const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
 export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: EventPost): Promise<PostAnswer> {
   const aborter = new AbortController();
   const timer = setTimeout(() => aborter.abort(), deadlineMs);
-  let isUnheard = true;
+  let hasAnswered = false;
   try {
     const own = new Headers(headers);
     own.set("content-type", EVENTS_CONTENT_TYPE);
@@ -35,11 +35,16 @@ export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: E
       redirect: "manual",
       signal: aborter.signal,
     });
-    isUnheard = false;
+    hasAnswered = true;
     return await readAnswer(response);
   } catch {
-    const detail = aborter.signal.aborted ? `the endpoint did not answer within ${deadlineMs} ms` : "the endpoint could not be reached";
-    return { ok: false, isFinal: false, isUnheard: isUnheard && !aborter.signal.aborted, detail };
+    const isLate = aborter.signal.aborted;
+    const detail = isLate
+      ? `the endpoint did not answer within ${deadlineMs} ms`
+      : hasAnswered
+        ? "the endpoint broke its answer off"
+        : "the endpoint could not be reached";
+    return { ok: false, isFinal: false, detail, silence: isLate ? "late" : hasAnswered ? null : "broken" };
   } finally {
     clearTimeout(timer);
   }
@@ -47,12 +52,12 @@ export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: E
 
 async function readAnswer(response: Response): Promise<PostAnswer> {
   const { status, body } = response;
-  if (status === 204) return { ok: true, events: [], protocol: null };
+  if (status === 204) return { ok: true, events: [], protocol: null, extensions: null };
   const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if (status !== 200 || type !== EVENTS_CONTENT_TYPE) {
     await body?.cancel();
     const isFinal = status < 500 && status !== 408 && status !== 429;
-    return { ok: false, isFinal, detail: `the endpoint answered with status ${status}, expected 200 and ${EVENTS_CONTENT_TYPE}` };
+    return failed(`the endpoint answered with status ${status}, expected 200 and ${EVENTS_CONTENT_TYPE}`, isFinal);
   }
   const parser = new EventParser(RESUME.messageBytesMax);
   const events: SocketEvent[] = [];
@@ -62,11 +67,16 @@ async function readAnswer(response: Response): Promise<PostAnswer> {
     const read =
       bytes > ANSWER_BYTES_MAX ? { detail: `the endpoint's answer has more than ${ANSWER_BYTES_MAX} bytes` } : parser.push(chunk);
     // Leaving the loop cancels the body.
-    if ("detail" in read) return { ok: false, isFinal: true, detail: read.detail };
+    if ("detail" in read) return failed(read.detail, true);
     events.push(...read);
   }
   const fault = parser.end();
-  return fault === null
-    ? { ok: true, events, protocol: response.headers.get("sec-websocket-protocol") }
-    : { ok: false, isFinal: false, detail: fault.detail };
+  if (fault !== null) return failed(fault.detail, false);
+  const { headers } = response;
+  return { ok: true, events, protocol: headers.get("sec-websocket-protocol"), extensions: headers.get("sec-websocket-extensions") };
+}
+
+/** By its answer. */
+export function failed(detail: string, isFinal: boolean): PostAnswer {
+  return { ok: false, isFinal, detail, silence: null };
 }

@@ -1,5 +1,6 @@
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
+import type { ShardNews } from "./shard-news.ts";
 import type { SessionRoute, SessionRow, SessionStore } from "./session-store.ts";
 
 /** What a session host is given by its Shard object. */
@@ -9,6 +10,8 @@ export interface HostShell {
   /** The way to the endpoint of a session that was loaded, or has just begun. */
   readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
   readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+  /** What its pool is told. */
+  readonly news: () => ShardNews;
 }
 
 export interface Live {

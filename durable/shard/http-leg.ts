@@ -1,9 +1,11 @@
+import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { payloadBytes, type End, type Message, type Payload } from "#shared/resume/frames.ts";
+import { payloadBytes, type End, type Message } from "#shared/resume/frames.ts";
 import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
+import type { PostPermits } from "./post-permits.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 /** Messages of one request; more wait for the next one. */
@@ -13,17 +15,20 @@ const NO_STATUS = 1005;
 /** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
 export class HttpLeg implements Leg {
   readonly #input: LegInput;
+  readonly #permits: PostPermits;
   readonly #queue: Message[] = [];
   #isPosting = false;
   #hasStopped = false;
 
-  constructor(input: LegInput) {
+  /** `permits`: of all sessions of the Shard object. */
+  constructor(input: LegInput, permits: PostPermits) {
     this.#input = input;
+    this.#permits = permits;
   }
 
   deliver(message: Message): void {
     this.#queue.push(message);
-    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.atEnd(() => this.flush());
+    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.afterSave(() => this.flush());
   }
 
   flush(): void {
@@ -68,7 +73,11 @@ export class HttpLeg implements Leg {
     const { sessionId, route, events } = this.#input;
     const first = batch[0]?.sequence ?? 0;
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() });
+      const answer = await this.#permits.run(async (): Promise<PostAnswer> =>
+        this.#hasStopped
+          ? { ok: false, isFinal: true, detail: "the session is over", silence: null }
+          : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() }),
+      );
       const waitMs = RETRY_WAITS_MS[attempt];
       if (answer.ok || answer.isFinal || waitMs === undefined || this.#hasStopped) return answer;
       await wait(waitMs);
@@ -80,7 +89,7 @@ export class HttpLeg implements Leg {
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.answered(batch.at(-1)?.sequence ?? 0, before.flatMap(payloadOf));
+    events.answered(batch.at(-1)?.sequence ?? 0, readGrip(before, this.#input.route.messagePrefix ?? null));
     if (close?.type === "CLOSE") {
       // What the endpoint names may be no code that can be sent.
       const { code = NO_STATUS, reason } = translateClose("endpoint", { code: close.code ?? NO_STATUS, reason: close.reason });
@@ -90,26 +99,9 @@ export class HttpLeg implements Leg {
   }
 }
 
-/**
- * The first event of a connection: the endpoint takes it by answering with the same. Sent once more where the connection broke under
- * it, which an endpoint's idle one does as it is closed: an endpoint that has heard both sees one `Connection-Id` twice.
- */
-export async function openOverHttp(sessionId: string, route: SessionRoute, isPlain = false): Promise<PostAnswer> {
-  const open = { sessionId, events: [{ type: "OPEN" }], isPlain } as const;
-  const first = await post(route, open);
-  const answer = !first.ok && first.isUnheard === true ? await post(route, open) : first;
-  if (!answer.ok || answer.events[0]?.type === "OPEN") return answer;
-  return { ok: false, isFinal: true, detail: "the endpoint answered OPEN without one of its own" };
-}
-
 /** One request of a plain socket: whatever becomes of it, it is not repeated. */
 export async function postOnce(route: SessionRoute, socketId: string, events: readonly SocketEvent[]): Promise<PostAnswer> {
   return post(route, { sessionId: socketId, events, isPlain: true });
-}
-
-/** What the endpoint said beside taking the connection. */
-export function payloadsOf(events: readonly SocketEvent[]): Payload[] {
-  return events.flatMap(payloadOf);
 }
 
 interface Post {
@@ -119,16 +111,23 @@ interface Post {
   readonly confirmed?: number;
   /** Its device may have offered subprotocols, of which the endpoint selects one. */
   readonly isPlain?: boolean;
+  /** Other than the route's. */
+  readonly deadlineMs?: number;
 }
 
-async function post(route: SessionRoute, { sessionId, events, first, confirmed, isPlain = false }: Post): Promise<PostAnswer> {
+export async function post(
+  route: SessionRoute,
+  { sessionId, events, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs }: Post,
+): Promise<PostAnswer> {
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
   headers.set("connection-id", sessionId);
+  // Spoken here, where the endpoint wants it.
+  headers.set("sec-websocket-extensions", "grip");
   if (!isPlain) headers.set("tidegate-session", sessionId);
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
-  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs: route.deadlineMs });
+  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs });
 }
 
 function takeBatch(queue: readonly Message[]): readonly Message[] {
@@ -139,9 +138,4 @@ function takeBatch(queue: readonly Message[]): readonly Message[] {
 
 function eventOf({ payload }: Message): SocketEvent {
   return typeof payload === "string" ? { type: "TEXT", text: payload } : { type: "BINARY", content: payload };
-}
-
-function payloadOf(event: SocketEvent): Payload[] {
-  if (event.type === "TEXT") return [event.text];
-  return event.type === "BINARY" ? [event.content] : [];
 }

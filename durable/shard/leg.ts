@@ -1,11 +1,12 @@
 // The way from a session to its endpoint: what the two kinds have in common.
+import type { GripAnswer } from "#shared/protocol/grip.ts";
 import type { End, Message, Payload } from "#shared/resume/frames.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 /** What a leg tells its session. */
 export interface LegEvents {
   /** Messages up to this one are the endpoint's. Its answers to them are part of the same commit, in the turn that comes. */
-  answered(upTo: number, answers: readonly Payload[]): void;
+  answered(upTo: number, answer: GripAnswer): void;
   /** Messages up to this one are about to be the endpoint's. */
   delivered(upTo: number): void;
   /** A message of the endpoint's own accord. */
@@ -18,6 +19,8 @@ export interface LegEvents {
   waitUntil(promise: Promise<unknown>): void;
   /** When everything that came together with a message was taken, and before it is written. */
   atEnd(run: () => void): void;
+  /** When that is written: from here on it may leave. */
+  afterSave(run: () => void): void;
 }
 
 export interface LegInput {

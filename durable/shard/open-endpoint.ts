@@ -2,35 +2,47 @@
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
-import type { Payload } from "#shared/resume/frames.ts";
-import { openOverHttp, payloadsOf } from "./http-leg.ts";
+import { gripPrefixOf, readGrip, type GripAnswer } from "#shared/protocol/grip.ts";
+import { openOverHttp, type Opening } from "./open-over-http.ts";
+import type { PostAnswer } from "./event-post.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { openUpstream } from "./upstream.ts";
 
-export type OpenedEndpoint = { readonly ok: true; readonly socket: WebSocket | null; readonly greeting: readonly Payload[] } | Refusal;
-
-type OpenedPlain = { readonly ok: true; readonly greeting: readonly SocketEvent[]; readonly protocol: string | null } | Refusal;
-
-/** For a plain socket of a service in `http` mode. */
-export async function openPlain(socketId: string, route: SessionRoute): Promise<OpenedPlain> {
-  const answer = await openOverHttp(socketId, route, true);
-  if (answer.ok) return { ok: true, greeting: answer.events.slice(1), protocol: answer.protocol };
-  return refuseEndpoint(answer.detail);
+interface Opened {
+  readonly ok: true;
+  /** The endpoint's, where it speaks GRIP. */
+  readonly messagePrefix: string | null;
 }
 
-export async function openEndpoint(sessionId: string, route: SessionRoute, startedAtMs: number): Promise<OpenedEndpoint> {
+export type OpenedEndpoint = (Opened & { readonly socket: WebSocket | null; readonly greeting: GripAnswer }) | Refusal;
+
+type OpenedPlain = (Opened & { readonly greeting: readonly SocketEvent[]; readonly protocol: string | null }) | Refusal;
+
+/** For a plain socket of a service in `http` mode. */
+export async function openPlain(socketId: string, route: SessionRoute, opening: Opening): Promise<OpenedPlain> {
+  const answer = await openOverHttp(socketId, route, { ...opening, isPlain: true });
+  if (!answer.ok) return refuseEndpoint(answer, route);
+  const { events, protocol, extensions } = answer;
+  return { ok: true, greeting: events.slice(1), protocol, messagePrefix: gripPrefixOf(extensions) };
+}
+
+export async function openEndpoint(sessionId: string, route: SessionRoute, opening: Opening): Promise<OpenedEndpoint> {
   if (route.mode === "http") {
-    const answer = await openOverHttp(sessionId, route);
-    if (answer.ok) return { ok: true, socket: null, greeting: payloadsOf(answer.events) };
-    return refuseEndpoint(answer.detail);
+    const answer = await openOverHttp(sessionId, route, opening);
+    if (!answer.ok) return refuseEndpoint(answer, route);
+    const messagePrefix = gripPrefixOf(answer.extensions);
+    return { ok: true, socket: null, greeting: readGrip(answer.events, messagePrefix), messagePrefix };
   }
   const { upstreamUrl, deadlineMs } = route;
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
-  const opened = await openUpstream({ upstreamUrl, headers, untilMs: startedAtMs + deadlineMs, deadlineMs });
-  return opened.ok ? { ok: true, socket: opened.socket, greeting: [] } : opened;
+  const opened = await openUpstream({ upstreamUrl, headers, untilMs: opening.startedAtMs + deadlineMs, deadlineMs });
+  return opened.ok ? { ok: true, socket: opened.socket, greeting: NOTHING_SAID, messagePrefix: null } : opened;
 }
 
-function refuseEndpoint(detail: string): Refusal {
+const NOTHING_SAID: GripAnswer = { payloads: [], changes: [], faults: [] };
+
+function refuseEndpoint({ detail, silence }: PostAnswer & { ok: false }, { deadlineMs }: SessionRoute): Refusal {
+  if (silence === "late") return refuse("upstream-timeout", `The endpoint did not take the socket within ${deadlineMs} ms.`);
   return refuse("upstream-failed", `The endpoint did not take the socket: ${detail}.`, { proxyError: "http_upgrade_failed" });
 }
 

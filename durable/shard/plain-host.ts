@@ -1,15 +1,19 @@
 // Plain sockets of a service whose endpoint speaks WebSocket-over-HTTP: a message is sent once, its answer comes back, and a request
 // that fails ends the socket, because what comes after it would be out of order. Between messages the object sleeps.
+import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
+import type { Payload } from "#shared/resume/frames.ts";
 import { MIB_BYTES, SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
 import { postOnce } from "./http-leg.ts";
 import { PlainLimits } from "./plain-limits.ts";
+import type { HostShell } from "./host-shell.ts";
 import type { PlainStore } from "./plain-store.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { closeQuietly, type SocketAttachment } from "./socket-io.ts";
+import type { TopicStore } from "./topic-store.ts";
 
 /** Of messages that wait for the endpoint, of all plain sockets of a Shard object. */
 const QUEUED_BYTES_MAX = 16 * MIB_BYTES;
@@ -21,10 +25,9 @@ const NO_STATUS = 1005;
 const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
-interface Shell {
-  readonly ctx: DurableObjectState;
+interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news"> {
   readonly store: PlainStore;
-  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+  readonly topics: TopicStore;
   /** There is the first one, or none any more. */
   readonly onCount: (count: number) => void;
   readonly wakeAt: (atMs: number) => void;
@@ -73,7 +76,13 @@ export class PlainHost {
     this.#shell.store.settle(plainId, opening.route);
     this.#shell.onCount(this.#shell.store.count);
     this.#shell.wakeAt(Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)));
-    this.#deliver(plainId, opening.greeting);
+    this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
+  }
+
+  /** A message of its service's own accord: at most once. False: there is no such socket any more. */
+  push(socketId: string, payload: Payload): boolean {
+    const socket = this.#socketOf(socketId);
+    return socket !== undefined && send(socket, payload);
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -167,24 +176,24 @@ export class PlainHost {
         closeQuietly(this.#socketOf(plain.socketId), { ...BAD_UPSTREAM, reason: answer.detail });
         return this.#end(plain, [{ type: "DISCONNECT" }], true);
       }
-      if (!this.#deliver(plain.socketId, answer.events)) return this.#end(plain, []);
+      if (!this.#deliver(plain, answer.events)) return this.#end(plain, []);
     }
     plain.isPosting = false;
   }
 
   /** False: the endpoint has ended the connection. */
-  #deliver(socketId: string, events: readonly SocketEvent[]): boolean {
+  #deliver({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): boolean {
     const socket = this.#socketOf(socketId);
-    for (const event of events) {
-      if (event.type === "TEXT") send(socket, event.text);
-      if (event.type === "BINARY") send(socket, event.content);
-      if (!isEnd(event)) continue;
-      const close = event.type === "CLOSE" ? { code: event.code ?? NO_STATUS, reason: event.reason } : BAD_UPSTREAM;
-      const { code = NO_STATUS, reason } = translateClose("endpoint", close);
-      closeQuietly(socket, { code, reason });
-      return false;
-    }
-    return true;
+    const end = events.find(isEnd);
+    const said = readGrip(end === undefined ? events : events.slice(0, events.indexOf(end)), route.messagePrefix ?? null);
+    for (const payload of said.payloads) send(socket, payload);
+    const refused = this.#shell.topics.apply({ socketId, tenant: route.tenant }, said.changes);
+    this.#shell.news().countGripFaults(route, said.faults, refused);
+    if (end === undefined) return true;
+    const close = end.type === "CLOSE" ? { code: end.code ?? NO_STATUS, reason: end.reason } : BAD_UPSTREAM;
+    const { code = NO_STATUS, reason } = translateClose("endpoint", close);
+    closeQuietly(socket, { code, reason });
+    return false;
   }
 
   /** Nothing is left of it when the endpoint was told, or could not be. */
@@ -196,6 +205,7 @@ export class PlainHost {
     this.#plain.delete(socketId);
     if (store.load(socketId) === null) return;
     store.drop(socketId);
+    this.#shell.topics.drop(socketId);
     onCount(store.count);
     releaseSlot(route, hasFailed);
   }
@@ -236,10 +246,12 @@ function bytesOf(event: SocketEvent): number {
   return event.type === "TEXT" ? event.text.length : event.type === "BINARY" ? event.content.length : 0;
 }
 
-function send(socket: WebSocket | undefined, data: string | Uint8Array): void {
+function send(socket: WebSocket | undefined, data: Payload): boolean {
   try {
     socket?.send(data);
+    return true;
   } catch {
     // It is closing: at most once means that this one is lost.
+    return false;
   }
 }

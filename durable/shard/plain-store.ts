@@ -16,7 +16,9 @@ export class PlainStore {
   }
 
   add(socketId: string, route: PlainRoute): void {
-    this.#sql.exec("INSERT INTO plain_sockets (socket_id, slot_id, route) VALUES (?, ?, ?)", socketId, route.slotId, JSON.stringify(route));
+    const { slotId, tenant, device } = route;
+    const insert = "INSERT INTO plain_sockets (socket_id, slot_id, route, tenant, device) VALUES (?, ?, ?, ?, ?)";
+    this.#sql.exec(insert, socketId, slotId, JSON.stringify(route), tenant, device);
   }
 
   settle(socketId: string, route: SessionRoute): void {
@@ -33,13 +35,23 @@ export class PlainStore {
   }
 
   all(): readonly string[] {
-    return this.#sql
-      .exec<{ socket_id: string }>("SELECT socket_id FROM plain_sockets")
-      .toArray()
-      .map(({ socket_id }) => socket_id);
+    return this.#ids("SELECT socket_id FROM plain_sockets");
+  }
+
+  /** Of a tenant's device, or of all its devices. */
+  ownedBy(tenant: string, device: string | null): readonly string[] {
+    const all = "SELECT socket_id FROM plain_sockets WHERE tenant = ?";
+    return device === null ? this.#ids(all, tenant) : this.#ids(`${all} AND device = ?`, tenant, device);
   }
 
   holdsSlot(slotId: string): boolean {
     return this.#sql.exec("SELECT 1 FROM plain_sockets WHERE slot_id = ? LIMIT 1", slotId).toArray().length > 0;
+  }
+
+  #ids(query: string, ...bindings: string[]): readonly string[] {
+    return this.#sql
+      .exec<{ socket_id: string }>(query, ...bindings)
+      .toArray()
+      .map(({ socket_id }) => socket_id);
   }
 }

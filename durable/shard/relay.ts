@@ -1,6 +1,8 @@
-import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
+import type { ConnectionTerms, SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import type { Payload } from "#shared/resume/frames.ts";
 import { isAbnormal, translateClose, type Leg } from "./close-codes.ts";
 import { RelayLimits } from "./relay-limits.ts";
+import type { Relayed } from "./relays.ts";
 
 const GOING_AWAY = 1001;
 const BAD_UPSTREAM = 1014;
@@ -17,19 +19,21 @@ export interface RelayEnd {
 /**
  * Joins a device's socket and its endpoint's: text and binary both ways, one close for the other. Accepts both
  * sockets. Calls `onEnd` exactly once: when the endpoint's connection has ended, because that is what the slot stands
- * for, or when it has not answered a close in time. Returns what closes the device's side for our own reasons.
+ * for, or when it has not answered a close in time. Returns what closes both for our own reasons, and what sends to the device.
  */
 export function relay({
   device,
   endpoint,
+  owner: { tenant, device: deviceName, slotId },
   terms,
   onEnd,
 }: {
   device: WebSocket;
   endpoint: WebSocket;
+  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId">;
   terms: ConnectionTerms;
   onEnd: (end: RelayEnd) => void;
-}): (code: number, reason: string) => void {
+}): Relayed {
   let first: RelayEnd | null = null;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let hasEnded = false;
@@ -58,7 +62,7 @@ export function relay({
     socket.binaryType = "arraybuffer";
     socket.accept();
   }
-  return close;
+  return { relayId: slotId, tenant, device: deviceName, close, send: (payload) => sendQuietly(device, payload) };
 }
 
 interface Join {
@@ -82,11 +86,7 @@ function join({ from, to, leg, limits, legEnded }: Join): void {
       legEnded(leg, true);
       return;
     }
-    try {
-      to.send(data);
-    } catch {
-      // The other leg is closing: its own close event says why.
-    }
+    sendQuietly(to, data);
   });
   from.addEventListener("close", ({ code, reason }) => {
     const translated = translateClose(leg, { code, reason });
@@ -99,6 +99,16 @@ function join({ from, to, leg, limits, legEnded }: Join): void {
     closeQuietly(to, leg === "device" ? 1001 : INTERNAL, `${leg} failed`);
     legEnded(leg, true);
   });
+}
+
+function sendQuietly(to: WebSocket, data: Payload | ArrayBuffer): boolean {
+  try {
+    to.send(data);
+    return true;
+  } catch {
+    // The other leg is closing: its own close event says why.
+    return false;
+  }
 }
 
 function closeQuietly(socket: WebSocket, code: number | undefined, reason: string): void {

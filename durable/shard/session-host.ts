@@ -1,6 +1,7 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
 import { RESUME } from "#shared/resume/bounds.ts";
-import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Payload } from "#shared/resume/frames.ts";
+import type { GripAnswer } from "#shared/protocol/grip.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Report } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -14,6 +15,7 @@ import {
 import { isAbnormal } from "./close-codes.ts";
 import { TOO_LARGE } from "./breach.ts";
 import { BUSY, BufferBudget } from "./buffer-budget.ts";
+import { PushMemory } from "./push-memory.ts";
 import { EndpointSide } from "./endpoint-side.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
@@ -37,23 +39,24 @@ export class SessionHost {
   /** What devices and endpoints say is taken together. */
   readonly turn = new Turn<Live>((live) => this.#save(live, Date.now()));
   readonly budget = new BufferBudget();
+  readonly pushes = new PushMemory();
   readonly #limits = new SessionLimits(this);
   readonly #endpoint: EndpointSide;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
-    this.#endpoint = new EndpointSide(this, (promise) => shell.ctx.waitUntil(promise));
+    this.#endpoint = new EndpointSide(this, shell);
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
-  begin(input: { sessionId: string; route: SessionRoute; greeting: readonly Payload[] }): Omit<SocketAttachment, "terms"> {
+  begin(input: { sessionId: string; route: SessionRoute; greeting: GripAnswer }): Omit<SocketAttachment, "terms"> {
     const { sessionId, route, greeting } = input;
     const secret = randomText();
     const nowMs = Date.now();
     const state = openSession({ sessionId, shardId: route.shardId, random: secret }, nowMs);
     const live = this.add(sessionId, route, state);
-    for (const payload of greeting) this.#endpoint.push(live, payload);
+    this.#endpoint.greet(live, greeting);
     return { sessionId, secret, attempt: null, acceptedAtMs: nowMs };
   }
 
@@ -77,9 +80,17 @@ export class SessionHost {
     if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
+    if (frame.type === "report") return this.#onReport(live, frame, attachment);
     if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
+  }
+
+  #onReport(live: Live, frame: Report, attachment: SocketAttachment): void {
+    const { route, state } = live;
+    if (attachment.attempt !== state.attempt || state.detachedAtMs !== null) return;
+    if (this.#limits.mayReport(live, attachment)) this.#shell.news().report(route, { ...frame, flow: route.flow, reports: 1 });
+    else this.#shell.news().countFault(route, "report-too-soon");
   }
 
   /** The device has the message still, and sends it again with its next connection. */
@@ -152,7 +163,8 @@ export class SessionHost {
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);
-    this.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText() }], socket);
+    const terms = mayAttach ? this.#limits.begin(live, attachment) : {};
+    this.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText(), terms }], socket);
     if (mayAttach && live.state.attempt !== frame.attempt) socket.serializeAttachment(attachment);
     if (live.state.detachedAtMs === null) live.leg.wake();
   }
@@ -204,19 +216,16 @@ export class SessionHost {
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
     switch (effect.kind) {
       case "transmit":
-        return sendFrame(this.#socketOf(live, effect.attempt), effect.frame);
+        return this.turn.afterSave(() => sendFrame(this.#socketOf(live, effect.attempt), effect.frame));
       case "disconnect":
-        return closeQuietly(this.#socketOf(live, effect.attempt), effect);
+        return this.turn.afterSave(() => closeQuietly(this.#socketOf(live, effect.attempt), effect));
       case "reject":
-        if (sender === undefined) return;
-        if (effect.frame !== null) sendFrame(sender, effect.frame);
-        return closeQuietly(sender, effect);
+        return this.turn.afterSave(() => reject(sender, effect));
       case "deliver":
         return live.leg.deliver(effect.message);
       case "over":
-        if (live.route.isTentative === true) live.leg.abandon();
-        else live.leg.stop(effect.end);
-        return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
+        this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
+        return this.turn.afterSave(() => (live.route.isTentative === true ? live.leg.abandon() : live.leg.stop(effect.end)));
     }
   }
 
@@ -277,6 +286,11 @@ export class SessionHost {
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
+}
+
+function reject(sender: WebSocket | undefined, effect: Extract<GatewayEffect, { kind: "reject" }>): void {
+  if (effect.frame !== null) sendFrame(sender, effect.frame);
+  closeQuietly(sender, effect);
 }
 
 /** Its device has gone, and nothing of its is on the way to the endpoint. */

@@ -1,6 +1,7 @@
 // What the device of a session is held to: how much it may send, and how long a connection of its may last.
+import { DEVICE_REPORT } from "#shared/protocol/device-report.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { payloadBytes, type DeviceFrame, type FrameFault } from "#shared/resume/frames.ts";
+import { payloadBytes, type DeviceFrame, type FrameFault, type Terms } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS, TOO_LARGE, TOO_MANY, type Breach } from "./breach.ts";
 import type { Live } from "./host-shell.ts";
@@ -16,6 +17,7 @@ const NOTICE_MS = 30 * SECOND_MS;
 interface Rates {
   readonly messages: MessageRate | null;
   readonly control: MessageRate;
+  reportedAtMs: number;
 }
 
 export class SessionLimits {
@@ -38,6 +40,22 @@ export class SessionLimits {
     const isSmall = frame.payload.length * 3 <= messageBytesMax || messageBytesMax >= RESUME.messageBytesMax;
     if (!isSmall && payloadBytes(frame.payload) > messageBytesMax) return TOO_LARGE;
     return messages === null || messages.take(nowMs) ? null : TOO_MANY;
+  }
+
+  /** A new connection: what it is told that it may, and what was sent on the last one counts no more. */
+  begin(live: Live, { terms = NO_TERMS }: SocketAttachment): Terms {
+    this.#rates.delete(live);
+    const { messagesPerSecond: perSecond, messageBurst: burst } = terms.limits;
+    return { ...(perSecond === null ? {} : { rate: { perSecond, burst } }), reportMs: DEVICE_REPORT.intervalMsMin };
+  }
+
+  /** Whether its device's report is far enough from the last one. */
+  mayReport(live: Live, { terms = NO_TERMS }: SocketAttachment): boolean {
+    const rates = this.#ratesOf(live, terms.limits);
+    const nowMs = Date.now();
+    if (nowMs - rates.reportedAtMs < DEVICE_REPORT.intervalMsMin) return false;
+    rates.reportedAtMs = nowMs;
+    return true;
   }
 
   /** When a new connection is to be looked at first. */
@@ -100,10 +118,10 @@ export class SessionLimits {
   #ratesOf(live: Live, { messagesPerSecond, messageBurst }: NonNullable<SocketAttachment["terms"]>["limits"]): Rates {
     let rates = this.#rates.get(live);
     if (rates === undefined) {
-      // A device that resumes sends its whole window again: that is no flood.
-      const burst = Math.max(messageBurst, RESUME.windowCountMax);
+      // A device that keeps to its rate may have a window on the way, or send it again: what arrives at once then is no flood.
+      const burst = messageBurst + RESUME.windowCountMax;
       const messages = messagesPerSecond === null ? null : new MessageRate({ perSecond: messagesPerSecond, burst });
-      rates = { messages, control: new MessageRate(CONTROL_RATE) };
+      rates = { messages, control: new MessageRate(CONTROL_RATE), reportedAtMs: -Infinity };
       this.#rates.set(live, rates);
     }
     return rates;

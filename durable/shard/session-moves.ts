@@ -1,5 +1,6 @@
 // How sessions leave a shard: their devices are sent away, and another Shard object takes over what those come back to.
 import type { HandOver, HandOverRequest } from "#shared/protocol/shard-rpc.ts";
+import { TOPICS, type TopicChange } from "#shared/protocol/topics.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { useToken } from "#shared/resume/resume-token.ts";
 import type { HostShell, Live } from "./host-shell.ts";
@@ -58,7 +59,8 @@ export class SessionMoves {
     live.leg.abandon();
     this.#host.unload(sessionId);
     this.#host.moving.set(sessionId, to);
-    return this.#shell.store.export(sessionId);
+    const exported = this.#shell.store.export(sessionId);
+    return exported === null ? null : { ...exported, pushIds: this.#host.pushes.of(sessionId, Date.now()) };
   }
 
   confirmMove(sessionId: string, to: string): boolean {
@@ -76,12 +78,20 @@ export class SessionMoves {
   }
 
   /** Takes a session over, on disk, tentatively until `settle`. */
-  adopt(sessionId: string, route: SessionRoute, { facts, messages }: HandOver): void {
-    const { store } = this.#shell;
-    store.drop(sessionId);
+  adopt(sessionId: string, route: SessionRoute, { facts, messages, topics, messagePrefix, pushIds }: HandOver): void {
+    const { store, releaseSlot } = this.#shell;
+    // A copy of a move before whose end nobody knows has a slot of its own.
+    const before = store.load(sessionId)?.route;
+    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
+    this.#host.forget(sessionId);
+    if (store.topics.count + topics.length > TOPICS.perShardMax)
+      throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
-    const tentative = { ...route, isTentative: true };
+    const tentative = { ...route, messagePrefix, isTentative: true };
     this.#host.add(sessionId, tentative, state);
+    const subscriptions = topics.map((topic): TopicChange => ({ kind: "subscribe", topic }));
+    store.topics.apply({ socketId: sessionId, tenant: route.tenant }, subscriptions);
+    for (const pushId of pushIds) this.#host.pushes.note(pushId, sessionId, Date.now());
   }
 
   /** The session is here and nowhere else. */

@@ -4,6 +4,7 @@ import type { HandOver } from "#shared/protocol/shard-rpc.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import { payloadsOfRow, rowsOf, type NumberedPayload } from "./message-rows.ts";
 import { sessionFromRows, type SessionChanges } from "./session-rows.ts";
+import { TOPIC_MIGRATION, TopicStore } from "./topic-store.ts";
 
 export const SHARD_MIGRATIONS = [
   {
@@ -37,6 +38,7 @@ export const SHARD_MIGRATIONS = [
       CREATE INDEX IF NOT EXISTS plain_slots ON plain_sockets (slot_id);
     `,
   },
+  TOPIC_MIGRATION,
 ];
 
 /** Where a session's messages go, and whose slot it has. */
@@ -50,6 +52,8 @@ export interface SessionRoute {
   readonly mode: "http" | "websocket";
   readonly upstreamUrl: string;
   readonly deadlineMs: number;
+  /** What its endpoint, which speaks GRIP, puts before messages for the device. */
+  readonly messagePrefix?: string | null;
   /** It may have come here and may not have left: the endpoint is told nothing by its end here. */
   readonly isTentative?: boolean;
   /** Those of the upgrade that the endpoint may see. */
@@ -80,10 +84,12 @@ export interface StoredSession {
 }
 
 export class SessionStore {
+  readonly topics: TopicStore;
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.topics = new TopicStore(sql);
   }
 
   load(sessionId: string): StoredSession | undefined {
@@ -121,6 +127,7 @@ export class SessionStore {
     if (trimmedTo !== null) this.#sql.exec("DELETE FROM messages WHERE session_id = ? AND sequence <= ?", sessionId, trimmedTo);
     if (facts !== null) this.#sql.exec("UPDATE sessions SET facts = ? WHERE session_id = ?", facts, sessionId);
     if (row === null) return;
+    if (row.isOver) this.topics.drop(sessionId);
     this.#sql.exec(
       "UPDATE sessions SET is_attached = ?, is_over = ?, due_at_ms = ? WHERE session_id = ?",
       Number(row.isAttached),
@@ -131,6 +138,7 @@ export class SessionStore {
   }
 
   drop(sessionId: string): void {
+    this.topics.drop(sessionId);
     this.#sql.exec("DELETE FROM messages WHERE session_id = ?", sessionId);
     this.#sql.exec("DELETE FROM sessions WHERE session_id = ?", sessionId);
   }
@@ -140,13 +148,17 @@ export class SessionStore {
   }
 
   /** As another Shard object takes it over. */
-  export(sessionId: string): HandOver | null {
-    const [row] = this.#sql.exec<{ facts: string }>("SELECT facts FROM sessions WHERE session_id = ?", sessionId).toArray();
-    return row === undefined ? null : { facts: row.facts, messages: this.#loadMessages(sessionId) };
+  export(sessionId: string): Omit<HandOver, "pushIds"> | null {
+    type Row = { facts: string; route: string };
+    const [row] = this.#sql.exec<Row>("SELECT facts, route FROM sessions WHERE session_id = ?", sessionId).toArray();
+    if (row === undefined) return null;
+    const { messagePrefix = null } = JSON.parse(row.route) as SessionRoute;
+    return { facts: row.facts, messages: this.#loadMessages(sessionId), topics: this.topics.of(sessionId), messagePrefix };
   }
 
   /** All that is left here is where it went. */
   pointTo(sessionId: string, { to, dueAtMs }: { to: string; dueAtMs: number }): void {
+    this.topics.drop(sessionId);
     this.#sql.exec("DELETE FROM messages WHERE session_id = ?", sessionId);
     this.#sql.exec(
       "UPDATE sessions SET moved_to = ?, is_attached = 0, is_over = 1, due_at_ms = ? WHERE session_id = ?",

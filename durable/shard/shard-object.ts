@@ -2,7 +2,6 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_RESUMPTION_HEADER,
@@ -17,29 +16,31 @@ import {
   type SocketAssignment,
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
+import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { NO_TERMS } from "./breach.ts";
 import { HttpLeg, postOnce } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
+import { PostPermits } from "./post-permits.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
-import { pushToSessions } from "./session-push.ts";
+import { Relays, type Relayed } from "./relays.ts";
+import { ShardNews } from "./shard-news.ts";
+import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
-import { StoredSlotDebts } from "./slot-debt-store.ts";
-import { SlotKeeper } from "./slot-keeper.ts";
-import { randomText, type SocketAttachment } from "./socket-io.ts";
+import { openSlotKeeper } from "./slot-debt-store.ts";
+import { isFull, isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
-/** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
-const SOCKET_COUNT_MAX = 20_000;
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
 /**
@@ -48,17 +49,15 @@ const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
  * this instance; a plain one is joined to a socket of the endpoint's.
  */
 export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
-  readonly #slots = new SlotKeeper({
-    debts: new StoredSlotDebts(this.ctx.storage.sql),
-    poolOf: (service) => this.env.POOL.get(this.env.POOL.idFromName(poolName(service))),
-    owner: this.ctx.id.toString(),
+  readonly #slots = openSlotKeeper({
+    ctx: this.ctx,
+    env: this.env,
     isHeldOnDisk: (slotId) => this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId),
     wakeAt: (atMs) => this.#host.wakeAt(atMs),
-    now: () => Date.now(),
   });
-  /** Plain sockets that are joined to one of the endpoint's: what closes each. */
-  readonly #relays = new Set<(code: number, reason: string) => void>();
+  readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
+  readonly #permits = new PostPermits();
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -66,37 +65,41 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     store: this.#store,
     makeLeg: (sessionId, route, events) => {
       const input = { sessionId, route, events };
-      if (route.mode === "http") return new HttpLeg(input);
+      if (route.mode === "http") return new HttpLeg(input, this.#permits);
       const socket = this.#opened.get(sessionId) ?? null;
       this.#opened.delete(sessionId);
       return new WebSocketLeg(input, socket);
     },
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
+    news: () => this.#news,
   };
+  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, wakeAt: (atMs) => this.#host.wakeAt(atMs) });
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
   readonly #plainStore = new PlainStore(this.ctx.storage.sql);
   readonly #plainHost = new PlainHost({
-    ctx: this.ctx,
+    ...this.#shell,
     store: this.#plainStore,
-    releaseSlot: this.#shell.releaseSlot,
+    topics: this.#store.topics,
     wakeAt: (atMs) => this.#host.wakeAt(atMs),
     // A plain device's "ping" is its application's: it is answered for nobody while there is one.
     onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
   });
+  readonly #retries = new RetryBudget();
   readonly #drain = new ShardDrain({
     ctx: this.ctx,
     store: this.#store,
     host: this.#host,
     moves: this.#moves,
     plain: {
-      count: () => this.#relays.size + this.#plainStore.count,
+      count: () => this.#relays.count + this.#plainStore.count,
       closeAll: (code, reason) => {
-        for (const close of this.#relays) close(code, reason);
+        this.#relays.closeAll(code, reason);
         this.#plainHost.closeAll(code, reason);
       },
     },
   });
+  readonly #push: ShardPush;
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -107,6 +110,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(AUTO_PONG);
+    const [host, store, plainHost, plainStore, relays] = [this.#host, this.#store, this.#plainHost, this.#plainStore, this.#relays];
+    this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#host.knowAlarm(await ctx.storage.getAlarm());
       this.#host.recover();
@@ -133,7 +138,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   push(request: PushRequest): PushAnswer {
-    return pushToSessions(this.#host, this.#store, request);
+    return this.#push.push(request);
+  }
+
+  subscribe(request: TopicRequest): TopicAnswer {
+    return this.#push.subscribe(request);
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -156,6 +165,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
+    this.#host.wakeAt(this.#news.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
     await this.#lookAtDebts();
   }
@@ -166,7 +176,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -183,11 +193,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
   async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const plainId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openPlain(plainId, route);
+    const asked = routeOf(request, assignment);
+    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
     this.#plainHost.reserve(plainId, route);
     if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
       this.#plainHost.forget(plainId);
@@ -208,26 +219,28 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const { socket: endpoint, protocol } = opened;
     if (!(await this.#slots.takeOver(assignment))) return refuseOpened(endpoint);
     const { 0: client, 1: device } = new WebSocketPair();
-    const close = relay({
+    const relayed: Relayed = relay({
       device,
       endpoint,
+      owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       onEnd: ({ endedBy, isAbnormal }) => {
-        this.#relays.delete(close);
+        this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
       },
     });
-    this.#relays.add(close);
+    this.#relays.add(relayed);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
   }
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
   async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const sessionId = randomText();
-    const route = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, route, assignment.startedAtMs);
+    const asked = routeOf(request, assignment);
+    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
     if (!opened.ok) return refusal(opened);
+    const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
     // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
     const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
@@ -240,7 +253,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
-    if (this.#isFull()) return refusal(FULL);
+    if (isFull(this.ctx)) return refusal(FULL);
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
@@ -263,7 +276,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       await this.#slots.release(assignment, { holder });
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
-    if (this.#isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    if (isFull(this.ctx) || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
       ...resumption,
       from: shardId,
@@ -282,12 +295,4 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.expect(attachment);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
   }
-
-  #isFull(): boolean {
-    return this.ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
-  }
-}
-
-function isPlain(socket: WebSocket): boolean {
-  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
 }

@@ -1,11 +1,13 @@
-import type { SlotDebt, SlotDebts } from "./slot-keeper.ts";
+import type { ObjectEnv } from "#durable/lib/env.ts";
+import { poolName } from "#shared/protocol/pool-rpc.ts";
+import { SlotKeeper, type SlotDebt, type SlotDebts } from "./slot-keeper.ts";
 
 /** Among the Shard object's other facts, each under its slot's name. */
 const PREFIX = "slot ";
 /** The first text after all that begin with the prefix. */
 const PREFIX_END = "slot!";
 
-export class StoredSlotDebts implements SlotDebts {
+class StoredSlotDebts implements SlotDebts {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
@@ -26,4 +28,22 @@ export class StoredSlotDebts implements SlotDebts {
       .toArray()
       .map(({ value }) => JSON.parse(value) as SlotDebt);
   }
+}
+
+interface Shell {
+  readonly ctx: DurableObjectState;
+  readonly env: Pick<ObjectEnv, "POOL">;
+  readonly isHeldOnDisk: (slotId: string) => boolean;
+  readonly wakeAt: (atMs: number) => void;
+}
+
+export function openSlotKeeper({ ctx, env, isHeldOnDisk, wakeAt }: Shell): SlotKeeper {
+  return new SlotKeeper({
+    debts: new StoredSlotDebts(ctx.storage.sql),
+    poolOf: (service) => env.POOL.get(env.POOL.idFromName(poolName(service))),
+    owner: ctx.id.toString(),
+    isHeldOnDisk,
+    wakeAt,
+    now: () => Date.now(),
+  });
 }

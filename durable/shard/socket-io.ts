@@ -3,6 +3,8 @@ import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
 import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
 import { truncateReason } from "./close-codes.ts";
 
+/** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
+const SOCKET_COUNT_MAX = 20_000;
 const SECRET_BYTES = 24;
 const POLICY = 1008;
 /** For a connection whose session has gone to another shard. */
@@ -25,6 +27,14 @@ export interface SocketAttachment {
   readonly isWarned?: boolean;
   /** Messages either way, as counted when they were last looked at, and since when they are so many. */
   readonly idle?: { readonly count: number; readonly sinceMs: number };
+}
+
+export function isPlain(socket: WebSocket): boolean {
+  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
+}
+
+export function isFull(ctx: DurableObjectState): boolean {
+  return ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
 }
 
 /** The open socket that carries a session, by the session's tag. */

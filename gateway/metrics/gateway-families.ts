@@ -199,6 +199,14 @@ function contractFamilies({ pools }: GatewayFacts): Family[] {
 function callFamilies({ pools }: GatewayFacts): Family[] {
   const counter = counterOf(pools);
   return [
+    {
+      name: "tidegate_socket_faults_total",
+      type: "counter",
+      help: "What endpoints and devices said on sockets that could not be followed: it was dropped, and nothing else.",
+      samples: pools.flatMap(({ service, counters: { socketFaults } }) =>
+        Object.entries(socketFaults).map(([fault, value]) => ({ labels: { service, fault }, value })),
+      ),
+    },
     counter(
       "tidegate_stale_releases_total",
       "Releases of sockets that freed nothing: repeated, late, or not the owner's.",

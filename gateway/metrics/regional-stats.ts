@@ -31,6 +31,7 @@ function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
     outcomes: sumOfCounts(a.outcomes, b.outcomes),
     edgeOutcomes: sumOfCounts(a.edgeOutcomes, b.edgeOutcomes),
     shadow: sumOfCounts(a.shadow, b.shadow),
+    socketFaults: sumOfCounts(a.socketFaults, b.socketFaults),
     bytes: sumOfCounts(a.bytes, b.bytes),
     latency: sumOfLatencies(a.latency, b.latency),
     slotsReclaimed: a.slotsReclaimed + b.slotsReclaimed,

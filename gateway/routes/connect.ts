@@ -4,7 +4,14 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
-import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type ConnectionTerms, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import type { GrantedSlot } from "#shared/protocol/pool-rpc.ts";
+import {
+  shardObjectName,
+  SOCKET_ASSIGNMENT_HEADER,
+  type ConnectionTerms,
+  type MovedFrom,
+  type SocketAssignment,
+} from "#shared/protocol/shard-rpc.ts";
 import type { ActiveConfiguration } from "../configuration-cache.ts";
 import { identify, verifyCredential } from "../identity/identify.ts";
 import { admitSocket, type AdmittedSocket } from "../lease/socket-admission.ts";
@@ -58,26 +65,8 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
-  const { slot } = admitted;
-  const response = await openInShard(
-    { scope, identifier, inbound },
-    {
-      service: identifier.service,
-      tenant: identifier.tenant,
-      device: identifier.device,
-      isResumable: inbound.isResumable,
-      mode: service.sockets.mode,
-      slotId: slot.slotId,
-      holder: scope.isolate.holder,
-      flow: flowOf(identifier),
-      shardId: slot.shardId,
-      upstreamUrl: joinUrl(slot.endpointUrl, path.target),
-      deadlineMs: service.deadlineMs,
-      startedAtMs: scope.startedAtMs,
-      terms,
-      ...(resumed === null ? {} : { movedFrom: resumed }),
-    },
-  );
+  const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, slot: admitted.slot, movedFrom: resumed });
+  const response = await openInShard({ scope, identifier, inbound }, assignment);
   if (!(response instanceof Response)) return endRefused(scope, admitted, response);
   admitted.handOver();
   return response;
@@ -93,6 +82,31 @@ async function termsOf(
   const verified = await verifyCredential({ inbound, active, audience: env.GATEWAY_NAME, isolate, nowMs });
   const isBound = service.sockets.closeOnTokenExpiry && verified.ok;
   return { limits, tokenUntilMs: isBound ? verified.entitlement.expiresAtMs + LIMITS.clockSkewMsMax : null };
+}
+
+function assignmentOf(
+  { isolate, startedAtMs }: RequestScope,
+  { inbound, identifier, service }: Omit<Known, "active">,
+  given: { readonly path: ServicePath; readonly terms: ConnectionTerms; readonly slot: GrantedSlot; readonly movedFrom: MovedFrom | null },
+): SocketAssignment {
+  const { path, terms, slot, movedFrom } = given;
+  return {
+    service: identifier.service,
+    tenant: identifier.tenant,
+    device: identifier.device,
+    isResumable: inbound.isResumable,
+    mode: service.sockets.mode,
+    slotId: slot.slotId,
+    holder: isolate.holder,
+    flow: flowOf(identifier),
+    shardId: slot.shardId,
+    upstreamUrl: joinUrl(slot.endpointUrl, path.target),
+    deadlineMs: service.deadlineMs,
+    startedAtMs,
+    retry: service.retry,
+    terms,
+    ...(movedFrom === null ? {} : { movedFrom }),
+  };
 }
 
 interface Known {

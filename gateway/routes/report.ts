@@ -47,7 +47,8 @@ export const report = new Hono<AppEnv>().post(REPORT_PATH, async (c) => {
     return answerRefusal(scope, refuse("rejected-quota", "A device reports once in five seconds at most.", { retryAfterMs: waitMs }));
   const { service: _service, shard = "", ...measured } = parsed.data;
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
-  await pool.report(service, active.snapshot.version, { ...measured, shardId: shard, flow: flowOf(identifier) });
+  const reports = [{ ...measured, flow: flowOf(identifier), reports: 1 }];
+  await pool.report(service, active.snapshot.version, { shardId: shard, reports, faults: {} });
   return c.body(null, 204);
 });
 

@@ -22,6 +22,41 @@ export interface DeviceReport {
   readonly latenciesMs: readonly number[];
 }
 
+type Counted = Exclude<keyof DeviceReport, "durationMs" | "latenciesMs">;
+const COUNTED: readonly Counted[] = ["messagesSent", "messagesReceived", "bytesSent", "bytesReceived", "drops"];
+
+/** A report in band, from its frame's fields; else what is wrong with it. Unknown fields are ignored. */
+export function readDeviceReport(fields: Readonly<Record<string, unknown>>): DeviceReport | string {
+  const { durationMs, latenciesMs } = fields;
+  const { countMax, durationMsMax, latencyMsMax, latencyCountMax } = DEVICE_REPORT;
+  const counts = COUNTED.map((name) => [name, fields[name]] as const);
+  const bad = counts.find(([, count]) => !Number.isInteger(count) || !isWithin(count, countMax));
+  if (bad !== undefined) return `a report's ${bad[0]} is no whole number from 0 to ${countMax}`;
+  if (!isWithin(durationMs, durationMsMax)) return `a report's durationMs is no number from 0 to ${durationMsMax}`;
+  if (!Array.isArray(latenciesMs) || latenciesMs.length > latencyCountMax || !latenciesMs.every((ms) => isWithin(ms, latencyMsMax)))
+    return `a report's latenciesMs are not at most ${latencyCountMax} numbers from 0 to ${latencyMsMax}`;
+  return { ...(Object.fromEntries(counts) as Record<Counted, number>), durationMs, latenciesMs };
+}
+
+function isWithin(value: unknown, max: number): value is number {
+  return typeof value === "number" && value >= 0 && value <= max;
+}
+
+/** Of one flow: one device's report, or the sum of several. */
+export interface FlowReport extends DeviceReport {
+  readonly flow: string;
+  readonly reports: number;
+}
+
+/** What is reported to a pool. */
+export interface DeviceNews {
+  /** Empty: the device named none. */
+  readonly shardId: string;
+  readonly reports: readonly FlowReport[];
+  /** By kind: what was said at this shard that could not be followed. */
+  readonly faults: Readonly<Record<string, number>>;
+}
+
 /** Of the devices of one flow on one shard, since the pool's object started. */
 export interface DeviceStats extends Omit<DeviceReport, "latenciesMs"> {
   /** Empty: the device named none that there is. */

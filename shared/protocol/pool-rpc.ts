@@ -4,7 +4,7 @@ import type { Refusal } from "../errors/refusal.ts";
 import type { Region } from "../config/regions.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
-import type { DeviceReport, DeviceStats } from "./device-report.ts";
+import type { DeviceNews, DeviceStats } from "./device-report.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
@@ -33,6 +33,8 @@ export interface Shed {
   /** From the answer on. */
   readonly forMs: number;
   readonly retryAfterMs: number;
+  /** Absent: for want of capacity. Else so many of the flow wait, and no more may. */
+  readonly queueLengthMax?: number;
 }
 
 /** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
@@ -107,6 +109,8 @@ export interface AcquireRequest {
   readonly isMove?: boolean;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
+  /** The endpoint that has just refused it a connection. */
+  readonly refusedBy?: string;
   readonly configurationVersion: number;
   /** To a regional pool: where it is. */
   readonly region?: Region;
@@ -204,6 +208,8 @@ export interface PoolCounters {
   readonly slotsOvershot: number;
   /** Releases that freed nothing: repeated, late, or not the owner's. */
   readonly staleReleases: number;
+  /** By kind: what endpoints and devices said at Shard objects that could not be followed. */
+  readonly socketFaults: Readonly<Record<string, number>>;
   readonly renewCalls: number;
   readonly acquireCalls: number;
   readonly releaseCalls: number;
@@ -233,12 +239,8 @@ export interface PoolRpc {
   release(report: ReleaseReport): Promise<ReleaseAnswer> | ReleaseAnswer;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
-  /** Takes what a device measured; a shard that is none of the service's counts as none. */
-  report(
-    service: string,
-    configurationVersion: number,
-    report: DeviceReport & { readonly shardId: string; readonly flow: string },
-  ): Promise<void> | void;
+  /** Takes what devices measured, and what could not be followed; a shard that is none of the service's counts as none. */
+  report(service: string, configurationVersion: number, news: DeviceNews): Promise<void> | void;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
   /** Takes in what was wanted before the pool saw any of it. */

@@ -2,6 +2,7 @@
 // which devices cannot set (the edge strips every tidegate-* header on the way in).
 
 import type { Payload } from "../resume/frames.ts";
+import type { TopicAnswer, TopicRequest } from "./topics.ts";
 
 /** Carries a SocketAssignment as JSON, from the edge to the Shard object only. */
 export const SOCKET_ASSIGNMENT_HEADER = "tidegate-socket-assignment";
@@ -45,6 +46,8 @@ export interface SocketAssignment {
   /** Until the endpoint has answered the upgrade. */
   readonly deadlineMs: number;
   readonly startedAtMs: number;
+  /** How often an endpoint is asked that breaks off before it answers. Absent: once. */
+  readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
   /** The device resumes a session of a shard that is being drained: it moves here. */
@@ -72,18 +75,23 @@ export interface SocketResumption {
   readonly isStaying?: boolean;
 }
 
-/** For one device of a tenant; `device` null: for all of them. */
+/** For the sockets of a tenant that are on a topic, or that one of its devices has; both null: for all of them. */
 export interface PushRequest {
   readonly tenant: string;
   readonly device: string | null;
+  readonly topic: string | null;
   readonly payload: Payload;
+  /** Of this one push, at every shard and however often it is asked: a session takes it once, also one that moves meanwhile. */
+  readonly pushId: string;
 }
 
 export interface PushAnswer {
   /** Sessions that have the message, on disk. */
   readonly taken: number;
-  /** Sessions whose window is full: they do not have it. */
+  /** Sessions whose window is full, or that are on the move: they do not have it. */
   readonly full: number;
+  /** Plain sockets that it was sent to: at most once. */
+  readonly sent: number;
 }
 
 /** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
@@ -103,6 +111,11 @@ export interface HandOverRequest extends SocketResumption {
 export interface HandOver {
   readonly facts: string;
   readonly messages: readonly { readonly sequence: number; readonly payload: Payload }[];
+  readonly topics: readonly string[];
+  /** Of its endpoint's GRIP; null: it speaks none. */
+  readonly messagePrefix: string | null;
+  /** Pushes that it has and that may be on their way to other shards. */
+  readonly pushIds: readonly string[];
 }
 
 export interface DrainRequest {
@@ -134,6 +147,8 @@ export interface ShardRpc {
   /** From now on the session is there and not here. Idempotent; false: it was needed here meanwhile, and stays. */
   confirmMove(sessionId: string, to: string): Promise<boolean> | boolean;
   push(request: PushRequest): Promise<PushAnswer> | PushAnswer;
+  /** Puts the sockets that a device has here on topics, or takes them off: of each socket all of it or nothing. */
+  subscribe(request: TopicRequest): Promise<TopicAnswer> | TopicAnswer;
   /** Of these slots, those that a living socket holds here. */
   held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
 }

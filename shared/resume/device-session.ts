@@ -1,5 +1,6 @@
 // The device's side of one session of `tidegate.v1`: pure. A shell that outlives its process keeps what a step changed
 // on disk before any of its effects leaves; one that does not starts a new session with the process.
+import { SECOND_MS } from "../units.ts";
 import { RESUME } from "./bounds.ts";
 import {
   payloadBytes,
@@ -9,6 +10,7 @@ import {
   type GatewayFrame,
   type Message,
   type Payload,
+  type Terms,
 } from "./frames.ts";
 import { acknowledge, append, EMPTY_OUTBOUND, hasRoom, type Outbound } from "./outbound.ts";
 
@@ -29,6 +31,12 @@ export interface DeviceSession {
   readonly heardAtMs: number;
   readonly hasPinged: boolean;
   readonly outbound: Outbound;
+  /** Of this connection. */
+  readonly terms: Terms;
+  /** When the next message would be due if all went evenly at the rate of `terms`: the generic cell rate algorithm, as at the gateway. */
+  readonly paceDueAtMs: number;
+  /** The rate let no more pass, until then. */
+  readonly paceOpensAtMs: number | null;
 }
 
 export type DeviceInput =
@@ -83,10 +91,19 @@ export const NEW_DEVICE_SESSION: DeviceSession = {
   heardAtMs: 0,
   hasPinged: false,
   outbound: EMPTY_OUTBOUND,
+  terms: {},
+  paceDueAtMs: 0,
+  paceOpensAtMs: null,
 };
 
-export function canSend({ phase, outbound }: DeviceSession, bytes: number): boolean {
-  return phase !== "over" && hasRoom(outbound, bytes);
+/** Of the declared rate, so that no clock that is a little fast is too fast. */
+const RATE_USED = 0.95;
+
+const NOT_PACED = { paceDueAtMs: 0, paceOpensAtMs: null } as const;
+
+/** Whether the window has room, and the gateway's rate allows it now. */
+export function canSend({ phase, outbound, paceOpensAtMs }: DeviceSession, bytes: number, nowMs: number): boolean {
+  return phase !== "over" && hasRoom(outbound, bytes) && (paceOpensAtMs === null || nowMs >= paceOpensAtMs);
 }
 
 /** One input. Never throws, whatever the gateway sends. */
@@ -106,7 +123,7 @@ export function stepDevice(state: DeviceSession, input: DeviceInput, nowMs: numb
     case "dropped":
       return step(input.attempt === state.attempt ? offline(state) : state);
     case "send":
-      return onSend(state, input.payload);
+      return onSend(state, input.payload, nowMs);
     case "restarted":
       return step(offline(state));
     case "tick":
@@ -115,20 +132,21 @@ export function stepDevice(state: DeviceSession, input: DeviceInput, nowMs: numb
 }
 
 /** When the next `tick` has something to do; null: never. */
-export function nextTickAtMs({ phase, heardAtMs, hasPinged, ackDueAtMs }: DeviceSession): number | null {
+export function nextTickAtMs({ phase, heardAtMs, hasPinged, ackDueAtMs, paceOpensAtMs }: DeviceSession): number | null {
   if (phase === "offline" || phase === "over") return null;
-  return Math.min(heardAtMs + RESUME.silenceMsMax * (hasPinged || phase === "connecting" ? 2 : 1), ackDueAtMs ?? Infinity);
+  const silentAtMs = heardAtMs + RESUME.silenceMsMax * (hasPinged || phase === "connecting" ? 2 : 1);
+  return Math.min(silentAtMs, ackDueAtMs ?? Infinity, paceOpensAtMs ?? Infinity);
 }
 
 function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: number): DeviceStep {
   switch (frame.type) {
     case "welcome":
       if (state.phase !== "connecting" || state.token !== null) return giveUp(state, "a welcome that was not asked for");
-      return attach({ ...state, session: frame.session, token: frame.token }, false);
+      return attach({ ...state, session: frame.session, token: frame.token, terms: frame }, false);
     case "resumed": {
       const outbound = acknowledge(state.outbound, frame.received);
       if (state.phase !== "connecting" || state.token === null || outbound === null) return giveUp(state, "a resumption that does not fit");
-      return attach({ ...state, token: frame.token, outbound }, true);
+      return attach({ ...state, token: frame.token, outbound, terms: frame }, true);
     }
     case "rotate":
       return step({ ...state, token: frame.token }, [transmit(state, { type: "rotated", token: frame.token })]);
@@ -153,9 +171,14 @@ function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: 
 }
 
 /** The token is confirmed first, so that the older one is worth nothing as soon as anything else was heard. */
-function attach(state: DeviceSession, isResumed: boolean): DeviceStep {
+function attach({ terms: { rate, reportMs }, ...state }: DeviceSession, isResumed: boolean): DeviceStep {
   // What the hello said it has is acknowledged with it.
-  const attached: DeviceSession = { ...state, phase: "attached", ...(isResumed ? noAckDue(state.received) : {}) };
+  const attached: DeviceSession = {
+    ...state,
+    terms: { ...(rate === undefined ? {} : { rate }), ...(reportMs === undefined ? {} : { reportMs }) },
+    phase: "attached",
+    ...(isResumed ? noAckDue(state.received) : {}),
+  };
   return step(attached, [
     ...(state.token === null ? [] : [transmit(attached, { type: "rotated", token: state.token })]),
     ...attached.outbound.kept.map((message) => transmit(attached, message)),
@@ -179,16 +202,35 @@ function onMessage(state: DeviceSession, message: Message, nowMs: number): Devic
   return step(acked.state, [{ kind: "deliver", message }, ...acked.effects]);
 }
 
-function onSend(state: DeviceSession, payload: Payload): DeviceStep {
-  if (!canSend(state, payloadBytes(payload))) return step(state);
-  const next = { ...state, outbound: append(state.outbound, payload) };
+function onSend(state: DeviceSession, payload: Payload, nowMs: number): DeviceStep {
+  if (!canSend(state, payloadBytes(payload), nowMs)) return step(state);
+  const next = { ...state, ...paced(state, nowMs), outbound: append(state.outbound, payload) };
   const message = next.outbound.kept.at(-1);
   return step(next, message === undefined || next.phase !== "attached" ? [] : [transmit(next, message)]);
+}
+
+/** One message more. What waits for a connection is the window's, which the gateway takes over and above the rate. */
+function paced(
+  { phase, terms: { rate }, paceDueAtMs }: DeviceSession,
+  nowMs: number,
+): Pick<DeviceSession, "paceDueAtMs" | "paceOpensAtMs"> {
+  if (phase !== "attached" || rate === undefined) return NOT_PACED;
+  const intervalMs = SECOND_MS / (rate.perSecond * RATE_USED);
+  const dueAtMs = Math.max(paceDueAtMs, nowMs) + intervalMs;
+  const opensAtMs = Math.ceil(dueAtMs - (rate.burst - 1) * intervalMs);
+  return { paceDueAtMs: dueAtMs, paceOpensAtMs: opensAtMs > nowMs ? opensAtMs : null };
 }
 
 function onTick(state: DeviceSession, nowMs: number): DeviceStep {
   const dueAtMs = nextTickAtMs(state);
   if (dueAtMs === null || nowMs < dueAtMs) return step(state);
+  const { paceOpensAtMs } = state;
+  if (paceOpensAtMs === null || nowMs < paceOpensAtMs) return onTime(state, nowMs);
+  const next = onTime({ ...state, paceOpensAtMs: null }, nowMs);
+  return step(next.state, [...next.effects, { kind: "room" }]);
+}
+
+function onTime(state: DeviceSession, nowMs: number): DeviceStep {
   if (nowMs >= state.heardAtMs + 2 * RESUME.silenceMsMax) return giveUp(state, "nothing was heard", CLOSE_SILENT);
   const acked = state.ackDueAtMs !== null && nowMs >= state.ackDueAtMs ? sendAck(state) : step(state);
   const isSilent = nowMs >= state.heardAtMs + RESUME.silenceMsMax && !state.hasPinged && state.phase === "attached";
@@ -209,7 +251,7 @@ function giveUp(state: DeviceSession, reason: string, code: number = CLOSE_FAULT
 }
 
 function offline(state: DeviceSession): DeviceSession {
-  return { ...state, phase: "offline", ackDueAtMs: null, hasPinged: false };
+  return { ...state, phase: "offline", ackDueAtMs: null, hasPinged: false, terms: {}, ...NOT_PACED };
 }
 
 function endOf({ received, outbound }: DeviceSession, frame: GatewayFrame & { type: "end" }): SessionEnd {

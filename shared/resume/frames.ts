@@ -1,6 +1,7 @@
 // Frames of `tidegate.v1` (docs/protocol.md). Each is one WebSocket message:
 //   text    "m" sequence ":" text · "a" sequence · "ping" · "pong" · a JSON object with a `type`
 //   binary  sequence as eight bytes, big-endian, then the payload
+import { readDeviceReport, type DeviceReport } from "../protocol/device-report.ts";
 import { RESUME } from "./bounds.ts";
 
 /** An application's message. */
@@ -36,13 +37,29 @@ interface Rotated {
   readonly type: "rotated";
   readonly token: string;
 }
+/** What the device measured of its socket since its last report. */
+export interface Report extends DeviceReport {
+  readonly type: "report";
+}
+/** Messages of the device: so many per second in the mean, and so many at once, are never too many. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+/** What holds for the connection that it was said on. */
+export interface Terms {
+  /** Absent: the device may send as fast as its window lets it. */
+  readonly rate?: Rate;
+  /** Absent: the gateway takes no reports in band. Else those that are no closer than that. */
+  readonly reportMs?: number;
+}
 /** A new session. */
-interface Welcome {
+interface Welcome extends Terms {
   readonly type: "welcome";
   readonly session: string;
   readonly token: string;
 }
-interface Resumed {
+interface Resumed extends Terms {
   readonly type: "resumed";
   readonly received: number;
   readonly token: string;
@@ -70,7 +87,7 @@ export interface End {
   readonly reason: string;
 }
 
-export type DeviceFrame = Message | Ack | Ping | Hello | Rotated;
+export type DeviceFrame = Message | Ack | Ping | Hello | Rotated | Report;
 export type GatewayFrame = Message | Ack | Ping | Welcome | Resumed | Rotate | Drain | End;
 
 /** What arrived is no frame: what is, and what was expected. */
@@ -103,6 +120,10 @@ export function decodeDeviceFrame(data: string | ArrayBuffer): DeviceFrame | Fra
   return decode(data, (fields) => {
     const { type, token, attempt, received } = fields;
     if (type === "rotated") return isText(token) ? { type, token } : null;
+    if (type === "report") {
+      const report = readDeviceReport(fields);
+      return typeof report === "string" ? fault(report) : { type, ...report };
+    }
     if (type !== "hello") return null;
     return isSequence(attempt) && isCount(received) ? { type: "hello", attempt, received } : null;
   });
@@ -115,8 +136,8 @@ export function decodeGatewayFrame(data: string | ArrayBuffer): GatewayFrame | F
 
 function decodeGatewayControl(fields: Fields): GatewayFrame | null {
   const { type, token, session, received, reason, graceMs } = fields;
-  if (type === "welcome") return isText(token) && isText(session) ? { type, session, token } : null;
-  if (type === "resumed") return isText(token) && isCount(received) ? { type, received, token } : null;
+  if (type === "welcome") return isText(token) && isText(session) ? { type, session, token, ...termsOf(fields) } : null;
+  if (type === "resumed") return isText(token) && isCount(received) ? { type, received, token, ...termsOf(fields) } : null;
   if (type === "rotate") return isText(token) ? { type, token } : null;
   if (type === "drain") return isText(reason) && isCount(graceMs) ? { type, reason, graceMs } : null;
   if (type !== "end") return null;
@@ -124,6 +145,15 @@ function decodeGatewayControl(fields: Fields): GatewayFrame | null {
   const reasonOfEnd = END_REASONS.find((known) => known === why);
   if (reasonOfEnd === undefined || !isCountOrNull(received) || !isCountOrNull(sent) || !isCount(code) || !isText(reason)) return null;
   return { type, why: reasonOfEnd, received, sent, code, reason };
+}
+
+/** What is none is ignored, as unknown fields are. */
+function termsOf({ rate, reportMs }: Fields): Terms {
+  const { perSecond, burst } = typeof rate === "object" && rate !== null ? (rate as Partial<Rate>) : {};
+  return {
+    ...(Number(perSecond) > 0 && isSequence(burst) ? { rate: { perSecond: Number(perSecond), burst } } : {}),
+    ...(isCount(reportMs) ? { reportMs } : {}),
+  };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -15,6 +15,7 @@ import {
   type Hello,
   type Message,
   type Payload,
+  type Terms,
 } from "./frames.ts";
 import { acknowledge, append, EMPTY_OUTBOUND, hasRoom, type Outbound } from "./outbound.ts";
 import { formatResumeToken, parseResumeToken, useToken, type TokenPair } from "./resume-token.ts";
@@ -43,7 +44,7 @@ export interface GatewaySession {
 
 export type GatewayInput =
   /** On a connection that is not the session's yet, with the token's secret from its upgrade. */
-  | { readonly kind: "hello"; readonly secret: string; readonly hello: Hello; readonly random: string }
+  | { readonly kind: "hello"; readonly secret: string; readonly hello: Hello; readonly random: string; readonly terms?: Terms }
   /** `random`: empty where no new token is due. */
   | { readonly kind: "frame"; readonly attempt: number; readonly frame: DeviceFrame | FrameFault; readonly random: string }
   /** `isFinal`: the device ended the session by closing with 1000. */
@@ -150,7 +151,7 @@ export function canPush({ outbound, end, closing }: GatewaySession, bytes: numbe
 }
 
 function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" }, nowMs: number): GatewayStep {
-  const { secret, hello, random } = input;
+  const { secret, hello, random, terms } = input;
   const used = useToken(state.tokens, secret);
   if (used === null) return reject(state, UNKNOWN_END);
   if (state.end !== null) return reject(state, state.end);
@@ -172,7 +173,7 @@ function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" },
     state.detachedAtMs === null ? [{ kind: "disconnect", attempt: state.attempt, code: POLICY, reason: "superseded" }] : [];
   return finishClosing(attached, [
     ...replaced,
-    transmit(attached, isFirst ? { type: "welcome", session: sessionId, token } : { type: "resumed", received, token }),
+    transmit(attached, { ...(isFirst ? { type: "welcome", session: sessionId, token } : { type: "resumed", received, token }), ...terms }),
     ...outbound.kept.map((message) => transmit(attached, message)),
   ]);
 }
@@ -192,6 +193,7 @@ function onFrame(state: GatewaySession, input: GatewayInput & { kind: "frame" },
     case "ping":
       return step(state, [transmit(state, { type: "pong" })]);
     case "pong":
+    case "report":
       return step(state);
     case "hello":
       return violate(state, { detail: "a second hello on one connection", nowMs });

@@ -1,6 +1,6 @@
 // A device's world without a network or a clock: a gateway of one Shard object's sessions, in virtual time.
 import { TidegateClient, type ClientOptions, type Platform, type SocketLike } from "#client/index.ts";
-import { decodeDeviceFrame, encodeFrame, type Payload } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, encodeFrame, type Payload, type Report, type Terms } from "#shared/resume/frames.ts";
 import {
   openSession,
   stepGateway,
@@ -71,6 +71,10 @@ export class FakeWorld {
   /** Nothing of the endpoint's is acknowledged. */
   isStalled = false;
   isMute = false;
+  /** What connections are told that they may. */
+  terms: Terms = {};
+  /** In band. */
+  readonly reports: Report[] = [];
   #timers: { atMs: number; run: () => void }[] = [];
   #secrets = 0;
 
@@ -129,6 +133,7 @@ export class FakeWorld {
   hears(socket: FakeSocket, data: string | ArrayBuffer): void {
     if (this.isMute) return;
     const frame = decodeDeviceFrame(data);
+    if (frame.type === "report") this.reports.push(frame);
     if (socket.sessionId !== null) {
       this.step(socket.sessionId, { kind: "frame", attempt: socket.attempt, frame, random: this.#secret() });
       return;
@@ -141,10 +146,14 @@ export class FakeWorld {
       socket.sessionId = `session-${String(this.sessions.size + 1).padStart(12, "0")}`;
       const secret = this.#secret();
       this.sessions.set(socket.sessionId, openSession({ sessionId: socket.sessionId, shardId: "echo-1", random: secret }, this.nowMs));
-      this.step(socket.sessionId, { kind: "hello", secret, hello: frame, random: this.#secret() }, socket);
+      this.step(socket.sessionId, { kind: "hello", secret, hello: frame, random: this.#secret(), terms: this.terms }, socket);
     } else if (this.sessions.has(parsed.sessionId)) {
       socket.sessionId = parsed.sessionId;
-      this.step(parsed.sessionId, { kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret() }, socket);
+      this.step(
+        parsed.sessionId,
+        { kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret(), terms: this.terms },
+        socket,
+      );
     } else socket.emit("message", String(encodeFrame(UNKNOWN_END)));
   }
 

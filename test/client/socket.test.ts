@@ -267,4 +267,42 @@ describe("a socket", () => {
     await world.pass(60_000);
     expect(world.posts.filter(({ url }) => url.endsWith("/v1/report"))).toHaveLength(1);
   });
+
+  it("reports on its connection where that takes it, and where there is none by a request, and nothing where nothing happened", async () => {
+    const world = new FakeWorld();
+    world.terms = { reportMs: 5_000 };
+    const socket = world.client({ reportIntervalMs: 30_000 }).connect("echo", { onMessage: () => undefined });
+    await world.pass(1);
+    socket.send("four");
+    await world.pass(30_001);
+    expect(world.reports).toMatchObject([{ messagesSent: 1, bytesSent: 4, drops: 0, latenciesMs: [0] }]);
+    await world.pass(90_000);
+    expect(world.reports).toHaveLength(1);
+    world.refusesUpgrades = true;
+    world.socket.cut();
+    await world.pass(30_000);
+    const posted = world.posts.filter(({ url }) => url.endsWith("/v1/report"));
+    expect(posted.map(({ init }) => (JSON.parse(init.body as string) as { drops: number }).drops > 0)).toEqual([true]);
+    socket.close();
+  });
+
+  it("sends as fast as its gateway says, says no to more, and when there is room again", async () => {
+    const world = new FakeWorld();
+    world.terms = { rate: { perSecond: 10, burst: 3 } };
+    const { socket, events } = await open({}, world);
+    const tries = (): boolean[] => [1, 2, 3, 4].map((text) => socket.send(`${text}`));
+    expect(tries()).toEqual([true, true, true, false]);
+    await world.pass(104);
+    expect([events, socket.send("x")]).toEqual([["online"], false]);
+    await world.pass(2);
+    expect([events, tries()]).toEqual([
+      ["online", "room"],
+      [true, false, false, false],
+    ]);
+    // The next connection has terms of its own.
+    world.terms = {};
+    world.socket.cut();
+    await world.pass(60_000);
+    expect(Array.from({ length: 200 }, () => socket.send("y"))).not.toContain(false);
+  });
 });

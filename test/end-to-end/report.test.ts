@@ -1,5 +1,7 @@
 // What devices say of their sockets: validated, bounded, per shard and flow in /metrics; who lies spoils its own flow's figures.
+import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import WebSocket from "ws";
 import { TidegateClient } from "#client/index.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 
@@ -90,15 +92,73 @@ describe("a report", () => {
 });
 
 describe("the SDK", () => {
-  it("reports what its socket measured, with the shard that it is on", { timeout: 20_000 }, async () => {
+  it("reports what its socket measured, on that socket, with the shard that it is on", { timeout: 60_000 }, async () => {
     const before = await valueOf("tidegate_device_messages_sent_total");
     const messages: string[] = [];
-    const client = new TidegateClient({ url: gateway.url, token: async () => gateway.token({ device: "sdk" }), reportIntervalMs: 10_000 });
+    const posted: string[] = [];
+    const client = new TidegateClient({
+      url: gateway.url,
+      token: async () => gateway.token({ device: "sdk" }),
+      reportIntervalMs: 10_000,
+      platform: {
+        fetch: async (url, init) => {
+          posted.push(url);
+          return fetch(url, init);
+        },
+      },
+    });
     const socket = client.connect("echo", { onMessage: (payload) => messages.push(String(payload)) });
     for (let index = 0; index < 5; index += 1) socket.send(`${index}`);
     await expect.poll(() => messages.length).toBe(5);
-    await expect.poll(async () => valueOf("tidegate_device_messages_sent_total"), { timeout: 15_000, interval: 250 }).toBe(before + 5);
+    await expect.poll(async () => valueOf("tidegate_device_messages_sent_total"), { timeout: 40_000, interval: 250 }).toBe(before + 5);
+    expect(posted).toEqual([]);
     socket.close();
     await gateway.expectNoSlotInUse();
+  });
+});
+
+describe("a report in band", () => {
+  const IN_BAND = { type: "report", ...REPORT, service: undefined, shard: undefined };
+
+  async function open(): Promise<{ socket: WebSocket; frames: string[]; closed: Promise<unknown[]> }> {
+    const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/connect/echo`, [
+      "tidegate.v1",
+      `tidegate.bearer.${await gateway.token()}`,
+    ]);
+    const frames: string[] = [];
+    socket.on("message", (data: Buffer) => frames.push(data.toString()));
+    const closed = once(socket, "close");
+    await once(socket, "open");
+    socket.send('{"type":"hello","attempt":1,"received":0}');
+    await expect.poll(() => frames.length).toBe(1);
+    const welcome = JSON.parse(frames[0] ?? "") as { token: string; reportMs: number };
+    expect(welcome.reportMs).toBe(5_000);
+    socket.send(JSON.stringify({ type: "rotated", token: welcome.token }));
+    return { socket, frames, closed };
+  }
+
+  it("is counted like one of its own request, and a second one too soon is not", { timeout: 30_000 }, async () => {
+    const reports = async (): Promise<number> =>
+      (await valueOf("tidegate_device_reports_total")) + (await valueOf("tidegate_device_reports_total", { shard: "" }));
+    const before = [await reports(), await valueOf("tidegate_device_drops_total")];
+    const { socket, closed } = await open();
+    socket.send(JSON.stringify(IN_BAND));
+    socket.send(JSON.stringify(IN_BAND));
+    await expect.poll(reports, { timeout: 15_000, interval: 250 }).toBe((before[0] ?? 0) + 1);
+    expect(await valueOf("tidegate_device_drops_total")).toBe((before[1] ?? 0) + 1);
+    expect((await gateway.metrics()).split("\n").filter((line) => line.startsWith("tidegate_socket_faults_total{"))).toEqual([
+      'tidegate_socket_faults_total{service="echo",fault="report-too-soon"} 1',
+    ]);
+    socket.close(1000);
+    await closed;
+  });
+
+  it("beyond its bounds ends the connection and says which", async () => {
+    const { socket, closed } = await open();
+    socket.send(JSON.stringify({ ...IN_BAND, drops: 0.5 }));
+    const [code, reason] = await closed;
+    expect([code, String(reason)]).toEqual([1002, "a report's drops is no whole number from 0 to 1099511627776"]);
+    socket.terminate();
+    // Its session can be resumed for two minutes.
   });
 });

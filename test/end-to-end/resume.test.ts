@@ -134,13 +134,13 @@ describe("a push", () => {
   it("reaches the device it is for, also when it is away, once and in order", async () => {
     const { messages } = open("echo");
     await expect.poll(gateway.slotsInUse).toBe(1);
-    expect(await (await push({ service: "echo", device: "d-1", text: "1" })).json()).toEqual({ taken: 1, full: 0 });
+    expect(await (await push({ service: "echo", device: "d-1", text: "1" })).json()).toEqual({ taken: 1, full: 0, sent: 0 });
     await expect.poll(() => messages).toEqual(["1"]);
     proxy.cut();
     for (const text of ["2", "3"]) expect((await push({ service: "echo", text })).status).toBe(200);
     await push({ service: "echo", base64: "NA==" });
     await expect.poll(() => messages).toEqual(["1", "2", "3", "4"]);
-    expect(await (await push({ service: "echo", device: "d-2", text: "other" })).json()).toEqual({ taken: 0, full: 0 });
+    expect(await (await push({ service: "echo", device: "d-2", text: "other" })).json()).toEqual({ taken: 0, full: 0, sent: 0 });
   });
 
   it("says when a window is full, and does not touch the session", { timeout: 60_000 }, async () => {
@@ -149,7 +149,7 @@ describe("a push", () => {
     await once(socket, "open");
     socket.send('{"type":"hello","attempt":1,"received":0}');
     const large = "x".repeat(1_048_576);
-    for (const taken of [1, 1]) expect(await (await push({ service: "echo", text: large })).json()).toEqual({ taken, full: 0 });
+    for (const taken of [1, 1]) expect(await (await push({ service: "echo", text: large })).json()).toEqual({ taken, full: 0, sent: 0 });
     const full = await push({ service: "echo", text: "x" });
     expect([full.status, full.headers.has("retry-after")]).toEqual([503, true]);
     socket.send("a1");
@@ -164,7 +164,7 @@ describe("a push", () => {
     { name: "an unknown service", body: { service: "nowhere", text: "x" }, claims: { services: ["nowhere"] }, status: 404 },
     { name: "both kinds of content", body: { service: "echo", text: "x", base64: "" }, claims: {}, status: 400 },
     { name: "no content", body: { service: "echo" }, claims: {}, status: 400 },
-    { name: "an unknown key", body: { service: "echo", text: "x", topic: "t" }, claims: {}, status: 400 },
+    { name: "an unknown key", body: { service: "echo", text: "x", channel: "t" }, claims: {}, status: 400 },
     { name: "what is no base64", body: { service: "echo", base64: "?" }, claims: {}, status: 400 },
     { name: "too large a message", body: { service: "echo", text: "x".repeat(1_048_577) }, claims: {}, status: 413 },
   ])("with $name is refused with $status", async ({ body, claims, status }) => {
@@ -198,7 +198,12 @@ describe("the wire", () => {
     const { socket, frames, closed } = await raw([]);
     socket.send('{"type":"hello","attempt":1,"received":0}');
     await expect.poll(() => frames.length).toBe(1);
-    expect(JSON.parse(frames[0] ?? "")).toEqual({ type: "welcome", session: expect.any(String), token: expect.any(String) });
+    expect(JSON.parse(frames[0] ?? "")).toEqual({
+      type: "welcome",
+      session: expect.any(String),
+      token: expect.any(String),
+      reportMs: 5_000,
+    });
     socket.send(`{"type":"rotated","token":"${tokenOf(frames[0])}"}`);
     socket.send("m1:hello");
     await expect.poll(() => frames.slice(1).toSorted()).toEqual(["a1", "m1:hello"]);

@@ -244,7 +244,7 @@ export class ResumeSimulation {
   }
 
   #deviceSends(): void {
-    if (this.#isCalm || !canSend(this.#device, 20)) return;
+    if (this.#isCalm || !canSend(this.#device, 20, this.#nowMs)) return;
     this.#messageCount += 1;
     const sent = `d${this.#messageCount}`;
     this.#sent.push(sent);

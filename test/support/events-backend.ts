@@ -18,6 +18,10 @@ export interface EventsBackend {
   readonly requests: number;
   /** What becomes of the next requests with messages. */
   faultOf: (index: number) => Fault;
+  /** The same for requests that open a connection; "stall": nothing. */
+  openFaultOf: (index: number) => Fault | "stall";
+  /** Topics that it puts a device on when that opens; where there are any it speaks GRIP, without a mark before messages. */
+  topicsOf: (device: string) => readonly string[];
   close(): Promise<void>;
 }
 
@@ -26,6 +30,7 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
   const handled = new Map<string, string[]>();
   const others = new Map<string, SocketEvent[]>();
   let requests = 0;
+  let openings = 0;
   const server = createServer((request, response) => void serve(request, response));
   const backend: EventsBackend = {
     get url() {
@@ -37,6 +42,8 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     handled,
     others,
     faultOf: () => null,
+    openFaultOf: () => null,
+    topicsOf: () => [],
     async close() {
       server.closeAllConnections();
       server.close();
@@ -52,7 +59,9 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     const isPlain = request.headers["tidegate-session"] === undefined;
     const session = String(request.headers["connection-id"]);
     others.set(session, [...(others.get(session) ?? []), ...events.filter(({ type }) => type !== "TEXT" && type !== "BINARY")]);
-    const fault = messages.length > 0 ? backend.faultOf(requests++) : null;
+    const isOpening = events.some(({ type }) => type === "OPEN");
+    const fault = messages.length > 0 ? backend.faultOf(requests++) : isOpening ? backend.openFaultOf(openings++) : null;
+    if (fault === "stall") return;
     if (fault === "reset-before") return void request.socket.destroy();
     if (fault === "refuse" || fault === "forbid") return void response.writeHead(fault === "refuse" ? 503 : 403).end();
     const seen = handled.get(session) ?? [];
@@ -70,12 +79,19 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     states.set(session, state);
     if (fault === "reset-after") return void request.socket.destroy();
     const [protocol] = (request.headers["sec-websocket-protocol"] ?? "").split(", ");
+    const device = /device="([^"]*)"/.exec(String(request.headers["connection-identifier"]))?.[1] ?? "";
+    const topics = backend.topicsOf(device);
     response.writeHead(200, {
       "content-type": "application/websocket-events",
+      ...(topics.length === 0 ? {} : { "sec-websocket-extensions": 'grip; message-prefix=""' }),
       ...(isPlain && protocol !== "" ? { "sec-websocket-protocol": protocol } : {}),
     });
     if (fault === "garbage") return void response.end("TEXT 5\r\nhel");
-    const opened: SocketEvent[] = events.some(({ type }) => type === "OPEN") ? [{ type: "OPEN" }] : [];
+    const subscribed = topics.map((channel): SocketEvent => ({
+      type: "TEXT",
+      text: `c:${JSON.stringify({ type: "subscribe", channel })}`,
+    }));
+    const opened: SocketEvent[] = isOpening ? [{ type: "OPEN" }, ...subscribed] : [];
     const closed: SocketEvent[] = messages.includes("close") ? [{ type: "CLOSE", code: 4009, reason: "as asked" }] : [];
     response.end(encodeEvents([...opened, ...answers.map((answer): SocketEvent => ({ type: "TEXT", text: textOf(answer) })), ...closed]));
   };

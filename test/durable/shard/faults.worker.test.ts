@@ -201,11 +201,11 @@ describe("a device that", () => {
   it("never acknowledges keeps its window at most, on disk while it is away, and is told when it comes back", async () => {
     const { open, resume, stub, slots } = await shardOf("deaf");
     const connection = await open();
-    const push = async (payload: string) => stub.push({ tenant: "acme", device: "d-1", payload });
+    const push = async (payload: string) => stub.push({ tenant: "acme", device: "d-1", topic: null, payload, pushId: crypto.randomUUID() });
     let taken = 0;
     while ((await push("x".repeat(64 * 1_024))).taken === 1) taken += 1;
     expect(taken).toBe(32);
-    expect(await push("x")).toEqual({ taken: 0, full: 1 });
+    expect(await push("x")).toEqual({ taken: 0, full: 1, sent: 0 });
     const bufferedBytes = async () =>
       runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes);
     expect(await bufferedBytes()).toBe(2 * MIB);

@@ -219,10 +219,11 @@ describe("a shard that is drained", () => {
     expect(await shard(shardId).handOver({ ...request, secret: `${secret}x` })).toBeNull();
     expect(await shard(shardId).handOver(request)).toMatchObject({ messages: [] });
     // Nobody may put a message into the copy that stays behind.
-    expect(await shard(shardId).push({ tenant: "acme", device: null, payload: "x" })).toEqual({ taken: 0, full: 1 });
+    const all = { tenant: "acme", device: null, topic: null, payload: "x" };
+    expect(await shard(shardId).push({ ...all, pushId: "1" })).toEqual({ taken: 0, full: 1, sent: 0 });
     const second = await connect({ attempt: 2, received: 0 }, tokenOf(first));
     expect(await shard(shardId).confirmMove(sessionId, "kept-back-9")).toBe(false);
-    expect(await shard(shardId).push({ tenant: "acme", device: null, payload: "x" })).toEqual({ taken: 1, full: 0 });
+    expect(await shard(shardId).push({ ...all, pushId: "2" })).toEqual({ taken: 1, full: 0, sent: 0 });
     await expect.poll(() => second.frames.slice(1)).toEqual(["m1:x"]);
   });
 });

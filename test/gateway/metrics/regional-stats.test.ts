@@ -6,6 +6,7 @@ const countersOf = (factor: number): PoolCounters => ({
   outcomes: { "acme/gold admitted-local": 10 * factor, [`only ${factor}`]: 1 },
   edgeOutcomes: { unauthorized: factor },
   shadow: {},
+  socketFaults: {},
   bytes: { "acme/gold": 100 * factor },
   latency: { "acme/gold": { buckets: [factor, 2 * factor], sumMs: 5 * factor } },
   slotsReclaimed: factor,

@@ -11,6 +11,18 @@ const MESSAGE = fc.record({
   payload: fc.oneof(fc.string({ unit: "binary" }), fc.uint8Array()),
 });
 
+const REPORT = {
+  durationMs: 1.5,
+  messagesSent: 1,
+  messagesReceived: 0,
+  bytesSent: 2 ** 40,
+  bytesReceived: 0,
+  drops: 0,
+  latenciesMs: [0, 600_000],
+};
+
+const report = (fields: unknown): string => JSON.stringify({ type: "report", ...REPORT, ...(fields as object) });
+
 describe("a frame", () => {
   it("arrives as it was sent, text and binary", () => {
     fc.assert(
@@ -28,6 +40,7 @@ describe("a frame", () => {
     { type: "pong" },
     { type: "hello", attempt: 3, received: 0 },
     { type: "rotated", token: "t" },
+    { type: "report", ...REPORT },
   ] as const)("of a device, $type, arrives as it was sent", (frame) => {
     expect(decodeDeviceFrame(onWire(encodeFrame(frame)))).toEqual(frame);
   });
@@ -35,6 +48,8 @@ describe("a frame", () => {
   it.for([
     { type: "welcome", session: "s", token: "t" },
     { type: "resumed", received: 4, token: "t" },
+    { type: "welcome", session: "s", token: "t", rate: { perSecond: 0.5, burst: 3 }, reportMs: 5_000 },
+    { type: "resumed", received: 4, token: "t", rate: { perSecond: 10, burst: 1 } },
     { type: "rotate", token: "t" },
     { type: "drain", reason: "deploy", graceMs: 100 },
     { type: "end", why: "expired", received: 4, sent: null, code: 1008, reason: "session expired" },
@@ -57,6 +72,14 @@ describe("a frame", () => {
     { name: "broken JSON", data: "{", says: "neither" },
     { name: "a long control", data: `{"type":"${"x".repeat(RESUME.controlLengthMax)}"}`, says: "expected at most 4096" },
     { name: "a long acknowledgement", data: `a${"1".repeat(RESUME.controlLengthMax)}`, says: "expected at most 4096" },
+    { name: "a report without a count", data: '{"type":"report","durationMs":1}', says: "messagesSent" },
+    { name: "a report of half a message", data: report({ messagesReceived: 0.5 }), says: "messagesReceived" },
+    { name: "a report below nothing", data: report({ drops: -1 }), says: "drops" },
+    { name: "a report beyond all measure", data: report({ bytesSent: 2 ** 40 + 1 }), says: "bytesSent" },
+    { name: "a report of more than a day", data: report({ durationMs: 86_400_001 }), says: "durationMs" },
+    { name: "a report of no latencies", data: report({ latenciesMs: {} }), says: "latenciesMs" },
+    { name: "a report of too many", data: report({ latenciesMs: Array.from({ length: 65 }, () => 1) }), says: "at most 64" },
+    { name: "a report of a latency that is text", data: report({ latenciesMs: ["1"] }), says: "latenciesMs" },
     { name: "a short binary", data: new ArrayBuffer(7), says: "7 bytes" },
     { name: "a binary numbered 0", data: new ArrayBuffer(9), says: "out of range" },
     { name: "too long a text", data: `m1:${"é".repeat(RESUME.messageBytesMax / 2)}x`, says: "more than 1048576 bytes" },
@@ -82,5 +105,22 @@ describe("a frame", () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+});
+
+it.for([
+  { rate: 1 },
+  { rate: null },
+  { rate: { perSecond: 0, burst: 1 } },
+  { rate: { perSecond: 1, burst: 0 } },
+  { rate: { perSecond: "x", burst: 1 } },
+  { rate: { burst: 1 } },
+  { reportMs: -1 },
+  { reportMs: "1" },
+])("terms that are none are ignored: %o", (terms) => {
+  expect(decodeGatewayFrame(JSON.stringify({ type: "resumed", received: 0, token: "t", ...terms }))).toEqual({
+    type: "resumed",
+    received: 0,
+    token: "t",
   });
 });

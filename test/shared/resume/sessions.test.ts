@@ -192,7 +192,7 @@ describe("the device's side", () => {
 
   it("keeps at most its window, and says when there is room", () => {
     let state = attachedDevice();
-    while (canSend(state, 1)) ({ state } = stepDevice(state, { kind: "send", payload: "x" }, 0));
+    while (canSend(state, 1, 0)) ({ state } = stepDevice(state, { kind: "send", payload: "x" }, 0));
     expect(state.outbound.kept).toHaveLength(RESUME.windowCountMax);
     expect(stepDevice(state, { kind: "frame", attempt: 1, frame: { type: "ack", sequence: 1 } }, 0).effects).toEqual([{ kind: "room" }]);
   });

@@ -1,0 +1,80 @@
+// A message of the service's own accord, to each socket that it is for; and which those are, as far as topics say it.
+import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
+import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
+import { payloadBytes } from "#shared/resume/frames.ts";
+import type { PlainHost } from "./plain-host.ts";
+import type { PlainStore } from "./plain-store.ts";
+import type { Relays } from "./relays.ts";
+import type { SessionHost } from "./session-host.ts";
+import type { SessionStore } from "./session-store.ts";
+
+interface Holders {
+  readonly host: SessionHost;
+  readonly store: SessionStore;
+  readonly plainHost: PlainHost;
+  readonly plainStore: PlainStore;
+  readonly relays: Relays;
+}
+
+export class ShardPush {
+  readonly #holders: Holders;
+
+  constructor(holders: Holders) {
+    this.#holders = holders;
+  }
+
+  /** On disk, for sessions, when this returns. */
+  push(request: PushRequest): PushAnswer {
+    const { store, plainHost, plainStore, relays } = this.#holders;
+    const { tenant, device, topic, payload, pushId } = request;
+    const subscribers = topic === null ? null : store.topics.subscribers(tenant, topic);
+    const sum = { taken: 0, full: 0, sent: 0 };
+    for (const sessionId of subscribers ?? store.ownedBy(tenant, device)) {
+      const became = this.#pushTo(sessionId, request);
+      if (became !== null) sum[became] += 1;
+    }
+    for (const socketId of subscribers ?? plainStore.ownedBy(tenant, device))
+      if (this.#once(pushId, socketId, () => plainHost.push(socketId, payload))) sum.sent += 1;
+    for (const { relayId, send } of relays.find(tenant, { device, topic }))
+      if (this.#once(pushId, relayId, () => send(payload))) sum.sent += 1;
+    return sum;
+  }
+
+  subscribe({ tenant, device, changes }: TopicRequest): TopicAnswer {
+    const { host, store, plainStore, relays } = this.#holders;
+    const sum = { sockets: 0, full: 0 };
+    const count = (isDone: boolean): void => void (sum[isDone ? "sockets" : "full"] += 1);
+    for (const sessionId of store.ownedBy(tenant, device)) {
+      const live = host.load(sessionId);
+      if (live === undefined || live.state.end !== null) continue;
+      // A copy that stays behind, or may: its service comes again.
+      const isOnTheMove = host.moving.has(sessionId) || live.route.isTentative === true;
+      count(!isOnTheMove && store.topics.applyAll({ socketId: sessionId, tenant }, changes));
+    }
+    for (const socketId of plainStore.ownedBy(tenant, device)) count(store.topics.applyAll({ socketId, tenant }, changes));
+    for (const relayed of relays.find(tenant, { device, topic: null })) count(relays.applyAll(relayed, changes));
+    return sum;
+  }
+
+  /** To a plain socket: whether it was sent now. */
+  #once(pushId: string, socketId: string, send: () => boolean): boolean {
+    const { pushes } = this.#holders.host;
+    if (pushes.has(pushId, socketId) || !send()) return false;
+    pushes.note(pushId, socketId, Date.now());
+    return true;
+  }
+
+  /** Null: there is no such session here, or it has this push. */
+  #pushTo(sessionId: string, { payload, pushId }: PushRequest): "taken" | "full" | null {
+    const { host } = this.#holders;
+    const live = host.load(sessionId);
+    if (live === undefined || live.state.end !== null || live.state.closing !== null) return null;
+    if (host.pushes.has(pushId, sessionId)) return null;
+    // Unlike an endpoint's own socket, who pushes can be told to come back. Of two copies of a session on the move neither takes it.
+    const isOnTheMove = host.moving.has(sessionId) || live.route.isTentative === true;
+    if (isOnTheMove || !host.canPush(live, payloadBytes(payload))) return "full";
+    host.step(live, [{ kind: "push", payload }]);
+    host.pushes.note(pushId, sessionId, Date.now());
+    return "taken";
+  }
+}
