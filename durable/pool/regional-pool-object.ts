@@ -93,6 +93,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
       await this.#renewals.ensure(wants, Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
+    if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
@@ -195,6 +196,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   #measure(telemetry: Telemetry): void {
     this.#counters.countTelemetry(telemetry, {});
     this.#telemetry.add(telemetry);
+    this.#pool.routes.refusals.take(telemetry.shards, Date.now());
     this.#touch();
   }
 
