@@ -175,6 +175,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#renewals.renewDue(nowMs);
+    this.#pool.routes.refusals.tick(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
