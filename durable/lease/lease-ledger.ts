@@ -40,8 +40,7 @@ export class LeaseLedger {
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
   readonly #tokens = new FlowTokens({
-    rateOf: (flow) => this.#policy.flow(flow).rate,
-    lent: () => this.#policy.lentTokens,
+    policy: () => this.#policy,
     totals: () => this.#book.totals,
     changed: this.#changed,
   });

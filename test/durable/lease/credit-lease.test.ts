@@ -67,7 +67,11 @@ describe("credit", () => {
 
 describe("lanes", () => {
   const lanesOf = (sequence: number, slots: number): Renewal => ({
-    ...answer(sequence, { slots: 7 }),
+    ok: true,
+    sequence,
+    lengthMs: 4_000,
+    renewAfterMs: 2_000,
+    flows: [grant({ slots: 7 })],
     lanes: [{ lane: "e1", slots, named: 0 }],
   });
 
