@@ -59,6 +59,7 @@ const FAULTS: readonly (readonly [key: string, what: string])[] = [
   ["draining cost", "drained for their price"],
   ["gone unit-failed", "failed"],
   ["gone unit-gone", "vanished"],
+  ["gone unit-refuses", "refused connections"],
   ["gone start-timeout", "never came up"],
   ["gone refused", "refused"],
 ];

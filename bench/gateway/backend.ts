@@ -7,6 +7,9 @@ export interface BackendStats {
   readonly inFlight: number;
   /** Since the last question. */
   readonly inFlightMax: number;
+  /** The same without requests whose connection closed before their answer: whoever sent those has given them up, and heard
+   * so before this process. Of a delayed backend. */
+  readonly answeredInFlightMax: number;
   /** User and system, of the whole process. */
   readonly cpuMs: number;
 }
@@ -30,6 +33,8 @@ const HEAD_END = "\r\n\r\n";
 
 let delayMs = 0;
 const counts = { served: 0, inFlight: 0, inFlightMax: 0 };
+/** Of delayed requests that were answered since the last question: when they came, and went. */
+let spans: { readonly fromMs: number; readonly toMs: number }[] = [];
 
 const server = createServer({ noDelay: true }, (socket) => {
   let partial = "";
@@ -44,9 +49,11 @@ const server = createServer({ noDelay: true }, (socket) => {
       pending += 1;
       counts.inFlight += 1;
       counts.inFlightMax = Math.max(counts.inFlightMax, counts.inFlight);
+      const fromMs = performance.now();
       const answer = (): void => {
         if (socket.destroyed) return;
         pending -= 1;
+        if (delayMs > 0) spans.push({ fromMs, toMs: performance.now() });
         respond(socket);
       };
       if (delayMs === 0) answer();
@@ -61,10 +68,23 @@ function respond(socket: Socket): void {
   socket.write(RESPONSE);
 }
 
+function mostAtOnce(): number {
+  const changes = spans.flatMap(({ fromMs, toMs }) => [
+    { atMs: fromMs, by: 1 },
+    { atMs: toMs, by: -1 },
+  ]);
+  // One that goes at the very time when another comes has gone first.
+  changes.sort((a, b) => a.atMs - b.atMs || a.by - b.by);
+  let [now, most] = [0, 0];
+  for (const { by } of changes) most = Math.max(most, (now += by));
+  return most;
+}
+
 process.on("message", (message: BackendMessage) => {
   if (message.kind === "delay") ({ delayMs } = message);
   const { user, system } = process.cpuUsage();
-  const stats: BackendStats = { ...counts, cpuMs: (user + system) / 1_000 };
+  const stats: BackendStats = { ...counts, answeredInFlightMax: mostAtOnce(), cpuMs: (user + system) / 1_000 };
+  spans = [];
   counts.inFlightMax = counts.inFlight;
   process.send?.(stats);
 });

@@ -33,9 +33,11 @@ export interface OverloadFigure {
   readonly servedRatio: Readonly<Record<ClassName, number>>;
   readonly servedPerSecond: Readonly<Record<ClassName, number>>;
   readonly goodputPerSecond: number;
-  /** At the endpoint, by its own count. */
+  /** At the endpoint, by its own count, of those that it answered. */
   readonly inFlightMax: number;
-  /** Answered 504: their slots were free before the endpoint knew. */
+  /** The same with those whose connection closed before: their slots were free before the endpoint knew. */
+  readonly inFlightMaxWithCut: number;
+  /** Answered 504. */
   readonly cutCount: number;
   /** Of one core. */
   readonly busyRatio: number;
@@ -56,15 +58,16 @@ export async function measureOverload(
     const startedAtMs = performance.now();
     const loaded = await openLoop({ port, streams, durationMs: OVERLOADED_MS, warmUpMs: WARM_UP_MS, seed: 2 });
     const busyRatio = (cpuTimeMs(pid) - cpuMs) / (performance.now() - startedAtMs);
-    const { inFlightMax } = await backend.stats();
-    const perSecond = mapClasses((name) => (served(loaded.tallies, name) * 1_000) / OVERLOADED_MS);
+    const { inFlightMax, answeredInFlightMax } = await backend.stats();
+    const perSecond = mapClasses((name) => ((loaded.servedInTime.get(name) ?? 0) * 1_000) / OVERLOADED_MS);
     return {
       goldP99MsUnloaded: unloaded.tallies.get("gold")?.quantileMs(0.99) ?? Number.NaN,
       goldP99Ms: loaded.tallies.get("gold")?.quantileMs(0.99) ?? Number.NaN,
       servedRatio: mapClasses((name) => served(loaded.tallies, name) / (loaded.tallies.get(name)?.total ?? 0)),
       servedPerSecond: perSecond,
       goodputPerSecond: Object.values(perSecond).reduce((sum, each) => sum + each, 0),
-      inFlightMax,
+      inFlightMax: answeredInFlightMax,
+      inFlightMaxWithCut: inFlightMax,
       cutCount: [...loaded.tallies.values()].reduce((sum, { statuses }) => sum + (statuses.get(504) ?? 0), 0),
       busyRatio,
       lateMsP99: loaded.lateMsP99,

@@ -163,7 +163,9 @@ export function overloadRows(own: OverloadFigure, haproxy: OverloadFigure | stri
     },
     atMost("in flight at the endpoint, by its own count", [own.inFlightMax, capacity], {
       unit: "requests",
-      note: `${own.cutCount} requests were cut at their deadline: the endpoint works on until it sees their connections close`,
+      note:
+        `of those that it answered; ${own.inFlightMaxWithCut} with those whose connection closed before: ${own.cutCount} requests were ` +
+        "cut at their deadline, and the endpoint works on until it sees that",
     }),
     { ...atMost("the gateway's share of a core meanwhile", [own.busyRatio, 0.5]), ...beside(({ busyRatio }) => busyRatio) },
   ];

@@ -48,9 +48,9 @@ interface Contender {
   readonly devices: readonly LoadDevice[];
 }
 
-const WARM_UP_MS = 2_000;
+const WARM_UP_MS = 1_000;
 const CLOSED_MS = 600;
-const PACED_MS = 1_500;
+const PACED_MS = 1_000;
 /** Below saturation: this part of what a session can do. */
 const PACED_RATIO = 0.25;
 const DEVICES_MAX = 50;

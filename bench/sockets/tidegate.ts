@@ -6,7 +6,7 @@ import { resolveStateKeys } from "#cli/configuration-folder.ts";
 import { openState } from "#cli/state.ts";
 import { startGatewayProcess } from "#scripts/local/gateway-process.ts";
 import { mintToken } from "#shared/identifier/token.ts";
-import { HOUR_MS } from "#shared/units.ts";
+import { DAY_MS } from "#shared/units.ts";
 import { childOf } from "#bench/gateway/cpu-time.ts";
 
 export interface SocketGatewayOptions {
@@ -62,7 +62,7 @@ export async function startSocketGateway(options: SocketGatewayOptions): Promise
         urgencyFirst: 0,
         audience: "tidegate",
         nowMs: Date.now(),
-        lifetimeMs: HOUR_MS,
+        lifetimeMs: DAY_MS,
         signer: signers.EdDSA,
       }),
     stop: () => gateway.stop(),

@@ -3,8 +3,11 @@
 import { randomInt } from "node:crypto";
 import { SECOND_MS } from "#shared/units.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import { AwakeClock } from "./awake-clock.ts";
 import { freePort, type PortRange } from "./free-port.ts";
 import { ProcessHost } from "./process-host.ts";
+import { isConnected } from "./connected.ts";
+import { Owners } from "./owners.ts";
 import { UnitBook } from "./unit-book.ts";
 
 export interface ProcessAgentOptions {
@@ -23,6 +26,8 @@ export interface ProcessAgentOptions {
   readonly readyMsMax: number;
   /** A process that has not answered for so long hangs. */
   readonly silenceMsMax: number;
+  /** Units of a service that nobody has asked for for so long are stopped, once nobody is connected to them; Infinity: never. */
+  readonly ownerMsMax: number;
   readonly recordFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: (line: string) => void;
@@ -36,11 +41,15 @@ interface Run {
   readonly orderedAtMs: number;
   answeredAtMs: number;
   probedAtMs: number;
+  /** For connections, when nobody asks for it any more. */
+  lookedAtMs: number;
   isProbed: boolean;
   isStopped: boolean;
 }
 
 const SWEEP_MS = 250;
+/** A sweep that is later than this was kept from running. */
+const AWAKE_STEP_MS = 4 * SWEEP_MS;
 const PROBE_MS = 2 * SECOND_MS;
 const PROBE_TIMEOUT_MS = 5 * SECOND_MS;
 
@@ -49,6 +58,8 @@ export class ProcessAgent {
   readonly #book: UnitBook;
   readonly #host: ProcessHost;
   readonly #runs = new Map<string, Run>();
+  readonly #owners = new Owners();
+  readonly #clock = new AwakeClock(Date.now(), AWAKE_STEP_MS);
   readonly #sweeper: NodeJS.Timeout;
   #lastPort: number;
 
@@ -70,6 +81,7 @@ export class ProcessAgent {
   }
 
   units(service: string): readonly CapacityUnit[] {
+    this.#owners.heard(service, this.#now());
     return this.#book.units(service, Date.now());
   }
 
@@ -104,15 +116,42 @@ export class ProcessAgent {
   /** Acts on what was decided at once. */
   #told(answer: CapacityAnswer<CapacityUnit>): CapacityAnswer<CapacityUnit> {
     if (answer.ok) this.#options.log(`${answer.value.unitId} ${answer.value.state}`);
+    if (answer.ok) this.#owners.heard(answer.value.service, this.#now());
     this.#sweep();
     return answer;
   }
 
+  /** Of everything that takes too long: silence in which this process was stopped is its own. */
+  #now(): number {
+    return this.#clock.at(Date.now());
+  }
+
   #sweep(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const { unitId, state } of this.#book.all)
       if (state === "starting" && !this.#runs.has(unitId)) this.#runs.set(unitId, newRun(unitId, nowMs));
     for (const run of this.#runs.values()) this.#tend(run, this.#book.get(run.unitId), nowMs);
+    this.#owners.keep(new Set(this.#book.all.map(({ service }) => service)));
+    for (const unit of this.#book.all) this.#endForgotten(unit, nowMs);
+  }
+
+  /** Whoever ordered it has left for good, and nobody has stopped it. What still serves is left alone. */
+  #endForgotten({ unitId, service }: CapacityUnit, nowMs: number): void {
+    const { ownerMsMax, log } = this.#options;
+    const silentMs = this.#owners.silentMs(service, nowMs);
+    if (silentMs < ownerMsMax) return;
+    const run = this.#runs.get(unitId);
+    const port = run?.port ?? null;
+    if (run !== undefined && port !== null) {
+      if (nowMs - run.lookedAtMs < PROBE_MS) return;
+      run.lookedAtMs = nowMs;
+      if (isConnected(port) === true) return;
+    }
+    log(
+      `${unitId} stopped: ${service} has not asked for its units for ${Math.round(silentMs / SECOND_MS)} s, and nobody is connected to it`,
+    );
+    this.#book.stop(unitId);
+    // As if it had been told: the next sweep ends what is not in the book.
   }
 
   #tend(run: Run, unit: CapacityUnit | undefined, nowMs: number): void {
@@ -129,7 +168,7 @@ export class ProcessAgent {
   }
 
   async #launch(run: Run, { unitId, service, slots }: CapacityUnit): Promise<void> {
-    run.startedAtMs = Date.now();
+    run.startedAtMs = this.#now();
     const { ports, command, environment } = this.#options;
     const port = await freePort(ports, this.#lastPort, (one) => [...this.#runs.values()].some((other) => other.port === one));
     if (port === null) return this.#fail(run, `has no port: all from ${ports.first} to ${ports.last} are taken`);
@@ -138,7 +177,7 @@ export class ProcessAgent {
     if ([...this.#runs.values()].some((other) => other.port === port)) return void (run.startedAtMs = null);
     this.#lastPort = port;
     run.port = port;
-    run.startedAtMs = Date.now();
+    run.startedAtMs = this.#now();
     const values: Readonly<Record<string, string>> = { port: String(port), slots: String(slots), service, unit: unitId };
     const filled = command.map((part) => part.replaceAll(/\{(port|slots|service|unit)\}/g, (_all, name: string) => values[name] ?? ""));
     const defined = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -161,7 +200,7 @@ export class ProcessAgent {
   }
 
   #answered(run: Run, url: string): void {
-    run.answeredAtMs = Date.now();
+    run.answeredAtMs = this.#now();
     if (this.#book.get(run.unitId)?.state !== "starting") return;
     this.#book.becomeReady(run.unitId, url);
     this.#options.log(`${run.unitId} ready at ${url}`);
@@ -203,6 +242,7 @@ function newRun(unitId: string, nowMs: number): Run {
     orderedAtMs: nowMs,
     answeredAtMs: nowMs,
     probedAtMs: 0,
+    lookedAtMs: 0,
     isProbed: false,
     isStopped: false,
   };

@@ -69,6 +69,13 @@ gateway needs the same: docs/capacity-agent.md.
       placeholder: "DURATION",
       description: "A ready process that has not answered --health for so long has failed.",
     },
+    "owner-timeout": {
+      type: "string",
+      default: "30m",
+      placeholder: "DURATION",
+      description:
+        "Units of a service that nobody has asked for for so long are stopped, once nobody is connected to them; a gateway asks every ten minutes at least. never: they run on.",
+    },
     state: { type: "string", placeholder: "DIR", description: "The state folder; else TIDEGATE_STATE, else .tidegate." },
   },
   rest: "COMMAND…",
@@ -97,6 +104,10 @@ gateway needs the same: docs/capacity-agent.md.
       ports: readPorts(values.ports),
       startDelayMs: readInteger(values["start-ms"], { option: "--start-ms", min: 0, max: HOUR_MS }),
       silenceMsMax: readDurationMs(values["silence-timeout"], { option: "--silence-timeout", min: 3 * SECOND_MS, max: 60 * MINUTE_MS }),
+      ownerMsMax:
+        values["owner-timeout"] === "never"
+          ? Infinity
+          : readDurationMs(values["owner-timeout"], { option: "--owner-timeout", min: 3 * SECOND_MS, max: 24 * HOUR_MS }),
       readyMsMax: readDurationMs(values["ready-timeout"], { option: "--ready-timeout", min: SECOND_MS / 10, max: 60 * MINUTE_MS }),
     };
     const port = readInteger(values.port, { option: "--port", min: 0, max: PORT_MAX });

@@ -17,6 +17,8 @@ export interface CreditDemand {
   /** Out at others, whatever became of the lease. */
   readonly passedOn: number;
   readonly tokensWant: number;
+  /** Tokens out at others, as last heard; if left out, 0. */
+  readonly tokensPassedOn?: number;
 }
 
 /** Of one lane, out at others. */
@@ -66,7 +68,7 @@ export class CreditLease {
     return nowMs < this.#expiresAtMs ? (this.#credits.get(flow)?.tokens ?? 0) : 0;
   }
 
-  /** Tokens that were passed on are gone. */
+  /** Tokens that were passed on are gone; a negative count comes back. */
   spend(flow: string, tokens: number): void {
     const credit = this.#credits.get(flow);
     if (credit !== undefined) credit.tokens = Math.max(0, credit.tokens - tokens);
@@ -77,19 +79,19 @@ export class CreditLease {
     const isLive = nowMs < this.#expiresAtMs;
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
-    const flows = demands.map(({ flow, want, passedOn, tokensWant }) => {
+    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0 }) => {
       const credit = this.#credits.get(flow) ?? { slots: 0, tokens: 0 };
       this.#credits.set(flow, credit);
       credit.slots = isLive ? Math.min(credit.slots, Math.max(want, passedOn)) : 0;
       const tokens = isLive ? credit.tokens : 0;
-      credit.tokens = Math.min(tokens, tokensWant);
+      credit.tokens = Math.min(tokens, Math.max(0, tokensWant - tokensPassedOn));
       return {
         flow,
         want,
         running: passedOn,
         keep: credit.slots,
         tokensWant,
-        tokensHeld: credit.tokens,
+        tokensHeld: credit.tokens + tokensPassedOn,
         tokensReturned: tokens - credit.tokens,
       };
     });

@@ -4,20 +4,21 @@
 // lies here is never more than a burst: while tokens are out the bucket is that much smaller. `clip` says so to the bucket before
 // every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend.
 import type { FlowRecord } from "./holder-record.ts";
-import { TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
+import { LENT_BURST_MIN, TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
 import type { FlowTotals } from "./flow-totals.ts";
 import type { ChangedKeys } from "./lease-rows.ts";
+import { LENT_TOKENS_MS, type LentTokens } from "./lent-tokens.ts";
 import { RateBudgets, type RateBudget, type RatePolicy } from "./rate-budget.ts";
 
 interface FlowTokensInput {
   readonly rateOf: (flow: string) => RatePolicy | null;
+  /** Undefined: the rates are this ledger's own. */
+  readonly lent: () => LentTokens | undefined;
   readonly totals: () => FlowTotals;
   readonly changed: ChangedKeys;
 }
 
 const OUT_RATIO_MAX = 0.5;
-/** Of a smaller bucket nothing is lent: what lay idle at one holder would be missed at another. */
-const LENT_BURST_MIN = 32;
 
 interface Lending {
   readonly flow: FlowRecord;
@@ -29,11 +30,13 @@ interface Lending {
 export class FlowTokens {
   readonly #budgets = new RateBudgets();
   readonly #rateOf: FlowTokensInput["rateOf"];
+  readonly #lent: FlowTokensInput["lent"];
   readonly #totals: FlowTokensInput["totals"];
   readonly #changed: ChangedKeys;
 
-  constructor({ rateOf, totals, changed }: FlowTokensInput) {
+  constructor({ rateOf, lent, totals, changed }: FlowTokensInput) {
     this.#rateOf = rateOf;
+    this.#lent = lent;
     this.#totals = totals;
     this.#changed = changed;
   }
@@ -50,6 +53,13 @@ export class FlowTokens {
   /** How many a holder gets beside those it has. */
   lend({ flow: { flow, tokensWant, tokensHeld }, source, atMs }: Lending): number {
     const rate = this.#rateOf(flow);
+    const lent = this.#lent();
+    if (lent !== undefined) {
+      const available = lent.available(flow);
+      const more = Math.min(Math.max(0, tokensWant - tokensHeld), this.#totals().tokensPart(flow, source, available), available);
+      lent.take(flow, more);
+      return more;
+    }
     if (rate === null || rate.burst < LENT_BURST_MIN) return 0;
     const room = Math.max(0, Math.floor(rate.burst * OUT_RATIO_MAX) - this.#totals().tokensOutOf(flow));
     const part = this.#totals().tokensPart(flow, source, this.#budgets.available(flow, rate, atMs));
@@ -61,6 +71,8 @@ export class FlowTokens {
   /** Whether holders want more than the rate earns: then each interval between reports costs what the bucket could not take. */
   isShort(flow: string): boolean {
     const rate = this.#rateOf(flow);
+    const lent = this.#lent();
+    if (lent !== undefined) return this.#totals().tokensWantOf(flow) > this.#totals().tokensOutOf(flow) + lent.available(flow);
     return rate !== null && this.#totals().tokensWantOf(flow) * rate.periodMs > rate.tokens * TOKEN_WANT_MS;
   }
 
@@ -68,7 +80,9 @@ export class FlowTokens {
   take(flow: string, atMs: number): number {
     this.clip(flow, atMs);
     const rate = this.#rateOf(flow);
-    const waitMs = rate === null ? 0 : this.#budgets.waitMs(flow, rate, atMs);
+    const lent = this.#lent();
+    if (lent !== undefined && rate !== null && lent.available(flow) === 0) return LENT_TOKENS_MS;
+    const waitMs = rate === null || lent !== undefined ? 0 : this.#budgets.waitMs(flow, rate, atMs);
     if (waitMs === 0) this.pay(flow, 1, atMs);
     return waitMs;
   }
@@ -77,12 +91,13 @@ export class FlowTokens {
   left(flow: string, atMs: number): number | null {
     this.clip(flow, atMs);
     const rate = this.#rateOf(flow);
+    if (rate !== null && this.#lent() !== undefined) return this.#lent()?.available(flow) ?? 0;
     return rate === null ? null : this.#budgets.available(flow, rate, atMs);
   }
 
   /** Before what is out changes, or the bucket is looked into. */
   clip(flow: string, atMs: number): void {
-    const rate = this.#rateOf(flow);
+    const rate = this.#lent() === undefined ? this.#rateOf(flow) : null;
     const tokensOut = rate === null ? 0 : this.#totals().tokensOutOf(flow);
     if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#write(flow, rate, atMs);
   }
@@ -94,6 +109,8 @@ export class FlowTokens {
   /** A negative count comes back. */
   pay(flow: string, count: number, atMs: number): void {
     const rate = this.#rateOf(flow);
+    const lent = this.#lent();
+    if (lent !== undefined) return lent.take(flow, count);
     if (rate === null) return;
     this.#budgets.take(flow, rate, { count, nowMs: atMs });
     this.#write(flow, rate, atMs);

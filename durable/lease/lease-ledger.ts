@@ -28,6 +28,7 @@ export class LeaseLedger {
   readonly #book: SlotBook;
   readonly #tokens = new FlowTokens({
     rateOf: (flow) => this.#policy.flow(flow).rate,
+    lent: () => this.#policy.lentTokens,
     totals: () => this.#book.totals,
     changed: this.#changed,
   });
@@ -182,6 +183,7 @@ export class LeaseLedger {
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const pace = paceOf(carried.record, flows, {
+      before: known,
       atMs,
       policy: this.#policy,
       used: this.#book.totals.running + this.#book.waitingCount,

@@ -12,7 +12,8 @@ export const LEASE_MS_MAX = 8_000;
 export const LEASE_MS_MIN = 2_000;
 /** Where hardly a slot is free: whoever comes next finds none until a lease ends, or is renewed. */
 const LEASE_MS_SCARCE = 4_000;
-/** A holder that got some of what it lacks, and may get more of what is free, comes back so soon. */
+/** A holder that got some of what it lacks, and may get more of what is free, comes back so soon; after twice the time where
+ * it came back for that and is short again: wants that only chance made go by themselves. */
 const RENEW_SHORT_MS = 250;
 /** Holders of a rate that is short report so often what they have spent: meanwhile the bucket takes nothing for it. */
 const RENEW_RATE_SHORT_MS = 500;
@@ -36,17 +37,26 @@ export function leaseLengthMs({ used, free, policy }: Occupancy): number {
   return free <= floatOf(policy) ? Math.min(lengthMs, LEASE_MS_SCARCE) : lengthMs;
 }
 
-/** `isShort`: it wants more than it got; `isRateShort`: all want more than a rate earns. */
-function renewAfterMs(
-  lengthMs: number,
-  { isShort, isRateShort, free, policy }: { isShort: boolean; isRateShort: boolean } & Pick<Occupancy, "free" | "policy">,
-): number {
-  const half = Math.min(Math.floor((lengthMs - GAP_MS_MAX) / 2), isRateShort ? RENEW_RATE_SHORT_MS : Infinity);
-  // It had to leave something to others: what they leave is its own, soon.
-  return isShort && free > floatOf(policy) ? Math.min(half, RENEW_SHORT_MS) : half;
+interface Shortness extends Pick<Occupancy, "free" | "policy"> {
+  /** It wants more than it got. */
+  readonly isShort: boolean;
+  /** All want more than a rate earns. */
+  readonly isRateShort: boolean;
+  readonly before: Answered | undefined;
 }
 
+function renewAfterMs(lengthMs: number, { isShort, isRateShort, free, policy, before }: Shortness): number {
+  const half = Math.min(Math.floor((lengthMs - GAP_MS_MAX) / 2), isRateShort ? RENEW_RATE_SHORT_MS : Infinity);
+  // It had to leave something to others: what they leave is its own, soon.
+  const wasShort = before !== undefined && before.renewAfterMs < Math.floor(before.lengthMs / 2);
+  return isShort && free > floatOf(policy) ? Math.min(half, wasShort ? 2 * before.renewAfterMs : RENEW_SHORT_MS) : half;
+}
+
+/** The answer before this one: what the holder was told. */
+type Answered = Pick<HolderRecord, "lengthMs" | "renewAfterMs">;
+
 interface PaceInput {
+  readonly before: Answered | undefined;
   readonly atMs: number;
   readonly policy: LedgerPolicy;
   readonly used: number;
@@ -59,7 +69,7 @@ interface PaceInput {
 export function paceOf(
   carried: HolderRecord,
   flows: readonly FlowRecord[],
-  { atMs, policy, used, slotsFree, isRateShort }: PaceInput,
+  { before, atMs, policy, used, slotsFree, isRateShort }: PaceInput,
 ): { lengthMs: number; renewAfterMs: number } {
   const at = { nowMs: atMs, policy };
   const grown = flows.reduce((sum, flow) => sum + Math.max(0, flow.offeredSlots - slotsOf(carried, { ...flow, offeredSlots: 0 }, at)), 0);
@@ -67,5 +77,5 @@ export function paceOf(
   const lengthMs = leaseLengthMs({ used, free, policy });
   // Where it got nothing more, its share ends here: coming back soon would change nothing.
   const isShort = grown > 0 && flows.some(({ want, offeredSlots, isQueued }) => offeredSlots < want && !isQueued);
-  return { lengthMs, renewAfterMs: renewAfterMs(lengthMs, { isShort, isRateShort, free, policy }) };
+  return { lengthMs, renewAfterMs: renewAfterMs(lengthMs, { isShort, isRateShort, free, policy, before }) };
 }

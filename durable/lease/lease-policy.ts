@@ -1,5 +1,6 @@
 // What the configuration says to a ledger.
 import type { ClassShare } from "./divide.ts";
+import type { LentTokens } from "./lent-tokens.ts";
 import type { RatePolicy } from "./rate-budget.ts";
 
 export interface FlowPolicy {
@@ -23,6 +24,8 @@ export interface LedgerPolicy {
   readonly lentDurationMsMax?: number;
   /** How long leases are where the occupancy here does not say it: a regional pool's are as long as its own at home. */
   readonly leaseMs?: number;
+  /** Tokens come from a lease, not with time: a regional pool's. */
+  readonly lentTokens?: LentTokens;
   readonly holdersMax: number;
   readonly flowsPerHolderMax: number;
 }

@@ -24,7 +24,8 @@ export function holderContributions(record: HolderRecord, at: { nowMs: number; p
     want: live ? Math.max(flow.want, flow.running) : flow.running,
     pinned: live ? 0 : flow.running,
     tokensWant: live ? flow.tokensWant : 0,
-    tokensOut: live ? flow.tokensHeld + flow.tokensOffered : 0,
+    // What one that lends on has lent is spent after its own lease, too.
+    tokensOut: live || record.lentTo !== undefined ? flow.tokensHeld + flow.tokensOffered : 0,
     ...(record.lentTo !== undefined && { claimants: record.lentTo }),
   }));
 }

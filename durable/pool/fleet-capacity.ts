@@ -1,9 +1,12 @@
 // Where a service's shards come from: slices of its own endpoints, and units that agents sell, as one provider.
 import { readAgentKeys } from "#shared/config/agent-keys.ts";
+import { canonicalEndpoint } from "#shared/config/endpoint-url.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { CapacityAnswer, CapacityOffer, CapacityOrder, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import { RetiredAgents, retiredAgent } from "./capacity/retired-agents.ts";
 import { capacityOf as agentsOf } from "./capacity/service-capacity.ts";
 import { StaticProvider } from "./capacity/static-provider.ts";
+import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
 import { FLEET } from "./fleet/fleet-settings.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
 
@@ -17,17 +20,30 @@ export function hasAgents({ endpoints }: Pick<ServiceConfig, "endpoints">): bool
 
 /** One for as long as the configuration is: what agents told last is remembered. */
 export function capacityOf(service: ServiceConfig, agentKeys: string | undefined): CapacityOf {
-  const agents = agentsOf(service, readAgentKeys(agentKeys));
+  const keys = readAgentKeys(agentKeys);
+  const agents = agentsOf(service, keys);
+  const retired = new RetiredAgents((url, units) => retiredAgent(url, keys.get(url) ?? null, units));
+  const isCurrent = (offerId: string): boolean =>
+    service.endpoints.some(({ provider, url }) => provider === "process" && offerId.startsWith(`${canonicalEndpoint(url)} `));
   return (sold) => {
     const isAgents = (offerId: string): boolean => offerId.includes(" ");
     const slices = new SlicedEndpoints(
       service,
       sold.filter(({ offerId }) => !isAgents(offerId)),
     );
-    if (agents === null) return slices;
+    const ofRetired = sold.filter(({ offerId }) => isAgents(offerId) && !isCurrent(offerId));
+    if (agents === null) return retired.beside(slices, ofRetired);
     const offerOf = new Map(sold.map(({ unitId, offerId }) => [unitId, offerId]));
-    return new Both({ slices, agents, isSlice: (unitId) => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "") });
+    const isSlice = (unitId: string): boolean => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "");
+    return retired.beside(new Both({ slices, agents, isSlice }), ofRetired);
   };
+}
+
+/** A call of a fleet's, made. */
+export async function makeCall(provider: CapacityProvider, call: FleetCall): Promise<FleetAnswer> {
+  if (call.verb === "reserve") return provider.reserve(call.order);
+  if (call.verb === "start") return provider.start(call.unitId);
+  return call.verb === "drain" ? provider.drain(call.unitId) : provider.stop(call.unitId);
 }
 
 /** Slots that the plan counts as one shard: an endpoint's slice, in the mean; with agents, the largest that is ordered. */

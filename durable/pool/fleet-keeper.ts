@@ -1,22 +1,22 @@
 // A fleet at work in a pool: asks the provider, lets the records decide, writes down, changes the shard table, and only then
 // calls. One round at a time, behind whatever the object does; what a round learns is looked at again after every await.
 import type { ServiceConfig } from "#shared/config/schema.ts";
-import type { CapacityAnswer, CapacityOffer, CapacityProvider, CapacityUnit } from "#shared/protocol/capacity-provider.ts";
+import type { CapacityProvider } from "#shared/protocol/capacity-provider.ts";
 import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
 import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
-import type { CanaryMeters } from "./canary-meters.ts";
-import { capacityOf, hasAgents, shardSlotsOf, slicesOf, type CapacityOf } from "./fleet-capacity.ts";
+import { capacityOf, hasAgents, makeCall, shardSlotsOf, slicesOf, type CapacityOf } from "./fleet-capacity.ts";
 import { Fleet } from "./fleet/fleet.ts";
-import type { FleetAnswer, FleetCall } from "./fleet/fleet-calls.ts";
-import type { FleetChanges, FleetRows } from "./fleet/fleet-state.ts";
+import type { FleetCall } from "./fleet/fleet-calls.ts";
 import type { FleetPolicy } from "./fleet/follow-plan.ts";
+import type { FleetKeeperShell, Told } from "./fleet-keeper-shell.ts";
 import type { PoolShard } from "./layout.ts";
-import type { Pool } from "./pool.ts";
 import type { Demand } from "./scaled-demand.ts";
 
 /** Between two rounds while something is on its way. */
 const ROUND_MS = SECOND_MS;
+/** Rounds that a refused connection sets off are at least so far apart. */
+const SOON_MS = SECOND_MS / 4;
 /** Where more is wanted than can be had. */
 const SHORT_MS = 5 * SECOND_MS;
 /** Units are held against the provider's list: so often while the service is used, and while it sleeps. */
@@ -26,31 +26,8 @@ const RECONCILE_IDLE_MS = 10 * MINUTE_MS;
 const CALL_COUNT_MAX = 16;
 const PASS_COUNT_MAX = 3;
 
-export interface FleetSave {
-  /** Of the next shard. */
-  readonly nextNumber: number | null;
-  readonly table: readonly PoolShard[] | null;
-  /** Whose fleet it is. */
-  readonly service: ServiceConfig | null;
-}
-
-export interface FleetShell {
-  readonly pool: Pool;
-  readonly meters: CanaryMeters;
-  /** As the Worker's secret says. */
-  readonly agentKeys: string | undefined;
-  readonly load: () => FleetRows;
-  /** One transaction; null: unchanged. Does not return where the disk does not follow. */
-  readonly save: (changes: FleetChanges, beside: FleetSave) => void;
-  readonly loadNextNumber: () => number;
-  readonly loadService: () => ServiceConfig | null;
-  /** Slots may have come or gone. */
-  readonly onChanged: (nowMs: number) => void;
-  readonly warn: (event: string, details: Readonly<Record<string, unknown>>) => void;
-}
-
 export class FleetKeeper {
-  readonly #shell: FleetShell;
+  readonly #shell: FleetKeeperShell;
   #fleet = new Fleet();
   /** Null: none was ever acted for. */
   #service: ServiceConfig | null = null;
@@ -61,12 +38,16 @@ export class FleetKeeper {
   #nextNumber: number | null = null;
   #startMs = 0;
   #isRunning = false;
+  /** The last round. */
+  #beganAtMs = -Infinity;
+  /** Something came up since, and is to be looked at then. */
+  #askedAtMs = Infinity;
   #isIdle = false;
   #isShort = false;
   /** Of the next round; Infinity: none. */
   #dueAtMs = Infinity;
 
-  constructor(shell: FleetShell) {
+  constructor(shell: FleetKeeperShell) {
     this.#shell = shell;
     shell.pool.routes.awaited = (nowMs) =>
       this.#mode === "act" ? this.#fleet.awaited({ nowMs, startMs: this.#startMs, isShort: this.#isShort }) : null;
@@ -112,11 +93,38 @@ export class FleetKeeper {
   }
 
   measure(shards: readonly ShardTelemetry[], nowMs: number): void {
+    if (this.#shell.pool.routes.refusals.take(shards, nowMs)) this.#lookSoon(nowMs);
     if (!this.isActing) return;
     const proven = new Set(this.#fleet.activeIds);
     for (const shard of shards) this.#shell.meters.add(shard, proven.has(shard.shardId));
     // A unit that fails may be gone: its provider knows.
-    if (shards.some(({ failures }) => failures > 0)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs + ROUND_MS);
+    if (shards.some(({ failures }) => failures > 0)) this.#lookAt(nowMs + ROUND_MS);
+  }
+
+  /** An endpoint refused a holder's connection: nobody listens there, and its provider may know why. */
+  refused(lane: string, nowMs: number): void {
+    this.#shell.pool.routes.refusals.note(lane, nowMs);
+    this.#lookSoon(nowMs);
+  }
+
+  #lookSoon(nowMs: number): void {
+    const service = this.#service;
+    if (!this.isActing || service === null) return;
+    this.#lookAt(Math.max(nowMs, this.#beganAtMs + SOON_MS));
+    // A provider that hangs holds nobody up who has to be sent elsewhere.
+    if (this.#fleet.isRefusing(this.#refusingMsAt(service))) this.#decide(service, null);
+  }
+
+  #refusingMsAt({ endpoints }: ServiceConfig): (url: string) => number {
+    const { refusals } = this.#shell.pool.routes;
+    // A slice of an endpoint that is there may come back, and another slice of it would be no better.
+    const isStatic = (url: string): boolean => endpoints.some((endpoint) => endpoint.provider !== "process" && endpoint.url === url);
+    return (url) => (isStatic(url) ? 0 : refusals.refusingMs(url));
+  }
+
+  #lookAt(atMs: number): void {
+    this.#askedAtMs = Math.min(this.#askedAtMs, atMs);
+    this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
   }
 
   /** The operator's word: takes a shard out of use; false: it is not in use. What takes its place is the plan's business. */
@@ -141,11 +149,14 @@ export class FleetKeeper {
 
   /** After every event of the pool: begins a round where one is due. Returns at once. */
   tick(nowMs: number): void {
+    this.#shell.pool.routes.refusals.tick(nowMs);
     if (!this.isActing || this.#isRunning) return;
     const isWaitedFor = this.#shell.pool.routes.choice.isEmpty && this.#shell.pool.queueLength > 0 && !this.#isShort;
     if (isWaitedFor && this.#fleet.isSettled) this.#dueAtMs = nowMs;
     if (nowMs < this.#dueAtMs) return;
     this.#isRunning = true;
+    this.#beganAtMs = nowMs;
+    this.#askedAtMs = Infinity;
     // Should this instance not live to see the round's end.
     this.#dueAtMs = nowMs + RECONCILE_MS;
     void this.#round().then(
@@ -179,6 +190,7 @@ export class FleetKeeper {
     if (!isActing) this.#mode = null;
     else if (service === null) this.#mode = "end";
     else this.#mode = service.provisioning.mode === "act" ? "act" : "hold";
+    this.#shell.pool.routes.choice.mayWait = this.#mode === "act" && service !== null && hasAgents(service);
   }
 
   async #round(): Promise<void> {
@@ -198,20 +210,21 @@ export class FleetKeeper {
     }
   }
 
-  #decide(
-    service: ServiceConfig,
-    { offered, listed }: { offered: CapacityAnswer<readonly CapacityOffer[]>; listed: CapacityAnswer<readonly CapacityUnit[]> },
-  ): void {
+  /** Null: without asking the provider. */
+  #decide(service: ServiceConfig, told: Told | null): void {
     const { pool, meters } = this.#shell;
     const nowMs = Date.now();
-    if (listed.ok) this.#fleet.observe(listed.value, nowMs);
-    else this.#shell.warn("capacity-unknown", { service: service.service, reason: listed.reason, detail: listed.detail });
+    const [offered, listed] = [told?.offered, told?.listed];
+    if (listed?.ok === true) this.#fleet.observe(listed.value, nowMs);
+    else if (listed !== undefined)
+      this.#shell.warn("capacity-unknown", { service: service.service, reason: listed.reason, detail: listed.detail });
     this.#fleet.measure(meters.take());
     this.#isShort = this.#fleet.follow({
       nowMs,
       policy: this.#policyOf(service),
-      offers: listed.ok && offered.ok ? offered.value : null,
+      offers: listed?.ok === true && offered?.ok === true ? offered.value : null,
       waitingCount: pool.queueLength,
+      refusingMs: this.#refusingMsAt(service),
       slotsOut: (url) => pool.ledger.slotsOfLane(url),
       socketsOn: pool.socketsOn,
       nextShardId: () => `${service.service}-${this.#takeNumber()}`,
@@ -226,7 +239,7 @@ export class FleetKeeper {
   }
 
   async #call(provider: CapacityProvider, call: FleetCall): Promise<void> {
-    const answer = await callOf(provider, call);
+    const answer = await makeCall(provider, call);
     const nowMs = Date.now();
     this.#fleet.takeAnswer(call, answer, nowMs);
     this.#commit(nowMs);
@@ -257,6 +270,7 @@ export class FleetKeeper {
     if (!this.#fleet.isSettled) this.#dueAtMs = nowMs + ROUND_MS;
     else if (this.#isShort) this.#dueAtMs = nowMs + SHORT_MS;
     else this.#dueAtMs = mayChange ? nowMs + restMs : Infinity;
+    this.#dueAtMs = Math.min(this.#dueAtMs, this.#askedAtMs);
     this.#shell.onChanged(nowMs);
   }
 
@@ -274,16 +288,11 @@ export class FleetKeeper {
       sizeMin: shards.sizeMin,
       sizeMax: shards.sizeMax,
       countMax: shards.countMax,
+      countLeast: this.#isIdle || !this.#fleet.isPlanned ? shards.countMin : 0,
       stepMax: provisioning.stepMax,
       costPerHourMax: provisioning.costPerHourMax,
       startMs: Math.max(this.#startMs, provisioning.startMsPrior),
       mode: this.#mode ?? "hold",
     };
   }
-}
-
-async function callOf(provider: CapacityProvider, call: FleetCall): Promise<FleetAnswer> {
-  if (call.verb === "reserve") return provider.reserve(call.order);
-  if (call.verb === "start") return provider.start(call.unitId);
-  return call.verb === "drain" ? provider.drain(call.unitId) : provider.stop(call.unitId);
 }

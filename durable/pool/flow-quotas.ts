@@ -73,17 +73,33 @@ interface CostDebt {
   readonly atMs: number;
 }
 
+/** A service's pools each have a queue, and a flow's requests wait in all of them together. */
+export interface QueuePart {
+  readonly poolCount: number;
+  /** Who has the remainder. */
+  readonly isHome: boolean;
+}
+
+const WHOLE: QueuePart = { poolCount: 1, isHome: true };
+
+function partOfQueue(lengthMax: number, { poolCount, isHome }: QueuePart): number {
+  const part = Math.floor(lengthMax / poolCount);
+  return isHome && lengthMax < Infinity ? lengthMax - (poolCount - 1) * part : part;
+}
+
 export class FlowQuotas {
   #quotas: Readonly<Record<string, QuotaConfig>> = {};
+  #part = WHOLE;
   readonly #limits = new Map<string, FlowLimits>();
   readonly #costs = new Map<string, CostDebt>();
   readonly #shadowRates = new Map<string, CostDebt>();
   readonly #shadowBytes = new Map<string, CostDebt>();
   #shadow: Record<string, number> = {};
 
-  /** By flow, `tenant/class`. What is owed stays owed. */
-  configure(quotas: Readonly<Record<string, QuotaConfig>>): void {
+  /** By flow, `tenant/class`. What is owed stays owed. `part`: of the flows' queues, what may wait in this pool. */
+  configure(quotas: Readonly<Record<string, QuotaConfig>>, part: QueuePart = WHOLE): void {
     this.#quotas = quotas;
+    this.#part = part;
     this.#limits.clear();
     for (const debts of [this.#costs, this.#shadowRates, this.#shadowBytes])
       for (const flow of debts.keys()) if (!Object.hasOwn(quotas, flow)) debts.delete(flow);
@@ -91,7 +107,10 @@ export class FlowQuotas {
 
   limitsOf(flow: string): FlowLimits {
     let limits = this.#limits.get(flow);
-    if (limits === undefined && Object.hasOwn(this.#quotas, flow)) this.#limits.set(flow, (limits = flowLimitsOf(this.#quotas[flow])));
+    if (limits === undefined && Object.hasOwn(this.#quotas, flow)) {
+      const whole = flowLimitsOf(this.#quotas[flow]);
+      this.#limits.set(flow, (limits = { ...whole, queueLengthMax: partOfQueue(whole.queueLengthMax, this.#part) }));
+    }
     return limits ?? UNLIMITED;
   }
 

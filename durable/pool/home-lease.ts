@@ -3,6 +3,7 @@
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import { FLOAT_DIVISOR } from "#durable/lease/float.ts";
 import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
+import { LENT_TOKENS_MS, type LentTokens } from "#durable/lease/lent-tokens.ts";
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { FlowLeft, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
@@ -15,9 +16,14 @@ const SHORT_SPACING_MS = SECOND_MS / 4;
 /** As many as a home pool's ledger takes of one holder. Of more, those that have nothing out wait for others to end. */
 const FLOWS_MAX = 2 * 4_096;
 
+/** Of a flow whose requests ask by name, so that not each of them asks the home pool. */
+const SPARE_TOKENS = 8;
+
 export interface Wanted {
   readonly flow: string;
   readonly want: number;
+  /** Beside those that are held. */
+  readonly tokens?: number;
 }
 
 export interface Lender {
@@ -27,17 +33,22 @@ export interface Lender {
   readonly life: () => number;
 }
 
-export class HomeLease {
+export class HomeLease implements LentTokens {
   #lease: CreditLease | null = null;
   #nowMs = -Infinity;
   #renewAtMs = Infinity;
   #isAsking = false;
   #askedAtMs = -Infinity;
   #asked: ReadonlyMap<string, number> = new Map();
+  /** Tokens that the newest request asks for beside those that are here. */
+  #lacked: ReadonlyMap<string, number> = new Map();
   #failedUntilMs = -Infinity;
+  /** Flows of which the last answer brought fewer tokens than were wanted. */
+  #dry: ReadonlySet<string> = new Set();
   #left: ReadonlyMap<string, FlowLeft> = new Map();
   #isContended = false;
   #leaseMs = 0;
+  #answeredAtMs = 0;
 
   /** The pool's time, for what follows. */
   tick(nowMs: number): void {
@@ -79,15 +90,31 @@ export class HomeLease {
     return this.#lease?.lanes(this.#nowMs) ?? new Map();
   }
 
+  available(flow: string): number {
+    return this.#lease?.tokens(flow, this.#nowMs) ?? 0;
+  }
+
+  take(flow: string, count: number): void {
+    this.#lease?.spend(flow, count);
+  }
+
   /** What the home pool said is left of a flow's limits, beside what is lent here. */
   leftOf(flow: string): FlowLeft | undefined {
-    return this.#left.get(flow);
+    const left = this.#left.get(flow);
+    return left && { ...left, blockedMs: Math.max(0, left.blockedMs - (this.#nowMs - this.#answeredAtMs)) };
   }
 
   /** Whether whoever wants this waits for the home pool's answer: nothing is lent, and it was not asked for. */
   isUnknown(wants: readonly Wanted[]): boolean {
     if (this.#nowMs < this.#failedUntilMs) return false;
-    return !this.isLive || wants.some(({ flow, want }) => want > 0 && !this.#asked.has(flow));
+    if (!this.isLive) return true;
+    return wants.some(({ flow, want, tokens = 0 }) => (want > 0 && !this.#asked.has(flow)) || this.#lacksTokens(flow, tokens));
+  }
+
+  /** A rate that is short is asked for again a little later, and not by each request. */
+  #lacksTokens(flow: string, tokens: number): boolean {
+    if (tokens === 0 || this.available(flow) > 0) return false;
+    return !this.#dry.has(flow) || this.#nowMs >= this.#answeredAtMs + LENT_TOKENS_MS;
   }
 
   /** Whether to ask now: it is time, or more is wanted than was asked for. */
@@ -106,6 +133,9 @@ export class HomeLease {
     this.#isAsking = true;
     this.#askedAtMs = this.#nowMs;
     this.#asked = new Map(demands.map(({ flow, want }) => [flow, want]));
+    this.#lacked = new Map(
+      demands.map(({ flow, tokensWant, tokensPassedOn }) => [flow, tokensWant - tokensPassedOn - this.available(flow)]),
+    );
     const lanes = [...ledger.flows.lanes.names].map((lane) => ({ lane, passedOn: ledger.slotsOfLane(lane) }));
     return { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
   }
@@ -116,6 +146,8 @@ export class HomeLease {
     this.#failedUntilMs = -Infinity;
     if (this.#lease?.apply(lease, this.#nowMs) === true && lease.ok) {
       this.#left = new Map(left.map((of) => [of.flow, of]));
+      this.#answeredAtMs = this.#nowMs;
+      this.#dry = new Set(lease.flows.filter(({ flow, tokens }) => tokens < (this.#lacked.get(flow) ?? 0)).map(({ flow }) => flow));
       this.#isContended = isContended;
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
     }
@@ -136,16 +168,29 @@ export class HomeLease {
 }
 
 /** What is out first: the home pool takes a flow that is left out for given back. */
-function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[]): readonly CreditDemand[] {
+function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[]): readonly Required<CreditDemand>[] {
   const more = new Map<string, number>();
-  for (const { flow, want } of wants) more.set(flow, (more.get(flow) ?? 0) + want);
+  const moreTokens = new Map<string, number>();
+  for (const { flow, want, tokens = 0 } of wants) {
+    more.set(flow, (more.get(flow) ?? 0) + want);
+    moreTokens.set(flow, (moreTokens.get(flow) ?? 0) + tokens);
+  }
+  const { totals } = ledger.flows;
   const flows = new Set([...ledger.flows.totals.flows, ...more.keys()]);
   const demands = [...flows].map((flow) => {
     const passedOn = ledger.slotsOfFlow(flow);
     const wanted = Math.max(passedOn, ledger.wantOfFlow(flow)) + (more.get(flow) ?? 0);
-    return { flow, want: withFloat(wanted), passedOn, tokensWant: 0 };
+    const tokensWanted = totals.tokensWantOf(flow) + (moreTokens.get(flow) ?? 0);
+    return {
+      flow,
+      want: withFloat(wanted),
+      passedOn,
+      tokensWant: tokensWanted === 0 ? 0 : withFloat(tokensWanted) + SPARE_TOKENS,
+      tokensPassedOn: totals.tokensOutOf(flow),
+    };
   });
-  const wanted = demands.filter(({ want }) => want > 0).toSorted((a, b) => Number(b.passedOn > 0) - Number(a.passedOn > 0));
+  const isSomething = ({ want, tokensWant, tokensPassedOn }: Required<CreditDemand>): boolean => want + tokensWant + tokensPassedOn > 0;
+  const wanted = demands.filter(isSomething).toSorted((a, b) => Number(b.passedOn > 0) - Number(a.passedOn > 0));
   return wanted.slice(0, FLOWS_MAX);
 }
 

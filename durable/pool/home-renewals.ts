@@ -23,6 +23,8 @@ export class HomeRenewals {
   readonly #pool: Pool;
   readonly #input: HomeRenewalsInput;
   #asking: Promise<void> | null = null;
+  /** Of those who wait for an answer. */
+  readonly #waiting = new Set<readonly Wanted[]>();
   #wasLive = false;
   #untoldSinceMs: number | null = null;
 
@@ -34,15 +36,18 @@ export class HomeRenewals {
   /** Waits where what is wanted was never asked for, or the lease is over. */
   async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
     this.#tick(nowMs);
-    // Twice: the call on its way may have been sent before this was wanted.
-    for (let turn = 0; turn < 2 && this.#input.home.isUnknown(wants); turn += 1) await (this.#asking ?? this.#renew(wants));
+    if (!this.#input.home.isUnknown(wants)) return;
+    this.#waiting.add(wants);
+    // Twice: the call on its way may have been sent before this was wanted. The next one asks for all who wait.
+    for (let turn = 0; turn < 2 && this.#input.home.isUnknown(wants); turn += 1) await (this.#asking ?? this.#renew());
+    this.#waiting.delete(wants);
     this.#tick(Date.now());
   }
 
   /** Behind whatever is going on. */
   renewDue(nowMs: number): void {
     this.#tick(nowMs);
-    if (this.#asking === null && (this.#input.home.isDue(this.#pool.ledger) || this.#isToldLate(nowMs))) void this.#renew([]);
+    if (this.#asking === null && (this.#input.home.isDue(this.#pool.ledger) || this.#isToldLate(nowMs))) void this.#renew();
   }
 
   /** What was measured rides on a renewal; where none is due it sets one off. */
@@ -60,31 +65,34 @@ export class HomeRenewals {
     this.#wasLive = home.isLive;
   }
 
-  #renew(wants: readonly Wanted[]): Promise<void> {
-    this.#asking = this.#ask(wants).finally(() => {
+  #renew(): Promise<void> {
+    this.#asking = this.#ask().finally(() => {
       this.#asking = null;
     });
     return this.#asking;
   }
 
-  async #ask(wants: readonly Wanted[]): Promise<void> {
-    const { env, home: lease, telemetry } = this.#input;
-    const message = this.#message(wants);
+  async #ask(): Promise<void> {
+    const { env, home, telemetry } = this.#input;
+    // Those that came together ask together.
+    if (this.#waiting.size > 0) await new Promise((wake) => setTimeout(wake, 0));
+    home.tick(Date.now());
+    const message = this.#message([...this.#waiting].flat());
     this.#untoldSinceMs = null;
     const { flows } = message.lease;
-    const isIdle = flows.length === 0 && telemetry.isEmpty;
+    const isIdle = flows.length === 0;
     try {
       const [locationHint] = this.#pool.configuration.service?.regions ?? [];
-      const home = env.POOL.get(env.POOL.idFromName(poolName(message.service)), locationHint && { locationHint });
-      const answer = await home.renew(message);
-      lease.tick(Date.now());
-      lease.apply(answer, isIdle);
-      this.#wasLive = lease.isLive;
+      const stub = env.POOL.get(env.POOL.idFromName(poolName(message.service)), locationHint && { locationHint });
+      const answer = await stub.renew(message);
+      home.tick(Date.now());
+      home.apply(answer, isIdle);
+      this.#wasLive = home.isLive;
       this.#pool.policyChanged(Date.now());
       this.#input.onAnswer(answer, Date.now());
     } catch (error) {
-      lease.tick(Date.now());
-      lease.failed();
+      home.tick(Date.now());
+      home.failed();
       telemetry.add(message.telemetry);
       console.warn(JSON.stringify({ level: "warn", event: "home-failed", service: message.service, error: String(error).slice(0, 500) }));
     }

@@ -103,6 +103,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
     if (request.kind === "socket") this.#demand.arrive(nowMs);
+    if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });

@@ -6,7 +6,6 @@ import { refuse } from "#shared/errors/refusal.ts";
 import { SLOT_GRACE_MS, type AcquireRequest, type RenewAnswer, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
-import { SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
@@ -19,13 +18,10 @@ import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
 import { moveSlot } from "./slot-move.ts";
 import { refuseSocket } from "./socket-quota.ts";
-import { grantOf, type Decision, type Verdict } from "./verdict.ts";
+import { grantOf, NAMED_SLOT_MS, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
 import { WaitEstimate } from "./wait-estimate.ts";
 import { WaitingLine, type Ticket } from "./waiting-line.ts";
-
-/** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
-const NAMED_SLOT_MS = 3 * SECOND_MS;
 
 export class Pool {
   readonly credits = new TenantCredits();
@@ -153,6 +149,7 @@ export class Pool {
     const standing = {
       flow: request.flow,
       waiting: this.#line.lengthOf(request.flow),
+      queueMs: this.#estimate.ofNewcomer(request.flow, request.urgency),
       isOpen: this.#ledger.slotsFree > 0 && this.decideInMs === null && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
@@ -295,6 +292,6 @@ export class Pool {
     this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
     this.credits.configure(configuration.tenantsWithTotal);
-    this.gate.configure(configuration.quotas, configuration.service?.costWeight ?? 1);
+    this.gate.configure(configuration);
   }
 }

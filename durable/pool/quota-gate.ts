@@ -4,17 +4,24 @@ import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { costState, rateState } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
-import type { Dry, FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import type { Dry, FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
 const NEVER_MS = 10 * SECOND_MS;
 
-export type QuotaRefusal = Refusal & { readonly dry?: Dry };
+/** Isolates refuse for a queue that is full until about a quarter of it is served, … */
+const SHED_DIVISOR = 4;
+/** … and no longer. */
+const SHED_MS_MAX = SECOND_MS / 2;
+
+export type QuotaRefusal = Refusal & { readonly dry?: Dry; readonly shed?: Shed };
 
 /** What the pool knows of a flow, beside its limits. */
 export interface FlowStanding {
@@ -22,6 +29,8 @@ export interface FlowStanding {
   readonly waiting: number;
   /** A request that comes now finds a slot at once. */
   readonly isOpen: boolean;
+  /** How long it takes to serve those who wait; null: unknown. */
+  readonly queueMs: number | null;
 }
 
 export class QuotaGate {
@@ -31,20 +40,25 @@ export class QuotaGate {
   /** Flows of requests that wait and have paid a token. */
   readonly #paid = new Map<string, string>();
 
-  configure(quotas: Readonly<Record<string, QuotaConfig>>, costWeight: number): void {
+  configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
-    this.#costWeight = costWeight;
-    this.#quotas.configure(quotas);
+    this.#costWeight = service?.costWeight ?? 1;
+    this.#quotas.configure(quotas, { poolCount: service?.regions?.length ?? 1, isHome: region === undefined });
   }
 
   limitsOf(flow: string): FlowLimits {
     return this.#quotas.limitsOf(flow);
   }
 
+  /** In how long the flow's service time is below its limit again. */
+  protected blockedForMs(flow: string, nowMs: number): number {
+    return this.#quotas.blockedForMs(flow, nowMs);
+  }
+
   /** Null: it may ask, and a token is paid. */
   enter(slotId: string, standing: FlowStanding, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): QuotaRefusal | null {
     const { flow } = standing;
-    const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
+    const blockedMs = this.blockedForMs(flow, nowMs);
     if (blockedMs > 0) {
       const violated = [costState(this.#configured[flow], blockedMs)];
       return refuse("rejected-quota", "Your tenant and class have used up their service time.", { retryAfterMs: blockedMs, violated });
@@ -104,14 +118,18 @@ export class QuotaGate {
   }
 
   /** A queue that is full is the queue's fault, or the tenant's own where it waits for the slots that the tenant may have. */
-  #checkQueue({ flow, waiting, isOpen }: FlowStanding, ledger: LeaseLedger): QuotaRefusal | null {
+  #checkQueue({ flow, waiting, isOpen, queueMs }: FlowStanding, ledger: LeaseLedger): QuotaRefusal | null {
     const { queueLengthMax } = this.#quotas.limitsOf(flow);
     if (waiting < queueLengthMax || (waiting === 0 && isOpen)) return null;
     const queue: QuotaState = { kind: "queue", quota: queueLengthMax, remaining: 0 };
     const slots = this.waitedForQuota(flow, ledger);
     const facts = { retryAfterMs: SECOND_MS, queue: { position: waiting + 1, length: waiting, waitMs: 0 } };
-    if (slots === null)
-      return refuse("rejected-queue-full", `The queue of your tenant and class is full: ${waiting} wait.`, { ...facts, violated: [queue] });
+    if (slots === null) {
+      const detail = `The queue of your tenant and class is full: ${waiting} wait.`;
+      const forMs = Math.min(SHED_MS_MAX, Math.floor((queueMs ?? 0) / SHED_DIVISOR));
+      const shed = { flow, urgencyFrom: URGENCY_FIRST, forMs, retryAfterMs: SECOND_MS, queueLengthMax };
+      return { ...refuse("rejected-queue-full", detail, { ...facts, violated: [queue] }), ...(forMs > 0 && { shed }) };
+    }
     const detail = `Your tenant and class have all their ${slots.quota} slots, and ${waiting} wait for one.`;
     return refuse("rejected-quota", detail, { ...facts, violated: [slots, queue] });
   }

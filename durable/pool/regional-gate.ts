@@ -1,14 +1,17 @@
 // What a regional pool knows of tenants' limits: what its home pool told with the last answer.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import { QuotaGate } from "./quota-gate.ts";
 import type { HomeLease } from "./home-lease.ts";
 
-export class RegionalGate extends QuotaGate {
-  readonly #home: Pick<HomeLease, "leftOf" | "slotsOf">;
+type Home = Pick<HomeLease, "leftOf" | "slotsOf" | "available">;
 
-  constructor(home: Pick<HomeLease, "leftOf" | "slotsOf">) {
+export class RegionalGate extends QuotaGate {
+  readonly #home: Home;
+
+  constructor(home: Home) {
     super();
     this.#home = home;
   }
@@ -24,7 +27,14 @@ export class RegionalGate extends QuotaGate {
       const left = this.#home.leftOf(flow);
       if (left === undefined) return [];
       const here = Math.max(0, this.#home.slotsOf(flow) - ledger.slotsOfFlow(flow));
-      return [{ ...left, slots: left.slots === null ? null : left.slots + here }];
+      const tokens = left.tokens === null ? null : left.tokens + this.#home.available(flow);
+      const bytes = left.bytes === null ? null : left.bytes + this.#home.available(byteFlowOf(flow)) * BYTE_UNIT;
+      return [{ ...left, slots: left.slots === null ? null : left.slots + here, tokens, bytes }];
     });
+  }
+
+  /** Service time is summed at home, over all regions. */
+  protected override blockedForMs(flow: string): number {
+    return this.#home.leftOf(flow)?.blockedMs ?? 0;
   }
 }

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import type { Region } from "#shared/config/regions.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -22,7 +23,7 @@ import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
-import { HomeLease } from "./home-lease.ts";
+import { HomeLease, type Wanted } from "./home-lease.ts";
 import { HomeRenewals } from "./home-renewals.ts";
 import { regionalConfigurationOf } from "./regional-configuration.ts";
 import { RegionalParts } from "./regional-parts.ts";
@@ -32,6 +33,8 @@ import { RegionalTelemetry } from "./regional-telemetry.ts";
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
 const SAVE_MS = 5 * SECOND_MS;
+/** Of a request that asks its home for a token, and finds it taken. */
+const TURNS_MAX = 3;
 const MEMORY_BYTES = QUEUE_MEMORY_BYTES + 192 * 1_024;
 
 /**
@@ -66,7 +69,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
     await this.#followVersion(message);
-    await this.#renewals.ensure(message.lease.flows, Date.now());
+    await this.#renewals.ensure(wantedOf(message.lease), Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     this.#measure(message.telemetry);
@@ -83,7 +86,11 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
-    await this.#renewals.ensure([{ flow: request.flow, want: 1 }], Date.now());
+    const tokens = this.#pool.gate.limitsOf(request.flow).rate === null ? 0 : 1;
+    const wants = [{ flow: request.flow, want: 1, tokens }];
+    // Others may have taken, since the answer, what it brought.
+    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)
+      await this.#renewals.ensure(wants, Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     const verdict = this.#pool.acquire(request, nowMs);
@@ -215,4 +222,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     this.#alarmAtMs = atMs;
     void this.ctx.storage.setAlarm(atMs);
   }
+}
+
+function wantedOf({ flows }: RenewalRequest): readonly Wanted[] {
+  return flows.map(({ flow, want, tokensWant, tokensHeld }) => ({ flow, want, tokens: Math.max(0, tokensWant - tokensHeld) }));
 }

@@ -4,9 +4,11 @@ import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { Awaited } from "./fleet/awaited.ts";
 import { layoutShards, type PoolShard } from "./layout.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
+import { Refusals } from "./refusals.ts";
 import { ShardChoice } from "./shard-choice.ts";
 
 export class Routes {
+  readonly refusals = new Refusals();
   readonly choice: ShardChoice;
   /** Of a service without a shard: when the first is expected, and what is told to those who wait for it; null: none will come. */
   awaited: (nowMs: number) => Awaited | null = () => null;
@@ -14,7 +16,7 @@ export class Routes {
   #version = 0;
 
   constructor(kernels: Kernels) {
-    this.choice = new ShardChoice(kernels);
+    this.choice = new ShardChoice(kernels, this.refusals);
   }
 
   get shards(): readonly PoolShard[] {

@@ -2,15 +2,20 @@
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { ShardTable } from "#wasm/binding/shard-table.ts";
 import type { PoolShard } from "./layout.ts";
+import type { Refusals } from "./refusals.ts";
 
 export class ShardChoice {
   readonly #table: ShardTable;
   #shards: readonly PoolShard[] = [];
   /** Per lane, whether its shards have weight now. */
   readonly #isOpen = new Map<string, boolean>();
+  readonly #refusals: Pick<Refusals, "isSuspect">;
+  /** Where every endpoint refuses connections, requests rather wait: others are about to be there. */
+  mayWait = false;
 
-  constructor(kernels: Kernels) {
+  constructor(kernels: Kernels, refusals: Pick<Refusals, "isSuspect">) {
     this.#table = new ShardTable(kernels);
+    this.#refusals = refusals;
   }
 
   replace(shards: readonly PoolShard[]): void {
@@ -25,16 +30,23 @@ export class ShardChoice {
   }
 
   hasRoom(hasRoom: (lane: string) => boolean): boolean {
-    return [...this.#isOpen.keys()].some(hasRoom);
+    const lanes = [...this.#isOpen.keys()];
+    return lanes.some((lane) => hasRoom(lane) && this.#isUsable(lane));
   }
 
   /** Undefined: no endpoint has a free slot. */
   choose(key: string, hasRoom: (lane: string) => boolean): PoolShard | undefined {
     for (const [lane, wasOpen] of this.#isOpen) {
-      const isOpen = hasRoom(lane);
+      const isOpen = hasRoom(lane) && this.#isUsable(lane);
       if (isOpen !== wasOpen) this.#weigh(lane, isOpen);
     }
     return this.#shards[this.#table.choose(key)];
+  }
+
+  /** Nobody listens where connections are refused: not used while there is another, or will be. */
+  #isUsable(lane: string): boolean {
+    if (!this.#refusals.isSuspect(lane)) return true;
+    return !this.mayWait && [...this.#isOpen.keys()].every((other) => this.#refusals.isSuspect(other));
   }
 
   #weigh(lane: string, isOpen: boolean): void {

@@ -39,9 +39,10 @@ export class EndpointSide {
       push: (payload) => turn.soon(() => withLive((live) => this.push(live, payload))),
       closed: ({ code, reason }) => step({ kind: "close", code, reason }),
       failed: (reason) => step({ kind: "fail", why: "endpoint", code: BAD_UPSTREAM, reason }),
-      received: () => this.#host.load(sessionId)?.state.received ?? 0,
+      received: () => this.#host.load(sessionId)?.saved?.received ?? 0,
       waitUntil: (promise) => this.#shell.ctx.waitUntil(promise),
       atEnd: (run) => turn.atEnd(run),
+      afterSave: (run) => turn.afterSave(run),
     };
   }
 

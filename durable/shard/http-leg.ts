@@ -5,6 +5,7 @@ import { payloadBytes, type End, type Message } from "#shared/resume/frames.ts";
 import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
+import type { PostPermits } from "./post-permits.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 /** Messages of one request; more wait for the next one. */
@@ -14,17 +15,20 @@ const NO_STATUS = 1005;
 /** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
 export class HttpLeg implements Leg {
   readonly #input: LegInput;
+  readonly #permits: PostPermits;
   readonly #queue: Message[] = [];
   #isPosting = false;
   #hasStopped = false;
 
-  constructor(input: LegInput) {
+  /** `permits`: of all sessions of the Shard object. */
+  constructor(input: LegInput, permits: PostPermits) {
     this.#input = input;
+    this.#permits = permits;
   }
 
   deliver(message: Message): void {
     this.#queue.push(message);
-    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.atEnd(() => this.flush());
+    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.afterSave(() => this.flush());
   }
 
   flush(): void {
@@ -69,7 +73,11 @@ export class HttpLeg implements Leg {
     const { sessionId, route, events } = this.#input;
     const first = batch[0]?.sequence ?? 0;
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() });
+      const answer = await this.#permits.run(async (): Promise<PostAnswer> =>
+        this.#hasStopped
+          ? { ok: false, isFinal: true, detail: "the session is over", silence: null }
+          : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() }),
+      );
       const waitMs = RETRY_WAITS_MS[attempt];
       if (answer.ok || answer.isFinal || waitMs === undefined || this.#hasStopped) return answer;
       await wait(waitMs);

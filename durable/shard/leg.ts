@@ -19,6 +19,8 @@ export interface LegEvents {
   waitUntil(promise: Promise<unknown>): void;
   /** When everything that came together with a message was taken, and before it is written. */
   atEnd(run: () => void): void;
+  /** When that is written: from here on it may leave. */
+  afterSave(run: () => void): void;
 }
 
 export interface LegInput {

@@ -216,19 +216,16 @@ export class SessionHost {
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
     switch (effect.kind) {
       case "transmit":
-        return sendFrame(this.#socketOf(live, effect.attempt), effect.frame);
+        return this.turn.afterSave(() => sendFrame(this.#socketOf(live, effect.attempt), effect.frame));
       case "disconnect":
-        return closeQuietly(this.#socketOf(live, effect.attempt), effect);
+        return this.turn.afterSave(() => closeQuietly(this.#socketOf(live, effect.attempt), effect));
       case "reject":
-        if (sender === undefined) return;
-        if (effect.frame !== null) sendFrame(sender, effect.frame);
-        return closeQuietly(sender, effect);
+        return this.turn.afterSave(() => reject(sender, effect));
       case "deliver":
         return live.leg.deliver(effect.message);
       case "over":
-        if (live.route.isTentative === true) live.leg.abandon();
-        else live.leg.stop(effect.end);
-        return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
+        this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
+        return this.turn.afterSave(() => (live.route.isTentative === true ? live.leg.abandon() : live.leg.stop(effect.end)));
     }
   }
 
@@ -289,6 +286,11 @@ export class SessionHost {
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
+}
+
+function reject(sender: WebSocket | undefined, effect: Extract<GatewayEffect, { kind: "reject" }>): void {
+  if (effect.frame !== null) sendFrame(sender, effect.frame);
+  closeQuietly(sender, effect);
 }
 
 /** Its device has gone, and nothing of its is on the way to the endpoint. */

@@ -24,6 +24,7 @@ import { HttpLeg, postOnce } from "./http-leg.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
+import { PostPermits } from "./post-permits.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
@@ -36,7 +37,7 @@ import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { openSlotKeeper } from "./slot-debt-store.ts";
-import { isFull, isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
+import { isPlain, randomText, SocketCount, type SocketAttachment } from "./socket-io.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
@@ -56,6 +57,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   });
   readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
+  readonly #permits = new PostPermits();
+  readonly #sockets = new SocketCount(this.ctx);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -63,7 +66,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     store: this.#store,
     makeLeg: (sessionId, route, events) => {
       const input = { sessionId, route, events };
-      if (route.mode === "http") return new HttpLeg(input);
+      if (route.mode === "http") return new HttpLeg(input, this.#permits);
       const socket = this.#opened.get(sessionId) ?? null;
       this.#opened.delete(sessionId);
       return new WebSocketLeg(input, socket);
@@ -97,13 +100,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       },
     },
   });
-  readonly #push = new ShardPush({
-    host: this.#host,
-    store: this.#store,
-    plainHost: this.#plainHost,
-    plainStore: this.#plainStore,
-    relays: this.#relays,
-  });
+  readonly #push: ShardPush;
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -114,6 +111,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     super(ctx, env);
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(AUTO_PONG);
+    const [host, store, plainHost, plainStore, relays] = [this.#host, this.#store, this.#plainHost, this.#plainStore, this.#relays];
+    this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#host.knowAlarm(await ctx.storage.getAlarm());
       this.#host.recover();
@@ -174,7 +173,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data));
+    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -191,7 +190,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
   async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (isFull(this.ctx)) return refusal(FULL);
+    if (this.#sockets.isFull()) return refusal(FULL);
     const plainId = randomText();
     const asked = routeOf(request, assignment);
     const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
@@ -233,7 +232,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
   async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (isFull(this.ctx)) return refusal(FULL);
+    if (this.#sockets.isFull()) return refusal(FULL);
     const sessionId = randomText();
     const asked = routeOf(request, assignment);
     const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
@@ -251,7 +250,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
-    if (isFull(this.ctx)) return refusal(FULL);
+    if (this.#sockets.isFull()) return refusal(FULL);
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
@@ -275,7 +274,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       await this.#slots.release(assignment, { holder });
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
-    if (isFull(this.ctx) || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    if (this.#sockets.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
       ...resumption,
       from: shardId,

@@ -50,6 +50,8 @@ export class SlotKeeper {
   readonly #input: SlotKeeperInput;
   /** Releases under way. */
   readonly #releasing = new Set<string>();
+  /** Debts that are none any more: they leave the disk with the next one that is written, or looked for, and cost no commit of their own. */
+  readonly #settled = new Set<string>();
 
   constructor(input: SlotKeeperInput) {
     this.#input = input;
@@ -74,9 +76,8 @@ export class SlotKeeper {
 
   /** What is on disk has it from here on, unless that has ended meanwhile. */
   settle(slotId: string): void {
-    const { debts, isHeldOnDisk } = this.#input;
     this.#held.delete(slotId);
-    if (isHeldOnDisk(slotId)) debts.drop(slotId);
+    if (this.#input.isHeldOnDisk(slotId)) this.#settled.add(slotId);
   }
 
   /** `holder`: who has it, where that is not this Shard object. Never throws: what does not succeed now does later. */
@@ -89,7 +90,7 @@ export class SlotKeeper {
     for (let attempt = 1; attempt <= RELEASE_ATTEMPTS_MAX; attempt += 1) {
       try {
         await this.#input.poolOf(service).release({ slotId, holder, flow, outcome });
-        this.#input.debts.drop(slotId);
+        this.#settled.add(slotId);
         break;
       } catch (error) {
         if (attempt === RELEASE_ATTEMPTS_MAX)
@@ -104,6 +105,7 @@ export class SlotKeeper {
     const { debts, isHeldOnDisk, now } = this.#input;
     const nowMs = now();
     const due: SlotDebt[] = [];
+    this.#dropSettled();
     for (const debt of debts.all()) {
       const { slotId, sinceMs } = debt;
       // What is being given back may be on disk still, as a session that is about to be taken back.
@@ -113,13 +115,21 @@ export class SlotKeeper {
     }
     for (let start = 0; start < due.length; start += RELEASES_MAX)
       await Promise.all(due.slice(start, start + RELEASES_MAX).map(async (debt) => this.release(debt, { sinceMs: debt.sinceMs })));
+    this.#dropSettled();
     return debts.all().length === 0 ? Infinity : now() + DEBT_LOOK_MS;
   }
 
   #owe({ slotId, flow, service }: SlotOwner, sinceMs = this.#input.now()): void {
     const { debts, now, wakeAt } = this.#input;
+    this.#settled.delete(slotId);
+    this.#dropSettled();
     debts.put({ slotId, flow, service, sinceMs });
     wakeAt(now() + DEBT_LOOK_MS);
+  }
+
+  #dropSettled(): void {
+    for (const slotId of this.#settled) this.#input.debts.drop(slotId);
+    this.#settled.clear();
   }
 
   /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */

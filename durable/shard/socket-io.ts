@@ -33,8 +33,20 @@ export function isPlain(socket: WebSocket): boolean {
   return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
 }
 
-export function isFull(ctx: DurableObjectState): boolean {
-  return ctx.getWebSockets().length >= SOCKET_COUNT_MAX;
+/** Counted only where it might be full: a list of all sockets costs what a message costs, for each of them. */
+export class SocketCount {
+  readonly #ctx: DurableObjectState;
+  /** No more are open, with the one that is about to be. */
+  #most = Infinity;
+
+  constructor(ctx: DurableObjectState) {
+    this.#ctx = ctx;
+  }
+
+  isFull(): boolean {
+    if (++this.#most > SOCKET_COUNT_MAX) this.#most = this.#ctx.getWebSockets().length + 1;
+    return this.#most > SOCKET_COUNT_MAX;
+  }
 }
 
 /** The open socket that carries a session, by the session's tag. */

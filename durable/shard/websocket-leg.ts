@@ -122,14 +122,19 @@ export class WebSocketLeg implements Leg {
   /** All of them are the endpoint's at once: one receipt on disk, one acknowledgement to the device. */
   #send(socket: WebSocket): void {
     const messages = this.#queue.splice(0);
-    this.#input.events.delivered(messages.at(-1)?.sequence ?? 0);
-    for (const { payload } of messages) {
-      try {
-        socket.send(payload);
-      } catch {
-        // It is closing: at most once means that this one is lost.
-      }
-    }
+    const { events } = this.#input;
+    events.delivered(messages.at(-1)?.sequence ?? 0);
+    events.afterSave(() => {
+      for (const { payload } of messages) sendQuietly(socket, payload);
+    });
+  }
+}
+
+function sendQuietly(socket: WebSocket, payload: Message["payload"]): void {
+  try {
+    socket.send(payload);
+  } catch {
+    // It is closing: at most once means that this one is lost.
   }
 }
 

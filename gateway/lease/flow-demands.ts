@@ -15,8 +15,9 @@ interface DemandInput {
 /** Where others wait the isolate keeps what runs, and the pool knows who waits. */
 export function flowDemandsOf(flows: FlowMeters, { held, elapsedMs, isContended, nowMs }: DemandInput): readonly FlowDemand[] {
   const demands: FlowDemand[] = [];
+  const isShort = flows.isShortAt(nowMs);
   for (const [flow, meter] of flows.entries) {
-    const demand = meter.demand(elapsedMs, isContended);
+    const demand = meter.demand(elapsedMs, { isContended, isShort });
     const isQueued = meter.isQueuedAt(nowMs);
     const want = isQueued ? held.runningUnnamed(flow) : demand;
     const isEnough = held.slots(flow, nowMs) >= want;
@@ -26,6 +27,7 @@ export function flowDemandsOf(flows: FlowMeters, { held, elapsedMs, isContended,
     const unitsWant = meter.bytes?.want(elapsedMs, nowMs) ?? 0;
     if (unitsWant > 0) demands.push({ flow: byteFlowOf(flow), want: 0, tokensWant: unitsWant });
   }
+  flows.want(demands.reduce((sum, { want }) => sum + want, 0));
   return demands;
 }
 
@@ -35,6 +37,11 @@ export function noteFlows(
   { lease, left, sheds }: RenewAnswer,
   { held, nowMs }: { held: HeldLease; nowMs: number },
 ): void {
+  if (lease.ok)
+    flows.got(
+      lease.flows.reduce((sum, { slots }) => sum + slots, 0),
+      nowMs,
+    );
   for (const { flow, isQueued } of lease.ok ? lease.flows : []) {
     const meter = flows.known(flow);
     if (meter === undefined) continue;

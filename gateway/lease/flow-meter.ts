@@ -28,6 +28,8 @@ export class FlowMeter {
   shedUntilMs = -Infinity;
   shedUrgencyFrom = 0;
   shedRetryAfterMs = 0;
+  /** As many as may wait, where they do; null: the service's slots are what lacks. */
+  shedQueueLength: number | null = null;
   running = 0;
   /** Where the flow has a rate. */
   readonly rate = new FlowRate();
@@ -72,10 +74,11 @@ export class FlowMeter {
   }
 
   /** The pool's word. */
-  noteShed({ urgencyFrom, forMs, retryAfterMs }: Shed, nowMs: number): void {
+  noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax }: Shed, nowMs: number): void {
     this.shedUntilMs = nowMs + forMs;
     this.shedUrgencyFrom = urgencyFrom;
     this.shedRetryAfterMs = retryAfterMs;
+    this.shedQueueLength = queueLengthMax ?? null;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes
@@ -103,6 +106,11 @@ export class FlowMeter {
     if (this.running > this.#peak) this.#peak = this.running;
   }
 
+  /** It runs no longer, and has not ended. */
+  leave(): void {
+    this.running -= 1;
+  }
+
   end(outcome: Outcome, { heldMs, latencyMs }: { heldMs: number; latencyMs: number | undefined }): void {
     this.running -= 1;
     this.#busyMs += heldMs;
@@ -123,10 +131,10 @@ export class FlowMeter {
 
   /**
    * Slots that the flow will use until the next renewal, from the last `elapsedMs`: by Little's law rate × latency, and as
-   * much above that as chance needs; never less than the most it used at once. Nothing for a flow that has been quiet for a
+   * much above that as chance needs; never less than the most it used at once; and one, where there is room for it. Nothing for a flow that has been quiet for a
    * while: two renewals in a row say nothing of what comes next.
    */
-  demand(elapsedMs: number, isContended: boolean): number {
+  demand(elapsedMs: number, { isContended, isShort }: { isContended: boolean; isShort: boolean }): number {
     this.#quietMs = this.#arrivals === 0 && this.#peak === 0 ? this.#quietMs + elapsedMs : 0;
     if (this.#quietMs >= QUIET_MS_MAX || this.#isForgotten) {
       this.#mean = 0;
@@ -140,7 +148,7 @@ export class FlowMeter {
     // Where others wait, chance is served by the pool: what lies here unused is theirs.
     if (isContended) return Math.max(0, Math.floor(this.#mean - CONTENDED_DEVIATIONS * Math.sqrt(this.#mean)));
     const high = Math.max(mean, this.#mean);
-    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + 1;
+    return Math.max(Math.ceil(this.#peakBefore), Math.ceil(high + HEADROOM_DEVIATIONS * Math.sqrt(high))) + (isShort ? 0 : 1);
   }
 
   /** The next demand is nothing, unless something comes before. */

@@ -1,12 +1,17 @@
 // The meters of the flows of one service, as many as an isolate may remember.
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import { FlowMeter } from "./flow-meter.ts";
 
 /** Of one service; idle ones are forgotten first. */
 const FLOWS_MAX = 4_096;
+/** How long an answer that gave less than was wanted is remembered. */
+const SHORT_MS = 4 * SECOND_MS;
 
 export class FlowMeters {
   readonly #meters = new Map<string, FlowMeter>();
+  #slotsWanted = 0;
+  #shortUntilMs = -Infinity;
 
   known(flow: string): FlowMeter | undefined {
     return this.#meters.get(flow);
@@ -14,6 +19,24 @@ export class FlowMeters {
 
   get entries(): Iterable<[string, FlowMeter]> {
     return this.#meters;
+  }
+
+  /** The last renewal wanted so many slots in all. */
+  get slotsWanted(): number {
+    return this.#slotsWanted;
+  }
+
+  want(slots: number): void {
+    this.#slotsWanted = slots;
+  }
+
+  got(slots: number, nowMs: number): void {
+    if (slots < this.#slotsWanted) this.#shortUntilMs = nowMs + SHORT_MS;
+  }
+
+  /** The pool gave less than was wanted, lately. */
+  isShortAt(nowMs: number): boolean {
+    return nowMs < this.#shortUntilMs;
   }
 
   /** Null: too many flows run or wait at this isolate. */

@@ -20,6 +20,8 @@ export interface ShardEnd {
   readonly upstreamMs?: number | undefined;
   /** The endpoint answered that it has too much to do: 429 or 503. */
   readonly isOverloaded?: boolean;
+  /** Nobody listens at the endpoint: nothing was sent. */
+  readonly isRefused?: boolean;
   readonly nowMs: number;
 }
 

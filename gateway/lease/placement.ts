@@ -2,6 +2,7 @@
 import type { Region } from "#shared/config/regions.ts";
 import { REGIONS } from "#shared/config/regions.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { LENT_BURST_MIN } from "#shared/lease/token-meter.ts";
 import { nearestOf, placeCaller, REGION_HEADER, type CallerLocation } from "#shared/placement.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
 
@@ -19,11 +20,10 @@ export function regionOf({ request, env, service: { regions }, quota }: Placemen
   return region === undefined || region === regions[0] ? null : region;
 }
 
-/** Slots are lent to regions, and a longest wait is each request's own; every other limit has one keeper, the home pool. */
+/** Of a small bucket nothing is lent: one pool keeps it for all regions. */
 function isKeptAtHome(quota: QuotaConfig | undefined): boolean {
-  if (quota === undefined) return false;
-  const { ratePerSecond, bandwidthBytesPerSecond, cpuSecondsPerSecond, memoryBytesMax, queueLengthMax } = quota;
-  return [ratePerSecond, bandwidthBytesPerSecond, cpuSecondsPerSecond, memoryBytesMax, queueLengthMax].some((limit) => limit !== undefined);
+  if (quota?.ratePerSecond === undefined || quota.mode === "shadow") return false;
+  return (quota.burst ?? quota.ratePerSecond) < LENT_BURST_MIN;
 }
 
 function overriddenRegion({ headers }: Request, { IS_LOOPBACK }: PlacementInput["env"], regions: readonly Region[]): Region | undefined {

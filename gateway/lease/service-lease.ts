@@ -2,28 +2,29 @@
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
 import { concurrencyOf } from "#shared/config/concurrency.ts";
 import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Partition } from "#shared/protocol/rate-limit.ts";
-import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, RouteTable, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { Dry, GrantedSlot, RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
-import { Balancer } from "./balancer.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
 import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
+import { LeaseShards } from "./lease-shards.ts";
 import type { PoolPlace } from "./pool-place.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
-import { ShardMeters } from "./shard-meters.ts";
+import { shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
@@ -32,9 +33,8 @@ export class ServiceLease {
   /** The pool that it is of. */
   readonly place: PoolPlace;
   readonly #held: HeldLease;
-  readonly #balancer: Balancer;
   readonly #flows = new FlowMeters();
-  readonly #shardMeters: ShardMeters;
+  readonly #shards: LeaseShards;
   /** Names to return to the pool. */
   readonly returned = new ReturnedNames();
   /** When it renews, and who sees to that. */
@@ -44,7 +44,6 @@ export class ServiceLease {
   readonly #serviceTime = new ServiceTime();
   #requestMsMax = Infinity;
   #isAdaptive = false;
-  #tableVersion = 0;
   #slots = 0;
   #isContended = false;
   #running = 0;
@@ -54,8 +53,7 @@ export class ServiceLease {
   constructor(holder: string, place: PoolPlace, kernels: () => Kernels) {
     this.place = place;
     this.#held = new HeldLease(holder);
-    this.#balancer = new Balancer(kernels);
-    this.#shardMeters = new ShardMeters(kernels);
+    this.#shards = new LeaseShards(this.#held, kernels);
   }
 
   get running(): number {
@@ -63,7 +61,7 @@ export class ServiceLease {
   }
 
   use(config: ServiceConfig): void {
-    this.#balancer.use(config.balance);
+    this.#shards.use(config);
     this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
     this.#isAdaptive = concurrencyOf(config).mode === "adaptive";
   }
@@ -82,12 +80,9 @@ export class ServiceLease {
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
     if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
-      meter.refuse("rejected-capacity");
-      return refuse("rejected-capacity", `The queue for service ${this.place.service} is longer than your deadline: refused at the edge.`, {
-        retryAfterMs: meter.shedRetryAfterMs,
-        decidedBy: "lease",
-        lease: leaseFactsOf(this.#held, flow, nowMs),
-      });
+      const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));
+      meter.refuse(refusal.outcome);
+      return refusal;
     }
     if (nowMs < meter.blockedUntilMs) {
       meter.refuse("rejected-quota");
@@ -97,11 +92,12 @@ export class ServiceLease {
     if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
     // Who waits already goes first.
     if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs, tokens })) return null;
-    const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
-    const shard = this.#balancer.shards[shardIndex];
+    const shardIndex = this.#shards.choose({ key, nowMs, slots: this.#slots, running: this.#running });
+    const shard = this.#shards.at(shardIndex);
     if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs, tokens })) return null;
+    const { endpointUrl: lane, shardId } = shard;
     if (tokens > 0 && meter.rate.spent(this.#held.tokens(flow, nowMs))) this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
-    return this.#start(meter, { flow, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, slotId: undefined, nowMs });
+    return this.#start(meter, { flow, lane, shardId, shardIndex, slotId: undefined, nowMs });
   }
 
   /** A request is about to come: the next renewal asks for a slot for it, and for credit for its bodies. */
@@ -118,8 +114,7 @@ export class ServiceLease {
 
   /** Gives the memory of its tables back. It must not be used afterwards. */
   release(): void {
-    this.#balancer.release();
-    this.#shardMeters.release();
+    this.#shards.release();
   }
 
   /** Of the time that is left to a deadline, how much may be waited: its endpoint needs the rest, and at most half of it. */
@@ -152,7 +147,7 @@ export class ServiceLease {
       meter.refuse("rejected-capacity");
       return null;
     }
-    return this.#start(meter, { flow, lane, shardId, shardIndex: this.#balancer.indexOf(shardId), slotId, nowMs });
+    return this.#start(meter, { flow, lane, shardId, shardIndex: this.#shards.indexOf(shardId), slotId, nowMs });
   }
 
   /** The pool has refused, or could not be asked. */
@@ -166,20 +161,16 @@ export class ServiceLease {
 
   /** What the endpoint says of its load, with a response. */
   noteLoad({ lane }: HeldSlot, load: string): void {
-    if (this.#isAdaptive) this.#shardMeters.noteLoad(lane, load);
+    if (this.#isAdaptive) this.#shards.meters.noteLoad(lane, load);
   }
 
   /** Ends a request. */
   end(slot: HeldSlot, ended: SlotEnd): void {
-    const { flow, lane, slotId } = slot;
+    const { flow } = slot;
     const { outcome, latencyMs, upstreamMs, nowMs } = ended;
-    this.#running -= 1;
     this.#endedAtMs = nowMs;
-    this.#leaveShard(slot, ended);
     if (upstreamMs !== undefined) this.#serviceTime.observe(upstreamMs);
-    const isToldOf = this.#held.end(flow, lane, slotId);
-    if (isToldOf && slotId !== undefined) this.returned.add(slotId);
-    this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
+    const isToldOf = this.#leave(slot, ended);
     const meter = this.#flows.known(flow);
     if (meter === undefined) return;
     meter.end(outcome, { heldMs: nowMs - slot.startedAtMs, latencyMs });
@@ -188,16 +179,30 @@ export class ServiceLease {
   }
 
   /** Another endpoint's slot for the same request, or null. */
-  move(slot: HeldSlot, { key, nowMs, avoid }: { key: string; nowMs: number; avoid: ReadonlySet<string> }): HeldSlot | null {
-    for (const lane of avoid) this.#balancer.setOpen(lane, false);
-    const shardIndex = this.#balancer.choose({ key, nowMs, slots: this.#slots, running: this.#running });
-    for (const lane of avoid) this.#balancer.setOpen(lane, this.#held.hasRoomIn(lane));
-    const shard = this.#balancer.shards[shardIndex];
-    if (shard === undefined || slot.slotId !== undefined || !this.#held.move(slot.lane, shard.endpointUrl, nowMs)) return null;
-    this.#leaveShard(slot, { outcome: "upstream-failed", nowMs });
-    this.#balancer.setOpen(slot.lane, this.#held.hasRoomIn(slot.lane));
-    this.#enterShard(shard.endpointUrl, shardIndex);
-    return { ...slot, lane: shard.endpointUrl, shardId: shard.shardId, shardIndex, tableVersion: this.#tableVersion };
+  move(slot: HeldSlot, { key, avoid, ended }: { key: string; avoid: ReadonlySet<string>; ended: ShardEnd }): HeldSlot | null {
+    return this.#shards.move(slot, { key, avoid, ended, nowMs: ended.nowMs, slots: this.#slots, running: this.#running });
+  }
+
+  /** Left out for now. */
+  isRefusing(lane: string): boolean {
+    return this.#shards.isRefusing(lane);
+  }
+
+  /** Nobody listens at the slot's endpoint: it gets nothing from here for now, and the pool is told at once. */
+  connectionRefused({ lane }: HeldSlot, nowMs: number): void {
+    this.#shards.refuse(lane, nowMs);
+    this.pace.setOff(nowMs);
+  }
+
+  /** The request's slot ends, and the request does not: it asks for another one. */
+  abandon(slot: HeldSlot, ended: ShardEnd): void {
+    this.#leave(slot, ended);
+    this.#flows.known(slot.flow)?.leave();
+  }
+
+  /** A request that has no slot any more ends. */
+  gaveUp(flow: string, outcome: Outcome): void {
+    this.#flows.known(flow)?.refuse(outcome);
   }
 
   /** In how long a running request is to look again; 0: its slot is no longer ours, it ends now. */
@@ -229,29 +234,29 @@ export class ServiceLease {
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
-    const spare = wanted.reduce((sum, { want }) => sum + want, 0) - this.#running;
-    const lease = this.#held.request({ flows: wanted, lanes: this.#shardMeters.takeWants(Math.max(0, spare)) }, nowMs);
-    const lanes = this.#shardMeters.takeLanes();
-    const telemetry = { flows: this.#flows.take(), shards: this.#shardMeters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
+    const spare = this.#flows.slotsWanted - this.#running;
+    const lease = this.#held.request({ flows: wanted, lanes: this.#shards.meters.takeWants(Math.max(0, spare)) }, nowMs);
+    const lanes = this.#shards.meters.takeLanes();
+    const telemetry = { flows: this.#flows.take(), shards: this.#shards.meters.take(), edge: {}, ...(this.#isAdaptive && { lanes }) };
     const { service, region } = this.place;
-    return { service, ...(region && { region }), configurationVersion, tableVersion: this.#tableVersion, lease, telemetry };
+    return { service, ...(region && { region }), configurationVersion, tableVersion: this.#shards.tableVersion, lease, telemetry };
   }
 
   failed({ telemetry }: RenewMessage, nowMs: number): void {
     this.pace.failed(nowMs);
     this.#flows.restore(telemetry.flows);
-    this.#shardMeters.restore(telemetry);
+    this.#shards.meters.restore(telemetry);
   }
 
   apply(answer: RenewAnswer, nowMs: number): void {
     const { lease, table, isContended } = answer;
     this.#isContended = isContended;
     this.pace.answered(lease.renewAfterMs);
-    if (table !== null) this.#follow(table);
+    if (table !== null) this.#shards.follow(table);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#slots = lease.flows.reduce((sum, { slots }) => sum + slots, 0);
     noteFlows(this.#flows, answer, { held: this.#held, nowMs });
-    for (const { endpointUrl } of this.#balancer.shards) this.#balancer.setOpen(endpointUrl, this.#held.hasRoomIn(endpointUrl));
+    this.#shards.reopen();
   }
 
   /** RateLimit as it stands; null: the flow has no limits, or nothing is known of them yet. */
@@ -275,25 +280,18 @@ export class ServiceLease {
     const { flow, lane, shardId, shardIndex, slotId, nowMs } = started;
     meter.start();
     this.#running += 1;
-    this.#enterShard(lane, shardIndex);
-    return { flow, lane, shardId, shardIndex, tableVersion: this.#tableVersion, slotId, startedAtMs: nowMs };
+    this.#shards.enter(lane, shardIndex);
+    return { flow, lane, shardId, shardIndex, tableVersion: this.#shards.tableVersion, slotId, startedAtMs: nowMs };
   }
 
-  #enterShard(lane: string, shardIndex: number): void {
-    this.#balancer.start(shardIndex);
-    this.#shardMeters.start(lane);
-    if (!this.#held.hasRoomIn(lane)) this.#balancer.setOpen(lane, false);
-  }
-
-  #leaveShard(slot: HeldSlot, ended: ShardEnd): void {
-    const shardIndex = slot.tableVersion === this.#tableVersion ? slot.shardIndex : this.#balancer.indexOf(slot.shardId);
-    this.#balancer.end(shardIndex, { latencyMs: ended.upstreamMs, nowMs: ended.nowMs });
-    this.#shardMeters.end(slot, ended);
-  }
-
-  #follow(table: RouteTable): void {
-    if (table.version <= this.#tableVersion) return;
-    this.#tableVersion = table.version;
-    this.#balancer.replace(table.shards);
+  /** True: the slot was granted by name, and the pool is told of its end. */
+  #leave(slot: HeldSlot, ended: ShardEnd): boolean {
+    const { flow, lane, slotId } = slot;
+    this.#running -= 1;
+    this.#shards.leave(slot, ended);
+    const isToldOf = this.#held.end(flow, lane, slotId);
+    if (isToldOf && slotId !== undefined) this.returned.add(slotId);
+    this.#shards.freed(lane);
+    return isToldOf;
   }
 }

@@ -27,6 +27,7 @@ interface ShardMeter {
   readonly endpointUrl: string;
   requests: number;
   failures: number;
+  refused: number;
 }
 
 export class ShardMeters {
@@ -51,7 +52,7 @@ export class ShardMeters {
     if (meter !== undefined) meter.load = load;
   }
 
-  end({ shardId, lane }: HeldSlot, { outcome, upstreamMs: latencyMs, isOverloaded = false }: ShardEnd): void {
+  end({ shardId, lane }: HeldSlot, { outcome, upstreamMs: latencyMs, isOverloaded = false, isRefused = false }: ShardEnd): void {
     const meter = this.#lanes.get(lane);
     if (meter !== undefined) {
       meter.running -= 1;
@@ -61,9 +62,10 @@ export class ShardMeters {
       if (!isDrop && latencyMs !== undefined) meter.latencyMsSum += Math.max(0, latencyMs);
     }
     let shard = this.#shards.get(shardId);
-    if (shard === undefined) this.#shards.set(shardId, (shard = { endpointUrl: lane, requests: 0, failures: 0 }));
+    if (shard === undefined) this.#shards.set(shardId, (shard = { endpointUrl: lane, requests: 0, failures: 0, refused: 0 }));
     shard.requests += 1;
     if (FAILURES.has(outcome)) shard.failures += 1;
+    if (isRefused) shard.refused += 1;
     if (latencyMs !== undefined) this.#sketch(shardId)?.add(Math.max(0, latencyMs));
   }
 
@@ -100,11 +102,11 @@ export class ShardMeters {
   }
 
   take(): readonly ShardTelemetry[] {
-    const taken = [...this.#shards].map(([shardId, { endpointUrl, requests, failures }]) => {
+    const taken = [...this.#shards].map(([shardId, { endpointUrl, requests, failures, refused }]) => {
       const sketch = this.#latency.get(shardId);
       const latency = sketch === undefined || sketch.count === 0 ? new Uint8Array(0) : sketch.toBytes();
       sketch?.clear();
-      return { shardId, endpointUrl, requests, failures, latency };
+      return { shardId, endpointUrl, requests, failures, latency, ...(refused > 0 && { refused }) };
     });
     this.#shards.clear();
     return taken;
@@ -118,9 +120,12 @@ export class ShardMeters {
       meter.latencyMsSum += latencyMsSum;
       meter.drops += drops;
     }
-    for (const { shardId, endpointUrl, requests, failures, latency } of shards) {
-      const shard = this.#shards.get(shardId) ?? { endpointUrl, requests: 0, failures: 0 };
-      this.#shards.set(shardId, { ...shard, requests: shard.requests + requests, failures: shard.failures + failures });
+    for (const { shardId, endpointUrl, requests, failures, refused = 0, latency } of shards) {
+      const shard = this.#shards.get(shardId) ?? { endpointUrl, requests: 0, failures: 0, refused: 0 };
+      shard.requests += requests;
+      shard.failures += failures;
+      shard.refused += refused;
+      this.#shards.set(shardId, shard);
       if (latency.length > 0) this.#sketch(shardId)?.mergeBytes(latency);
     }
   }

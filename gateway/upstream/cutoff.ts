@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import type { Admitted } from "../lease/admission.ts";
+import type { Admitted } from "../lease/admitted.ts";
 import type { RequestScope } from "../request-scope.ts";
 
 /**

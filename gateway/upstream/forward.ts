@@ -5,7 +5,7 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { KIB_BYTES } from "#shared/units.ts";
 import { identifierHeaders } from "../identity/identifier-headers.ts";
-import type { Admitted } from "../lease/admission.ts";
+import type { Admitted } from "../lease/admitted.ts";
 import { answerRefusal } from "../problem.ts";
 import { logOutcome, type RequestScope } from "../request-scope.ts";
 import { formatServerTiming, type Timing } from "../server-timing.ts";
@@ -54,9 +54,12 @@ export async function forward(input: ForwardInput): Promise<Response> {
       const response = await fetch(joinUrl(admitted.endpointUrl, input.target), init);
       // Awaited here: a small body that breaks off is a failure of the endpoint, as its headers would have been.
       return await answer(input, response, cutoff);
-    } catch (error) {
+    } catch {
+      const isRefused = cutoff.isUnanswered && !(await admitted.listens());
       const mayRepeat = cutoff.isUnanswered && attempt < service.retry.attemptsMax && isRepeatable(repeatOf(input, body));
-      if (!mayRepeat || !admitted.beginRetry()) return end(input, cutoff, cutoff.reason ?? explainFailure(error));
+      const isRepeated = mayRepeat && (isRefused ? await admitted.beginElsewhere() : admitted.beginRetry());
+      // Its time may have ended while it waited for another slot.
+      if (!isRepeated || !cutoff.isUnanswered) return end(input, cutoff, cutoff.reason ?? explainFailure(isRefused));
     }
   }
 }
@@ -140,11 +143,10 @@ function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body:
   return readable;
 }
 
-function explainFailure(error: unknown): Refusal {
-  const isRefused = /refused/i.test(String(error));
+function explainFailure(isRefused: boolean): Refusal {
   return refuse(
     "upstream-failed",
-    isRefused ? "The endpoint refused the connection." : "The endpoint broke the connection off, or answered something that is not HTTP.",
+    isRefused ? "The endpoint refuses connections." : "The endpoint broke the connection off, or answered something that is not HTTP.",
     {
       proxyError: isRefused ? "connection_refused" : "connection_terminated",
     },

@@ -4,6 +4,8 @@
 const HORIZON_MS = 3_500;
 /** Above the mean by so much, so that chance does not end in a call. */
 const HEADROOM = 1.25;
+/** Of a smaller bucket nothing is lent: what lay idle at one holder would be missed at another. */
+export const LENT_BURST_MIN = 32;
 /** What a want is enough for, at the rate that was measured. */
 export const TOKEN_WANT_MS = HORIZON_MS * HEADROOM;
 /** From a shorter time no rate is told: two requests at once would look like many. */

@@ -30,7 +30,8 @@ export type FleetReason =
   | "start-timeout"
   | "unit-failed"
   | "unit-gone"
-  | "unit-unready";
+  | "unit-unready"
+  | "unit-refuses";
 
 export interface FleetTransition {
   readonly atMs: number;

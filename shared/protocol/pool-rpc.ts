@@ -33,6 +33,8 @@ export interface Shed {
   /** From the answer on. */
   readonly forMs: number;
   readonly retryAfterMs: number;
+  /** Absent: for want of capacity. Else so many of the flow wait, and no more may. */
+  readonly queueLengthMax?: number;
 }
 
 /** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
@@ -109,6 +111,8 @@ export interface AcquireRequest {
   readonly inPlaceOf?: string | undefined;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
+  /** The endpoint that has just refused it a connection. */
+  readonly refusedBy?: string;
   readonly configurationVersion: number;
   /** To a regional pool: where it is. */
   readonly region?: Region;

@@ -24,6 +24,8 @@ export interface ShardTelemetry {
   readonly requests: number;
   /** No response, or one of the endpoint's own 5xx. */
   readonly failures: number;
+  /** Connections that were refused, among the failures: nothing was sent. Absent: none. */
+  readonly refused?: number;
   /** Milliseconds from sending to response headers, as `QuantileSketch.toBytes` gives them. */
   readonly latency: Uint8Array;
 }

@@ -38,6 +38,7 @@ const FIGURE = {
   servedPerSecond: { gold: 90, silver: 150, bronze: 15 },
   goodputPerSecond: 255,
   inFlightMax: 30,
+  inFlightMaxWithCut: 31,
   cutCount: 0,
   busyRatio: 0.3,
   lateMsP99: 1,

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { startBackend } from "#bench/gateway/backend-process.ts";
 import { closedLoop } from "#bench/gateway/load/closed-loop.ts";
 import { completeStatus, STATUS_LOST } from "#bench/gateway/load/connection.ts";
 import { openLoop, scheduleOf } from "#bench/gateway/load/open-loop.ts";
@@ -64,6 +65,32 @@ it("an open loop counts a stall against every request that was due in it", async
   expect(tally?.count2xx).toBe(seen);
   // The stall is 30 % of the time: a generator that waits for answers would have sent one request in it, and seen a p95 of a millisecond.
   expect(tally?.quantileMs(0.95)).toBeGreaterThan(STALL_MS / 2);
+});
+
+it("what is answered after the counted time is served late, and no part of a rate", async () => {
+  answer = () => ({ delayMs: STALL_MS });
+  const streams = [{ name: "all", ratePerSecond: 100, requests: [REQUEST] }];
+  const { tallies, servedInTime } = await openLoop({ port, streams, durationMs: STALL_MS, seed: 1 });
+  expect(tallies.get("all")?.count2xx).toBeGreaterThan(0);
+  expect(servedInTime.get("all")).toBe(0);
+});
+
+it("the backend tells how many it had at once, with and without those whose connection closed before their answer", async () => {
+  const backend = await startBackend();
+  try {
+    await backend.setDelay(1_000);
+    const [cut, kept] = [connect(backend.port, "127.0.0.1"), connect(backend.port, "127.0.0.1")];
+    const answered = once(kept, "data");
+    for (const socket of [cut, kept]) socket.write(REQUEST);
+    for (let { inFlight } = await backend.stats(); inFlight < 2;) ({ inFlight } = await backend.stats());
+    cut.destroy();
+    await answered;
+    const { inFlightMax, answeredInFlightMax } = await backend.stats();
+    expect([inFlightMax, answeredInFlightMax]).toEqual([2, 1]);
+    kept.destroy();
+  } finally {
+    await backend.stop();
+  }
 });
 
 it("a connection that is reset is an answer that was lost, and no latency", async () => {

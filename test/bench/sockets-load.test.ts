@@ -73,12 +73,16 @@ describe("the rows", () => {
     expect(verdicts(0.86, 0.49)).toEqual([true, false]);
   });
 
-  it("count every wake-up, and bill the pool's questions too", () => {
-    const idle = { devices: 1_000, shards: 20, pings: 120_000, asleep: 20 };
-    const [quiet, billed] = idleRows({ ...idle, woken: {} });
-    expect([quiet?.value, quiet?.ok, billed?.ok]).toEqual([0, true, false]);
-    // 20 objects, six questions an hour, ten seconds each, at 0.128 GB.
-    expect(billed?.value).toBeCloseTo(20 * 6 * 10 * 0.128, 9);
+  it("count every wake-up, and bill it; the pool's alarms beside them", () => {
+    const idle = { devices: 1_000, shards: 20, pings: 120_000, asleep: 20, poolAlarms: 6 };
+    const [quiet, unbilled, pool] = idleRows({ ...idle, woken: {} });
+    expect([quiet?.value, quiet?.ok, unbilled?.value, unbilled?.ok]).toEqual([0, true, 0, true]);
+    // Six alarms, ten seconds each, at 0.128 GB; never more than the hour.
+    expect(pool?.value).toBeCloseTo(6 * 10 * 0.128, 9);
+    expect(idleRows({ ...idle, poolAlarms: 1_000, woken: {} })[2]?.value).toBeCloseTo(3_600 * 0.128, 9);
+    // 20 objects, asked six times.
+    const [, billed] = idleRows({ ...idle, woken: { held: 120 } });
+    expect([billed?.value, billed?.ok]).toEqual([expect.closeTo(20 * 6 * 10 * 0.128, 9), false]);
     const [loud] = idleRows({ ...idle, woken: { webSocketMessage: 3, alarm: 1 } });
     expect([loud?.value, loud?.ok]).toEqual([4, false]);
   });

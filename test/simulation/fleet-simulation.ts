@@ -14,6 +14,8 @@ import { FleetChecks } from "./fleet-checks.ts";
 /** The fleet under test; a canary's is broken. */
 export interface FleetMaker {
   readonly make: (rows: FleetRows) => Fleet;
+  /** Begins its shards' names anew with every life. */
+  readonly forgetsNames?: boolean;
   /** Makes a round's calls before it writes down what they follow from, and what came of them. */
   readonly callsFirst?: boolean;
 }
@@ -42,6 +44,7 @@ const POLICY: FleetPolicy = {
   sizeMin: 10,
   sizeMax: 50,
   countMax: 8,
+  countLeast: 0,
   stepMax: 3,
   costPerHourMax: 6,
   startMs: 20 * SECOND_MS,
@@ -57,6 +60,8 @@ export class FleetSimulation {
   /** Every shard that was ever on disk. */
   readonly #written = new Set<string>();
   readonly #out = new Map<string, number>();
+  /** Since when connections are refused there, as the pool has heard. */
+  readonly #refusing = new Map<string, number>();
   readonly #answers = new Map<string, { requests: number; failures: number; slow: number }>();
   #fleet: Fleet;
   #rows: FleetRows = { facts: NO_FLEET_FACTS, shards: [] };
@@ -65,6 +70,7 @@ export class FleetSimulation {
   #evictions = 0;
   #isCalm = false;
   #wanted = { count: 2, warmCount: 1 };
+  #told: { count: number; warmCount: number } | null = null;
 
   constructor(seed: number, maker: FleetMaker) {
     this.#random = seededRandom(seed);
@@ -125,6 +131,7 @@ export class FleetSimulation {
       outOfCapacity: some(0.5),
       dearReservations: some(0.5),
       repricedUnits: some(0.3),
+      shrunkUnits: some(0.3),
       failedStarts: some(0.4),
       slowStarts: some(0.4),
       lyingUnits: some(0.4),
@@ -165,7 +172,9 @@ export class FleetSimulation {
     this.#evictions += 1;
     this.#life += 1;
     this.#fleet = this.#maker.make(this.#rows);
+    if (this.#maker.forgetsNames === true) this.#nextNumber = 1;
     this.#answers.clear();
+    this.#refusing.clear();
     const life = this.#life;
     this.#clock.after(this.#random.below(2_000), () => this.#round(life));
   }
@@ -205,11 +214,12 @@ export class FleetSimulation {
       policy: POLICY,
       offers: units === null ? null : offers,
       waitingCount: 0,
+      refusingMs: (url) => this.#refusingMs(url),
       slotsOut: (url) => this.#out.get(url) ?? 0,
       socketsOn: () => 0,
       nextShardId: () => `svc-${this.#nextNumber++}`,
     });
-    this.#checks.afterFollow(this.#fleet, before, this.#nowMs);
+    this.#checks.afterFollow(this.#fleet, { before, wanted: this.#told, refusingMs: (url) => this.#refusingMs(url), nowMs: this.#nowMs });
     if (this.#maker.callsFirst !== true) this.#commit();
     this.#call(life, PASSES_MAX);
   }
@@ -249,6 +259,7 @@ export class FleetSimulation {
   #plan(): void {
     if (!this.#isCalm && this.#random.below(3) === 0) this.#wanted = { count: this.#random.below(6), warmCount: this.#random.below(3) };
     this.#fleet.want(this.#wanted);
+    this.#told = this.#wanted;
     this.#commit();
   }
 
@@ -258,6 +269,10 @@ export class FleetSimulation {
     for (const { shardId, endpointUrl, size, state } of table) {
       if (state !== "active") continue;
       const isAlive = this.#provider.answers(endpointUrl);
+      // Others hang.
+      const refuses = !isAlive && Number(new URL(endpointUrl).port) % 2 === 0;
+      if (refuses) this.#refusing.set(endpointUrl, this.#refusing.get(endpointUrl) ?? this.#nowMs);
+      else this.#refusing.delete(endpointUrl);
       const failures = isAlive ? (this.#random.below(20) === 0 ? 1 : 0) : size;
       const { requests, failures: failed } = this.#answers.get(shardId) ?? { requests: 0, failures: 0 };
       this.#answers.set(shardId, { requests: requests + size, failures: failed + failures, slow: 0 });
@@ -269,6 +284,11 @@ export class FleetSimulation {
       if (out <= 1 || !this.#provider.answers(url)) this.#out.delete(url);
       else this.#out.set(url, this.#random.below(out));
     }
+  }
+
+  #refusingMs(url: string): number {
+    const sinceMs = this.#refusing.get(url);
+    return sinceMs === undefined ? 0 : this.#nowMs - sinceMs;
   }
 
   #take(shardId: string): { requests: number; failures: number; slow: number } {

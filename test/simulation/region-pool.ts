@@ -42,6 +42,7 @@ export class SimulatedPool {
       clockOffsetMs: changes.clockOffsetMs ?? this.#rows.clockOffsetMs,
       holders: [...this.#rows.holders.filter(({ holder }) => isKept(holder)), ...changes.holders],
       blocks: [...this.#rows.blocks.filter(({ key }) => isBlockKept(key)), ...changes.blocks],
+      budgets: [...this.#rows.budgets.filter(({ flow }) => !changes.budgets.some((row) => row.flow === flow)), ...changes.budgets],
     };
     return result;
   }

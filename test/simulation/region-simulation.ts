@@ -1,6 +1,6 @@
 // A home pool, two regional pools that hold leases of it, isolates that hold leases of any of the three: messages are lost, repeated and
 // delayed on both layers, isolates die, each pool is evicted, cut off, and has its clock set. From one seed, in virtual time, checked after
-// every event: what runs anywhere never exceeds what the endpoints have.
+// every event: what runs anywhere never exceeds what the endpoints have, what is spent anywhere never what the rate has earned.
 import { floatOf } from "#durable/lease/float.ts";
 import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
@@ -23,6 +23,8 @@ export interface RegionParts {
 export interface RegionSimulationResult {
   readonly events: number;
   readonly admitted: number;
+  /** Tokens of the flow with a rate. */
+  readonly spent: number;
   readonly runningMax: number;
   /** Of all slots, those in isolates' hands in the calm while everybody wants more. */
   readonly heldInCalm: number;
@@ -37,7 +39,10 @@ interface Isolate {
 }
 
 const START_MS = 1_000_000_000;
-const FLOWS = ["a/gold", "b/bronze"] as const;
+const FLOWS = ["a/gold", "b/bronze", "c/gold"] as const;
+/** The flow whose requests each need a token, 20 a second. */
+const RATED = "c/gold";
+const RATE = { tokens: 5, periodMs: 1_000, burst: 32 };
 const LANES = ["e1", "e2"] as const;
 const REQUEST_MS_MAX = 6_000;
 const NAMED_MS = 3_000;
@@ -60,6 +65,9 @@ export class RegionSimulation {
   #isCalm = false;
   #events = 0;
   #admitted = 0;
+  #spent = 0;
+  /** What the home pool's clock was set ahead by: it earns tokens for it. */
+  #aheadMs = 0;
   #runningMax = 0;
 
   constructor(seed: number, parts: RegionParts) {
@@ -93,7 +101,7 @@ export class RegionSimulation {
     this.#silence();
     this.#queue.until(START_MS + stormMs + 3 * CALM_MS, check);
     this.#checkSilence();
-    return { events: this.#events, admitted: this.#admitted, runningMax: this.#runningMax, heldInCalm };
+    return { events: this.#events, admitted: this.#admitted, spent: this.#spent, runningMax: this.#runningMax, heldInCalm };
   }
 
   get #pools(): readonly SimulatedPool[] {
@@ -112,7 +120,7 @@ export class RegionSimulation {
         ["gold", { weight: 3, reserve: 0 }],
         ["bronze", { weight: 1, reserve: Math.floor(this.#capacity / 4) }],
       ]),
-      flow: (name) => ({ className: name.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: null }),
+      flow: (name) => ({ className: name.split("/")[1] ?? "", weight: 1, slotsMax: 1_000, rate: name === RATED ? RATE : null }),
       requestDurationMsMax: REQUEST_MS_MAX,
       lentDurationMsMax: REQUEST_MS_MAX + LEASE_MS_MAX,
       holdersMax: 100,
@@ -185,7 +193,10 @@ export class RegionSimulation {
   #renewLoop(isolate: Isolate): void {
     if (isolate.isDead) return;
     const { lease, wants, pool } = isolate;
-    const flows = FLOWS.map((flow) => ({ flow, want: wants.get(flow) ?? 0, tokensWant: 0, keepsNames: this.#random.below(2) === 0 }));
+    const flows = FLOWS.map((flow) => {
+      const tokensWant = flow === RATED ? this.#random.below(24) : 0;
+      return { flow, want: wants.get(flow) ?? 0, tokensWant, keepsNames: this.#random.below(2) === 0 };
+    });
     const request = lease.request({ flows, lanes: LANES.map((lane) => ({ lane, want: this.#random.below(12) })) }, this.#queue.nowMs);
     const apply = (answer: Renewal): void => {
       if (!isolate.isDead) lease.apply(answer, this.#queue.nowMs);
@@ -204,7 +215,7 @@ export class RegionSimulation {
   #ensured(
     pool: SimulatedPool,
     wants: readonly { flow: string; want: number }[],
-    { run, turns = 20 }: { run: () => void; turns?: number },
+    { run, turns = 20 }: { readonly run: () => void; readonly turns?: number },
   ): void {
     this.#turn(pool);
     const { home } = pool;
@@ -220,7 +231,10 @@ export class RegionSimulation {
     for (const flow of FLOWS) {
       const first = this.#random.below(LANES.length);
       for (const lane of [LANES[first] ?? "", LANES[1 - first] ?? ""])
-        while (lease.running(flow) < (wants.get(flow) ?? 0) && lease.admit(flow, lane, { nowMs: this.#queue.nowMs }))
+        while (
+          lease.running(flow) < (wants.get(flow) ?? 0) &&
+          lease.admit(flow, lane, { nowMs: this.#queue.nowMs, tokens: tokensOf(flow) })
+        )
           this.#start(isolate, { flow, lane });
       if (!this.#isCalm && lease.running(flow) < (wants.get(flow) ?? 0) && this.#random.below(4) === 0) this.#acquire(isolate, flow);
     }
@@ -234,13 +248,18 @@ export class RegionSimulation {
     const slotId = `r${this.#count}`;
     const sentAtMs = this.#queue.nowMs;
     const clockEpoch = lease.clockEpoch(sentAtMs);
+    let isAnswered = false;
     this.#onTheWay(() => {
       pool.tick(this.#nowOf(pool));
       const lane = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
+      if (flow === RATED && pool.commit(() => pool.ledger.takeToken(flow, this.#nowOf(pool))) > 0) return;
       const input = { slotId, owner: lease.holder, flow, lane, shardId: "", lifeMs: NAMED_MS, isDurable: false };
       if (pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool))) === null) return;
       this.#onTheWay(() => {
         const taken = { flow, lane, endsAtMs: sentAtMs + NAMED_MS - 1_000, clockEpoch };
+        // One call has one answer, however often it was asked.
+        if (isAnswered) return;
+        isAnswered = true;
         if (!isolate.isDead && lease.take(slotId, taken, this.#queue.nowMs)) this.#start(isolate, { flow, lane, slotId });
       });
     });
@@ -249,6 +268,7 @@ export class RegionSimulation {
   #start(isolate: Isolate, request: { flow: string; lane: string; slotId?: string }): void {
     this.#count += 1;
     this.#admitted += 1;
+    this.#spent += tokensOf(request.flow);
     const id = this.#count;
     isolate.requests.set(id, request);
     const isLong = !this.#isCalm && this.#random.below(20) === 0;
@@ -300,7 +320,9 @@ export class RegionSimulation {
   #step(pool: SimulatedPool): void {
     if (this.#queue.nowMs < pool.steppedAtMs + STEP_SPACING_MS) return;
     pool.steppedAtMs = this.#queue.nowMs;
-    pool.offsetMs += this.#random.below(3_000) - 1_500;
+    const stepMs = this.#random.below(3_000) - 1_500;
+    pool.offsetMs += stepMs;
+    if (pool === this.#home) this.#aheadMs += Math.max(0, stepMs);
     pool.tick(this.#nowOf(pool));
   }
 
@@ -318,6 +340,8 @@ export class RegionSimulation {
       const count = running.filter((of) => of.lane === lane).length;
       require(count <= slots, `${count} run in ${lane}, which has ${slots}`);
     }
+    const earned = RATE.burst + ((this.#queue.nowMs - START_MS + this.#aheadMs) * RATE.tokens) / RATE.periodMs;
+    require(this.#spent <= earned, `${this.#spent} tokens are spent, ${earned} were there`);
     for (const { name } of this.#regions)
       for (const flow of FLOWS) {
         const inRegion = this.#isolates.filter(({ pool }) => pool.name === name).flatMap(({ requests }) => [...requests.values()]);
@@ -364,6 +388,10 @@ export class RegionSimulation {
   #checkSilence(): void {
     for (const { name, ledger } of this.#pools) require(ledger.slotsOut === 0, `${ledger.slotsOut} slots of ${name} never came back`);
   }
+}
+
+function tokensOf(flow: string): number {
+  return flow === RATED ? 1 : 0;
 }
 
 function answerOf(lease: Renewal) {

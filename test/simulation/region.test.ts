@@ -33,9 +33,10 @@ describe("canary: the simulation catches", () => {
   it.for([
     { name: "a regional pool that grants one more than it was lent", parts: { lentPolicyOf: withOneMore } },
     { name: "a regional pool that forgets with its memory what it lent on", parts: { isDiskKept: false } },
+    { name: "a regional pool that lends a token more than once", parts: { lentPolicyOf: withLastingTokens } },
     { name: "a home pool that takes a region for an isolate", parts: { toHome: ({ lentTo: _lentTo, ...request }) => request } },
   ] satisfies { name: string; parts: Partial<RegionParts> }[])("$name", ({ parts }) => {
-    expect(firstFailure({ ...REAL, ...parts }, 60)).toMatch(/its home counts|the endpoints have|which has/);
+    expect(firstFailure({ ...REAL, ...parts }, 60)).toMatch(/its home counts|the endpoints have|which has|tokens are spent/);
   });
 });
 
@@ -43,4 +44,9 @@ function withOneMore(...input: Parameters<typeof lentPolicyOf>): ReturnType<type
   const lent = lentPolicyOf(...input);
   const lanes = new Map([...lent.lanes].map(([lane, slots]) => [lane, slots + 1]));
   return { ...lent, capacity: lent.capacity + 1, lanes, flow: (name) => ({ ...lent.flow(name), slotsMax: lent.flow(name).slotsMax + 1 }) };
+}
+
+function withLastingTokens(...input: Parameters<typeof lentPolicyOf>): ReturnType<typeof lentPolicyOf> {
+  const lent = lentPolicyOf(...input);
+  return { ...lent, lentTokens: { available: (flow) => input[1].available(flow), take: () => undefined } };
 }

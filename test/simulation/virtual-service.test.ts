@@ -29,6 +29,18 @@ describe("8 isolates with 80 slots at 1,000 requests a second", () => {
   });
 });
 
+describe("8 isolates with 200 slots at 1,000 requests a second of nine flows", () => {
+  it("cost at most one call in fifteen requests, though each flow's part in each isolate is a third of a slot", () => {
+    const loads = ["gold", "silver", "bronze"].flatMap((className) =>
+      ["acme", "globex", "initech"].map((tenant) => ({ flow: `${tenant}/${className}`, urgency: 4, perSecond: 1_000 / 9 })),
+    );
+    const fixed = { capacities: [200], loads, serviceMs: 20, deadlineMs: 2_000, classes: CLASSES };
+    const result = new VirtualService({ seed: 5, holderCount: 8, ...fixed }).run({ warmMs: 4_000, measuredMs: 20_000 });
+    expect(callsPerRequest(result)).toBeLessThanOrEqual(1 / 15);
+    expect(result.overCapacityMax).toBeLessThanOrEqual(0);
+  });
+});
+
 describe("three times more load than slots", () => {
   const [slots, serviceMs, measuredMs] = [50, 100, 20_000];
   const perSecond = (part: number): number => (part * slots * 1_000) / serviceMs;
@@ -109,6 +121,19 @@ describe("three times more load than slots, and every request takes the same tim
     expect(result.busyMs / measuredMs / slots).toBeGreaterThan(0.96);
     expect(result.overCapacityMax).toBe(0);
   });
+});
+
+it("a queue as long as its tenant lets it be is full at the edge too: hardly more ask the pool than wait there", () => {
+  const loads = ["silver", "bronze"].map((className) => ({ flow: `acme/${className}`, urgency: 4, perSecond: 450 }));
+  const quotas = { "acme/silver": { queueLengthMax: 100 }, "acme/bronze": { queueLengthMax: 10 } };
+  const fixed = { capacities: [30], loads, serviceMs: 100, jitter: 0, deadlineMs: 2_000, classes: CLASSES };
+  const { flows, calls, busyMs } = new VirtualService({ seed: 9, holderCount: 1, quotas, ...fixed }).run({
+    warmMs: 5_000,
+    measuredMs: 20_000,
+  });
+  const served = [...flows.values()].reduce((sum, flow) => sum + flow.servedLocally + flow.servedByName, 0);
+  expect(calls.acquire).toBeLessThan(1.25 * served);
+  expect(busyMs / 20_000 / 30).toBeGreaterThan(0.95);
 });
 
 describe("an elephant and mice", () => {

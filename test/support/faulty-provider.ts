@@ -26,6 +26,8 @@ export interface CapacityFaults {
   readonly dearReservations: number;
   /** Units whose price doubles while they run. */
   readonly repricedUnits: number;
+  /** Units that have half of their slots from some time on. */
+  readonly shrunkUnits: number;
   /** Units that fail instead of becoming ready. */
   readonly failedStarts: number;
   /** Starts that take ten times as long. */
@@ -60,6 +62,7 @@ const NO_FAULTS: CapacityFaults = {
   outOfCapacity: 0,
   dearReservations: 0,
   repricedUnits: 0,
+  shrunkUnits: 0,
   failedStarts: 0,
   slowStarts: 0,
   lyingUnits: 0,
@@ -80,6 +83,8 @@ export class FaultyProvider implements CapacityProvider {
   /** Whatever runs and costs, with whether it answers: the truth, which `units` may not tell. */
   readonly running = new Map<string, { readonly url: string; readonly service: string; answers: boolean }>();
   readonly #book: UnitBook;
+  /** What is left of units that shrank. */
+  readonly #slots = new Map<string, number>();
   readonly #random: SeededRandom;
   readonly #options: FaultyProviderOptions;
   #faults: CapacityFaults = NO_FAULTS;
@@ -115,7 +120,7 @@ export class FaultyProvider implements CapacityProvider {
   }
 
   callUnits(service: string, answer: Answer<readonly CapacityUnit[]>): void {
-    this.#call(() => ({ ok: true, value: this.#book.units(service, this.#nowMs) }), answer);
+    this.#call(() => ({ ok: true, value: this.#book.units(service, this.#nowMs).map((unit) => this.#told(unit)) }), answer);
   }
 
   callReserve(order: CapacityOrder, answer: Answer<CapacityUnit>): void {
@@ -129,7 +134,10 @@ export class FaultyProvider implements CapacityProvider {
   }
 
   callDrain(unitId: string, answer: Answer<CapacityUnit>): void {
-    this.#call(() => this.#book.drain(unitId), answer);
+    this.#call(() => {
+      const drained = this.#book.drain(unitId);
+      return drained.ok ? { ok: true, value: this.#told(drained.value) } : drained;
+    }, answer);
   }
 
   callStop(unitId: string, answer: Answer<null>): void {
@@ -215,10 +223,9 @@ export class FaultyProvider implements CapacityProvider {
 
   #run({ unitId, service }: CapacityUnit): void {
     const { clock, startMs } = this.#options;
-    const { failedStarts, slowStarts, lyingUnits, repricedUnits, crashingUnits, lifeMsMean } = this.#faults;
-    const [fails, isSlow, lies, isRepriced, crashes] = [failedStarts, slowStarts, lyingUnits, repricedUnits, crashingUnits].map((ratio) =>
-      this.#happens(ratio),
-    );
+    const { failedStarts, slowStarts, lyingUnits, repricedUnits, crashingUnits, shrunkUnits, lifeMsMean } = this.#faults;
+    const ratios = [failedStarts, slowStarts, lyingUnits, repricedUnits, crashingUnits, shrunkUnits];
+    const [fails, isSlow, lies, isRepriced, crashes, shrinks] = ratios.map((ratio) => this.#happens(ratio));
     const readyMs = startMs * (0.5 + this.#random.next()) * (isSlow === true ? 10 : 1);
     const lifeMs = this.#random.exponential() * lifeMsMean;
     this.startsByUnit.set(unitId, (this.startsByUnit.get(unitId) ?? 0) + 1);
@@ -231,8 +238,18 @@ export class FaultyProvider implements CapacityProvider {
       unit.answers = lies !== true;
       this.#book.becomeReady(unitId, url);
       if (isRepriced === true) this.#reprice(unitId);
+      if (shrinks === true) clock.after(lifeMs / 2, () => this.#shrink(unitId));
       if (crashes === true) clock.after(lifeMs, () => this.crash(unitId));
     });
+  }
+
+  #shrink(unitId: string): void {
+    const unit = this.#book.get(unitId);
+    if (unit !== undefined) this.#slots.set(unitId, Math.ceil(unit.slots / 2));
+  }
+
+  #told(unit: CapacityUnit): CapacityUnit {
+    return { ...unit, slots: this.#slots.get(unit.unitId) ?? unit.slots };
   }
 
   #reprice(unitId: string): void {

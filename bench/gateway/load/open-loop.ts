@@ -2,7 +2,7 @@
 // A latency begins when the request was due, not when a busy generator got round to it: no coordinated omission.
 import { Random } from "#cli/load/random.ts";
 import { Connection, STATUS_LOST } from "./connection.ts";
-import { Tally } from "./tally.ts";
+import { isServed, Tally } from "./tally.ts";
 
 export interface Stream {
   readonly name: string;
@@ -21,7 +21,10 @@ export interface OpenLoop {
 }
 
 export interface OpenLoopResult {
+  /** By when a request was due. */
   readonly tallies: ReadonlyMap<string, Tally>;
+  /** 2xx answers that came in the time in which arrivals were counted: what queues hold at its end is no part of a rate. */
+  readonly servedInTime: ReadonlyMap<string, number>;
   /** How late the generator itself was, 99th percentile: the part of every latency that is not the server's. */
   readonly lateMsP99: number;
   /** Time in which arrivals were counted. */
@@ -42,6 +45,7 @@ const DRAIN_MS_MAX = 10_000;
 export async function openLoop({ port, streams, durationMs, seed, warmUpMs = 0 }: OpenLoop): Promise<OpenLoopResult> {
   const arrivals = scheduleOf(streams, warmUpMs + durationMs, seed);
   const tallies = new Map(streams.map(({ name }) => [name, new Tally()]));
+  const servedInTime = new Map(streams.map(({ name }) => [name, 0]));
   const late = new Tally();
   const idle: Connection[] = [];
   const open = new Set<Connection>();
@@ -50,7 +54,10 @@ export async function openLoop({ port, streams, durationMs, seed, warmUpMs = 0 }
   let sent = 0;
   const startedAtMs = performance.now();
   const answer = ({ atMs, stream }: Arrival, status: number): void => {
-    if (atMs >= warmUpMs) tallies.get(stream.name)?.count(status, performance.now() - startedAtMs - atMs);
+    const nowMs = performance.now() - startedAtMs;
+    if (atMs >= warmUpMs) tallies.get(stream.name)?.count(status, nowMs - atMs);
+    const isInTime = nowMs >= warmUpMs && nowMs < warmUpMs + durationMs;
+    if (isInTime && isServed(status)) servedInTime.set(stream.name, (servedInTime.get(stream.name) ?? 0) + 1);
     if (++answered === arrivals.length) resolve();
   };
   const send = (arrival: Arrival): void => {
@@ -78,7 +85,7 @@ export async function openLoop({ port, streams, durationMs, seed, warmUpMs = 0 }
   else resolve();
   await done;
   for (const connection of open) connection.close();
-  return { tallies, lateMsP99: late.quantileMs(0.99), countedMs: durationMs };
+  return { tallies, servedInTime, lateMsP99: late.quantileMs(0.99), countedMs: durationMs };
 }
 
 /** Poisson arrivals of every stream, merged: the gaps are exponential, and the same for the same seed. */

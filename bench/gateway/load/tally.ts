@@ -14,7 +14,7 @@ export class Tally {
 
   count(status: number, latencyMs: number): void {
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-    if (status < 200 || status > 299) return;
+    if (!isServed(status)) return;
     this.#latenciesMs.push(latencyMs);
     this.#isSorted = false;
   }
@@ -25,4 +25,8 @@ export class Tally {
     this.#isSorted = true;
     return this.#latenciesMs[Math.max(0, Math.ceil(ratio * this.#latenciesMs.length) - 1)] ?? Number.NaN;
   }
+}
+
+export function isServed(status: number): boolean {
+  return status >= 200 && status <= 299;
 }

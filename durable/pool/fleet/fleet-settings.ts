@@ -23,6 +23,8 @@ export const FLEET = {
   comeBackMs: 30 * SECOND_MS,
   /** Whoever waited at a service without a shard keeps one there so long: the plan sees demand once it is served. */
   awakeMs: MINUTE_MS,
+  /** A unit that has refused connections for so long, without an answer in between, is ended, whatever its provider says. */
+  refusingMsMax: 3 * SECOND_MS,
   /** An active shard that ends younger than this counts as a failed start. */
   youngMs: 5 * MINUTE_MS,
 } as const;

@@ -13,7 +13,7 @@ import { callsOf, takeAnswer, type FleetAnswer, type FleetCall } from "./fleet-c
 import { FleetRecords } from "./fleet-records.ts";
 import { FLEET } from "./fleet-settings.ts";
 import { isBilled, SERVING, slotsIn, slotsOf, priceOf, type TableShard, type FleetChanges, type FleetRows } from "./fleet-state.ts";
-import { followPlan, servingOf, type FleetInput } from "./follow-plan.ts";
+import { followPlan, refusingOf, servingOf, type FleetInput } from "./follow-plan.ts";
 import { adoptUnits } from "./adopt-units.ts";
 import { isSettled, observeUnits } from "./observe-units.ts";
 import { restMsOf } from "./offer-backoff.ts";
@@ -34,6 +34,11 @@ export class Fleet {
     return true;
   }
 
+  /** Whether a plan was ever told. */
+  get isPlanned(): boolean {
+    return this.#records.facts.wanted !== null;
+  }
+
   /** What served before there was a fleet goes on. */
   adopt(units: readonly CapacityUnit[], nowMs: number): void {
     adoptUnits(this.#records, units, nowMs);
@@ -48,6 +53,11 @@ export class Fleet {
   /** All units of the service that the provider lists. */
   observe(units: readonly CapacityUnit[], nowMs: number): void {
     observeUnits(this.#records, units, nowMs);
+  }
+
+  /** Whether a shard is to be ended because nobody listens there. */
+  isRefusing(refusingMs: FleetInput["refusingMs"]): boolean {
+    return refusingOf(this.#records, refusingMs).length > 0;
   }
 
   /** Whether more is wanted than could be ordered. */

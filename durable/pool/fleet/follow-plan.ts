@@ -19,6 +19,7 @@ import {
   type Reason,
 } from "./fleet-state.ts";
 import { failOffer, healOffer } from "./offer-backoff.ts";
+import { endShard } from "./observe-units.ts";
 import { orderMissing } from "./order-missing.ts";
 import { resize } from "./sizes.ts";
 
@@ -29,6 +30,8 @@ export interface FleetPolicy {
   readonly sizeMin: number;
   readonly sizeMax: number;
   readonly countMax: number;
+  /** Kept while nothing is planned: before the first plan, and asleep. */
+  readonly countLeast: number;
   readonly stepMax: number;
   readonly costPerHourMax: number;
   /** Learned start-up time. */
@@ -47,6 +50,8 @@ export interface FleetInput {
   readonly offers: readonly CapacityOffer[] | null;
   /** Requests that wait for a slot. */
   readonly waitingCount: number;
+  /** For how long an address has refused connections, without an answer in between; 0: it has not. */
+  readonly refusingMs: (url: string) => number;
   /** Slots out at an address, by the ledger. */
   readonly slotsOut: (url: string) => number;
   /** Sockets on a shard, by the ledger. */
@@ -60,6 +65,7 @@ export function followPlan(records: FleetRecords, input: FleetInput): boolean {
   const { nowMs, policy } = input;
   let isShort = false;
   giveUpLate(records, { nowMs, startMs: policy.startMs });
+  endRefusing(records, input);
   judgeCanaries(records, nowMs);
   const need = needOf(records, input);
   if (policy.mode !== "hold") {
@@ -86,7 +92,9 @@ function needOf(records: FleetRecords, { policy, waitingCount, nowMs }: FleetInp
   if (policy.mode === "end") return { slots: 0, warmCount: 0, reason: "demand" };
   if (policy.mode === "hold") return { slots: Infinity, warmCount: 0, reason: "demand" };
   // Before the first plan, what there is.
-  const { count, warmCount } = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
+  const wanted = records.facts.wanted ?? { count: Math.max(1, servingOf(records).length), warmCount: 0 };
+  const { warmCount } = wanted;
+  const count = Math.max(wanted.count, policy.countLeast);
   // Whoever waits at a service without a shard wakes it; how many more there should be is the plan's business.
   if (count === 0 && waitingCount > 0) wake(records, nowMs);
   const isWoken = count === 0 && nowMs < records.facts.awakeUntilMs && records.facts.awakeUntilMs <= nowMs + FLEET.awakeMs;
@@ -115,6 +123,23 @@ function judgeCanaries(records: FleetRecords, nowMs: number): void {
     const detail = `${count(own)} answers ${verdict === "errors" ? "failed" : "were slow"}, its siblings' ${count(siblings)}`;
     records.move(shardId, "draining", { reason: verdict, detail, nowMs, part: { isFinal: true } });
   }
+}
+
+type RefusingMs = FleetInput["refusingMs"];
+
+/** Shards at which nobody listens, though their provider does not say so. */
+export function refusingOf(records: FleetRecords, refusingMs: RefusingMs): { readonly shard: FleetShard; readonly forMs: number }[] {
+  return records.all.flatMap((shard) => {
+    const url = shard.unit?.url ?? null;
+    if (url === null || !(SERVING.has(shard.state) || shard.state === "draining")) return [];
+    const forMs = refusingMs(url);
+    return forMs < FLEET.refusingMsMax ? [] : [{ shard, forMs }];
+  });
+}
+
+function endRefusing(records: FleetRecords, { nowMs, refusingMs }: FleetInput): void {
+  for (const { shard, forMs } of refusingOf(records, refusingMs))
+    endShard(records, shard, { reason: "unit-refuses", detail: `it has refused connections for ${forMs} ms, and answered none`, nowMs });
 }
 
 /** A price that rose is not paid: the most expendable go until what is left fits. What drains is paid until it is gone. */

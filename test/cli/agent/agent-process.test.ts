@@ -1,6 +1,7 @@
 // The agent with real processes: they start, answer, crash, hang, drain, end, and never outlive it.
 import { once } from "node:events";
 import { readFile, stat, writeFile, chmod } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startTicksOf, type RecordedProcess } from "#cli/agent/process-record.ts";
@@ -106,6 +107,21 @@ describe("a unit", () => {
     await startUnit(agent, "echo-1");
     await expect.poll(async () => (await agent.unit("echo-1"))?.failure, SOON).toMatch(failure);
     await expect.poll(async () => (await processesOf(state)).length, SOON).toBe(0);
+  });
+
+  it("that nobody asks for any more is stopped, but not while somebody is connected to it", async () => {
+    const state = await temporaryFolder();
+    const agent = await startAgent({ state, args: ["--owner-timeout", "3s"] });
+    const url = await readyUnit(agent, "echo-1");
+    await readyUnit(agent, "echo-2");
+    const connection = connect({ host: "127.0.0.1", port: Number(new URL(url).port) });
+    await once(connection, "connect");
+    const running = async (): Promise<string[]> => (await processesOf(state)).map(({ unitId }) => unitId);
+    await expect.poll(running, SOON).toEqual(["echo-1"]);
+    expect(agent.log()).toMatch(/echo-2 stopped: echo has not asked for its units for \d+ s, and nobody is connected to it/);
+    expect(agent.log()).not.toContain("echo-1 stopped");
+    connection.destroy();
+    await expect.poll(running, SOON).toEqual([]);
   });
 
   it("that hangs has failed, and is killed", async () => {

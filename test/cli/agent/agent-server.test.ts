@@ -25,6 +25,7 @@ beforeAll(async () => {
     startDelayMs: 0,
     readyMsMax: 1_000,
     silenceMsMax: 20_000,
+    ownerMsMax: Infinity,
     recordFile: "/dev/null",
     environment: {},
     log: () => {},

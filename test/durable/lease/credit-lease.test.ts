@@ -65,7 +65,46 @@ describe("credit", () => {
   });
 });
 
+describe("lanes", () => {
+  const lanesOf = (sequence: number, slots: number): Renewal => ({
+    ...answer(sequence, { slots: 7 }),
+    ...{ lanes: [{ lane: "e1", slots, named: 0 }] },
+  });
+
+  it("are lent until the lease's end, and kept as far as flows are", () => {
+    const lease = new CreditLease("weur", 1);
+    lease.apply(lanesOf(lease.request([demand()], 0).sequence, 9), 0);
+    expect([lease.lanes(3_999).get("e1"), lease.lanes(4_000).get("e1")]).toEqual([9, undefined]);
+    const { lanes } = lease.request([demand({ want: 2, passedOn: 4 })], 100, [{ lane: "e1", passedOn: 1 }]);
+    expect(lanes).toEqual([{ lane: "e1", want: 1, running: 1, keep: 4 }]);
+    expect(lease.lanes(100).get("e1")).toBe(4);
+  });
+
+  it("with nothing in flows are given back but for what is out there", () => {
+    const lease = new CreditLease("weur", 1);
+    lease.apply(lanesOf(lease.request([demand()], 0).sequence, 9), 0);
+    expect(lease.request([], 100).lanes).toMatchObject([{ keep: 0 }]);
+    expect(lease.request([], 200, [{ lane: "e2", passedOn: 3 }]).lanes).toMatchObject([{ keep: 0 }, { lane: "e2", running: 3, keep: 0 }]);
+  });
+
+  it("of a lease that is over are not kept", () => {
+    const lease = new CreditLease("weur", 1);
+    lease.apply(lanesOf(lease.request([demand()], 0).sequence, 9), 0);
+    expect(lease.request([demand()], 4_000, [{ lane: "e1", passedOn: 2 }]).lanes).toEqual([{ lane: "e1", want: 2, running: 2, keep: 0 }]);
+  });
+});
+
 describe("tokens", () => {
+  it("that were passed on are told as held, and come back as one's own", () => {
+    const lease = new CreditLease("weur", 1);
+    lease.apply(answer(lease.request([demand({ tokensWant: 20 })], 0).sequence, { tokens: 20 }), 0);
+    lease.spend("echo/gold", 12);
+    const told = lease.request([{ ...demand({ tokensWant: 15 }), tokensPassedOn: 12 }], 100).flows;
+    expect(told).toMatchObject([{ tokensHeld: 15, tokensReturned: 5 }]);
+    lease.spend("echo/gold", -4);
+    expect(lease.tokens("echo/gold", 100)).toBe(7);
+  });
+
   it("are spent, returned beyond the want, and lost with the lease", () => {
     const lease = new CreditLease("echo", 1);
     lease.apply(answer(lease.request([demand({ tokensWant: 20 })], 0).sequence, { tokens: 20 }), 0);

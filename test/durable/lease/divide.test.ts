@@ -130,9 +130,13 @@ describe("a division", () => {
       weight: 1 + (index % 13),
       reserve: index % 3,
     }));
-    const startedMs = performance.now();
-    divide(100_000, claims);
-    expect(performance.now() - startedMs).toBeLessThan(50);
+    // The fastest of several: a machine with other work takes its time from some of them.
+    const tookMs = Array.from({ length: 20 }, () => {
+      const startedMs = performance.now();
+      divide(100_000, claims);
+      return performance.now() - startedMs;
+    });
+    expect(Math.min(...tookMs)).toBeLessThan(50);
   });
 });
 
@@ -164,6 +168,24 @@ describe("one part of a division by want", () => {
         const named = wants.map((want, index) => [`h${String(index).padStart(2, "0")}`, want] as const);
         const parts = named.map(([name]) => partByWant(capacity, named, name));
         expect(parts).toEqual(divideByWant(capacity, wants));
+      }),
+    );
+  });
+
+  it("is as many equal parts as one asks for, before anything goes by want", () => {
+    const wants = [["region", 100, 9] as const, ["h1", 100] as const];
+    expect([partByWant(50, wants, "region"), partByWant(50, wants, "h1")]).toEqual([45, 5]);
+  });
+
+  it("hands out all that is wanted, and no more than there is, whoever asks for how many", () => {
+    const claim = fc.record({ want: fc.nat(200), count: fc.integer({ min: 1, max: 20 }) });
+    fc.assert(
+      fc.property(CAPACITY, fc.array(claim, { minLength: 1, maxLength: 12 }), (capacity, claims) => {
+        const wants = claims.map(({ want, count }, index) => [`h${String(index).padStart(2, "0")}`, want, count] as const);
+        const parts = wants.map(([name]) => partByWant(capacity, wants, name));
+        const wanted = claims.reduce((sum, { want }) => sum + want, 0);
+        expect(parts.reduce((sum, part) => sum + part, 0)).toBe(Math.min(capacity, wanted));
+        for (const [index, part] of parts.entries()) expect(part).toBeLessThanOrEqual(claims[index]?.want ?? 0);
       }),
     );
   });

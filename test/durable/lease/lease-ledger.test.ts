@@ -51,6 +51,18 @@ describe("a renewal", () => {
     expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 7, keep: 5 }), 250))).toBe(7);
   });
 
+  it("is asked for later each time, where the holder gets more each time and never all", () => {
+    const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000, lanes: new Map([...POLICY.lanes].map(([lane]) => [lane, 1_000])) }, 0);
+    let [atMs, keep] = [0, 0];
+    const afterMs = [1, 2].map((sequence) => {
+      const answer = ledger.renew(requestOf("a", sequence, { want: 950, keep }), atMs);
+      keep = Number(slotsIn(answer));
+      atMs += answer.renewAfterMs;
+      return answer.renewAfterMs;
+    });
+    expect(afterMs).toEqual([250, 500]);
+  });
+
   it("takes back what is lent once the holder lives by the smaller answer", () => {
     const ledger = new LeaseLedger(POLICY, 0);
     for (const [sequence, atMs] of [1, 2, 3, 4, 5].entries()) ledger.renew(requestOf("a", sequence + 1, { want: 10 }), atMs);

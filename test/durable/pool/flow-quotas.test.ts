@@ -154,3 +154,19 @@ describe("a limit in shadow", () => {
     expect(quotas.takeShadow()).toEqual({});
   });
 });
+
+describe("a queue's length over several pools", () => {
+  it.for([
+    { queueLengthMax: 10, poolCount: 3, home: 4, regional: 3 },
+    { queueLengthMax: 2, poolCount: 3, home: 2, regional: 0 },
+    { queueLengthMax: 9, poolCount: 1, home: 9, regional: 9 },
+    { queueLengthMax: undefined, poolCount: 3, home: Infinity, regional: Infinity },
+  ])("$queueLengthMax over $poolCount: $home at home, $regional in each region", ({ queueLengthMax, poolCount, home, regional }) => {
+    const lengthAt = (isHome: boolean): number => {
+      const quotas = new FlowQuotas();
+      quotas.configure({ [FLOW]: quota(queueLengthMax === undefined ? { slots: 5 } : { queueLengthMax }) }, { poolCount, isHome });
+      return quotas.limitsOf(FLOW).queueLengthMax;
+    };
+    expect([lengthAt(true), lengthAt(false)]).toEqual([home, regional]);
+  });
+});

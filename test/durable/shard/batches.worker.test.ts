@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { LegEvents } from "#durable/shard/leg.ts";
 import { payloadsOfRow, rowsOf } from "#durable/shard/message-rows.ts";
 import { Turn } from "#durable/shard/turn.ts";
@@ -32,6 +32,35 @@ describe("a turn", () => {
     expect(happened).toEqual([]);
     await written.promise;
     expect(happened).toEqual(["a", "b", "c", "end", "save one", "save two", "save late"]);
+  });
+
+  it("lets nothing leave before everything is written", () => {
+    const happened: string[] = [];
+    const turn = new Turn<string>((saved) => happened.push(`save ${saved}`));
+    turn.run(() => {
+      for (const name of ["one", "two"]) {
+        turn.touch(name);
+        turn.afterSave(() => happened.push(`send ${name}`));
+      }
+      turn.atEnd(() => turn.run(() => turn.touch("late")));
+    });
+    turn.afterSave(() => happened.push("send now"));
+    expect(happened).toEqual(["save one", "save two", "save late", "send one", "send two", "send now"]);
+  });
+
+  it("lets nothing leave where it could not be written", () => {
+    const happened: string[] = [];
+    const turn = new Turn<string>(() => {
+      throw new Error("disk full");
+    });
+    expect(() =>
+      turn.run(() => {
+        turn.touch("one");
+        turn.afterSave(() => happened.push("sent"));
+      }),
+    ).toThrow("disk full");
+    turn.run(() => undefined);
+    expect(happened).toEqual([]);
   });
 
   it("ends although more comes with every round", async () => {
@@ -96,9 +125,11 @@ describe("the endpoint's socket", () => {
   const route = {} as SessionRoute;
 
   function legOf() {
-    const turn = new Turn<string>(() => undefined);
-    const delivered: number[] = [];
     const { 0: ours, 1: endpoint } = new WebSocketPair();
+    const send = vi.spyOn(ours, "send");
+    const sentAtSave: number[] = [];
+    const turn = new Turn<string>(() => void sentAtSave.push(send.mock.calls.length));
+    const delivered: number[] = [];
     const pushed: Payload[] = [];
     const received: string[] = [];
     endpoint.addEventListener("message", ({ data }) => void received.push(String(data)));
@@ -113,17 +144,20 @@ describe("the endpoint's socket", () => {
       received: () => 0,
       waitUntil: nothing,
       atEnd: (run) => turn.atEnd(run),
+      afterSave: (run) => turn.afterSave(run),
     };
-    return { turn, delivered, received, pushed, endpoint, leg: new WebSocketLeg({ sessionId: "s", route, events }, ours) };
+    return { turn, delivered, sentAtSave, received, pushed, endpoint, leg: new WebSocketLeg({ sessionId: "s", route, events }, ours) };
   }
 
   it("gets what came together at once, with one receipt for all of it before any is sent", async () => {
-    const { turn, delivered, received, leg } = legOf();
+    const { turn, delivered, sentAtSave, received, leg } = legOf();
     turn.run(() => {
       for (const message of messagesOf(["a", "b", "c"])) leg.deliver(message);
       expect(delivered).toEqual([]);
+      turn.touch("the receipt");
     });
     expect(delivered).toEqual([3]);
+    expect(sentAtSave).toEqual([0]);
     await expect.poll(() => received).toEqual(["a", "b", "c"]);
   });
 
@@ -147,9 +181,81 @@ describe("the endpoint's socket", () => {
       for (const message of messagesOf(["a", "b"])) leg.deliver(message);
       leg.flush();
       expect(delivered).toEqual([2]);
-      leg.stop({ why: "closed", code: 1000, reason: "" });
+      turn.afterSave(() => leg.stop({ why: "closed", code: 1000, reason: "" }));
     });
     expect(delivered).toEqual([2]);
     await expect.poll(() => received).toEqual(["a", "b"]);
+  });
+});
+
+describe("a turn that has as many as there are lately", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  function turnOf() {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const turn = new Turn<string>(() => undefined);
+    const sizes: number[] = [];
+    let waiting = 0;
+    const come = (count: number, from: "device" | "endpoint" = "device"): void => {
+      for (let one = 0; one < count; one += 1) {
+        turn.soon(() => (waiting += 1), from);
+        if (waiting > 0) sizes.push(waiting);
+        waiting = 0;
+      }
+    };
+    /** The event loop goes round. */
+    const round = (rounds = 1): void => {
+      for (let one = 0; one < rounds; one += 1) {
+        vi.advanceTimersByTime(1);
+        if (waiting > 0) sizes.push(waiting);
+        waiting = 0;
+      }
+    };
+    return { sizes, come, round };
+  }
+
+  it("waits for no more, once that has been seen often enough", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 1; turn <= 4; turn += 1) {
+      come(3);
+      expect(sizes.length).toBe(turn - 1);
+      round(10);
+    }
+    come(2);
+    expect(sizes).toEqual([3, 3, 3, 3]);
+    come(1);
+    expect(sizes).toEqual([3, 3, 3, 3, 3]);
+  });
+
+  it("waits again where more came soon after", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 0; turn < 4; turn += 1) {
+      come(1);
+      round(10);
+    }
+    come(1);
+    expect(sizes).toEqual([1, 1, 1, 1, 1]);
+    come(5);
+    round(10);
+    expect(sizes).toEqual([1, 1, 1, 1, 1, 5]);
+    come(1);
+    expect(sizes).toEqual([1, 1, 1, 1, 1, 5]);
+  });
+
+  it("does not take the endpoint's answers for more of the device's", () => {
+    const { sizes, come, round } = turnOf();
+    for (let turn = 0; turn < 4; turn += 1) {
+      come(2, "device");
+      round(10);
+      come(3, "endpoint");
+      round(10);
+    }
+    sizes.length = 0;
+    for (let turn = 0; turn < 3; turn += 1) {
+      come(2, "device");
+      come(3, "endpoint");
+      round(10);
+    }
+    expect(sizes).toEqual([2, 3, 2, 3, 2, 3]);
   });
 });

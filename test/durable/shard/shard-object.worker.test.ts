@@ -5,6 +5,7 @@ import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/we
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, SOCKET_RESUMPTION_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
+import { SessionStore } from "#durable/shard/session-store.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
 
 /** What the endpoint was sent, and how it answers messages. */
@@ -239,6 +240,26 @@ describe("a session over HTTP", () => {
         return JSON.parse(row?.facts ?? "null") as unknown;
       });
     await expect.poll(facts).toMatchObject({ received: 256, end: null });
+  });
+
+  it("sends its device nothing that is not written: the output gate holds only what is sent after a write", async () => {
+    const happened: string[] = [];
+    const { save } = SessionStore.prototype;
+    vi.spyOn(SessionStore.prototype, "save").mockImplementation(function (this: SessionStore, ...args) {
+      happened.push(args[1].appended.length > 0 ? "write" : "note");
+      return save.apply(this, args);
+    });
+    const { open } = await shardOf("gated");
+    const connection = await open("1");
+    const { send } = WebSocket.prototype;
+    vi.spyOn(WebSocket.prototype, "send").mockImplementation(function (this: WebSocket, data) {
+      if (typeof data === "string" && data.includes("echo")) happened.push("send");
+      return send.call(this, data);
+    });
+    for (let sequence = 1; sequence <= 3; sequence += 1) connection.socket.send(`m${sequence}:x`);
+    await expect.poll(() => connection.frames.filter((frame) => frame.includes("echo")).length).toBe(3);
+    const [first] = happened.filter((what) => what !== "note");
+    expect(first).toBe("write");
   });
 
   it("gives its slot back when its device ends it", async () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
 
 type Kind = "a session" | "a plain socket over HTTP" | "a relayed socket";
@@ -45,7 +46,7 @@ async function shardOf(service: string, capacity = 8) {
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   // One that was aborted needs another stub.
-  const shard = () => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
+  const shard = (id = shardId) => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, id)));
   const acquire = async (slotId: string) =>
     pool.acquire({
       slotId,
@@ -58,7 +59,7 @@ async function shardOf(service: string, capacity = 8) {
       waitMsMax: 10,
       configurationVersion: version,
     });
-  const open = async (kind: Kind, slotId = `${service}-slot`): Promise<Response> => {
+  const open = async (kind: Kind, slotId = `${service}-slot`, more: Partial<SocketAssignment> = {}): Promise<Response> => {
     expect(await acquire(slotId)).toMatchObject({ ok: true });
     const assignment: SocketAssignment = {
       service,
@@ -73,9 +74,13 @@ async function shardOf(service: string, capacity = 8) {
       upstreamUrl: `https://${service}.example/`,
       deadlineMs: 1_000,
       startedAtMs: Date.now(),
+      ...more,
     };
-    return shard().fetch("https://shard/", { headers: { upgrade: "websocket", [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) } });
+    return shard(assignment.shardId).fetch("https://shard/", {
+      headers: { upgrade: "websocket", [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) },
+    });
   };
+  let token = "";
   const connect = async (kind: Kind, slotId?: string): Promise<WebSocket> => {
     const { webSocket } = await open(kind, slotId);
     if (webSocket === null) throw new Error("refused");
@@ -85,7 +90,7 @@ async function shardOf(service: string, capacity = 8) {
         new Promise((resolve) => webSocket.addEventListener("message", ({ data }) => resolve(String(data)), { once: true }));
       const welcomed = next();
       webSocket.send('{"type":"hello","attempt":1,"received":0}');
-      const { token } = JSON.parse(await welcomed) as { token: string };
+      ({ token } = JSON.parse(await welcomed) as { token: string });
       const acknowledged = next();
       webSocket.send(JSON.stringify({ type: "rotated", token }));
       webSocket.send("m1:x");
@@ -119,7 +124,7 @@ async function shardOf(service: string, capacity = 8) {
       const spy = vi.spyOn(Object.getPrototypeOf(instance) as Pick<typeof instance, "held">, "held");
       return () => spy.mock.calls.length;
     });
-  return { pool, shard, acquire, open, connect, kept, meddle, die, later, countAsked, version };
+  return { pool, token: () => token, shard, acquire, open, connect, kept, meddle, die, later, countAsked, version };
 }
 
 describe.for(KINDS)("the slot of %s", (kind) => {
@@ -190,6 +195,25 @@ it("the slot of a relayed socket is back where its Shard object dies with it", a
   await die();
   await later();
   await expect.poll(kept).toBe(0);
+});
+
+it("the slots of a session that moves are one, also where it was long unknown whether it had", async () => {
+  const { open, connect, shard, kept, token } = await shardOf("moves");
+  await connect("a session");
+  const { shardId, sessionId, secret } = parseResumeToken(token()) ?? { shardId: "", sessionId: "", secret: "" };
+  const move = async (slotId: string): Promise<number> =>
+    (await open("a session", slotId, { shardId: "moves-2", movedFrom: { shardId, slotId: "a session", sessionId, secret } })).status;
+  const spy = await runInDurableObject(shard(), (instance) =>
+    vi.spyOn(Object.getPrototypeOf(instance) as Pick<typeof instance, "confirmMove">, "confirmMove").mockImplementation(() => {
+      throw new Error("unreachable");
+    }),
+  );
+  expect(await move("moves-b")).toBe(503);
+  expect(await kept()).toBe(2);
+  spy.mockRestore();
+  expect(await move("moves-c")).toBe(101);
+  await expect.poll(kept).toBe(1);
+  expect(await shard("moves-2").held(["moves-slot", "moves-b", "moves-c"])).toEqual(["moves-c"]);
 });
 
 describe("a Shard object whose devices are silent", () => {

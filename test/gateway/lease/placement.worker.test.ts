@@ -37,19 +37,22 @@ describe("a request is placed", () => {
     expect(placed(caller, { service: regions === undefined ? {} : { regions: [...regions] }, env: LOOPBACK })).toBeNull();
   });
 
-  it.for([
-    { ratePerSecond: 10 },
-    { bandwidthBytesPerSecond: 2_000 },
-    { cpuSecondsPerSecond: 1 },
-    { memoryBytesMax: 1 },
-    { queueLengthMax: 0 },
-    { ratePerSecond: 10, mode: "shadow" },
-  ] as const)("at home where its flow has %o, which one pool keeps", (limits) => {
-    expect(placed({ cf: { continent: "AS" } }, { quota: quotaOf(limits) })).toBeNull();
-  });
+  it.for([{ ratePerSecond: 31 }, { ratePerSecond: 1_000, burst: 31 }, { ratePerSecond: 0 }] as const)(
+    "at home where its flow has %o, a bucket of which nothing is lent",
+    (limits) => {
+      expect(placed({ cf: { continent: "AS" } }, { quota: quotaOf(limits) })).toBeNull();
+    },
+  );
 
-  it("in its region where its flow is limited in slots and waits alone", () => {
-    expect(placed({ cf: { continent: "AS" } }, { quota: quotaOf({ slots: 5, waitMsMax: 100 }) })).toBe("apac");
+  it.for([
+    { slots: 5, waitMsMax: 100 },
+    { ratePerSecond: 32 },
+    { ratePerSecond: 1, burst: 32 },
+    { bandwidthBytesPerSecond: 2_000 },
+    { cpuSecondsPerSecond: 1, queueLengthMax: 0 },
+    { ratePerSecond: 1, mode: "shadow" },
+  ] as const)("in its region where its flow has %o", (limits) => {
+    expect(placed({ cf: { continent: "AS" } }, { quota: quotaOf(limits) })).toBe("apac");
   });
 });
 

@@ -73,6 +73,14 @@ describe("an isolate's lease of a service", () => {
     expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
   });
 
+  it("gives the reason that the pool gave: a full queue is the tenant's limit and not the service's want", () => {
+    const shed: Shed = { flow: FLOW, urgencyFrom: 0, forMs: 500, retryAfterMs: 1_000, queueLengthMax: 100 };
+    const lease = leaseOf(0, { sheds: [shed] });
+    const violated = [{ kind: "queue", quota: 100, remaining: 0 }];
+    expect(admit(lease, 100, 0)).toMatchObject({ ok: false, outcome: "rejected-queue-full", retryAfterMs: 1_000, violated });
+    expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-queue-full": 1 });
+  });
+
   it("returns a slot by name when its request ends, and one that came too late", () => {
     const lease = leaseOf(0);
     const granted = { slotId: "r-1", shardId: "s-1", endpointUrl: LANE, waitedMs: 100, lifeMs: 2_000 };
@@ -84,6 +92,77 @@ describe("an isolate's lease of a service", () => {
     lease.returned.sent();
     expect(lease.take(FLOW, { ...granted, slotId: "r-2" }, { askedAtMs: 0, ...asked, nowMs: 2_100 })).toBeNull();
     expect(lease.returned.take(2_100)).toEqual(["r-2"]);
+  });
+
+  describe("whose endpoint refuses a connection", () => {
+    const [A, B] = ["https://a.example", "https://b.example"];
+    const leaseOfTwo = (): ServiceLease => {
+      const lease = new ServiceLease("h", { service: "svc", region: null }, () => kernels());
+      lease.expect(FLOW);
+      const message = lease.message(1, 0);
+      const shards = [A, B].map((endpointUrl) => ({ shardId: endpointUrl, endpointUrl, size: 10 }));
+      const answer = answerTo(message, 20, { table: { version: 1, shards } });
+      lease.apply({ ...answer, lease: { ...answer.lease, lanes: [A, B].map((lane) => ({ lane, slots: 10, named: 0 })) } as never }, 0);
+      return lease;
+    };
+    const laneOf = (lease: ServiceLease, key: string, nowMs: number): string => {
+      const slot = lease.admit({ flow: FLOW, urgency: 3, key, quota: undefined, nowMs });
+      if (slot === null || !("lane" in slot)) throw new Error("there is a slot");
+      lease.end(slot, { outcome: "admitted-local", latencyMs: 5, upstreamMs: slot.lane === A ? undefined : 5, nowMs });
+      return slot.lane;
+    };
+
+    it("sends nothing more there for a second, and everything to the other one", () => {
+      const lease = leaseOfTwo();
+      const keys = Array.from({ length: 40 }, (_, index) => `d-${index}`);
+      expect(new Set(keys.map((key) => laneOf(lease, key, 10)))).toEqual(new Set([A, B]));
+      const slot = { flow: FLOW, lane: A, shardId: A, shardIndex: 0, tableVersion: 1, slotId: undefined, startedAtMs: 10 };
+      lease.connectionRefused(slot, 20);
+      expect(new Set(keys.map((key) => laneOf(lease, key, 30)))).toEqual(new Set([B]));
+      expect(new Set(keys.map((key) => laneOf(lease, key, 1_019)))).toEqual(new Set([B]));
+      expect(new Set(keys.map((key) => laneOf(lease, key, 1_020)))).toEqual(new Set([A, B]));
+      // And its pool is told at once.
+      expect(lease.pace.isDue(70)).toBe(true);
+    });
+
+    it("sends what comes to the last one that is open, or to the pool where units are replaced", () => {
+      const lease = leaseOfTwo();
+      const refuseAll = (nowMs: number): void => {
+        for (const lane of [A, B])
+          lease.connectionRefused(
+            { flow: FLOW, lane, shardId: lane, shardIndex: 0, tableVersion: 1, slotId: undefined, startedAtMs: 0 },
+            nowMs,
+          );
+      };
+      refuseAll(20);
+      expect(laneOf(lease, "d", 30)).toBe(B);
+      lease.use({ balance: "rendezvous", endpoints: [{ provider: "process" }], requestDurationMsMax: 60_000 } as never);
+      refuseAll(40);
+      expect(admit(lease, 50)).toBeNull();
+      expect(admit(lease, 1_040)).not.toBeNull();
+    });
+
+    it("moves the request to the other one, and tells that it was refused", () => {
+      const lease = leaseOfTwo();
+      const key = Array.from({ length: 40 }, (_, index) => `d-${index}`).find((one) => laneOf(lease, one, 10) === A) ?? "";
+      const slot = lease.admit({ flow: FLOW, urgency: 3, key, quota: undefined, nowMs: 20 });
+      if (slot === null || !("lane" in slot)) throw new Error("there is a slot");
+      const moved = lease.move(slot, { key, avoid: new Set([A]), ended: { outcome: "upstream-failed", isRefused: true, nowMs: 21 } });
+      expect(moved?.lane).toBe(B);
+      lease.end(moved ?? slot, { outcome: "admitted-local", latencyMs: 5, upstreamMs: 5, nowMs: 30 });
+      expect(lease.message(1, 40).telemetry.shards.find(({ shardId }) => shardId === A)).toMatchObject({ refused: 1 });
+      expect(lease.running).toBe(0);
+    });
+
+    it("gives the slot up while the request asks for another, and counts the request once", () => {
+      const lease = leaseOfTwo();
+      const slot = lease.admit({ flow: FLOW, urgency: 3, key: "d", quota: undefined, nowMs: 20 });
+      if (slot === null || !("lane" in slot)) throw new Error("there is a slot");
+      lease.abandon(slot, { outcome: "upstream-failed", isRefused: true, nowMs: 21 });
+      expect(lease.running).toBe(0);
+      lease.gaveUp(FLOW, "upstream-failed");
+      expect(lease.message(1, 40).telemetry.flows[0]?.outcomes).toEqual({ "upstream-failed": 1 });
+    });
   });
 
   it("brings what it measured with its renewal, once, and again where that failed", () => {
@@ -146,22 +225,24 @@ describe("what a flow will want", () => {
     { name: "nothing without requests", requests: 0, heldMs: 0, isContended: false, want: 0 },
     // 100 × 50 ms in 1 s: 5 at a time; 5 + 3 × √5 = 11.7, and one.
     { name: "rate × latency, three deviations and one", requests: 100, heldMs: 50, isContended: false, want: 13 },
-    // What is surely used, of the 1.1 that the memory has: 1.1 − √1.1.
-    { name: "what is surely used where others wait", requests: 100, heldMs: 50, isContended: true, want: 0 },
+    { name: "none beyond that where the pool had too few", requests: 100, heldMs: 50, isContended: false, isShort: true, want: 12 },
+    // What is surely used, of the 22.1 that the memory has: 22.1 − 2 × √22.1.
+    { name: "what is surely used where others wait", requests: 2_000, heldMs: 50, isContended: true, want: 12 },
+    { name: "nothing where others wait and little is surely used", requests: 100, heldMs: 50, isContended: true, want: 0 },
     { name: "a slot or two where there is little to do", requests: 1, heldMs: 5, isContended: false, want: 2 },
-  ])("is $name", ({ requests, heldMs, isContended, want }) => {
-    expect(meterOf(requests, heldMs).demand(1_000, isContended)).toBe(want);
+  ])("is $name", ({ requests, heldMs, isContended, isShort = false, want }) => {
+    expect(meterOf(requests, heldMs).demand(1_000, { isContended, isShort })).toBe(want);
   });
 
   it("is at least the most that ran at once, for some seconds", () => {
     const meter = new FlowMeter();
     for (let count = 0; count < 20; count += 1) meter.start();
     for (let count = 0; count < 20; count += 1) meter.end("admitted-local", { heldMs: 1, latencyMs: 1 });
-    expect(meter.demand(500, false)).toBeGreaterThanOrEqual(21);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThanOrEqual(21);
     meter.take(FLOW);
     meter.arrive();
     meter.start();
-    expect(meter.demand(500, false)).toBeGreaterThan(15);
+    expect(meter.demand(500, { isContended: false, isShort: false })).toBeGreaterThan(15);
   });
 });
 

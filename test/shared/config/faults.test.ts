@@ -131,6 +131,24 @@ describe("a wrong value is told with what it is and what it should be", () => {
       says: /^is "https:.+…, expected at most 2048 characters$/,
     },
     {
+      name: "a service's region that is none",
+      of: serviceFile({ regions: ["weur", "eu"] }),
+      path: ["regions", 1],
+      says: /^is "eu", expected one of wnam, enam, /,
+    },
+    {
+      name: "a service's region twice",
+      of: serviceFile({ regions: ["weur", "enam", "weur"] }),
+      path: ["regions"],
+      says: /expected each region once$/,
+    },
+    {
+      name: "no region",
+      of: serviceFile({ regions: [] }),
+      path: ["regions"],
+      says: /expected /,
+    },
+    {
       name: "a region that is none",
       of: serviceFile({ endpoints: [{ ...ENDPOINT, region: "eu" }] }),
       path: ["endpoints", 0, "region"],

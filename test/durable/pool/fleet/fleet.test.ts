@@ -13,6 +13,7 @@ const POLICY: FleetPolicy = {
   sizeMin: 10,
   sizeMax: 50,
   countMax: 10,
+  countLeast: 0,
   stepMax: 5,
   costPerHourMax: 10,
   startMs: 10 * SECOND_MS,
@@ -28,6 +29,7 @@ class World {
   nowMs = 1_000_000;
   waitingCount = 0;
   readonly out = new Map<string, number>();
+  readonly refusing = new Map<string, number>();
   isListed = true;
   #number = 0;
   #rows: FleetRows = { facts: NO_FLEET_FACTS, shards: [] };
@@ -41,6 +43,7 @@ class World {
       policy: this.policy,
       offers: this.isListed ? this.offers : null,
       waitingCount: this.waitingCount,
+      refusingMs: (url) => this.refusing.get(url) ?? 0,
       slotsOut: (url) => this.out.get(url) ?? 0,
       socketsOn: () => 0,
       nextShardId: () => `s-${++this.#number}`,
@@ -226,6 +229,37 @@ describe("a shard's life", () => {
   });
 });
 
+it("has as many shards as it is to have at least before anything is planned, and asleep", () => {
+  const world = new World();
+  world.policy = { ...world.policy, countLeast: 3 };
+  expect(world.rounds(3).states).toEqual(["s-1 canary", "s-2 canary", "s-3 canary"]);
+  const asleep = new World().proven(2).want(0);
+  asleep.policy = { ...asleep.policy, countLeast: 1 };
+  expect(asleep.rounds(3).states).toEqual(["s-1 active"]);
+});
+
+describe("a unit that refuses connections", () => {
+  it("is ended and replaced, though its provider says that it is ready", () => {
+    const world = new World().proven(2);
+    world.refusing.set("http://u/s-1", FLEET.refusingMsMax - 1);
+    expect(world.round().states).toEqual(["s-1 active", "s-2 active"]);
+    world.refusing.set("http://u/s-1", FLEET.refusingMsMax);
+    world.round();
+    expect(world.lastOf("s-1")).toBe("gone unit-refuses");
+    expect(Object.keys(world.sizes())).toEqual(["s-2"]);
+    expect(world.units.has("s-1")).toBe(false);
+    world.round(BACKOFF.msMax).rounds(3);
+    expect(world.states).toEqual(["s-2 active", "s-3 canary"]);
+  });
+
+  it("is ended, though its provider does not answer", () => {
+    const world = new World().proven(2);
+    world.isListed = false;
+    world.refusing.set("http://u/s-1", FLEET.refusingMsMax);
+    expect(Object.keys(world.round().sizes())).toEqual(["s-2"]);
+  });
+});
+
 describe("a canary", () => {
   it("has a fifth of its slots beside active ones, and all where it is alone", () => {
     const world = new World().want(1).round().round();
@@ -401,6 +435,7 @@ function inputOf(world: World): FleetInput {
     policy: world.policy,
     offers: world.offers,
     waitingCount: 0,
+    refusingMs: () => 0,
     slotsOut: () => 0,
     socketsOn: () => 0,
     nextShardId: () => "s-z",

@@ -1,0 +1,36 @@
+/** Turns that have to have been waited for before one ends without. */
+const KNOWN_TURNS = 4;
+
+/**
+ * How many of one side's messages a turn brings, lately at most: a device that keeps so many on their way has no more when they are
+ * here, and what waits longer for one waits in vain. Where another one comes soon after all, so much is not known.
+ */
+export class Arrivals {
+  #recent: number[] = [];
+  #count = 0;
+  #isWatched = false;
+
+  arrive(): void {
+    this.#count += 1;
+    if (this.#isWatched) this.#recent = [];
+  }
+
+  /** There is nothing more to wait for, or nothing has come. */
+  get isComplete(): boolean {
+    return this.#count === 0 || (this.#recent.length === KNOWN_TURNS && this.#count >= Math.max(...this.#recent));
+  }
+
+  /** The turn has begun: what comes from now on is the next one's. True: it is to be seen whether that is soon. */
+  take(isEarly: boolean): boolean {
+    if (this.#count === 0) return false;
+    this.#recent = [...this.#recent, this.#count].slice(-KNOWN_TURNS);
+    this.#count = 0;
+    this.#isWatched = isEarly;
+    return isEarly;
+  }
+
+  /** Nothing came so soon that it should have been waited for. */
+  rest(): void {
+    this.#isWatched = false;
+  }
+}

@@ -1,0 +1,168 @@
+import { describe, expect, it } from "vitest";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import { HomeLease } from "#durable/pool/home-lease.ts";
+import { lentPolicyOf } from "#durable/pool/lent-policy.ts";
+import { RegionalGate } from "#durable/pool/regional-gate.ts";
+import type { FlowLeft, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
+
+const FLOW = "acme/gold";
+const START_MS = 1_000_000;
+const LENDER = { holder: "enam", life: () => 1 };
+const WHOLE: LedgerPolicy = {
+  capacity: 40,
+  lanes: new Map([["e1", 40]]),
+  classes: new Map([["gold", { weight: 1, reserve: 20 }]]),
+  flow: () => ({ className: "gold", weight: 1, slotsMax: 100, rate: { tokens: 1, periodMs: 1_000, burst: 64 } }),
+  requestDurationMsMax: 1_000,
+  holdersMax: 10,
+  flowsPerHolderMax: 10,
+};
+
+const answerTo = (
+  { sequence }: RenewalRequest,
+  slots: number,
+  { tokens = 0, left = [] }: { tokens?: number; left?: FlowLeft[] } = {},
+): RenewAnswer => ({
+  lease: {
+    ok: true,
+    sequence,
+    lengthMs: 3_000,
+    renewAfterMs: 1_500,
+    flows: [{ flow: FLOW, slots, tokens, isQueued: false, named: 0 }],
+    lanes: [{ lane: "e1", slots: slots + 2, named: 0 }],
+  },
+  table: null,
+  sheds: [],
+  left,
+  isContended: false,
+  configurationVersion: 1,
+});
+
+/** A regional pool that was lent so many. */
+function lent(slots: number, more: Parameters<typeof answerTo>[2] = {}, wants = [{ flow: FLOW, want: 8, tokens: 0 }]) {
+  const home = new HomeLease();
+  home.tick(START_MS);
+  const ledger = new LeaseLedger(lentPolicyOf(WHOLE, home), START_MS);
+  home.apply(answerTo(home.request(ledger, wants, LENDER), slots, more), false);
+  ledger.configure(lentPolicyOf(WHOLE, home), START_MS);
+  return { home, ledger };
+}
+
+const acquire = (ledger: LeaseLedger, slotId: string, nowMs = START_MS) =>
+  ledger.acquire({ slotId, owner: "h", flow: FLOW, lane: "e1", shardId: "s", lifeMs: 60_000, isDurable: false }, nowMs);
+
+describe("what was lent", () => {
+  it("is granted, and not one more", () => {
+    const { ledger } = lent(3);
+    expect(["a", "b", "c", "d"].map((slotId) => acquire(ledger, slotId) !== null)).toEqual([true, true, true, false]);
+  });
+
+  it("is granted to the lease's end, and then nothing", () => {
+    const { home, ledger } = lent(3);
+    home.tick(START_MS + 2_999);
+    expect(acquire(ledger, "a", START_MS + 2_999)).not.toBeNull();
+    home.tick(START_MS + 3_000);
+    expect([home.isLive, acquire(ledger, "b", START_MS + 3_000)]).toEqual([false, null]);
+  });
+
+  it("is a policy of the lent slots, with the part of a reserve and the length of its own lease", () => {
+    const { home } = lent(10);
+    const policy = lentPolicyOf(WHOLE, home);
+    expect(policy).toMatchObject({ capacity: 10, leaseMs: 4_000 });
+    expect([policy.lanes.get("e1"), policy.classes.get("gold")?.reserve, policy.flow(FLOW).slotsMax]).toEqual([12, 5, 10]);
+  });
+
+  it("of tokens is spent once, and comes back where it was not used", () => {
+    const { ledger } = lent(3, { tokens: 2 });
+    expect([ledger.takeToken(FLOW, START_MS), ledger.takeToken(FLOW, START_MS)]).toEqual([0, 0]);
+    expect(ledger.takeToken(FLOW, START_MS)).toBeGreaterThan(0);
+    ledger.giveBackToken(FLOW, START_MS);
+    expect(ledger.takeToken(FLOW, START_MS)).toBe(0);
+  });
+});
+
+describe("a regional pool asks its home", () => {
+  it("first of all, and where a flow was never asked for", () => {
+    expect(new HomeLease().isUnknown([])).toBe(true);
+    const { home } = lent(3);
+    expect(home.isUnknown([{ flow: FLOW, want: 1 }])).toBe(false);
+    expect(home.isUnknown([{ flow: "beta/gold", want: 1 }])).toBe(true);
+    expect(home.isUnknown([{ flow: "beta/gold", want: 0 }])).toBe(false);
+  });
+
+  it("for a token that it lacks, but of a rate that is short not before a while", () => {
+    const { home } = lent(3, {}, [{ flow: FLOW, want: 1, tokens: 5 }]);
+    const lacking = [{ flow: FLOW, want: 1, tokens: 1 }];
+    expect(home.isUnknown(lacking)).toBe(false);
+    home.tick(START_MS + 250);
+    expect(home.isUnknown(lacking)).toBe(true);
+  });
+
+  it("when it is time, or more is wanted than it asked for", () => {
+    const { home, ledger } = lent(9);
+    expect(home.isDue(ledger)).toBe(false);
+    ledger.setWaiting(FLOW, 30);
+    expect(home.isDue(ledger)).toBe(true);
+    ledger.setWaiting(FLOW, 0);
+    home.tick(START_MS + 1_500);
+    expect(home.isDue(ledger)).toBe(true);
+  });
+
+  it("not at each event where its home has no more", () => {
+    const { home, ledger } = lent(1);
+    ledger.setWaiting(FLOW, 30);
+    expect(home.isDue(ledger)).toBe(false);
+    home.tick(START_MS + 250);
+    expect(home.isDue(ledger)).toBe(true);
+  });
+
+  it("a second after it did not answer, and holds nobody up meanwhile", () => {
+    const { home, ledger } = lent(3);
+    home.tick(START_MS + 2_000);
+    home.failed();
+    home.tick(START_MS + 2_999);
+    expect([home.isUnknown([{ flow: "beta/gold", want: 1 }]), home.isDue(ledger)]).toEqual([false, false]);
+    home.tick(START_MS + 3_000);
+    expect(home.isDue(ledger)).toBe(true);
+  });
+
+  it("for what its isolates want and who waits, with what is out, and for how many", () => {
+    const { home, ledger } = lent(3);
+    acquire(ledger, "a");
+    ledger.setWaiting(FLOW, 14);
+    const request = home.request(ledger, [], LENDER);
+    expect(request).toMatchObject({
+      holder: "enam",
+      lentTo: 1,
+      flows: [{ flow: FLOW, want: 16, running: 1 }],
+      lanes: [{ lane: "e1", running: 1 }],
+    });
+  });
+});
+
+describe("a regional pool's gate", () => {
+  const leftOf = (slots: number | null, blockedMs = 0): FlowLeft => ({ flow: FLOW, slots, tokens: null, bytes: null, blockedMs });
+
+  it("calls a want of slots the tenant's own only where its home says so", () => {
+    const [short, own] = [lent(0, { left: [leftOf(7)] }), lent(0, { left: [leftOf(0)] })];
+    expect(new RegionalGate(short.home).waitedForQuota(FLOW, short.ledger)).toBeNull();
+    expect(new RegionalGate(own.home).waitedForQuota(FLOW, own.ledger)).toMatchObject({ kind: "slots" });
+  });
+
+  it("says what is left at home and here together", () => {
+    const { home, ledger } = lent(3, { left: [leftOf(7)] });
+    acquire(ledger, "a");
+    expect(new RegionalGate(home).leftOf([FLOW, "beta/gold"], { ledger, nowMs: START_MS })).toMatchObject([{ flow: FLOW, slots: 9 }]);
+  });
+
+  it("refuses a flow whose service time is used up, as long as its home said", () => {
+    const { home, ledger } = lent(3, { left: [leftOf(7, 800)] });
+    const gate = new RegionalGate(home);
+    const standing = { flow: FLOW, waiting: 0, isOpen: true, queueMs: null };
+    expect(gate.enter("a", standing, { ledger, nowMs: START_MS })).toMatchObject({ outcome: "rejected-quota", retryAfterMs: 800 });
+    home.tick(START_MS + 800);
+    expect(gate.enter("a", standing, { ledger, nowMs: START_MS + 800 })).toBeNull();
+  });
+});
