@@ -142,9 +142,8 @@ export class LeaseLedger {
 
   /** In how long a tick will free something by time alone; null: nothing is out. */
   get nextChangeInMs(): number | null {
-    return this.#book.nextChangeMs === Infinity || this.#book.totals.slots === 0
-      ? null
-      : Math.max(0, this.#book.nextChangeMs - this.#clock.ledgerMs);
+    const { nextChangeMs, totals } = this.#book;
+    return nextChangeMs === Infinity || totals.slots === 0 ? null : Math.max(0, nextChangeMs - this.#clock.ledgerMs);
   }
 
   configure(policy: LedgerPolicy, nowMs: number): void {

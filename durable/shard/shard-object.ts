@@ -37,7 +37,8 @@ import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { openSlotKeeper } from "./slot-debt-store.ts";
-import { isPlain, randomText, SocketCount, type SocketAttachment } from "./socket-io.ts";
+import { isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
+import { SocketRoom } from "./socket-room.ts";
 import { openUpstream } from "./upstream.ts";
 import { WebSocketLeg } from "./websocket-leg.ts";
 
@@ -58,7 +59,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
   readonly #permits = new PostPermits();
-  readonly #sockets = new SocketCount(this.ctx);
+  readonly #room = new SocketRoom(this.ctx);
   /** The endpoint's sockets of sessions that are about to begin. */
   readonly #opened = new Map<string, WebSocket>();
   readonly #shell: HostShell = {
@@ -190,7 +191,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
   async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#sockets.isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const plainId = randomText();
     const asked = routeOf(request, assignment);
     const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
@@ -232,7 +233,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
   async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#sockets.isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const sessionId = randomText();
     const asked = routeOf(request, assignment);
     const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
@@ -250,7 +251,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   #resume(request: Request, resumption: SocketResumption): Response {
-    if (this.#sockets.isFull()) return refusal(FULL);
+    if (this.#room.isFull()) return refusal(FULL);
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
@@ -274,7 +275,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       await this.#slots.release(assignment, { holder });
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
-    if (this.#sockets.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
+    if (this.#room.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
     const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
       ...resumption,
       from: shardId,

@@ -3,8 +3,6 @@ import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
 import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
 import { truncateReason } from "./close-codes.ts";
 
-/** Of connections that can be resumed, with those that wait for a hello. Below what the platform takes, 32,768. */
-const SOCKET_COUNT_MAX = 20_000;
 const SECRET_BYTES = 24;
 const POLICY = 1008;
 /** For a connection whose session has gone to another shard. */
@@ -31,22 +29,6 @@ export interface SocketAttachment {
 
 export function isPlain(socket: WebSocket): boolean {
   return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
-}
-
-/** Counted only where it might be full: a list of all sockets costs what a message costs, for each of them. */
-export class SocketCount {
-  readonly #ctx: DurableObjectState;
-  /** No more are open, with the one that is about to be. */
-  #most = Infinity;
-
-  constructor(ctx: DurableObjectState) {
-    this.#ctx = ctx;
-  }
-
-  isFull(): boolean {
-    if (++this.#most > SOCKET_COUNT_MAX) this.#most = this.#ctx.getWebSockets().length + 1;
-    return this.#most > SOCKET_COUNT_MAX;
-  }
 }
 
 /** The open socket that carries a session, by the session's tag. */

@@ -2,33 +2,36 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Admitted } from "../lease/admitted.ts";
 import type { RequestScope } from "../request-scope.ts";
+import { WATCH_MS } from "./watch.ts";
 
 /**
  * What ends an exchange early: its time is up, its slot is lost, its device is gone, or its body broke off. The first reason counts.
  *
- * Most exchanges end by themselves, so what the end would need is made when it is asked for. One timer serves both limits and the
- * slot of a request that outlives the renewal that was due when it began: it finds out when it fires what has changed meanwhile.
+ * Most exchanges end by themselves, and soon, so what the end would need is made when it is asked for, and the timer and the listener
+ * for one that outlives the next turn of its isolate's watch, or something of its own that is due before. One timer serves both limits
+ * and the slot of a request that outlives the renewal that was due when it began: it finds out when it fires what has changed meanwhile.
  */
 export class Cutoff {
-  readonly #startedAtMs: number;
+  readonly #scope: RequestScope;
   readonly #service: ServiceConfig;
   readonly #admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">;
   #aborter: AbortController | null = null;
   #giveUp: ((why: Error) => void) | null = null;
   #reason: Refusal | null = null;
   #isAnswered = false;
+  #isOver = false;
   #looksAtMs = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  readonly #signalOfDevice: AbortSignal;
+  /** Resolves in this request's own context what the isolate's watch calls from another's. */
+  #wake: (() => void) | null = null;
+  #signalOfDevice: AbortSignal | null = null;
   readonly #onGone = (): void => this.cut(refuse("cancelled", "The device went away."));
 
-  constructor({ request, startedAtMs }: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">) {
-    this.#startedAtMs = startedAtMs;
+  constructor(scope: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">) {
+    this.#scope = scope;
     this.#service = service;
     this.#admitted = admitted;
     this.#look();
-    this.#signalOfDevice = request.signal;
-    this.#signalOfDevice.addEventListener("abort", this.#onGone);
   }
 
   /** Aborted by a cut: for what must be broken off at the endpoint, though this request's own context goes on. */
@@ -70,7 +73,7 @@ export class Cutoff {
   /** The headers are here: from their deadline to the limit for the whole. */
   extend(): void {
     this.#isAnswered = true;
-    if (this.#startedAtMs + this.#limitMs >= this.#looksAtMs) return;
+    if (this.#scope.startedAtMs + this.#limitMs >= this.#looksAtMs) return;
     clearTimeout(this.#timer);
     this.#look();
   }
@@ -80,8 +83,10 @@ export class Cutoff {
    * only a full collection breaks, so everything that a request made would live until then.
    */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#signalOfDevice.removeEventListener("abort", this.#onGone);
+    this.#isOver = true;
+    if (this.#wake !== null) this.#scope.isolate.watch.leave(this.#wake);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#signalOfDevice?.removeEventListener("abort", this.#onGone);
   }
 
   get #limitMs(): number {
@@ -90,15 +95,34 @@ export class Cutoff {
 
   #look(): void {
     const nowMs = Date.now();
-    const leftMs = this.#startedAtMs + this.#limitMs - nowMs;
+    const leftMs = this.#scope.startedAtMs + this.#limitMs - nowMs;
     const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
     if (leftMs <= 0) this.cut(this.#admitted.lateRefusal ?? this.#timeIsUp());
     else if (lookAgainInMs <= 0) this.cut(refuse("internal", "The slot was lost: no renewal reached the pool in time."));
     else {
       const inMs = Math.min(leftMs, lookAgainInMs);
       this.#looksAtMs = nowMs + inMs;
-      this.#timer = setTimeout(() => this.#look(), inMs);
+      if (this.#wake === null && inMs > WATCH_MS) this.#waitForWatch(nowMs);
+      else this.#watchAlone(inMs);
     }
+  }
+
+  #waitForWatch(nowMs: number): void {
+    const { isolate, ctx } = this.#scope;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    isolate.watch.enter(resolve, ctx, nowMs);
+    void promise.then(() => this.#watchAlone(this.#looksAtMs - Date.now()));
+  }
+
+  #watchAlone(inMs: number): void {
+    if (this.#isOver) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), Math.max(0, inMs));
+    if (this.#signalOfDevice !== null) return;
+    this.#signalOfDevice = this.#scope.request.signal;
+    this.#signalOfDevice.addEventListener("abort", this.#onGone);
+    if (this.#signalOfDevice.aborted) this.#onGone();
   }
 
   #timeIsUp(): Refusal {

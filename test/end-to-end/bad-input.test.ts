@@ -286,6 +286,18 @@ describe("an endpoint", () => {
     expect(performance.now() - startedAtMs).toBeLessThan(3_000);
   });
 
+  it("that hangs is answered with 504 at the deadline of each, though one of them watches for all", async () => {
+    misbehave = () => undefined;
+    const token = await gateway.token({ services: ["hostile"] });
+    const startedAtMs = performance.now();
+    // Its context watches for those that come within the next tenth of a second, and it is answered long before.
+    const first = await gateway.fetch("/s/echo/x");
+    const others = await Promise.all(Array.from({ length: 6 }, () => gateway.fetch("/s/hostile/x", { token })));
+    expect([first, ...others].map(({ status }) => status)).toEqual([200, 504, 504, 504, 504, 504, 504]);
+    expect(performance.now() - startedAtMs).toBeLessThan(4_000);
+    await Promise.all([first, ...others].map(async (response) => response.text()));
+  });
+
   it("that breaks off in the middle of its body breaks the device's answer off too, never ends it as if whole", async () => {
     misbehave = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc", () => socket.destroy());
     const token = await gateway.token({ services: ["hostile"] });

@@ -68,7 +68,7 @@ describe("credit", () => {
 describe("lanes", () => {
   const lanesOf = (sequence: number, slots: number): Renewal => ({
     ...answer(sequence, { slots: 7 }),
-    ...{ lanes: [{ lane: "e1", slots, named: 0 }] },
+    lanes: [{ lane: "e1", slots, named: 0 }],
   });
 
   it("are lent until the lease's end, and kept as far as flows are", () => {

@@ -183,8 +183,8 @@ describe("one part of a division by want", () => {
       fc.property(CAPACITY, fc.array(claim, { minLength: 1, maxLength: 12 }), (capacity, claims) => {
         const wants = claims.map(({ want, count }, index) => [`h${String(index).padStart(2, "0")}`, want, count] as const);
         const parts = wants.map(([name]) => partByWant(capacity, wants, name));
-        const wanted = claims.reduce((sum, { want }) => sum + want, 0);
-        expect(parts.reduce((sum, part) => sum + part, 0)).toBe(Math.min(capacity, wanted));
+        const wanted = sum(claims.map(({ want }) => want));
+        expect(sum(parts)).toBe(Math.min(capacity, wanted));
         for (const [index, part] of parts.entries()) expect(part).toBeLessThanOrEqual(claims[index]?.want ?? 0);
       }),
     );
