@@ -33,6 +33,7 @@ export function capacityOf(service: ServiceConfig, agentKeys: string | undefined
     );
     const ofRetired = sold.filter(({ offerId }) => isAgents(offerId) && !isCurrent(offerId));
     if (agents === null) return retired.beside(slices, ofRetired);
+    agents.recall(sold);
     const offerOf = new Map(sold.map(({ unitId, offerId }) => [unitId, offerId]));
     const isSlice = (unitId: string): boolean => offerOf.has(unitId) && !isAgents(offerOf.get(unitId) ?? "");
     return retired.beside(new Both({ slices, agents, isSlice }), ofRetired);

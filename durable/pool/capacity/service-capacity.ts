@@ -30,6 +30,8 @@ export class ServiceCapacity implements CapacityProvider {
   /** As each agent last told, for the service that was asked for. */
   readonly #told = new Map<Agent, readonly CapacityUnit[]>();
 
+  #recalled: readonly CapacityUnit[] = [];
+
   /** `slotsMax`: no unit is ordered larger. */
   constructor(agents: readonly Agent[], slotsMax: number) {
     this.#agents = agents;
@@ -44,16 +46,21 @@ export class ServiceCapacity implements CapacityProvider {
     return offers.length === 0 && refusal !== undefined ? refusal : { ok: true, value: offers };
   }
 
-  /** Those of an agent that does not answer as it last told them; a refusal where it never did: nobody knows what is there. */
+  /** What is known of units before their agents have told anything: each named as here. For the next `units`. */
+  recall(units: readonly CapacityUnit[]): void {
+    this.#recalled = units;
+  }
+
+  /** Those of an agent that does not answer as it last told them, or as they are recalled; a refusal where none answers. */
   async units(service: string): Promise<CapacityAnswer<readonly CapacityUnit[]>> {
     const answers = await Promise.all(this.#agents.map(async (agent) => ({ agent, answer: await agent.provider.units(service) })));
+    const refusal = answers.find(({ answer }) => !answer.ok)?.answer;
+    if (refusal?.ok === false && answers.every(({ answer }) => !answer.ok)) return refusal;
     const units: CapacityUnit[] = [];
     for (const { agent, answer } of answers) {
+      // One that is down since this object woke: what runs there may be more, but it keeps no other agent from being used.
       if (answer.ok) this.#told.set(agent, answer.value);
-      const told = this.#told.get(agent);
-      // With one agent there is nothing else to tell, and the refusal says more.
-      if (!answer.ok && (told === undefined || this.#agents.length === 1)) return answer;
-      for (const unit of told ?? []) units.push(this.#named(agent, unit));
+      for (const unit of this.#told.get(agent) ?? this.#recalledAt(agent)) units.push(this.#named(agent, unit));
     }
     return { ok: true, value: units };
   }
@@ -111,6 +118,13 @@ export class ServiceCapacity implements CapacityProvider {
     const { offerId, pricePerHour, slotsMax } = dear;
     const allowed = `${priceMaxOf(agent, slotsMax)} for ${slotsMax} slots by the endpoint's pricePerHour`;
     return refuse("too-dear", `${offerId} is ${pricePerHour} an hour, expected at most ${allowed}`);
+  }
+
+  #recalledAt({ url }: Agent): readonly CapacityUnit[] {
+    const prefix = `${url} `;
+    return this.#recalled.flatMap((unit) =>
+      unit.offerId.startsWith(prefix) ? [{ ...unit, offerId: unit.offerId.slice(prefix.length) }] : [],
+    );
   }
 
   #overCapacity(agent: Agent, { unitId, slots }: CapacityOrder): CapacityAnswer<never> | null {

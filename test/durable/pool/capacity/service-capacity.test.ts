@@ -120,9 +120,23 @@ describe("several agents", () => {
     expect(await run(capacity.offers())).toMatchObject({ ok: false, reason: "unavailable" });
   });
 
-  it("one that never answered: nobody knows what is there", async ({ expect }) => {
+  it("one that is down since the pool woke keeps the other from nothing: its units stay as the pool remembers them", async ({ expect }) => {
     const { capacity, providers, run } = worldOf([{}, {}]);
     providers[0]?.setFaults({ refusedCalls: 1 });
+    const known = {
+      unitId: "u-1",
+      offerId: "http://a process",
+      service: "echo",
+      state: "ready",
+      url: "http://u",
+      slots: 50,
+      pricePerHour: 0.1,
+    };
+    capacity.recall([{ ...known, state: "ready", failure: null }]);
+    expect(await run(capacity.units("echo"))).toMatchObject({ ok: true, value: [known] });
+    expect(await run(capacity.offers())).toMatchObject({ ok: true, value: [{ offerId: "http://b process" }] });
+    // Where none answers nobody knows anything.
+    providers[1]?.setFaults({ refusedCalls: 1 });
     expect(await run(capacity.units("echo"))).toMatchObject({ ok: false, reason: "unavailable" });
   });
 });
