@@ -24,8 +24,10 @@ const DEVICES_MAX = 100_000;
 const RATE_MAX = 100_000;
 /** What workerd opens for each TCP connection; beyond its limit it ends. */
 const FILES_PER_CONNECTION = 2;
-/** Databases, and connections to the endpoint. */
-const OTHER_FILES = 700;
+/** Databases, and the second connections of devices that move. */
+const OTHER_FILES = 500;
+/** durable/shard/post-permits.ts: what the sessions of a shard ask their endpoint at a time. */
+const POSTS_PER_SHARD_MAX = 64;
 /** Slots beyond the devices': one that moves has a slot on both shards for a moment. */
 const SPARE_RATIO = 0.1;
 
@@ -46,7 +48,7 @@ async function main(): Promise<number> {
   const mode = readChoice(values.mode, { option: "--mode", choices: ["http", "websocket"] });
   const messagesPerSecond = readInteger(values.rate, { option: "--rate", min: 1, max: RATE_MAX });
   const drainGraceMs = readDurationMs(values.grace, { option: "--grace", min: 0, max: 10 * MINUTE_MS });
-  checkOpenFiles(count, mode);
+  checkOpenFiles({ count, mode, shardSize });
   const endpoint = await startEchoEndpoint();
   const gateway = await startFleetGateway({ endpointUrl: endpoint.url, mode, shardSize, capacity: Math.ceil(count * (1 + SPARE_RATIO)) });
   const memory = [residentBytes(gateway.workerdPid)];
@@ -76,9 +78,17 @@ async function main(): Promise<number> {
   }
 }
 
-/** The gateway has a connection for each device, and in websocket mode one to the endpoint. */
-function checkOpenFiles(count: number, mode: "http" | "websocket"): void {
-  const needed = (mode === "http" ? 1 : 2) * count * FILES_PER_CONNECTION + OTHER_FILES;
+interface Files {
+  readonly count: number;
+  readonly mode: "http" | "websocket";
+  readonly shardSize: number;
+}
+
+/** The gateway has a connection for each device, and to the endpoint one for each in websocket mode, else for each request under way. */
+function checkOpenFiles({ count, mode, shardSize }: Files): void {
+  const shards = Math.ceil((count * (1 + SPARE_RATIO)) / shardSize);
+  const toEndpoint = mode === "websocket" ? count : Math.min(count, shards * Math.min(shardSize, POSTS_PER_SHARD_MAX));
+  const needed = (count + toEndpoint) * FILES_PER_CONNECTION + OTHER_FILES;
   if (openFilesMax() >= needed) return;
   throw new CliError(
     `Cannot hold ${count} devices: this process may open ${openFilesMax()} files, expected at least ${needed}: say \`ulimit -n ${needed}\` first ` +

@@ -7,13 +7,12 @@ import type { FlowRecord } from "./holder-record.ts";
 import { LENT_BURST_MIN, TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
 import type { FlowTotals } from "./flow-totals.ts";
 import type { ChangedKeys } from "./lease-rows.ts";
+import type { LedgerPolicy } from "./lease-policy.ts";
 import { LENT_TOKENS_MS, type LentTokens } from "./lent-tokens.ts";
 import { RateBudgets, type RateBudget, type RatePolicy } from "./rate-budget.ts";
 
 interface FlowTokensInput {
-  readonly rateOf: (flow: string) => RatePolicy | null;
-  /** Undefined: the rates are this ledger's own. */
-  readonly lent: () => LentTokens | undefined;
+  readonly policy: () => Pick<LedgerPolicy, "flow" | "lentTokens">;
   readonly totals: () => FlowTotals;
   readonly changed: ChangedKeys;
 }
@@ -29,14 +28,12 @@ interface Lending {
 
 export class FlowTokens {
   readonly #budgets = new RateBudgets();
-  readonly #rateOf: FlowTokensInput["rateOf"];
-  readonly #lent: FlowTokensInput["lent"];
+  readonly #policy: FlowTokensInput["policy"];
   readonly #totals: FlowTokensInput["totals"];
   readonly #changed: ChangedKeys;
 
-  constructor({ rateOf, lent, totals, changed }: FlowTokensInput) {
-    this.#rateOf = rateOf;
-    this.#lent = lent;
+  constructor({ policy, totals, changed }: FlowTokensInput) {
+    this.#policy = policy;
     this.#totals = totals;
     this.#changed = changed;
   }
@@ -114,6 +111,15 @@ export class FlowTokens {
     if (rate === null) return;
     this.#budgets.take(flow, rate, { count, nowMs: atMs });
     this.#write(flow, rate, atMs);
+  }
+
+  #rateOf(flow: string): RatePolicy | null {
+    return this.#policy().flow(flow).rate;
+  }
+
+  /** Undefined: the rates are this ledger's own. */
+  #lent(): LentTokens | undefined {
+    return this.#policy().lentTokens;
   }
 
   #write(flow: string, rate: RatePolicy, atMs: number): void {

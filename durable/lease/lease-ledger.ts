@@ -13,25 +13,12 @@ import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
-import type { NamedSlot } from "./named-slots.ts";
+import type { AcquireInput, NamedSlot } from "./named-slots.ts";
 import { offerFlows, offerLanes } from "./offer.ts";
 import { answerOf, carryOver, checkRequest, refusalReason } from "./renewal.ts";
 import type { SocketCounts } from "./socket-counts.ts";
 import { SlotBook, type SlotCounts } from "./slot-book.ts";
 import { holderKey } from "./sources.ts";
-
-export interface AcquireInput {
-  readonly slotId: string;
-  readonly owner: string;
-  readonly flow: string;
-  readonly lane: string;
-  readonly shardId: string;
-  /** From now on; null: until it is released. */
-  readonly lifeMs: number | null;
-  /** A row of its own: for a socket. */
-  readonly isDurable: boolean;
-  readonly device?: string | undefined;
-}
 
 export class LeaseLedger {
   #policy: LedgerPolicy;
@@ -40,8 +27,7 @@ export class LeaseLedger {
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
   readonly #tokens = new FlowTokens({
-    rateOf: (flow) => this.#policy.flow(flow).rate,
-    lent: () => this.#policy.lentTokens,
+    policy: () => this.#policy,
     totals: () => this.#book.totals,
     changed: this.#changed,
   });
@@ -215,14 +201,15 @@ export class LeaseLedger {
     return answerOf(record);
   }
 
-  /** One slot under a name of its own: for a request that waited in the pool, or for a socket. The same id again is the
-   * same slot; null: there is no room, or the id is another's. */
+  /** One slot under a name of its own: for a request that waited in the pool, or for a socket; or in another one's place, with which it
+   * counts as one. The same id again is the same slot; null: there is no room, or the id is another's. */
   acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
     const { lifeMs, ...named } = input;
     const known = this.#book.slots.get(named.slotId);
     if (known !== undefined) return known.owner === named.owner ? known : null;
-    if (this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0) return null;
+    const isFull = this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0;
+    if (named.inPlaceOf === undefined ? isFull : !this.#book.mayTakePlace(named)) return null;
     const slot: NamedSlot = { ...named, acquiredAtMs: atMs, expiresAtMs: lifeMs === null ? null : atMs + lifeMs };
     this.#book.putSlot(slot, atMs);
     return slot;

@@ -19,6 +19,13 @@ export interface NamedSlot {
   readonly isDurable: boolean;
   /** A socket's. */
   readonly device?: string | undefined;
+  /** A socket's that moves: as long as that slot is there, the two are one, and this one counts for nothing. */
+  readonly inPlaceOf?: string | undefined;
+}
+
+export interface AcquireInput extends Omit<NamedSlot, "acquiredAtMs" | "expiresAtMs"> {
+  /** From now on; null: until it is released. */
+  readonly lifeMs: number | null;
 }
 
 /** So many slots of a flow in a lane may be out until then. */
@@ -100,6 +107,13 @@ export class NamedSlots {
     const kept = { ...slot, owner: to, expiresAtMs: null };
     this.#slots.set(slotId, kept);
     return kept;
+  }
+
+  /** The slot in whose place it is has gone. */
+  takePlace(slot: NamedSlot): NamedSlot {
+    const { inPlaceOf: _, ...own } = slot;
+    this.#slots.set(slot.slotId, own);
+    return own;
   }
 
   /** Those of the owner, older than the question, that it does not know. */

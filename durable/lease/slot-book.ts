@@ -24,6 +24,8 @@ export class SlotBook {
   readonly slots = new NamedSlots();
   readonly totals: FlowTotals;
   readonly lanes = new LaneTotals();
+  /** By slot, the one that is in its place. */
+  readonly #successors = new Map<string, string>();
   readonly #waiting = new Map<string, number>();
   #waitingCount = 0;
   readonly #changed: ChangedKeys;
@@ -119,7 +121,20 @@ export class SlotBook {
     const block = this.slots.put(slot, nowMs);
     if (block !== null) this.#changed.block(block);
     if (slot.isDurable) this.#changed.slot(slot.slotId);
+    if (slot.inPlaceOf !== undefined) this.#successors.set(slot.inPlaceOf, slot.slotId);
     this.#countSlot(slot);
+    // From disk the two come in any order.
+    const successor = this.slots.get(this.#successors.get(slot.slotId) ?? "");
+    if (successor !== undefined) this.#countSlot(successor);
+  }
+
+  /** Whether a slot may be put in a socket's place: in the same flow and lane, which has not more than it may. Then nothing grows. */
+  mayTakePlace({ inPlaceOf = "", flow, lane, device }: Pick<NamedSlot, "inPlaceOf" | "flow" | "lane" | "device">): boolean {
+    const before = this.slots.get(inPlaceOf);
+    if (before === undefined || !before.isDurable || before.expiresAtMs !== null) return false;
+    if (before.flow !== flow || before.lane !== lane || before.device !== device) return false;
+    const isOver = this.lanes.slotsOf(lane) > (this.#policy.lanes.get(lane) ?? 0) || this.totals.slots > this.#policy.capacity;
+    return !isOver && before.inPlaceOf === undefined && !this.#successors.has(inPlaceOf);
   }
 
   restoreBlock(block: SlotBlock): void {
@@ -133,6 +148,13 @@ export class SlotBook {
     this.totals.replace(slotKey(slotId), []);
     this.lanes.replace(slotKey(slotId), []);
     if (slot.isDurable) this.#changed.slot(slotId);
+    if (slot.inPlaceOf !== undefined && this.#successors.get(slot.inPlaceOf) === slotId) this.#successors.delete(slot.inPlaceOf);
+    const successor = this.slots.get(this.#successors.get(slotId) ?? "");
+    this.#successors.delete(slotId);
+    if (successor === undefined) return;
+    // In the same step, so that what this one had is nobody's meanwhile.
+    this.#countSlot(this.slots.takePlace(successor));
+    this.#changed.slot(successor.slotId);
   }
 
   /** Forgets what ended by `nowMs`, and counts anew what counts for less. How many slots came back so. */
@@ -160,8 +182,10 @@ export class SlotBook {
   }
 
   #countSlot(slot: NamedSlot): void {
-    this.totals.replace(slotKey(slot.slotId), [slotContribution(slot)]);
-    this.lanes.replace(slotKey(slot.slotId), [{ lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 }]);
+    const isOneWithAnother = slot.inPlaceOf !== undefined && this.slots.get(slot.inPlaceOf) !== undefined;
+    const lane = { lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 };
+    this.totals.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [slotContribution(slot)]);
+    this.lanes.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [lane]);
     this.watch(slot.expiresAtMs ?? Infinity);
   }
 

@@ -16,6 +16,7 @@ import type { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
+import { moveSlot } from "./slot-move.ts";
 import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, NAMED_SLOT_MS, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
@@ -145,7 +146,6 @@ export class Pool {
     if (this.#line.has(request.slotId)) return null;
     if (this.routes.choice.isEmpty && this.routes.awaited(nowMs) === null)
       return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
-    const limited = { ...request, waitMsMax: this.waitMsMaxOf(request) };
     const standing = {
       flow: request.flow,
       waiting: this.#line.lengthOf(request.flow),
@@ -153,9 +153,10 @@ export class Pool {
       isOpen: this.#ledger.slotsFree > 0 && this.decideInMs === null && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
+      moveSlot(request, this, nowMs) ??
       refuseSocket(request, service, this.#ledger) ??
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
-      this.#enter({ request: limited, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+      this.#enter({ request: { ...request, waitMsMax: this.waitMsMaxOf(request) }, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
     return verdict;
   }

@@ -93,6 +93,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
       await this.#renewals.ensure(wants, Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
+    if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
@@ -174,6 +175,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#renewals.renewDue(nowMs);
+    this.#pool.routes.refusals.tick(nowMs);
     const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
     this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
     for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
@@ -195,6 +197,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   #measure(telemetry: Telemetry): void {
     this.#counters.countTelemetry(telemetry, {});
     this.#telemetry.add(telemetry);
+    this.#pool.routes.refusals.take(telemetry.shards, Date.now());
     this.#touch();
   }
 

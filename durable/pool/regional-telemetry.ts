@@ -55,7 +55,8 @@ export class RegionalTelemetry {
     const at = this.#shards.findIndex(({ shardId }) => shardId === more.shardId);
     const known = this.#shards[at];
     if (known === undefined) return;
-    this.#shards[at] = { ...known, requests: known.requests + more.requests, failures: known.failures + more.failures };
+    const refused = (known.refused ?? 0) + (more.refused ?? 0);
+    this.#shards[at] = { ...known, requests: known.requests + more.requests, failures: known.failures + more.failures, refused };
   }
 
   #addLane(more: LaneTelemetry): void {

@@ -49,6 +49,11 @@ export const POOL_MIGRATIONS = [
     description: "sockets' devices",
     sql: "ALTER TABLE named_slots ADD COLUMN device TEXT;",
   },
+  {
+    idMonotonicInc: FLEET_MIGRATION.idMonotonicInc + 2,
+    description: "slots in another one's place",
+    sql: "ALTER TABLE named_slots ADD COLUMN in_place_of TEXT;",
+  },
 ];
 
 export class PoolStore {
@@ -200,6 +205,7 @@ export class PoolStore {
       acquired_at_ms: number;
       expires_at_ms: number | null;
       device: string | null;
+      in_place_of: string | null;
     };
     return this.#sql
       .exec<Row>("SELECT * FROM named_slots")
@@ -214,12 +220,13 @@ export class PoolStore {
         expiresAtMs: row.expires_at_ms,
         isDurable: true,
         device: row.device ?? undefined,
+        inPlaceOf: row.in_place_of ?? undefined,
       }));
   }
 
-  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device }: NamedSlot): void {
+  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device, inPlaceOf }: NamedSlot): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device, in_place_of) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       slotId,
       owner,
       flow,
@@ -228,6 +235,7 @@ export class PoolStore {
       acquiredAtMs,
       expiresAtMs,
       device ?? null,
+      inPlaceOf ?? null,
     );
   }
 

@@ -80,12 +80,12 @@ export class SessionMoves {
   /** Takes a session over, on disk, tentatively until `settle`. */
   adopt(sessionId: string, route: SessionRoute, { facts, messages, topics, messagePrefix, pushIds }: HandOver): void {
     const { store, releaseSlot } = this.#shell;
+    if (store.topics.count + topics.length > TOPICS.perShardMax)
+      throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
     // A copy of a move before whose end nobody knows has a slot of its own.
     const before = store.load(sessionId)?.route;
     if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
     this.#host.forget(sessionId);
-    if (store.topics.count + topics.length > TOPICS.perShardMax)
-      throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
     const tentative = { ...route, messagePrefix, isTentative: true };
     this.#host.add(sessionId, tentative, state);

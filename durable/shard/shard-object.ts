@@ -119,7 +119,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
-      ctx.waitUntil(this.#lookAtDebts());
+      ctx.waitUntil(this.#slots.look().then((atMs) => this.#host.wakeAt(atMs)));
     });
   }
 
@@ -169,10 +169,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
     this.#host.wakeAt(this.#news.onAlarm(nowMs));
     this.#drain.onAlarm(nowMs);
-    await this.#lookAtDebts();
-  }
-
-  async #lookAtDebts(): Promise<void> {
     this.#host.wakeAt(await this.#slots.look());
   }
 
@@ -259,8 +255,9 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const shardId = this.#store.movedTo(resumption.sessionId);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
-    const mustLeave = isHere && resumption.isStaying !== true && this.#drain.isOn;
-    if (shardId !== null || mustLeave) return elsewhere({ shardId });
+    if (shardId !== null) return elsewhere({ shardId });
+    const leaving = isHere && resumption.isStaying !== true && this.#drain.isOn ? this.#host.load(resumption.sessionId) : undefined;
+    if (leaving !== undefined) return elsewhere({ shardId: null, slotId: leaving.route.slotId });
     return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
   }
 

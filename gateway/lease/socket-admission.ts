@@ -3,6 +3,7 @@ import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import { flowOf } from "#shared/identifier/entitlement.ts";
 import type { AcquireRequest, GrantedSlot } from "#shared/protocol/pool-rpc.ts";
+import type { MovedFrom } from "#shared/protocol/shard-rpc.ts";
 import type { AdmissionInput } from "./admission.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
 import { callHome, warnOf } from "./pool-call.ts";
@@ -15,8 +16,11 @@ export interface AdmittedSocket {
   handOver(): void;
 }
 
-/** `isMove`: of a session that has a slot on another shard. */
-export async function admitSocket(input: AdmissionInput, isMove = false): Promise<AdmittedSocket | Refusal> {
+/** `movedFrom`: the slot that the session has on another shard. */
+export async function admitSocket(
+  input: AdmissionInput,
+  movedFrom: Pick<MovedFrom, "slotId"> | null = null,
+): Promise<AdmittedSocket | Refusal> {
   const { scope, identifier, active, service } = input;
   const { env, isolate, requestId, ctx } = scope;
   const flow = flowOf(identifier);
@@ -30,7 +34,8 @@ export async function admitSocket(input: AdmissionInput, isMove = false): Promis
     affinityKey: affinityKeyOf(input),
     kind: "socket",
     device: identifier.device,
-    isMove,
+    isMove: movedFrom !== null,
+    inPlaceOf: movedFrom?.slotId,
     waitMsMax: Math.max(0, scope.startedAtMs + service.deadlineMs - Date.now()),
     configurationVersion: active.snapshot.version,
   };

@@ -51,7 +51,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
   const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms }) : null;
   if (resumed instanceof Response) return resumed;
-  const admitted = await admitSocket({ scope, identifier, active, service }, resumed !== null);
+  const admitted = await admitSocket({ scope, identifier, active, service }, resumed);
   if (!admitted.ok) {
     const stayed = isResuming
       ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, isStaying: true })

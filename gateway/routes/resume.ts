@@ -47,7 +47,7 @@ export async function resumeSocket(
     const answer = await upgradeInShard(scope, shardObjectName(service, shardId), headers);
     if (answer instanceof Response) return answer;
     if ("ok" in answer) return answerRefusal(scope, answer);
-    if (answer.shardId === null) return { shardId, sessionId, secret };
+    if (answer.shardId === null) return { shardId, slotId: answer.slotId, sessionId, secret };
     shardId = answer.shardId;
   }
   return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000 }));

@@ -107,6 +107,8 @@ export interface AcquireRequest {
   readonly device?: string;
   /** A socket's, which has a slot already that goes back at once: its device is not limited by it. */
   readonly isMove?: boolean;
+  /** That slot: where the new one is of the same endpoint, the two count as one until either is released. */
+  readonly inPlaceOf?: string | undefined;
   /** How long it may wait from now on: until its deadline. */
   readonly waitMsMax: number;
   /** The endpoint that has just refused it a connection. */

@@ -56,6 +56,8 @@ export interface SocketAssignment {
 
 export interface MovedFrom {
   readonly shardId: string;
+  /** That it has there. */
+  readonly slotId: string;
   readonly sessionId: string;
   readonly secret: string;
 }
@@ -97,10 +99,8 @@ export interface PushAnswer {
 /** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
 export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
 
-/** The session is on another shard; null: it is to move to one. */
-export interface SocketElsewhere {
-  readonly shardId: string | null;
-}
+/** The session is on another shard; null: it is to move to one, and has that slot. */
+export type SocketElsewhere = { readonly shardId: string } | { readonly shardId: null; readonly slotId: string };
 
 /** From one Shard object to another. */
 export interface HandOverRequest extends SocketResumption {

@@ -136,6 +136,36 @@ describe("a drain", () => {
     },
   );
 
+  it(
+    "of a service whose every slot is taken takes each slot along: nothing is lost, and nobody who waits gets between",
+    { timeout: 90_000 },
+    async () => {
+      const talking = devices(CAPACITY, "full");
+      await expect.poll(gateway.slotsInUse, { timeout: 20_000 }).toBe(CAPACITY);
+      const before = await shardsInUse();
+      // One more, which keeps asking.
+      const waiting = talkingDevice("one-more");
+      await operate("POST", { graceMs: 500 });
+      const slots: number[] = [];
+      await expect
+        .poll(
+          async () => {
+            slots.push(await gateway.slotsInUse());
+            return statesOf();
+          },
+          { timeout: 60_000, interval: 100 },
+        )
+        .toEqual(["drained"]);
+      await expectNothingLost(talking, [events]);
+      expect(Math.max(...slots)).toBe(CAPACITY);
+      expect((await shardsInUse()).filter((shard) => before.includes(shard))).toEqual([]);
+      expect(waiting.messages).toEqual([]);
+      for (const { socket } of talking) socket.close();
+      await waiting.stop();
+      expect(waiting.happened).toEqual([]);
+    },
+  );
+
   it("closes with 1012 and its word who does not leave by itself, and plain sockets, at the end of the grace", async () => {
     const { socket: stubborn, frames } = await openRaw("echo", ["tidegate.v1"]);
     stubborn.send('{"type":"hello","attempt":1,"received":0}');

@@ -132,8 +132,9 @@ describe("a push", () => {
     gateway.fetch("/v1/push", { method: "POST", body: JSON.stringify(body), token: token ?? (await gateway.token({ role: "service" })) });
 
   it("reaches the device it is for, also when it is away, once and in order", async () => {
-    const { messages } = open("echo");
-    await expect.poll(gateway.slotsInUse).toBe(1);
+    const online = Promise.withResolvers<void>();
+    const { messages } = open("echo", { onOnline: () => online.resolve() });
+    await online.promise;
     expect(await (await push({ service: "echo", device: "d-1", text: "1" })).json()).toEqual({ taken: 1, full: 0, sent: 0 });
     await expect.poll(() => messages).toEqual(["1"]);
     proxy.cut();

@@ -8,6 +8,7 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 /** Method → how often; a pool's as `pool.` and its name. */
 const counts: Record<string, number> = { constructed: 0 };
 const shardIds = new Set<string>();
+const poolIds = new Set<string>();
 const realNow = Date.now.bind(Date);
 let offsetMs = 0;
 Date.now = () => realNow() + offsetMs;
@@ -42,9 +43,13 @@ class Shard extends worker.Shard {
 }
 
 class ServicePool extends worker.ServicePool {
-  /** Puts the clock forward, with every alarm of the pool's on the way. */
-  async pass(ms: number): Promise<void> {
-    const untilMs = Date.now() + ms;
+  constructor(...args: ConstructorParameters<typeof worker.ServicePool>) {
+    super(...args);
+    poolIds.add(this.ctx.id.toString());
+  }
+
+  /** Puts the clock forward, with every alarm of this pool's on the way. */
+  async pass(untilMs: number): Promise<void> {
     for (;;) {
       const atMs = (await this.ctx.storage.getAlarm()) ?? Infinity;
       if (atMs > untilMs) break;
@@ -67,7 +72,8 @@ const counting = {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/__counts") return Response.json(counts);
     if (pathname === "/__pass") {
-      await POOL.get(POOL.idFromName("echo")).pass(Number(searchParams.get("ms")));
+      const untilMs = Date.now() + Number(searchParams.get("ms"));
+      for (const id of poolIds) await POOL.get(POOL.idFromString(id)).pass(untilMs);
       return Response.json({});
     }
     if (pathname === "/__due") {

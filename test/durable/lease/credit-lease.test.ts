@@ -10,7 +10,7 @@ const demand = (more: Partial<{ want: number; passedOn: number; tokensWant: numb
   ...more,
 });
 const grant = (more: Partial<FlowGrant>): FlowGrant => ({ flow: "echo/gold", slots: 0, tokens: 0, isQueued: false, named: 0, ...more });
-const answer = (sequence: number, more: Partial<FlowGrant>, lengthMs = 4_000): Renewal => ({
+const answer = (sequence: number, more: Partial<FlowGrant>, lengthMs = 4_000): Renewal & { readonly ok: true } => ({
   ok: true,
   sequence,
   lengthMs,
@@ -67,7 +67,11 @@ describe("credit", () => {
 
 describe("lanes", () => {
   const lanesOf = (sequence: number, slots: number): Renewal => ({
-    ...answer(sequence, { slots: 7 }),
+    ok: true,
+    sequence,
+    lengthMs: 4_000,
+    renewAfterMs: 2_000,
+    flows: [grant({ slots: 7 })],
     lanes: [{ lane: "e1", slots, named: 0 }],
   });
 

@@ -160,7 +160,7 @@ describe("a regional pool's gate", () => {
   it("refuses a flow whose service time is used up, as long as its home said", () => {
     const { home, ledger } = lent(3, { left: [leftOf(7, 800)] });
     const gate = new RegionalGate(home);
-    const standing = { flow: FLOW, waiting: 0, isOpen: true, queueMs: null };
+    const standing = { flow: FLOW, waiting: 0, queueMs: 0, isOpen: true };
     expect(gate.enter("a", standing, { ledger, nowMs: START_MS })).toMatchObject({ outcome: "rejected-quota", retryAfterMs: 800 });
     home.tick(START_MS + 800);
     expect(gate.enter("a", standing, { ledger, nowMs: START_MS + 800 })).toBeNull();

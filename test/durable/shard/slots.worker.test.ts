@@ -202,7 +202,7 @@ it("the slots of a session that moves are one, also where it was long unknown wh
   await connect("a session");
   const { shardId, sessionId, secret } = parseResumeToken(token()) ?? { shardId: "", sessionId: "", secret: "" };
   const move = async (slotId: string): Promise<number> =>
-    (await open("a session", slotId, { shardId: "moves-2", movedFrom: { shardId, sessionId, secret } })).status;
+    (await open("a session", slotId, { shardId: "moves-2", movedFrom: { shardId, slotId: "a session", sessionId, secret } })).status;
   const spy = await runInDurableObject(shard(), (instance) =>
     vi.spyOn(Object.getPrototypeOf(instance) as Pick<typeof instance, "confirmMove">, "confirmMove").mockImplementation(() => {
       throw new Error("unreachable");

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
+import type { Shard } from "#durable/shard/shard-object.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
   shardObjectName,
@@ -133,6 +134,16 @@ const tokenOf = ({ frames }: Connection): string => (JSON.parse(frames[0] ?? "{}
 /** Without what a session has of its own accord. */
 const messagesOf = ({ frames }: Connection): string[] => frames.filter((frame) => frame.startsWith("m"));
 
+/** As many subscriptions as that, of nobody who is there. */
+async function fill(stub: DurableObjectStub<Shard>, count: number): Promise<void> {
+  await runInDurableObject(stub, (_instance, state) => {
+    const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
+    state.storage.sql.exec(`${numbers} INSERT INTO topics SELECT 's', CAST(i AS TEXT), 'acme' FROM n`, count);
+  });
+  // It counts them once.
+  await evictDurableObject(stub);
+}
+
 describe("a session on a topic", () => {
   it("is put there and taken off by its endpoint's control messages, of which its device sees nothing", async () => {
     const { open, push } = await serviceOf("grip");
@@ -188,7 +199,7 @@ describe("a session on a topic", () => {
     expect(await push("news", "1", { pushId })).toEqual({ taken: 1, full: 0, sent: 0 });
     const { sessionId = "", secret = "", shardId = "" } = parseResumeToken(tokenOf(first)) ?? {};
     await shard().drain({ reason: "move", graceMs: 60_000 });
-    const second = await hello(await admit({ device: "d-1", movedFrom: { shardId, sessionId, secret } }, 2), 2, 0);
+    const second = await hello(await admit({ device: "d-1", movedFrom: { shardId, slotId: "moving-1", sessionId, secret } }, 2), 2, 0);
     await expect.poll(() => messagesOf(second)).toEqual(["m1:1"]);
     expect(await push("news", "1", { pushId, number: 2 })).toEqual({ taken: 0, full: 0, sent: 0 });
     expect([await rows(1), await rows(2)]).toEqual([0, 1]);
@@ -198,6 +209,20 @@ describe("a session on a topic", () => {
     // Its endpoint's marks are known where it went.
     second.socket.send("m1:a");
     await expect.poll(() => messagesOf(second)).toEqual(["m1:1", "m2:2", "m3:echo a"]);
+  });
+
+  it("stays where it is, with its topics, where the other shard has no room for them", async () => {
+    const { shard, open, admit, resume, push, rows } = await serviceOf("no-room");
+    greeting = [subscribe("news"), subscribe("more")];
+    const first = await open();
+    await fill(shard(2), TOPICS.perShardMax - 1);
+    const { sessionId = "", secret = "", shardId = "" } = parseResumeToken(tokenOf(first)) ?? {};
+    const movedFrom = { shardId, slotId: "no-room-1", sessionId, secret };
+    await expect(admit({ device: "d-1", movedFrom }, 2)).rejects.toThrow("could not be moved");
+    expect([await rows(1), await rows(2)]).toEqual([2, TOPICS.perShardMax - 1]);
+    const second = await resume(tokenOf(first), "d-1", { attempt: 2, received: 0 });
+    expect(await push("news", "1")).toEqual({ taken: 1, full: 0, sent: 0 });
+    await expect.poll(() => messagesOf(second)).toEqual(["m1:1"]);
   });
 
   it("leaves nothing behind when it ends", async () => {
@@ -255,13 +280,7 @@ describe("an endpoint that", () => {
 
   it("wants more topics than a shard may have is refused them", async () => {
     const { shard, open, rows, change } = await serviceOf("full");
-    await runInDurableObject(shard(), (_instance, state) => {
-      state.storage.sql.exec(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO topics SELECT 's', CAST(i AS TEXT), 'acme' FROM n",
-        TOPICS.perShardMax - 1,
-      );
-    });
-    await evictDurableObject(shard());
+    await fill(shard(), TOPICS.perShardMax - 1);
     await open();
     expect(await change("d-1", { subscribe: ["a", "b"] })).toEqual({ sockets: 0, full: 1 });
     expect(await change("d-1", { subscribe: ["a"] })).toEqual({ sockets: 1, full: 0 });

@@ -1,0 +1,25 @@
+// A session that goes to another shard of the same endpoint takes its slot along: nothing is asked of the queue, and nothing is free in between.
+import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { SLOT_GRACE_MS, type AcquireRequest } from "#shared/protocol/pool-rpc.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
+import type { Routes } from "./routes.ts";
+import { grantOf, type Verdict } from "./verdict.ts";
+
+interface PoolParts {
+  readonly ledger: LeaseLedger;
+  readonly routes: Routes;
+  readonly configuration: PoolConfiguration;
+}
+
+/** Null: it is no move, or none that needs no slot of its own, and is admitted as any other. */
+export function moveSlot(request: AcquireRequest, { ledger, routes, configuration }: PoolParts, nowMs: number): Verdict | null {
+  const { slotId, holder, flow, device, affinityKey, inPlaceOf } = request;
+  const lane = inPlaceOf === undefined ? undefined : ledger.slot(inPlaceOf)?.lane;
+  if (lane === undefined) return null;
+  const shard = routes.choice.choose(affinityKey ?? slotId, (candidate) => candidate === lane);
+  if (shard === undefined) return null;
+  const lifeMs = (configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS;
+  const { shardId } = shard;
+  const slot = ledger.acquire({ slotId, owner: holder, flow, lane, shardId, lifeMs, isDurable: true, device, inPlaceOf }, nowMs);
+  return slot === null ? null : { ok: true, slot: grantOf(slot, { waitedMs: 0, lifeMs }) };
+}
