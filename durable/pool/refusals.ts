@@ -3,8 +3,10 @@
 import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 
-/** After the last refusal nothing is granted there for so long. */
+/** After the last refusal nothing is granted there for so long … */
 const SUSPECT_MS = SECOND_MS;
+/** … and where it will be replaced, until holders that try again have shown whether it is to be. */
+const SUSPECT_MS_REPLACED = 4 * SECOND_MS;
 /** A refusal so long after the one before begins anew. */
 const FORGET_MS = 30 * SECOND_MS;
 /** The oldest are forgotten first. */
@@ -45,9 +47,14 @@ export class Refusals {
     return isAny;
   }
 
-  isSuspect(lane: string): boolean {
+  isSuspect(lane: string, isReplaced: boolean): boolean {
     const known = this.#lanes.get(lane);
-    return known !== undefined && Math.abs(this.#nowMs - known.lastMs) < SUSPECT_MS;
+    return known !== undefined && Math.abs(this.#nowMs - known.lastMs) < (isReplaced ? SUSPECT_MS_REPLACED : SUSPECT_MS);
+  }
+
+  /** Those that are not among them are forgotten: whoever comes to an address is not what was there before. */
+  keep(lanes: ReadonlySet<string>): void {
+    for (const lane of this.#lanes.keys()) if (!lanes.has(lane)) this.#lanes.delete(lane);
   }
 
   /** From the first refusal to the last one, no answer between them; 0: none, or one. */

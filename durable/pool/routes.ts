@@ -91,6 +91,7 @@ export class Routes {
 
   #follow(shards: readonly PoolShard[]): void {
     this.#shards = shards;
+    this.refusals.keep(new Set(shards.map(({ endpointUrl }) => endpointUrl)));
     this.choice.replace(shards);
   }
 }

@@ -45,8 +45,8 @@ export class ShardChoice {
 
   /** Nobody listens where connections are refused: not used while there is another, or will be. */
   #isUsable(lane: string): boolean {
-    if (!this.#refusals.isSuspect(lane)) return true;
-    return !this.mayWait && [...this.#isOpen.keys()].every((other) => this.#refusals.isSuspect(other));
+    if (!this.#refusals.isSuspect(lane, this.mayWait)) return true;
+    return !this.mayWait && [...this.#isOpen.keys()].every((other) => this.#refusals.isSuspect(other, false));
   }
 
   #weigh(lane: string, isOpen: boolean): void {

@@ -16,7 +16,7 @@ beforeAll(async () => {
   backend = await startDemoBackend({ service: "echo", host: "127.0.0.1", port: 0, capacity: CAPACITY, delayMs: 0 });
   edges = await startEdges(EDGE_COUNT);
   await edges.apply(
-    documentsOf({ url: backend.url, capacity: CAPACITY, echo: { deadlineMs: 5_000, requestDurationMsMax: 10_000 }, more: {} }),
+    documentsOf({ url: backend.url, capacity: CAPACITY, echo: { deadlineMs: 15_000, requestDurationMsMax: 20_000 }, more: {} }),
   );
   const { signers } = await edges.state.ensureTenantKeys("acme");
   const token = await mintToken({

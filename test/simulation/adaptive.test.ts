@@ -60,11 +60,13 @@ describe("an endpoint of 200 slots whose latency rises above fewer", () => {
   );
 
   it("under a load that stays, drifts neither to nothing nor to its capacity", { timeout: 300_000 }, () => {
-    const limits = limitsOf(run({ holderCount: 2, workers: 20, load: 1.1, seconds: (MINUTES + 1) * 60 }));
-    const minutes = Array.from({ length: MINUTES }, (_, minute) => mean(limits.slice((minute + 1) * 60, (minute + 2) * 60)));
-    for (const [minute, limit] of minutes.entries()) {
-      expect(limit, `minute ${minute + 1}`).toBeGreaterThanOrEqual(20);
-      expect(limit, `minute ${minute + 1}`).toBeLessThan(3 * 20);
+    // So little above what the workers can do shows late: of twelve seeds the limit was found after 27 to 107 s, in the median 46.
+    const foundMinutes = 2;
+    const limits = limitsOf(run({ holderCount: 2, workers: 20, load: 1.1, seconds: (MINUTES + foundMinutes) * 60 }));
+    for (let minute = foundMinutes; minute < MINUTES + foundMinutes; minute += 1) {
+      const limit = mean(limits.slice(minute * 60, (minute + 1) * 60));
+      expect(limit, `minute ${minute}`).toBeGreaterThanOrEqual(20);
+      expect(limit, `minute ${minute}`).toBeLessThan(2 * 20);
     }
   });
 

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { Refusals } from "#durable/pool/refusals.ts";
+import { Routes } from "#durable/pool/routes.ts";
 import { ShardChoice } from "#durable/pool/shard-choice.ts";
 import { kernels } from "../../support/kernels.ts";
 
@@ -20,11 +21,22 @@ it("an endpoint refuses from its first refusal to its last, until it answers", (
   refusals.take([shard("a", { requests: 5, failures: 1, refused: 1 })], 4_000);
   expect(refusals.refusingMs("a")).toBe(0);
   refusals.take([shard("a", { requests: 1, failures: 0 })], 4_500);
-  expect(refusals.isSuspect("a")).toBe(false);
+  expect(refusals.isSuspect("a", true)).toBe(false);
   // Half a minute apart they have nothing to do with each other.
   refusals.note("a", 10_000);
   refusals.note("a", 40_001);
   expect(refusals.refusingMs("a")).toBe(0);
+});
+
+it("what came to an address is not held against who comes there later", () => {
+  const routes = new Routes(kernels());
+  const table = ["a", "b"].map((name) => ({ shardId: name, endpointUrl: name, size: 10, state: "active" as const }));
+  routes.adopt(table);
+  routes.refusals.note("a", 1_000);
+  routes.refusals.note("a", 5_000);
+  routes.adopt(table.slice(1));
+  routes.adopt([...table.slice(1), { shardId: "c", endpointUrl: "a", size: 10, state: "active" as const }]);
+  expect([routes.refusals.refusingMs("a"), routes.refusals.isSuspect("a", true)]).toEqual([0, false]);
 });
 
 it("nothing is granted for a second where connections are refused, while there is another or will be", () => {
@@ -41,6 +53,8 @@ it("nothing is granted for a second where connections are refused, while there i
   expect([choice.hasRoom(() => true), chosen()]).toEqual([true, new Set(["a", "b"])]);
   choice.mayWait = true;
   expect(choice.hasRoom(() => true)).toBe(false);
-  refusals.tick(2_000);
+  refusals.tick(4_999);
+  expect(choice.hasRoom(() => true)).toBe(false);
+  refusals.tick(5_000);
   expect([choice.hasRoom(() => true), chosen()]).toEqual([true, new Set(["a", "b"])]);
 });
