@@ -2,8 +2,8 @@
 const KNOWN_TURNS = 4;
 
 /**
- * How many of one side's messages a turn brings, lately at most: a device that keeps so many on their way has no more when they are
- * here, and what waits longer for one waits in vain. Where another one comes soon after all, so much is not known.
+ * How many of one side's messages a turn brings, where that is always the same lately: a device that keeps so many on their way has no
+ * more when they are here, and what waits longer for one waits in vain. Where another one comes soon after all, so much is not known.
  */
 export class Arrivals {
   #recent: number[] = [];
@@ -17,7 +17,8 @@ export class Arrivals {
 
   /** There is nothing more to wait for, or nothing has come. */
   get isComplete(): boolean {
-    return this.#count === 0 || (this.#recent.length === KNOWN_TURNS && this.#count >= Math.max(...this.#recent));
+    const [usual = Infinity, ...others] = this.#recent;
+    return this.#count === 0 || (others.length + 1 === KNOWN_TURNS && this.#count >= usual && others.every((other) => other === usual));
   }
 
   /** The turn has begun: what comes from now on is the next one's. True: it is to be seen whether that is soon. */
