@@ -53,7 +53,7 @@ export class WaitEstimate {
   }
 
   isTooLong(waitMs: number | null, leftMs: number): waitMs is number {
-    return waitMs !== null && waitMs > leftMs * WAIT_PART_MAX;
+    return this.#drain.isSettled && waitMs !== null && waitMs > leftMs * WAIT_PART_MAX;
   }
 
   /** From which urgency on a newcomer of the flow would wait too long, or find its queue full; null: none would. */
