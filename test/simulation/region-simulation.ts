@@ -251,10 +251,12 @@ export class RegionSimulation {
     let isAnswered = false;
     this.#onTheWay(() => {
       pool.tick(this.#nowOf(pool));
-      const lane = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
+      const free = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
       if (flow === RATED && pool.commit(() => pool.ledger.takeToken(flow, this.#nowOf(pool))) > 0) return;
-      const input = { slotId, owner: lease.holder, flow, lane, shardId: "", lifeMs: NAMED_MS, isDurable: false };
-      if (pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool))) === null) return;
+      const input = { slotId, owner: lease.holder, flow, lane: free, shardId: "", lifeMs: NAMED_MS, isDurable: false };
+      // A call that comes twice is answered with the slot that it has, wherever one is free now.
+      const lane = pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool)))?.lane;
+      if (lane === undefined) return;
       this.#onTheWay(() => {
         const taken = { flow, lane, endsAtMs: sentAtMs + NAMED_MS - 1_000, clockEpoch };
         // One call has one answer, however often it was asked.
