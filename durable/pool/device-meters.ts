@@ -1,5 +1,5 @@
 // What devices say of their sockets, by shard and flow: a device that lies spoils the figures of its own flow and no other's.
-import type { DeviceStats, FlowReport } from "#shared/protocol/device-report.ts";
+import { sumOfCounts, type DeviceStats, type FlowReport } from "#shared/protocol/device-report.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { QuantileSketch } from "#wasm/binding/quantile-sketch.ts";
 
@@ -31,16 +31,7 @@ export class DeviceMeters {
   /** The report's numbers are within DEVICE_REPORT's bounds. */
   add(shardId: string, { flow, latenciesMs, ...report }: FlowReport): void {
     const series = this.#seriesOf(shardId, flow);
-    const { counts } = series;
-    series.counts = {
-      reports: counts.reports + report.reports,
-      durationMs: counts.durationMs + report.durationMs,
-      messagesSent: counts.messagesSent + report.messagesSent,
-      messagesReceived: counts.messagesReceived + report.messagesReceived,
-      bytesSent: counts.bytesSent + report.bytesSent,
-      bytesReceived: counts.bytesReceived + report.bytesReceived,
-      drops: counts.drops + report.drops,
-    };
+    series.counts = sumOfCounts(series.counts, report);
     for (const latencyMs of latenciesMs) series.sketch.add(latencyMs);
   }
 

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { DeviceNews } from "#shared/protocol/device-report.ts";
@@ -262,14 +263,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#touch();
   }
 
-  /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #write(save: () => void): void {
-    try {
-      save();
-    } catch (error) {
-      this.ctx.abort(`cannot write the ledger: ${String(error)}`);
-      throw error;
-    }
+    writeOrAbort(this.ctx, "the ledger", save);
   }
 
   #touch(): void {

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { Region } from "#shared/config/regions.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type {
@@ -201,14 +202,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     this.#touch();
   }
 
-  /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #write(save: () => void): void {
-    try {
-      save();
-    } catch (error) {
-      this.ctx.abort(`cannot write the ledger: ${String(error)}`);
-      throw error;
-    }
+    writeOrAbort(this.ctx, "the ledger", save);
   }
 
   #touch(): void {

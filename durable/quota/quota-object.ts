@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { QuotaRenewal, QuotaRenewalRequest, QuotaRpc, QuotaUsage } from "#shared/protocol/quota-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import { quotaConfigurationOf } from "./quota-policy.ts";
@@ -53,13 +54,7 @@ export class TenantQuota extends DurableObject<ObjectEnv> implements QuotaRpc {
     });
   }
 
-  /** Memory has changed already: if the disk does not follow, this instance must not go on. */
   #write(save: () => void): void {
-    try {
-      save();
-    } catch (error) {
-      this.ctx.abort(`cannot write the quota: ${String(error)}`);
-      throw error;
-    }
+    writeOrAbort(this.ctx, "the quota", save);
   }
 }

@@ -1,4 +1,5 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
+import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
 import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Report } from "#shared/resume/frames.ts";
@@ -204,12 +205,7 @@ export class SessionHost {
     const row = { isAttached: state.end === null && state.detachedAtMs === null, isOver: state.end !== null, dueAtMs };
     const isRowSaved = isSameRow(live.savedRow, row);
     live.savedRow = row;
-    try {
-      this.#shell.store.save(state.sessionId, changes, isRowSaved ? null : row);
-    } catch (error) {
-      this.#shell.ctx.abort(`cannot write a session: ${String(error)}`);
-      throw error;
-    }
+    writeOrAbort(this.#shell.ctx, "a session", () => this.#shell.store.save(state.sessionId, changes, isRowSaved ? null : row));
     this.wakeAt(dueAtMs);
   }
 

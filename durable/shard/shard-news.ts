@@ -1,7 +1,7 @@
 // What a Shard object tells its pool, now and then: what devices report of their sockets in band, by flow, and what endpoints and
 // devices say that cannot be followed. In memory: what an eviction takes with it is figures of seconds.
 import type { ObjectEnv } from "#durable/lib/env.ts";
-import type { FlowReport } from "#shared/protocol/device-report.ts";
+import { sumOfCounts, type FlowReport } from "#shared/protocol/device-report.ts";
 import type { GripFault } from "#shared/protocol/grip.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -89,15 +89,5 @@ export class ShardNews {
 }
 
 function sumOf(a: FlowReport, b: FlowReport): FlowReport {
-  return {
-    flow: a.flow,
-    reports: a.reports + b.reports,
-    durationMs: a.durationMs + b.durationMs,
-    messagesSent: a.messagesSent + b.messagesSent,
-    messagesReceived: a.messagesReceived + b.messagesReceived,
-    bytesSent: a.bytesSent + b.bytesSent,
-    bytesReceived: a.bytesReceived + b.bytesReceived,
-    drops: a.drops + b.drops,
-    latenciesMs: [...a.latenciesMs, ...b.latenciesMs],
-  };
+  return { ...sumOfCounts(a, b), flow: a.flow, latenciesMs: [...a.latenciesMs, ...b.latenciesMs] };
 }

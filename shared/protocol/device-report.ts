@@ -48,6 +48,21 @@ export interface FlowReport extends DeviceReport {
   readonly reports: number;
 }
 
+type Counts = Omit<FlowReport, "flow" | "latenciesMs">;
+
+/** Without latencies. */
+export function sumOfCounts(a: Counts, b: Counts): Counts {
+  return {
+    reports: a.reports + b.reports,
+    durationMs: a.durationMs + b.durationMs,
+    messagesSent: a.messagesSent + b.messagesSent,
+    messagesReceived: a.messagesReceived + b.messagesReceived,
+    bytesSent: a.bytesSent + b.bytesSent,
+    bytesReceived: a.bytesReceived + b.bytesReceived,
+    drops: a.drops + b.drops,
+  };
+}
+
 /** What is reported to a pool. */
 export interface DeviceNews {
   /** Empty: the device named none. */
