@@ -5,7 +5,7 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { join } from "node:path";
 import { FRONT_BUNDLE_FILE } from "../build.ts";
 import { frontConfig } from "./front-config.ts";
-import { startWorkerd, type WorkerdProcess } from "./workerd-process.ts";
+import { startWorkerd } from "./workerd-process.ts";
 
 export interface FrontsOptions {
   readonly count: number;
@@ -35,17 +35,13 @@ export async function startFronts({ count, stateFolder, gatewayAddress, host, po
   const configFile = join(stateFolder, "front.capnp");
   await writeFile(configFile, await frontConfig({ configFile, bundleFile: FRONT_BUNDLE_FILE, gatewayAddress }), { mode: 0o600 });
   const listener = createServer();
-  let starting: Promise<WorkerdProcess | null>[] = [];
-  let listening = 0;
-  listener.once("listening", () => {
-    listening = (listener.address() as AddressInfo).port;
-    const options = { configFile, options: ["--experimental"], folder: stateFolder, listener: descriptorOf(listener), onLog };
-    // In this turn they inherit the socket and in this turn we let go of it: so no connection is ever accepted here.
-    starting = Array.from({ length: count }, async () => startWorkerd(options));
-    listener.close();
-  });
   listener.listen({ host, port, backlog: BACKLOG_MAX });
   await once(listener, "listening");
+  const { port: listening } = listener.address() as AddressInfo;
+  const options = { configFile, options: ["--experimental"], folder: stateFolder, listener: descriptorOf(listener), onLog };
+  // In one turn they inherit the socket and we let go of it, before the event loop looks for connections: none is ever accepted here.
+  const starting = Array.from({ length: count }, async () => startWorkerd(options));
+  listener.close();
   const started = await Promise.all(starting);
   const fronts = started.filter((front) => front !== null);
   const stop = async (): Promise<void> => {

@@ -2,9 +2,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { isSystemError } from "#cli/system-error.ts";
 import { ROOT } from "#scripts/root.ts";
 
 let folder: string;
@@ -20,14 +22,33 @@ interface Started {
   readonly text: () => string;
 }
 
-async function start(state: string): Promise<Started> {
-  const of = ["--port", "0", "--fronts", "2", "--no-backend", "--config", join(ROOT, "config"), "--state", join(folder, state)];
+async function start(state: string, port = 0): Promise<Started> {
+  const of = ["--port", String(port), "--fronts", "2", "--no-backend", "--config", join(ROOT, "config"), "--state", join(folder, state)];
   const child = spawn(process.execPath, [join(ROOT, "scripts/start.ts"), ...of], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill("SIGTERM"));
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
   await expect.poll(() => text, { timeout: 60_000 }).toContain("Ctrl-C stops everything.");
   return { child, url: /listens on (http:\S+)/.exec(text)?.[1] ?? "", text: () => text };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+/** Knocks until somebody listens there, and then has the first connection answered. */
+async function answerOf(port: number): Promise<number> {
+  for (;;) {
+    try {
+      return (await fetch(`http://127.0.0.1:${port}/livez`)).status;
+    } catch (error) {
+      if (!(error instanceof Error && isSystemError(error.cause, "ECONNREFUSED"))) throw error;
+    }
+  }
 }
 
 interface Process {
@@ -61,6 +82,16 @@ describe("npm start -- --fronts 2", () => {
     expect((await stat(join(folder, "says"))).mode & 0o077).toBe(0);
     child.kill("SIGTERM");
     await expectAllGone("says");
+  });
+
+  it("loses no device that comes while it starts", async () => {
+    const port = await freePort();
+    const starting = start("early", port);
+    const answers = Promise.all(Array.from({ length: 20 }, async () => answerOf(port)));
+    const { child } = await starting;
+    expect(await answers).toEqual(Array.from({ length: 20 }, () => 200));
+    child.kill("SIGTERM");
+    await expectAllGone("early");
   });
 
   it.for(["SIGTERM", "SIGKILL"] as const)("stops everything when it gets %s, and starts in the same folder again", async (signal) => {
