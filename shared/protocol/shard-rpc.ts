@@ -96,6 +96,11 @@ export interface PushAnswer {
   readonly sent: number;
 }
 
+/** Beside an answer for all sockets of a shard: shards to which single sessions have gone from it a moment ago. */
+export interface GoneTo {
+  readonly goneTo?: readonly string[];
+}
+
 /** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
 export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
 
@@ -146,9 +151,9 @@ export interface ShardRpc {
   handOver(request: HandOverRequest): Promise<HandOver | null> | HandOver | null;
   /** From now on the session is there and not here. Idempotent; false: it was needed here meanwhile, and stays. */
   confirmMove(sessionId: string, to: string): Promise<boolean> | boolean;
-  push(request: PushRequest): Promise<PushAnswer> | PushAnswer;
+  push(request: PushRequest): Promise<PushAnswer & GoneTo> | (PushAnswer & GoneTo);
   /** Puts the sockets that a device has here on topics, or takes them off: of each socket all of it or nothing. */
-  subscribe(request: TopicRequest): Promise<TopicAnswer> | TopicAnswer;
+  subscribe(request: TopicRequest): Promise<TopicAnswer & GoneTo> | (TopicAnswer & GoneTo);
   /** Of these slots, those that a living socket holds here. */
   held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
 }
