@@ -14,7 +14,7 @@ import { documentsOf } from "../../support/worker/configuration.ts";
 
 const { default: gateway } = exports as unknown as { readonly default: Fetcher };
 const TENANTS = ["t-1", "t-2", "t-3", "t-4"];
-const SERVICES = ["ill", "ill-shadow", "lone", "posted", "strange", "pushed"];
+const SERVICES = ["ill", "ill-shadow", "lone", "posted", "strange", "pushed", "deaf", "breaking"];
 const ROUND_MS = 6 * SECOND_MS;
 const SLOW_MS = 900;
 const WELL_MS = 20;
@@ -71,6 +71,7 @@ class Device {
   readonly device: string;
   token = "";
   frames: string[] = [];
+  closes: { code: number; reason: string }[] = [];
   #bearer = "";
   #attempt = 0;
   #socket: WebSocket | null = null;
@@ -103,6 +104,8 @@ class Device {
     this.#socket = socket;
     const frames: string[] = (this.frames = []);
     socket.addEventListener("message", ({ data }) => void frames.push(String(data)));
+    const closes: { code: number; reason: string }[] = (this.closes = []);
+    socket.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
     socket.accept();
     this.#attempt += 1;
     socket.send(JSON.stringify({ type: "hello", attempt: this.#attempt, received: 0 }));
@@ -117,7 +120,7 @@ class Device {
     return { durationMs: ROUND_MS, ...counts, latenciesMs: [latencyMs, latencyMs, latencyMs] };
   }
 
-  report(latencyMs: number, drops = 0): void {
+  report(latencyMs: number, drops: number): void {
     this.#socket?.send(JSON.stringify({ type: "report", ...this.#reportOf(latencyMs, drops) }));
   }
 
@@ -141,10 +144,10 @@ async function worldOf(service: string) {
     for (let index = 0; index < 9; index += 1) devices.push(await new Device(service, tenant, `${tenant}-${index}`).connect());
   const reported = async (): Promise<number> => (await stats()).devices?.reduce((sum, { reports }) => sum + reports, 0) ?? 0;
   /** Every device reports in band, and every shard tells its pool. */
-  const round = async (latencyMsOf: (device: Device) => number): Promise<void> => {
+  const round = async (latencyMsOf: (device: Device) => number, dropsOf: (device: Device) => number = () => 0): Promise<void> => {
     offsetMs += ROUND_MS;
     const before = await reported();
-    for (const device of devices) device.report(latencyMsOf(device));
+    for (const device of devices) device.report(latencyMsOf(device), dropsOf(device));
     const shardIds = [...new Set(devices.map(({ shardId }) => shardId))];
     await expect
       .poll(async () => {
@@ -226,6 +229,37 @@ describe("a device that alone says that its shard is slow", () => {
   });
 });
 
+describe("a device that is told to leave", () => {
+  it("and stays has its connection closed with 1012, and goes when it comes back", { timeout: 60_000 }, async () => {
+    const { shard, devices, round } = await worldOf("deaf");
+    const [deaf] = devices;
+    if (deaf === undefined) throw new Error("no device");
+    const from = deaf.shardId;
+    for (let count = 0; count < 4; count += 1) await round((device) => (device === deaf ? SLOW_MS : WELL_MS));
+    await expect.poll(() => deaf.told.length).toBe(1);
+    offsetMs += 6 * SECOND_MS;
+    await runDurableObjectAlarm(shard(from));
+    await expect.poll(() => deaf.closes).toEqual([{ code: 1012, reason: "unhealthy" }]);
+    expect(devices.flatMap(({ closes }) => closes).length).toBe(1);
+    await deaf.connect();
+    expect(deaf.shardId).not.toBe(from);
+    expect(JSON.parse(deaf.frames[0] ?? "")).toMatchObject({ type: "resumed" });
+  });
+
+  it("has not only said that its connections break: they did", { timeout: 60_000 }, async () => {
+    const { stats, devices, round } = await worldOf("breaking");
+    const [liar] = devices;
+    const drops = (device: Device): number => (device === liar ? 1 : 0);
+    for (let count = 0; count < 5; count += 1) await round(() => WELL_MS, drops);
+    expect((await stats()).deviceHealth?.devicesMoved).toBe(0);
+    for (let count = 0; count < 4; count += 1) {
+      await liar?.connect();
+      await round(() => WELL_MS, drops);
+    }
+    expect((await stats()).deviceHealth?.devicesMoved).toBe(1);
+  });
+});
+
 describe("a push", () => {
   it("that is under way while a device goes to another shard reaches it, once", { timeout: 60_000 }, async () => {
     const { devices, round } = await worldOf("pushed");
@@ -282,8 +316,9 @@ describe("reports over HTTP", () => {
     const strangers = devices.filter((device) => !isOn(slow ?? "")(device));
     for (let count = 0; count < 4; count += 1) {
       offsetMs += ROUND_MS;
-      for (const device of devices.filter(isOn(slow ?? ""))) expect(await device.post(WELL_MS)).toBe(204);
-      for (const device of strangers) expect(await device.post(600_000, slow)).toBe(204);
+      // Every other one tells the truth of its own shard: something to hold the lies against.
+      for (const [index, device] of strangers.entries())
+        expect(await (index % 2 === 0 ? device.post(WELL_MS) : device.post(600_000, slow))).toBe(204);
     }
     expect((await stats()).deviceHealth).toMatchObject({ suspect: null, shardsDrained: 0 });
     expect((await stats()).deviceHealth?.shards.filter(({ worse }) => worse > 0)).toEqual([]);
