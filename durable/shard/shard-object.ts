@@ -162,8 +162,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#moves.handOver(request);
   }
 
-  confirmMove(sessionId: string, to: string): boolean {
-    return this.#moves.confirmMove(sessionId, to);
+  confirmMove(sessionId: string, to: string, moveId: string): boolean {
+    return this.#moves.confirmMove(sessionId, to, moveId);
   }
 
   override async alarm(): Promise<void> {
@@ -255,7 +255,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   #resume(request: Request, resumption: SocketResumption): Response {
     if (this.#room.isFull()) return refusal(FULL);
-    const shardId = this.#store.movedTo(resumption.sessionId);
+    const shardId = this.#moves.whereabouts(resumption);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
     if (shardId !== null) return elsewhere({ shardId });
