@@ -1,5 +1,5 @@
 // A flow's quota as an isolate applies it, and tells it.
-import { bandwidthState, costState, rateState } from "#shared/config/quota-policies.ts";
+import { bandwidthStates, costDetail, costState, rateState, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
 import type { HeldLease } from "#shared/lease/held-lease.ts";
@@ -19,14 +19,12 @@ export function leaseFactsOf(held: HeldLease, flow: string, nowMs: number): Leas
   };
 }
 
-export function costRefusal(quota: QuotaConfig | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {
-  const violated = [costState(quota, retryAfterMs)];
-  return refuse("rejected-quota", "Your tenant and class have used up their service time.", {
-    retryAfterMs,
-    violated,
-    decidedBy: "lease",
-    lease,
-  });
+export function costRefusal(
+  quota: FlowQuota | undefined,
+  { retryAfterMs, lease, isTotal }: { retryAfterMs: number; lease: LeaseFacts; isTotal: boolean },
+): Refusal {
+  const violated = [costState(quota, { resetAfterMs: retryAfterMs, isTotal })];
+  return refuse("rejected-quota", costDetail(isTotal), { retryAfterMs, violated, decidedBy: "lease", lease });
 }
 
 export function rateRefusal(quota: QuotaConfig | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {
@@ -36,12 +34,13 @@ export function rateRefusal(quota: QuotaConfig | undefined, { retryAfterMs, leas
 }
 
 /** A body that its deadline found waiting for credit. */
-export function bandwidthRefusal(quota: QuotaConfig | undefined): Refusal {
-  const state = bandwidthState(quota);
-  const detail = `Your tenant and class have used up their bandwidth of ${quota?.bandwidthBytesPerSecond ?? 0} bytes a second: the body was not through in time.`;
-  return refuse("rejected-quota", detail, { retryAfterMs: SECOND_MS, violated: state === null ? [] : [state], decidedBy: "lease" });
-}
-
-export function isBandwidthLimited(quota: QuotaConfig | undefined): boolean {
-  return quota?.bandwidthBytesPerSecond !== undefined && quota.mode === "enforce";
+export function bandwidthRefusal(quota: FlowQuota | undefined): Refusal {
+  const violated = bandwidthStates(quota);
+  const limits = violated.map(({ kind }) =>
+    kind === "bandwidth"
+      ? `your tenant and class have ${quota?.bandwidthBytesPerSecond ?? 0} bytes a second here`
+      : `your tenant has ${quota?.total?.bandwidthBytesPerSecond ?? 0} bytes a second over all services`,
+  );
+  const detail = `The body was not through in time: ${limits.join(", ")}.`;
+  return refuse("rejected-quota", detail, { retryAfterMs: SECOND_MS, violated, decidedBy: "lease" });
 }

@@ -219,21 +219,16 @@ const slots = z.int().min(0).max(LIMITS.capacityMax);
 const tokens = z.int().min(0).max(LIMITS.rateMax);
 const mode = z.enum(["enforce", "shadow"]).default("enforce").describe("shadow: what would have been refused is counted, and served.");
 
+const bandwidth = z.int().min(1_024).max(LIMITS.bandwidthBytesPerSecondMax);
+const cpuSeconds = z.number().min(0).max(LIMITS.capacityMax);
+
 const quotaSchema = z.strictObject({
   weight: weight.default(1).describe("Share of the tenant's own limits, against its other services and classes."),
   slots: slots.optional().describe("Requests and sockets in flight."),
   ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
   burst: tokens.optional().describe("Requests at once after a pause; else a second's worth."),
-  bandwidthBytesPerSecond: z
-    .int()
-    .min(1_024)
-    .max(LIMITS.bandwidthBytesPerSecondMax)
-    .optional()
-    .describe("Bytes of bodies per second, both directions together; streams are paced."),
-  cpuSecondsPerSecond: z
-    .number()
-    .min(0)
-    .max(LIMITS.capacityMax)
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  cpuSecondsPerSecond: cpuSeconds
     .optional()
     .describe("Seconds that requests take at the endpoints, times the service's costWeight, per second."),
   memoryBytesMax: z
@@ -247,7 +242,14 @@ const quotaSchema = z.strictObject({
   mode,
 });
 
-const totalSchema = z.strictObject({ slots: slots.describe("Requests and sockets in flight."), mode });
+const totalSchema = z.strictObject({
+  slots: slots.optional().describe("Requests and sockets in flight."),
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  cpuSecondsPerSecond: cpuSeconds
+    .optional()
+    .describe("Seconds that requests take at the endpoints, times each service's costWeight, per second."),
+  mode,
+});
 
 export const tenantFileSchema = z.strictObject({
   tenant: name.describe("The tenant's name: the iss of its tokens."),
