@@ -112,8 +112,9 @@ export class FlowTokens {
   /** 0: one is taken. Else in how many milliseconds there is one; Infinity: never. */
   take(flow: string, atMs: number): number {
     this.clip(flow, atMs);
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     const lent = this.#lent();
+    if (shared !== undefined && shared.available() < 1) return LENT_TOKENS_MS;
     if (lent !== undefined && rate !== null && lent.available(flow) === 0) return LENT_TOKENS_MS;
     const waitMs = rate === null || lent !== undefined ? 0 : this.#budgets.waitMs(flow, rate, atMs);
     if (waitMs === 0) this.pay(flow, 1, atMs);

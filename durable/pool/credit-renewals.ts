@@ -3,7 +3,7 @@
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
-import { byteDemandOf, lackOf, type Wanted } from "./byte-demand.ts";
+import { lackOf, tokenDemandOf, type Wanted } from "./token-demand.ts";
 import type { Pool } from "./pool.ts";
 import type { TenantWants } from "./tenant-credits.ts";
 import { tenantOf } from "./tenant-use.ts";
@@ -42,7 +42,7 @@ export class CreditRenewals {
     credits.tick(nowMs);
     const wants: TenantWants = {
       slots: (tenant, flow) => ledger.wantOfFlow(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
-      bytesLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
+      tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
     };
     for (const tenant of credits.due(wants)) void this.#renew(tenant, []);
   }
@@ -78,8 +78,8 @@ export class CreditRenewals {
 
   #demandsOf(tenant: string, wants: readonly Wanted[]): CreditDemand[] {
     const slots = this.#pool.credits.countsSlots(tenant) ? this.#slotDemandsOf(tenant, wants) : [];
-    const flows = this.#pool.credits.bytesOf(tenant)?.flows.map(({ flow }) => flow);
-    return flows === undefined ? slots : [...slots, byteDemandOf(flows, this.#pool.ledger.flows.totals, wants)];
+    const { totals } = this.#pool.ledger.flows;
+    return [...slots, ...this.#pool.credits.allSharedOf(tenant).map(({ name, shared }) => tokenDemandOf(name, { shared, totals, wants }))];
   }
 
   #slotDemandsOf(tenant: string, wants: readonly Wanted[]): CreditDemand[] {

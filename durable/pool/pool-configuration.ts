@@ -7,7 +7,7 @@ import type { FlowQuota } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
-import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf, TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
@@ -133,7 +133,7 @@ export function capacityOf(
 }
 
 interface PolicyParts {
-  readonly credits: Pick<TenantCredits, "slotsMaxOf" | "bytesOf">;
+  readonly credits: Pick<TenantCredits, "slotsMaxOf" | "sharedOf">;
   readonly adaptive: Pick<AdaptiveLanes, "slotsMaxOf">;
   readonly regions: Pick<RegionalParts, "home">;
 }
@@ -152,12 +152,19 @@ export function policyOf(
       const [tenant = "", className = ""] = flow.split("/");
       const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
       if (ofBytes !== null)
-        return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: 0, rate: bandwidth, shared: credits.bytesOf(tenant) };
+        return {
+          className,
+          weight: tenantWeights[tenant] ?? 1,
+          slotsMax: 0,
+          rate: bandwidth,
+          shared: credits.sharedOf(tenant, TOTAL_BYTES),
+        };
       return {
         className,
         weight: tenantWeights[tenant] ?? 1,
         slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(serviceName, className))),
         rate,
+        shared: credits.sharedOf(tenant, TOTAL_REQUESTS),
       };
     },
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,

@@ -1,7 +1,7 @@
 // Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
 // given back where the request is refused after all.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
-import { costDetail, costState, rateState, type FlowQuota } from "#shared/config/quota-policies.ts";
+import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
@@ -81,14 +81,14 @@ export class QuotaGate {
     }
     const full = this.#checkQueue(standing, ledger);
     if (full !== null) return full;
+    if (!isRated(this.#configured[flow])) return null;
     const { rate } = this.#quotas.limitsOf(flow);
-    if (rate === null) return null;
     const waitMs = ledger.takeToken(flow, nowMs);
     if (waitMs === 0) {
       this.#paid.set(slotId, flow);
       return null;
     }
-    return this.#refuseForRate(flow, waitMs, dryMsOf(rate, waitMs));
+    return this.#refuseForRate(flow, waitMs, rate === null ? waitMs : dryMsOf(rate, waitMs));
   }
 
   /** Its token is spent. */
@@ -123,13 +123,14 @@ export class QuotaGate {
   /** What is left of the flows' limits, for those that have any. */
   leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
     return flows.flatMap((flow) => {
-      const { slotsMax, rate } = this.#quotas.limitsOf(flow);
+      const { slotsMax } = this.#quotas.limitsOf(flow);
       const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
       const units = ledger.tokensLeft(byteFlowOf(flow), nowMs);
-      if (slotsMax === Infinity && rate === null && units === null && blockedMs === 0) return [];
+      const tokens = ledger.tokensLeft(flow, nowMs);
+      if (slotsMax === Infinity && tokens === null && units === null && blockedMs === 0) return [];
       const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
       const bytes = units === null ? null : units * BYTE_UNIT;
-      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), bytes, blockedMs, ...(isTotal && { isTotalBlocked: true }) }];
+      return [{ flow, slots, tokens, bytes, blockedMs, ...(isTotal && { isTotalBlocked: true }) }];
     });
   }
 
@@ -157,10 +158,9 @@ export class QuotaGate {
 
   #refuseForRate(flow: string, waitMs: number, dryMs: number): QuotaRefusal {
     const isNever = waitMs === Infinity;
-    const state = rateState(this.#configured[flow], isNever ? undefined : waitMs);
-    const detail = `Your tenant and class have used up their rate of ${this.#configured[flow]?.ratePerSecond ?? 0} requests a second.`;
-    const more = { violated: state === null ? [] : [state], ...(isNever ? {} : { retryAfterMs: waitMs }) };
+    const quota = this.#configured[flow];
+    const more = { violated: rateStates(quota, isNever ? undefined : waitMs), ...(isNever ? {} : { retryAfterMs: waitMs }) };
     const forMs = Math.min(dryMs, NEVER_MS);
-    return { ...refuse("rejected-quota", detail, more), dry: { retryAfterMs: Math.min(waitMs, NEVER_MS), forMs } };
+    return { ...refuse("rejected-quota", rateDetail(quota), more), dry: { retryAfterMs: Math.min(waitMs, NEVER_MS), forMs } };
   }
 }

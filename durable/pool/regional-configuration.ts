@@ -26,7 +26,12 @@ export function regionalConfigurationOf({ name, region }: Place, version: number
   };
 }
 
-/** A shadow is cast at home, where all of a flow is seen. */
+/** A shadow is cast at home, where all of a flow is seen. What its tenant may use over all services holds beside it. */
 function enforcedOf(quotas: Readonly<Record<string, FlowQuota>>): Readonly<Record<string, FlowQuota>> {
-  return Object.fromEntries(Object.entries(quotas).filter(([, { mode }]) => mode === "enforce"));
+  const enforced = Object.entries(quotas).flatMap(([flow, quota]) => {
+    if (quota.mode === "enforce") return [[flow, quota] as const];
+    const { weight, total } = quota;
+    return total === undefined ? [] : [[flow, { weight, mode: "enforce", total }] as const];
+  });
+  return Object.fromEntries(enforced);
 }

@@ -1,11 +1,11 @@
-// What the tenants' quotas have lent to this pool: slots and bytes over all services, of those tenants that have such limits. Pure; the
+// What the tenants' quotas have lent to this pool: slots, requests and bytes over all services, of those tenants that have such limits. Pure; the
 // shell carries the messages. A tenant without `total` is none of its business.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
 import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
-import { TOTAL_BYTES, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
+import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
@@ -20,12 +20,14 @@ const TELL_COST_MS = SECOND_MS;
 /** … and bytes, which are paid already, or cast a shadow. */
 const TELL_BYTES_MS = 5 * SECOND_MS;
 
+type TotalTokens = typeof TOTAL_REQUESTS | typeof TOTAL_BYTES;
+
 /** What the pool's ledger knows. */
 export interface TenantWants {
   /** Slots; `flow` is the quota's. */
   readonly slots: (tenant: string, flow: string) => number;
-  /** Units of bytes beside those that are out. */
-  readonly bytesLacked: (flows: readonly string[]) => number;
+  /** Tokens beside those that are out. */
+  readonly tokensLacked: (flows: readonly string[]) => number;
 }
 
 interface TenantCredit {
@@ -38,8 +40,12 @@ interface TenantCredit {
   askedAtMs: number;
   /** … wanted that of each flow, … */
   asked: ReadonlyMap<string, number>;
+  /** … so many tokens beside those that it has, … */
+  lacked: ReadonlyMap<string, number>;
   /** … and told that. */
   told: QuotaUse;
+  /** Of these the last answer brought fewer tokens than were asked for. */
+  dry: ReadonlySet<string>;
   /** Until then the tenant's service time over all services is used up. */
   blockedUntilMs: number;
 }
@@ -53,8 +59,8 @@ export class TenantCredits {
   #slotTenants: ReadonlySet<string> = new Set();
   #totals: Readonly<Record<string, TotalConfig>> = {};
   #costWeight = 1;
-  /** Of tenants whose bandwidth is limited over all services. */
-  readonly #bytes = new Map<string, SharedTokens>();
+  /** By tenant and what is limited over all services. */
+  readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
   readonly #use = new TenantUse();
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
@@ -65,13 +71,20 @@ export class TenantCredits {
     this.#slotTenants = new Set(tenantsWithTotal);
     this.#totals = totals;
     this.#costWeight = service?.costWeight ?? 1;
-    this.#bytes.clear();
-    for (const [tenant, { bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
-      if (bandwidthBytesPerSecond === undefined || mode === "shadow") continue;
-      const flows = classes.map(({ className, weight }) => ({ flow: byteFlowOf(`${tenant}/${className}`), weight }));
-      const take = (count: number): void => this.#credits.get(tenant)?.lease.spend(TOTAL_BYTES, count);
-      this.#bytes.set(tenant, { flows, available: () => this.#bytesOf(tenant), take });
+    for (const of of Object.values(this.#shared)) of.clear();
+    for (const [tenant, { ratePerSecond, bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
+      if (mode === "shadow") continue;
+      const flows = classes.map(({ className, weight }) => ({ flow: `${tenant}/${className}`, weight }));
+      if (ratePerSecond !== undefined) this.#share(tenant, TOTAL_REQUESTS, flows);
+      if (bandwidthBytesPerSecond === undefined) continue;
+      const ofBytes = flows.map(({ flow, weight }) => ({ flow: byteFlowOf(flow), weight }));
+      this.#share(tenant, TOTAL_BYTES, ofBytes);
     }
+  }
+
+  #share(tenant: string, name: TotalTokens, flows: SharedTokens["flows"]): void {
+    const take = (count: number): void => this.#credits.get(tenant)?.lease.spend(name, count);
+    this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
   }
 
   /** The pool's time, for what follows. */
@@ -87,9 +100,17 @@ export class TenantCredits {
     return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
   }
 
-  /** What a tenant's bytes are paid from beside its bandwidth at this service; undefined: it has no limit over all of them. */
-  bytesOf(tenant: string): SharedTokens | undefined {
-    return this.#bytes.get(tenant);
+  /** What a flow's tokens are paid from beside its own rate; undefined: its tenant has no such limit over all services. */
+  sharedOf(tenant: string, name: TotalTokens): SharedTokens | undefined {
+    return this.#shared[name].get(tenant);
+  }
+
+  /** All that its quota lends to the tenant in tokens. */
+  allSharedOf(tenant: string): readonly { readonly name: TotalTokens; readonly shared: SharedTokens }[] {
+    return ([TOTAL_REQUESTS, TOTAL_BYTES] as const).flatMap((name) => {
+      const shared = this.sharedOf(tenant, name);
+      return shared === undefined ? [] : [{ name, shared }];
+    });
   }
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
@@ -105,7 +126,7 @@ export class TenantCredits {
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
   isUnknown(tenant: string): boolean {
-    if (!this.#slotTenants.has(tenant) && !this.#bytes.has(tenant)) return false;
+    if (!this.#slotTenants.has(tenant) && this.allSharedOf(tenant).length === 0) return false;
     const credit = this.#credits.get(tenant);
     return credit === undefined || (this.#nowMs >= credit.lease.expiresAtMs && this.#nowMs >= credit.openUntilMs);
   }
@@ -116,12 +137,13 @@ export class TenantCredits {
     return this.#slotTenants.has(tenant) || total?.slots !== undefined;
   }
 
-  /** Whether a flow of bytes has nothing left of its tenant's, and asking may bring more: whoever wants some waits for the answer. */
+  /** Whether a flow has nothing left of its tenant's tokens, and asking may bring more: whoever wants some waits for the answer. */
   isEmpty(flow: string): boolean {
     const tenant = tenantOf(flow);
     const credit = this.#credits.get(tenant);
-    if (flowOfBytes(flow) === null || credit === undefined || this.#bytes.get(tenant)?.available() !== 0) return false;
-    return this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+    const name = flowOfBytes(flow) === null ? TOTAL_REQUESTS : TOTAL_BYTES;
+    if (credit === undefined || this.sharedOf(tenant, name)?.available() !== 0) return false;
+    return !credit.dry.has(name) || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
   }
 
   /** Tenants whose credit is to be renewed now: its time has come, more is wanted than was asked for, or something is to be told. */
@@ -138,6 +160,12 @@ export class TenantCredits {
     credit.isAsking = true;
     credit.askedAtMs = this.#nowMs;
     credit.asked = new Map(demands.map(({ flow, want }) => [flow, want]));
+    credit.lacked = new Map(
+      demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
+        flow,
+        tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
+      ]),
+    );
     return credit.lease.request(demands, this.#nowMs);
   }
 
@@ -154,7 +182,10 @@ export class TenantCredits {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
     credit.isAsking = false;
-    credit.lease.apply(renewal, this.#nowMs);
+    if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
+      const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
+      credit.dry = new Set(dry.map(({ flow }) => flow));
+    }
     credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
     credit.blockedUntilMs = this.#nowMs + blockedMs;
   }
@@ -173,14 +204,16 @@ export class TenantCredits {
     return this.#slotTenants.has(tenant) || Object.hasOwn(this.#totals, tenant);
   }
 
-  #isDue(tenant: string, { slots, bytesLacked }: TenantWants): boolean {
+  #isDue(tenant: string, { slots, tokensLacked }: TenantWants): boolean {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return true;
     if (credit.isAsking) return false;
     if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#tellMsOf(tenant))) return true;
     const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS;
-    const bytes = this.#bytes.get(tenant);
-    if (!isHeard && bytes !== undefined && bytesLacked(bytes.flows.map(({ flow }) => flow)) > bytes.available()) return true;
+    for (const { name, shared } of this.allSharedOf(tenant)) {
+      const isDry = isHeard && credit.dry.has(name);
+      if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
+    }
     // A shadow is told what is out with what it is told anyway.
     if (!this.#slotTenants.has(tenant)) return false;
     return !(isHeard && this.#isShort(credit)) && [...credit.asked].some(([flow, want]) => slots(tenant, flow) > want);
@@ -189,12 +222,13 @@ export class TenantCredits {
   #tellMsOf(tenant: string): number {
     const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
     if (total?.cpuSecondsPerSecond !== undefined) return TELL_COST_MS;
-    return total?.bandwidthBytesPerSecond === undefined ? Infinity : TELL_BYTES_MS;
+    const isShadowRate = total?.ratePerSecond !== undefined && total.mode === "shadow";
+    return total?.bandwidthBytesPerSecond === undefined && !isShadowRate ? Infinity : TELL_BYTES_MS;
   }
 
-  #bytesOf(tenant: string): number {
+  #tokensOf(tenant: string, name: TotalTokens): number {
     const credit = this.#credits.get(tenant);
-    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(TOTAL_BYTES, this.#nowMs);
+    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(name, this.#nowMs);
     return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
   }
 
@@ -211,6 +245,8 @@ function freshCredit(lease: CreditLease): TenantCredit {
     isAsking: true,
     askedAtMs: 0,
     asked: new Map(),
+    lacked: new Map(),
+    dry: new Set(),
     told: { arrivals: 0, bytes: 0, costMs: 0 },
     blockedUntilMs: -Infinity,
   };

@@ -1,7 +1,7 @@
 // What a tenant used over all services, as its pools told: service time that is used up, and what limits in shadow would have done. Pure.
 // What is owed is in memory: an object that is evicted forgives a second's worth and what came in over it.
 import { blockedForMs, charged, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
-import { totalBandwidthOf } from "#shared/config/quota-policies.ts";
+import { totalBandwidthOf, totalRateOf } from "#shared/config/quota-policies.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
 import type { QuotaShadow, QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -13,11 +13,12 @@ export interface QuotaCounts {
   readonly shadow: QuotaShadow;
 }
 
-export const NOTHING_COUNTED: QuotaCounts = { bytes: 0, costMs: 0, shadow: { slots: 0, bandwidth: 0, cpu: 0 } };
+export const NOTHING_COUNTED: QuotaCounts = { bytes: 0, costMs: 0, shadow: { slots: 0, rate: 0, bandwidth: 0, cpu: 0 } };
 
 export class QuotaMeter {
   #counts: QuotaCounts;
   #cost: CostDebt | undefined;
+  #requests: CostDebt | undefined;
   #bytes: CostDebt | undefined;
 
   constructor(counts: QuotaCounts) {
@@ -48,8 +49,14 @@ export class QuotaMeter {
       this.#cost = charged(this.#cost, cpuSecondsPerSecond * SECOND_MS, { cost: costMs, nowMs });
       if (mode === "shadow" && blockedForMs(this.#cost, cpuSecondsPerSecond, nowMs) > 0) this.#count("cpu", arrivals);
     }
-    const bandwidth = totalBandwidthOf(total);
-    if (bandwidth === null || mode !== "shadow") return;
+    if (mode !== "shadow") return;
+    const [rate, bandwidth] = [totalRateOf(total), totalBandwidthOf(total)];
+    if (rate !== null) {
+      const { debt, over } = poured(this.#requests, { count: arrivals, perSecond: rate.ratePerSecond, burst: rate.burst, nowMs });
+      this.#requests = debt;
+      this.#count("rate", over);
+    }
+    if (bandwidth === null) return;
     const { bytesPerSecond: perSecond, burstBytes: burst } = bandwidth;
     const { debt, over } = poured(this.#bytes, { count: bytes, perSecond, burst, nowMs });
     this.#bytes = debt;

@@ -3,7 +3,7 @@ import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import { QuotaMeter, NOTHING_COUNTED, type QuotaCounts } from "./quota-meter.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
-import { TOTAL_BYTES, type QuotaUsage, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
+import type { QuotaUsage, QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import { quotaPolicyOf, type QuotaConfiguration } from "./quota-policy.ts";
 
 export interface QuotaCounters {
@@ -73,11 +73,6 @@ export class Quota {
   /** Takes what a pool told; in how long the tenant's service time is below its limit again, 0: it is. */
   observe(use: QuotaUse | undefined, nowMs: number): number {
     return this.#meter.observe(this.#configuration.total, use, nowMs);
-  }
-
-  /** Units of bytes that nobody holds; null: they are not limited. */
-  bytesLeft(nowMs: number): number | null {
-    return this.#ledger.tokensLeft(TOTAL_BYTES, nowMs);
   }
 
   takeChanges(): LedgerChanges {

@@ -1,14 +1,8 @@
 // A flow's quota as an isolate applies it, and tells it.
-import { bandwidthStates, costDetail, costState, rateState, type FlowQuota } from "#shared/config/quota-policies.ts";
-import type { QuotaConfig } from "#shared/config/schema.ts";
+import { bandwidthStates, costDetail, costState, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { refuse, type LeaseFacts, type Refusal } from "#shared/errors/refusal.ts";
 import type { HeldLease } from "#shared/lease/held-lease.ts";
 import { SECOND_MS } from "#shared/units.ts";
-
-/** Whether a request costs a token. */
-export function isRated(quota: QuotaConfig | undefined): boolean {
-  return quota?.ratePerSecond !== undefined && quota.mode === "enforce";
-}
 
 export function leaseFactsOf(held: HeldLease, flow: string, nowMs: number): LeaseFacts {
   return {
@@ -27,10 +21,13 @@ export function costRefusal(
   return refuse("rejected-quota", costDetail(isTotal), { retryAfterMs, violated, decidedBy: "lease", lease });
 }
 
-export function rateRefusal(quota: QuotaConfig | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {
-  const state = rateState(quota, retryAfterMs);
-  const detail = `Your tenant and class have used up their rate of ${quota?.ratePerSecond ?? 0} requests a second.`;
-  return refuse("rejected-quota", detail, { retryAfterMs, violated: state === null ? [] : [state], decidedBy: "lease", lease });
+export function rateRefusal(quota: FlowQuota | undefined, { retryAfterMs, lease }: { retryAfterMs: number; lease: LeaseFacts }): Refusal {
+  return refuse("rejected-quota", rateDetail(quota), {
+    retryAfterMs,
+    violated: rateStates(quota, retryAfterMs),
+    decidedBy: "lease",
+    lease,
+  });
 }
 
 /** A body that its deadline found waiting for credit. */

@@ -5,7 +5,7 @@ import type { QuotaKind } from "#shared/protocol/quota-state.ts";
 import { RATE_LIMIT, type Partition, type RateLimitTemplate } from "#shared/protocol/rate-limit.ts";
 
 /** Of which an isolate knows what is left. */
-const TOLD: ReadonlySet<QuotaKind> = new Set(["rate", "slots", "bandwidth", "total-bandwidth"]);
+const TOLD: ReadonlySet<QuotaKind> = new Set(["rate", "slots", "bandwidth", "total-rate", "total-bandwidth"]);
 
 /**
  * RateLimit of the answers of one flow: what the pool had left at the last renewal, and what is held here. What other isolates hold
@@ -34,7 +34,7 @@ interface Remaining {
 }
 
 function remainingOf(kind: QuotaKind, { left, held, bytes }: Remaining): number {
-  if (kind === "rate") return (left.tokens ?? 0) + held.tokens;
+  if (kind === "rate" || kind === "total-rate") return (left.tokens ?? 0) + held.tokens;
   if (kind === "bandwidth" || kind === "total-bandwidth") return (left.bytes ?? 0) + bytes;
   return (left.slots ?? 0) + Math.max(0, held.slots - held.running);
 }

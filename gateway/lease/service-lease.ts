@@ -1,7 +1,7 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import { isBandwidthLimited, type FlowQuota } from "#shared/config/quota-policies.ts";
+import { isBandwidthLimited, isRated, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import { concurrencyOf } from "#shared/config/concurrency.ts";
@@ -14,7 +14,7 @@ import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { costRefusal, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { costRefusal, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";

@@ -1,5 +1,6 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 import type { QuotaPolicy, QuotaState } from "../protocol/quota-state.ts";
+import { LENT_BURST_MIN } from "../lease/token-meter.ts";
 import { KIB_BYTES, SECOND_MS } from "../units.ts";
 import type { Configuration, QuotaConfig, TotalConfig } from "./schema.ts";
 
@@ -47,6 +48,16 @@ function rateOf({ ratePerSecond, burst }: QuotaConfig): { readonly ratePerSecond
 /** Of the smallest bandwidth so much may go at once: of less nothing could be lent to isolates. */
 const BANDWIDTH_BURST_BYTES_MIN = 32 * KIB_BYTES;
 
+/** Over all services: two seconds' worth where no burst is configured, since what is lent twice lies about for twice as long. */
+export function totalRateOf({ ratePerSecond, burst }: TotalConfig): { readonly ratePerSecond: number; readonly burst: number } | null {
+  return ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? Math.max(LENT_BURST_MIN, 2 * ratePerSecond) };
+}
+
+/** Whether a request of the flow costs a token: by its own rate, or its tenant's over all services. */
+export function isRated(quota: FlowQuota | undefined): boolean {
+  return quota !== undefined && [quota, quota.total].some((of) => of?.ratePerSecond !== undefined && of.mode === "enforce");
+}
+
 export interface Bandwidth {
   readonly bytesPerSecond: number;
   readonly burstBytes: number;
@@ -80,8 +91,9 @@ export function policiesOf(quota: FlowQuota): readonly QuotaPolicy[] {
 /** Over all services; of no class, and so named otherwise. */
 function totalPoliciesOf(total: TotalConfig | undefined): readonly QuotaPolicy[] {
   if (total === undefined || total.mode === "shadow") return [];
-  const bandwidth = totalBandwidthOf(total);
+  const [rate, bandwidth] = [totalRateOf(total), totalBandwidthOf(total)];
   const policies: QuotaPolicy[] = [];
+  if (rate !== null) policies.push({ kind: "total-rate", ...windowOf(rate.ratePerSecond, rate.burst) });
   if (total.slots !== undefined) policies.push({ kind: "total-slots", quota: total.slots });
   if (bandwidth !== null) policies.push({ kind: "total-bandwidth", ...windowOf(bandwidth.bytesPerSecond, bandwidth.burstBytes) });
   return policies;
@@ -108,10 +120,20 @@ export function bandwidthStates(quota: FlowQuota | undefined): readonly QuotaSta
   return policies.map((policy) => ({ ...policy, remaining: 0, resetAfterMs: SECOND_MS }));
 }
 
-/** A rate as it is advertised, used up; null: there is none. */
-export function rateState(quota: QuotaConfig | undefined, resetAfterMs: number | undefined): QuotaState | null {
-  const policy = quota === undefined ? undefined : policiesOf(quota).find(({ kind }) => kind === "rate");
-  return policy === undefined ? null : { ...policy, remaining: 0, ...(resetAfterMs === undefined ? {} : { resetAfterMs }) };
+/** Rates as they are advertised, used up: the flow's own, its tenant's over all services, or both, since a request needs a token of both. */
+export function rateStates(quota: FlowQuota | undefined, resetAfterMs: number | undefined): readonly QuotaState[] {
+  const policies = quota === undefined ? [] : policiesOf(quota).filter(({ kind }) => kind === "rate" || kind === "total-rate");
+  return policies.map((policy) => ({ ...policy, remaining: 0, ...(resetAfterMs === undefined ? {} : { resetAfterMs }) }));
+}
+
+export function rateDetail(quota: FlowQuota | undefined): string {
+  const own = quota?.mode === "shadow" ? undefined : quota?.ratePerSecond;
+  const total = quota?.total?.mode === "shadow" ? undefined : quota?.total?.ratePerSecond;
+  const limits = [
+    ...(own === undefined ? [] : [`Your tenant and class have ${own} requests a second here`]),
+    ...(total === undefined ? [] : [`your tenant has ${total} requests a second over all services`]),
+  ].join(", ");
+  return `${limits.slice(0, 1).toUpperCase()}${limits.slice(1)}: they are used up.`;
 }
 
 export function costDetail(isTotal: boolean): string {

@@ -1,6 +1,7 @@
 // The shape of the operator's YAML: one schema per kind of file, the source of the types, of the published
 // JSON Schemas (config/schema/) and of every message about a mistake. Keys carry their units.
 import * as z from "zod";
+import { LENT_BURST_MIN } from "../lease/token-meter.ts";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
@@ -244,6 +245,13 @@ const quotaSchema = z.strictObject({
 
 const totalSchema = z.strictObject({
   slots: slots.optional().describe("Requests and sockets in flight."),
+  ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
+  burst: z
+    .int()
+    .min(LENT_BURST_MIN)
+    .max(LIMITS.rateMax)
+    .optional()
+    .describe("Requests at once after a pause; else two seconds' worth. Of less than 32 nothing could be lent to the services."),
   bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
   cpuSecondsPerSecond: cpuSeconds
     .optional()

@@ -5,7 +5,7 @@ export interface QuotaRenewalRequest {
   readonly tenant: string;
   /** What the pool knows; a quota that knows less asks the Registry first. */
   readonly configurationVersion: number;
-  /** The holder is the pool, a flow is `quotaFlowOf(service, class)` or TOTAL_BYTES. */
+  /** The holder is the pool, a flow is `quotaFlowOf(service, class)`, TOTAL_REQUESTS or TOTAL_BYTES. */
   readonly lease: RenewalRequest;
   /** Since the last message that was answered. */
   readonly use?: QuotaUse;
@@ -51,7 +51,7 @@ export interface QuotaUsage {
 }
 
 /** By limit. */
-export type QuotaShadow = Readonly<Record<"slots" | "bandwidth" | "cpu", number>>;
+export type QuotaShadow = Readonly<Record<"slots" | "rate" | "bandwidth" | "cpu", number>>;
 
 export interface QuotaRpc {
   renew(request: QuotaRenewalRequest): Promise<QuotaRenewal> | QuotaRenewal;
@@ -59,6 +59,9 @@ export interface QuotaRpc {
 }
 
 export const quotaName = (tenant: string): string => tenant;
+
+/** A tenant's requests over all services: tokens. */
+export const TOTAL_REQUESTS = "requests";
 
 /** A tenant's bytes over all services, in units of BYTE_UNIT. No `quotaFlowOf` is without a slash. */
 export const TOTAL_BYTES = "bytes";

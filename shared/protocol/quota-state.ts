@@ -18,6 +18,7 @@ export const QUOTA_KINDS = [
   "total-slots",
   "total-bandwidth",
   "total-cpu",
+  "total-rate",
 ] as const;
 export type QuotaKind = (typeof QUOTA_KINDS)[number];
 

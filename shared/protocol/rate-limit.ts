@@ -40,6 +40,7 @@ const UNITS: Readonly<Partial<Record<QuotaKind, string | null>>> = {
   rate: null,
   slots: "concurrent-requests",
   bandwidth: "content-bytes",
+  "total-rate": null,
   "total-slots": "concurrent-requests",
   "total-bandwidth": "content-bytes",
 };

@@ -66,7 +66,7 @@ describe("while calls to the quota fail, pools restart and isolates die", () => 
 
   it("canary: a pool that lends twice what it was lent is over it", () => {
     const sharedOf: TotalScenario["sharedOf"] = (credits) => {
-      const bytes = credits.bytesOf("acme");
+      const bytes = credits.sharedOf("acme", "bytes");
       return bytes && { ...bytes, take: (count) => bytes.take(Math.floor(count / 2)) };
     };
     expect(storm(1, 0, { sharedOf }).overshoot).toBeGreaterThan(0);

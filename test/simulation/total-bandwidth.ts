@@ -3,7 +3,7 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
-import { byteDemandOf, lackOf } from "#durable/pool/byte-demand.ts";
+import { lackOf, tokenDemandOf } from "#durable/pool/token-demand.ts";
 import { TenantCredits } from "#durable/pool/tenant-credits.ts";
 import type { QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import { Quota } from "#durable/quota/quota.ts";
@@ -14,6 +14,7 @@ import { RenewalPace } from "#gateway/lease/renewal-pace.ts";
 import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
 import { EventClock } from "#test/support/event-clock.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
 
@@ -127,8 +128,10 @@ export function runTotal(
   /** As CreditRenewals does. */
   const ask = (pool: SimPool, wants: RenewalRequest["flows"], then: () => void): void => {
     const { credits, ledger } = pool;
-    const flows = credits.bytesOf(TENANT)?.flows.map(({ flow }) => flow) ?? [];
-    const lease = credits.request(TENANT, [byteDemandOf(flows, ledger.flows.totals, wants)], { holder: pool.service, life: pool.life });
+    const demands = credits
+      .allSharedOf(TENANT)
+      .map(({ name, shared }) => tokenDemandOf(name, { shared, totals: ledger.flows.totals, wants }));
+    const lease = credits.request(TENANT, demands, { holder: pool.service, life: pool.life });
     // Not twice in a row, and not the first in a life: without any answer a pool goes on without this limit, as it is meant to.
     const mayFail = isStormy && !credits.isUnknown(TENANT) && !pool.hasFailed;
     const failsAt = mayFail ? random.below(6) : 2;
@@ -146,9 +149,9 @@ export function runTotal(
   };
   const settle = (pool: SimPool): void => {
     pool.credits.tick(clock.wallMs);
-    const bytesLacked = (flows: readonly string[]): number =>
+    const tokensLacked = (flows: readonly string[]): number =>
       flows.reduce((sum, flow) => sum + pool.ledger.flows.totals.tokensLackOf(flow), 0);
-    if (pool.credits.due({ slots: () => 0, bytesLacked }).length > 0) ask(pool, [], () => wake(pool));
+    if (pool.credits.due({ slots: () => 0, tokensLacked }).length > 0) ask(pool, [], () => wake(pool));
   };
   const wake = (pool: SimPool): void => {
     for (const run of pool.waiting.splice(0)) run();
@@ -262,7 +265,7 @@ export function runTotal(
 }
 
 function theirs(credits: TenantCredits): SharedTokens | undefined {
-  return credits.bytesOf(TENANT);
+  return credits.sharedOf(TENANT, TOTAL_BYTES);
 }
 
 function quotaConfiguration(services: readonly string[], total: NonNullable<QuotaConfiguration["total"]>): QuotaConfiguration {

@@ -33,7 +33,7 @@ function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enfor
   return credits;
 }
 
-const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, bytesLacked: () => bytes });
+const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
 const measured = (more: object) => ({ flow: "acme/gold", arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0, ...more });
 
 describe("a tenant's credit", () => {
@@ -109,7 +109,7 @@ describe("a tenant's bytes over all services", () => {
 
   it("are nothing until they are lent, are spent and come back, and are unlimited where the quota cannot be asked", () => {
     const credits = creditsOf(0, LIMITED);
-    const bytes = credits.bytesOf("acme");
+    const bytes = credits.sharedOf("acme", TOTAL_BYTES);
     expect([bytes?.available(), credits.isUnknown("acme"), credits.slotsMaxOf("acme", FLOW)]).toEqual([0, true, Infinity]);
     credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0, { tokens: 40 }), false);
     bytes?.take(30);
@@ -131,9 +131,18 @@ describe("a tenant's bytes over all services", () => {
     expect([credits.due(wanting(0, 40)), credits.due(wanting(0, 41))]).toEqual([[], ["acme"]]);
   });
 
+  it("are asked for at once where the last answer brought all that was wanted: who comes next does not wait for a quarter second", () => {
+    const credits = creditsOf(0, LIMITED);
+    const flow = "acme/gold/bytes";
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(0)], POOL).sequence, 0), false);
+    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([true, ["acme"]]);
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0), false);
+    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([false, []]);
+  });
+
   it("are a shadow's only to be counted: nobody waits for them", () => {
     const credits = creditsOf(0, { ...LIMITED, mode: "shadow" });
-    expect([credits.bytesOf("acme"), credits.isUnknown("acme")]).toEqual([undefined, false]);
+    expect([credits.sharedOf("acme", TOTAL_BYTES), credits.isUnknown("acme")]).toEqual([undefined, false]);
   });
 });
 

@@ -22,6 +22,7 @@ beforeAll(async () => {
   const key = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
   const quotas = Object.fromEntries(services.map((service) => [service, { gold: {} }]));
   const tenants = Object.entries({
+    rated: { ratePerSecond: 20, burst: 40 },
     paced: { bandwidthBytesPerSecond: PER_SECOND },
     shown: { bandwidthBytesPerSecond: 1_024, slots: 0, cpuSecondsPerSecond: 0.001, mode: "shadow" },
     busy: { cpuSecondsPerSecond: 0.001 },
@@ -89,6 +90,29 @@ describe("a tenant's bandwidth over all services", () => {
     expect(await isolateOf("near", "paced").acquire("paced-1")).toMatchObject({ ok: true });
     const { answer } = await isolateOf("near", "busy").renew({ units: 100 });
     expect(answer.left.find(({ flow }) => flow === "busy/gold")?.bytes ?? null).toBeNull();
+  });
+});
+
+describe("a tenant's rate over all services", () => {
+  it("admits at two services together its burst and what it earned, through evictions, and refuses the rest by name", async () => {
+    const isolates = [isolateOf("near", "rated"), isolateOf("far", "rated")] as const;
+    const startedAtMs = Date.now();
+    let admitted = 0;
+    const refused: unknown[] = [];
+    for (let turn = 0; turn < 60; turn += 1) {
+      if (turn === 15) await evictDurableObject(isolates[1].stub);
+      if (turn === 30) await evictDurableObject(quotaOf("rated"));
+      for (const isolate of isolates) {
+        const slotId = crypto.randomUUID();
+        const answer = await isolate.acquire(slotId);
+        if (answer.ok) await isolate.stub.giveBack([slotId], "h");
+        else refused.push(answer);
+        admitted += answer.ok ? 1 : 0;
+        expect(admitted).toBeLessThanOrEqual(40 + (20 * (Date.now() - startedAtMs + CLOCK_MS)) / 1_000);
+      }
+    }
+    expect(admitted).toBeGreaterThanOrEqual(20);
+    expect(refused[0]).toMatchObject({ outcome: "rejected-quota", violated: [{ kind: "total-rate", quota: 40, windowMs: 2_000 }] });
   });
 });
 

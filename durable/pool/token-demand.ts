@@ -1,12 +1,12 @@
-// What a pool asks of a tenant's quota for bytes. Pure.
+// What a pool asks of a tenant's quota in tokens: for requests, or for bytes. Pure.
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
 import { UNITS_MAX } from "#durable/lease/divide.ts";
 import { FLOAT_DIVISOR } from "#durable/lease/float.ts";
 import type { FlowTotals } from "#durable/lease/flow-totals.ts";
-import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
+import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 
 /** So that those who come next do not wait for the quota. */
-const SPARE_UNITS = 16;
+const SPARE_TOKENS = 16;
 
 /** What somebody wants of a flow beside what the ledger knows. */
 export interface Wanted {
@@ -16,18 +16,24 @@ export interface Wanted {
   readonly tokensHeld?: number;
 }
 
-type Totals = Pick<FlowTotals, "tokensWantOf" | "tokensOutOf">;
+interface TokenDemandInput {
+  readonly shared: SharedTokens;
+  readonly totals: Pick<FlowTotals, "tokensWantOf" | "tokensOutOf">;
+  /** Of those who wait for the answer. */
+  readonly wants: readonly Wanted[];
+}
 
-/** Of all the tenant's flows of bytes at this service. */
-export function byteDemandOf(flows: readonly string[], totals: Totals, wants: readonly Wanted[]): CreditDemand {
+/** Of all the tenant's flows at this service. */
+export function tokenDemandOf(name: string, { shared, totals, wants }: TokenDemandInput): CreditDemand {
+  const flows = shared.flows.map(({ flow }) => flow);
   const sum = (of: (flow: string) => number): number => flows.reduce((all, flow) => all + of(flow), 0);
   const more = wants.filter(({ flow }) => flows.includes(flow)).reduce((all, of) => all + Math.max(0, lackOf(of)), 0);
   const wanted = sum((flow) => Math.max(totals.tokensWantOf(flow), totals.tokensOutOf(flow))) + more;
   return {
-    flow: TOTAL_BYTES,
+    flow: name,
     want: 0,
     passedOn: 0,
-    tokensWant: wanted === 0 ? 0 : Math.min(UNITS_MAX, wanted + Math.ceil(wanted / (FLOAT_DIVISOR - 1)) + SPARE_UNITS),
+    tokensWant: wanted === 0 ? 0 : Math.min(UNITS_MAX, wanted + Math.ceil(wanted / (FLOAT_DIVISOR - 1)) + SPARE_TOKENS),
     tokensPassedOn: Math.min(
       UNITS_MAX,
       sum((flow) => totals.tokensOutOf(flow)),

@@ -1,4 +1,4 @@
-// What a tenant may move over all its services, over the running gateway. Bounds are those of the advertised limit, which no machine is
+// What a tenant may use over all its services, over the running gateway. Bounds are those of the advertised limit, which no machine is
 // too slow for.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
@@ -89,4 +89,20 @@ it("a shadow holds nothing back, and counts what it would have", async () => {
   const counted = async (): Promise<number> =>
     Number(/tidegate_tenant_quota_shadow_total\{tenant="acme",limit="bandwidth"\} (\d+)/.exec(await gateway.metrics())?.[1]);
   await expect.poll(counted, { timeout: 15_000 }).toBeGreaterThanOrEqual(1_000_000 - 65_536 - 20 * 1_024);
+});
+
+it("a rate is two services' together: never one more than its burst and what time has earned", async () => {
+  await limit({ ratePerSecond: 5, burst: 40 });
+  // The quota has the new limit once a pool has asked it.
+  await (await fetchOf("echo", "x")).arrayBuffer();
+  await (await fetchOf("second", "x")).arrayBuffer();
+  const startedAtMs = performance.now();
+  const responses = await Promise.all(Array.from({ length: 160 }, (_, index) => fetchOf(index % 2 === 0 ? "echo" : "second", "x")));
+  const elapsedMs = performance.now() - startedAtMs;
+  const bodies = await Promise.all(responses.map(async (response) => response.json()));
+  const served = responses.filter(({ status }) => status === 200).length;
+  expect(served).toBeLessThanOrEqual(40 + Math.ceil((5 * (elapsedMs + CLOCK_MS)) / 1_000));
+  expect(served).toBeGreaterThanOrEqual(10);
+  const refused = responses.findIndex(({ status }) => status === 429);
+  expect(bodies[refused]).toMatchObject({ type: "/problems/rejected-quota", "violated-policies": ["total-rate"] });
 });
