@@ -101,10 +101,9 @@ export class FlowTokens {
 
   /** Whether holders want more than the rate earns: then each interval between reports costs what the bucket could not take. */
   isShort(flow: string): boolean {
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     const lent = this.#lent();
     if (lent !== undefined) return this.#totals().tokensWantOf(flow) > this.#totals().tokensOutOf(flow) + lent.available(flow);
-    const { shared } = this.#policy().flow(flow);
     if (shared !== undefined && this.#totals().tokensLackOf(flow) > shared.available()) return true;
     return rate !== null && this.#totals().tokensWantOf(flow) * rate.periodMs > rate.tokens * TOKEN_WANT_MS;
   }

@@ -123,6 +123,7 @@ export class QuotaGate {
   /** What is left of the flows' limits, for those that have any. */
   leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
     return flows.flatMap((flow) => {
+      if (!Object.hasOwn(this.#configured, flow)) return [];
       const { slotsMax } = this.#quotas.limitsOf(flow);
       const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
       const units = ledger.tokensLeft(byteFlowOf(flow), nowMs);
