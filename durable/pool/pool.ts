@@ -118,7 +118,7 @@ export class Pool {
   }
 
   /** Takes what a holder measured. */
-  observe({ flows, lanes = [] }: Telemetry, nowMs: number): void {
+  observe({ flows, lanes = [] }: Pick<Telemetry, "flows" | "lanes">, nowMs: number): void {
     for (const telemetry of flows) {
       const { flow } = telemetry;
       this.credits.observe(telemetry);

@@ -20,13 +20,16 @@ beforeAll(async () => {
   const services = ["near", "far"];
   const documents = documentsOf(services.map((service) => ({ service, capacity: 100 }))).filter(({ file }) => !file.startsWith("tenants/"));
   const key = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
-  const quotas = Object.fromEntries(services.map((service) => [service, { gold: {} }]));
   const tenants = Object.entries({
     rated: { ratePerSecond: 20, burst: 40 },
     paced: { bandwidthBytesPerSecond: PER_SECOND },
-    shown: { bandwidthBytesPerSecond: 1_024, slots: 0, cpuSecondsPerSecond: 0.001, mode: "shadow" },
+    shown: { ratePerSecond: 1, burst: 32, bandwidthBytesPerSecond: 1_024, slots: 0, cpuSecondsPerSecond: 0.001, mode: "shadow" },
     busy: { cpuSecondsPerSecond: 0.001 },
-  }).map(([tenant, total]) => ({ file: `tenants/${tenant}.yaml`, document: { tenant, keys: { jwks: [key] }, total, services: quotas } }));
+  }).map(([tenant, total]) => {
+    const gold = tenant === "shown" ? { ratePerSecond: 1, burst: 32, mode: "shadow" } : {};
+    const quotas = Object.fromEntries(services.map((service) => [service, { gold }]));
+    return { file: `tenants/${tenant}.yaml`, document: { tenant, keys: { jwks: [key] }, total, services: quotas } };
+  });
   const answer = await env.REGISTRY.get(env.REGISTRY.idFromName(REGISTRY_NAME)).apply([...documents, ...tenants]);
   if (!answer.ok) throw new Error(JSON.stringify(answer.errors));
   ({ version } = answer);
@@ -51,7 +54,7 @@ function isolateOf(service: string, tenant: string) {
       held.apply(answer.lease, Date.now());
       return { units: held.spend(bytes, WANT_UNITS, Date.now()), answer };
     },
-    acquire: (slotId: string) =>
+    acquire: (slotId: string, kind: "request" | "socket" = "request") =>
       stub.acquire({
         slotId,
         holder: "h",
@@ -59,7 +62,7 @@ function isolateOf(service: string, tenant: string) {
         flow,
         urgency: 3,
         affinityKey: null,
-        kind: "request",
+        kind,
         waitMsMax: 1_000,
         configurationVersion: version,
       }),
@@ -139,5 +142,15 @@ describe("limits over all services in shadow", () => {
     await expect.poll(async () => (await quotaOf("shown").usage("shown")).shadow.bandwidth).toBeGreaterThan(1_000_000 - 70_000);
     expect(await quotaOf("shown").usage("shown")).toMatchObject({ bytes: 1_000_000, costMs: 5_000, shadow: { cpu: 3 } });
     expect((await quotaOf("shown").usage("shown")).shadow.slots).toBeGreaterThan(0);
+  });
+
+  it("count openings of sockets, which no isolate measures, at the service and over all", async () => {
+    const near = isolateOf("near", "shown");
+    for (let index = 0; index < 60; index += 1) expect(await near.acquire(`shown-socket-${index}`, "socket")).toMatchObject({ ok: true });
+    const { counters } = await near.stub.stats("near", version);
+    // Seconds may pass, each of which lets one through.
+    expect(counters.shadow["shown/gold rate"]).toBeGreaterThanOrEqual(10);
+    await near.renew();
+    await expect.poll(async () => (await quotaOf("shown").usage("shown")).shadow.rate, { timeout: 10_000 }).toBeGreaterThanOrEqual(10);
   });
 });
