@@ -6,7 +6,7 @@ import { SECOND_MS } from "#shared/units.ts";
 
 /** A quota that does not answer is asked again after so long. */
 const RETRY_MS = SECOND_MS;
-/** A quota that gave less than was asked for has no more for now: whatever is wanted beside that asks again after so long. */
+/** A quota that gave a flow less than was asked for has no more for it now: more is asked for again after so long. */
 const SHORT_SPACING_MS = SECOND_MS / 4;
 
 interface TenantCredit {
@@ -19,6 +19,8 @@ interface TenantCredit {
   askedAtMs: number;
   /** … and wanted that of each flow. */
   asked: ReadonlyMap<string, number>;
+  /** The most that was wanted since: it is asked for once more, so that chance costs no call and no wait. */
+  readonly peaks: Map<string, number>;
 }
 
 export class TenantCredits {
@@ -56,15 +58,20 @@ export class TenantCredits {
   due(wantOf: (tenant: string, flow: string) => number): readonly string[] {
     const due = [...this.#credits].filter(([tenant, credit]) => {
       if (credit.isAsking || !this.#tenants.has(tenant)) return false;
-      if (this.#nowMs >= credit.renewAtMs) return true;
-      const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS && this.#isShort(credit);
-      return !isHeard && [...credit.asked].some(([flow, want]) => wantOf(tenant, flow) > want);
+      let isMore = false;
+      for (const [flow, asked] of credit.asked) {
+        const want = wantOf(tenant, flow);
+        credit.peaks.set(flow, Math.max(want, credit.peaks.get(flow) ?? 0));
+        isMore ||= want > asked && !this.#isHeard(credit, flow, asked);
+      }
+      return isMore || this.#nowMs >= credit.renewAtMs;
     });
     return due.map(([tenant]) => tenant);
   }
 
-  #isShort({ lease, asked }: TenantCredit): boolean {
-    return [...asked].some(([flow, want]) => lease.slots(flow, this.#nowMs) < want);
+  /** That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
+  #isHeard({ lease, askedAtMs }: TenantCredit, flow: string, asked: number): boolean {
+    return this.#nowMs < askedAtMs + SHORT_SPACING_MS && lease.slots(flow, this.#nowMs) < asked;
   }
 
   /** The message to the tenant's quota, from this pool in this life of it. */
@@ -77,12 +84,15 @@ export class TenantCredits {
       isAsking: true,
       askedAtMs: 0,
       asked: new Map(),
+      peaks: new Map(),
     };
     this.#credits.set(tenant, credit);
     credit.isAsking = true;
     credit.askedAtMs = this.#nowMs;
-    credit.asked = new Map(demands.map(({ flow, want }) => [flow, want]));
-    return credit.lease.request(demands, this.#nowMs);
+    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
+    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
+    credit.peaks.clear();
+    return credit.lease.request(wanted, this.#nowMs);
   }
 
   /** `isIdle`: it wanted nothing and had nothing out; it is not asked for again until somebody comes. */

@@ -4,11 +4,13 @@ import type { Renewal } from "#shared/protocol/lease.ts";
 
 const POOL = { holder: "echo", life: 1 };
 const FLOW = "echo/gold";
+const SILVER = "echo/silver";
 const demand = (want: number, passedOn = 0) => ({ flow: FLOW, want, passedOn, tokensWant: 0 });
 
-function answer(sequence: number, slots: number): Renewal {
+function answer(sequence: number, slots: number, silver?: number): Renewal {
   const grant = { flow: FLOW, slots, tokens: 0, isQueued: false, named: 0 };
-  return { ok: true, sequence, lengthMs: 4_000, renewAfterMs: 2_000, flows: [grant], lanes: [] };
+  const flows = silver === undefined ? [grant] : [grant, { ...grant, flow: SILVER, slots: silver }];
+  return { ok: true, sequence, lengthMs: 4_000, renewAfterMs: 2_000, flows, lanes: [] };
 }
 
 function creditsOf(nowMs: number): TenantCredits {
@@ -53,6 +55,24 @@ describe("a tenant's credit", () => {
     credits.tick(250);
     expect(credits.due(() => 9)).toEqual([]);
     expect(credits.due(() => 10)).toEqual(["acme"]);
+  });
+
+  it("is asked for at once for a flow that got all it asked for, though another flow of the tenant is short", () => {
+    const credits = creditsOf(0);
+    const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
+    credits.apply("acme", answer(sequence, 3, 60), false);
+    const wants = (gold: number, silver: number) => credits.due((_, flow) => (flow === FLOW ? gold : silver));
+    credits.tick(1);
+    expect(wants(3, 91)).toEqual([]);
+    expect(wants(4, 90)).toEqual(["acme"]);
+  });
+
+  it("covers what was wanted at most since the last time: a peak comes again, and costs neither a call nor a wait", () => {
+    const credits = creditsOf(0);
+    credits.apply("acme", answer(credits.request("acme", [demand(3)], POOL).sequence, 3), false);
+    expect(credits.due(() => 6)).toEqual(["acme"]);
+    expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 6 }]);
+    expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 2 }]);
   });
 
   it("that is not used is not asked for again until somebody comes", () => {
