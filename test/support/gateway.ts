@@ -26,6 +26,8 @@ export interface TestGateway {
   apply(documents: readonly ConfigurationDocument[]): ReturnType<typeof applyConfiguration>;
   /** The default configuration, with another quota of one tenant and class at echo. */
   applyQuota(tenant: string, className: string, quota: Readonly<Record<string, unknown>>): ReturnType<typeof applyConfiguration>;
+  /** The default configuration, with what a tenant may use over all services. */
+  applyTotal(tenant: string, total: Readonly<Record<string, unknown>>): ReturnType<typeof applyConfiguration>;
   metrics(): Promise<string>;
   slotsInUse(): Promise<number>;
   /** Waits for every slot to be back: what each test of a fault ends with. */
@@ -88,6 +90,12 @@ export async function startTestGateway({
     apply,
     applyQuota: async (tenant, className, quota) =>
       apply(withQuota(documentsOf({ url: backend.url, capacity, echo, more }), { tenant, className, quota })),
+    applyTotal: async (tenant, total) =>
+      apply(
+        documentsOf({ url: backend.url, capacity, echo, more }).map(({ file, document }) =>
+          file === `tenants/${tenant}.yaml` ? { file, document: { ...(document as object), total } } : { file, document },
+        ),
+      ),
     metrics,
     slotsInUse,
     token: async (claims = {}) => mint(state, claims),
