@@ -66,6 +66,10 @@ export class LeaseLedger {
     return this.#changed.take(this.#state);
   }
 
+  get capacity(): number {
+    return this.#policy.capacity;
+  }
+
   /** Leased, held and named. */
   get slotsOut(): number {
     return this.#book.totals.slots;

@@ -41,10 +41,16 @@ export class CreditRenewals {
     const { credits, ledger } = this.#pool;
     credits.tick(nowMs);
     const wants: TenantWants = {
-      slots: (tenant, flow) => ledger.wantOfFlow(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
+      slots: (tenant, flow) => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
       tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
     };
     for (const tenant of credits.due(wants)) void this.#renew(tenant, []);
+  }
+
+  /** Of those who wait no more than could ever have a slot here: a long queue at one class would else be a shortage of all. */
+  #wantOf(flow: string, more = 0): number {
+    const { ledger } = this.#pool;
+    return Math.max(ledger.slotsOfFlow(flow), Math.min(ledger.wantOfFlow(flow) + more, ledger.capacity));
   }
 
   #renew(tenant: string, wants: readonly Wanted[]): Promise<void> {
@@ -58,8 +64,9 @@ export class CreditRenewals {
     const { credits, configuration } = this.#pool;
     this.#life ||= this.#input.life();
     const demands = this.#demandsOf(tenant, wants);
-    const isIdle = demands.every(({ want, passedOn, tokensWant }) => want === 0 && passedOn === 0 && tokensWant === 0);
     const lease = credits.request(tenant, demands, { holder: configuration.name, life: this.#life });
+    const isIdle =
+      lease.flows.every(({ want, running }) => want === 0 && running === 0) && demands.every(({ tokensWant }) => tokensWant === 0);
     try {
       const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
       const use = credits.takeUse(tenant);
@@ -87,11 +94,10 @@ export class CreditRenewals {
     return configuration.classes.map(({ className }) => {
       const flow = `${tenant}/${className}`;
       const more = wants.filter((one) => one.flow === flow).reduce((sum, { want }) => sum + want, 0);
-      const passedOn = ledger.slotsOfFlow(flow);
       return {
         flow: quotaFlowOf(configuration.name, className),
-        want: Math.max(passedOn, ledger.wantOfFlow(flow)) + more,
-        passedOn,
+        want: this.#wantOf(flow, more),
+        passedOn: ledger.slotsOfFlow(flow),
         tokensWant: 0,
       };
     });

@@ -227,11 +227,12 @@ export class Pool {
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
-    const { slotId, holder, flow, kind, affinityKey, device } = request;
+    const { slotId, holder, flow, kind, affinityKey, device, inPlaceOf } = request;
     // Others of its device may have been served while it waited.
     const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
     if (tooMany !== null) return tooMany;
-    const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const left = this.#ledger.slot(inPlaceOf ?? "")?.shardId;
+    const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0, left);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
     const slot =

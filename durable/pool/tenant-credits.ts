@@ -13,7 +13,7 @@ import { tenantOf, TenantUse, useOf } from "./tenant-use.ts";
 
 /** A quota that does not answer is asked again after so long. */
 const RETRY_MS = SECOND_MS;
-/** A quota that gave less than was asked for has no more for now: whatever is wanted beside that asks again after so long. */
+/** A quota that gave a flow less than was asked for has no more for it now: more is asked for again after so long. */
 const SHORT_SPACING_MS = SECOND_MS / 4;
 /** What was used is told after so long, where nothing else is to be asked: service time, which is paid for afterwards, … */
 const TELL_COST_MS = SECOND_MS;
@@ -40,6 +40,8 @@ interface TenantCredit {
   askedAtMs: number;
   /** … wanted that of each flow, … */
   asked: ReadonlyMap<string, number>;
+  /** The most slots that were wanted since: they are asked for once more, so that chance costs no call and no wait. */
+  readonly peaks: Map<string, number>;
   /** … so many tokens beside those that it has, … */
   lacked: ReadonlyMap<string, number>;
   /** … and told that. */
@@ -159,14 +161,16 @@ export class TenantCredits {
     this.#credits.set(tenant, credit);
     credit.isAsking = true;
     credit.askedAtMs = this.#nowMs;
-    credit.asked = new Map(demands.map(({ flow, want }) => [flow, want]));
+    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
+    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
+    credit.peaks.clear();
     credit.lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
         flow,
         tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
       ]),
     );
-    return credit.lease.request(demands, this.#nowMs);
+    return credit.lease.request(wanted, this.#nowMs);
   }
 
   /** What goes with it. */
@@ -216,7 +220,7 @@ export class TenantCredits {
     }
     // A shadow is told what is out with what it is told anyway.
     if (!this.#slotTenants.has(tenant)) return false;
-    return !(isHeard && this.#isShort(credit)) && [...credit.asked].some(([flow, want]) => slots(tenant, flow) > want);
+    return this.#wantsMore(credit, { tenant, slots, isHeard });
   }
 
   #tellMsOf(tenant: string): number {
@@ -232,8 +236,18 @@ export class TenantCredits {
     return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
   }
 
-  #isShort({ lease, asked }: TenantCredit): boolean {
-    return [...asked].some(([flow, want]) => lease.slots(flow, this.#nowMs) < want);
+  /** Of slots. That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
+  #wantsMore(
+    { lease, asked, peaks }: TenantCredit,
+    { tenant, slots, isHeard }: { tenant: string; slots: TenantWants["slots"]; isHeard: boolean },
+  ) {
+    let wantsMore = false;
+    for (const [flow, had] of asked) {
+      const want = slots(tenant, flow);
+      peaks.set(flow, Math.max(want, peaks.get(flow) ?? 0));
+      wantsMore ||= want > had && !(isHeard && lease.slots(flow, this.#nowMs) < had);
+    }
+    return wantsMore;
   }
 }
 
@@ -245,6 +259,7 @@ function freshCredit(lease: CreditLease): TenantCredit {
     isAsking: true,
     askedAtMs: 0,
     asked: new Map(),
+    peaks: new Map(),
     lacked: new Map(),
     dry: new Set(),
     told: { arrivals: 0, bytes: 0, costMs: 0 },

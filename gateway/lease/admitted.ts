@@ -59,10 +59,10 @@ export class Admitted implements RunningRequest {
   }
 
   /** RateLimit of the answer; null: nothing is limited, or known. */
-  get rateLimit(): string | null {
+  rateLimitAt(nowMs: number): string | null {
     const { identifier } = this.#scope;
     if (this.#quota === undefined || identifier === undefined) return null;
-    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
+    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs });
   }
 
   /** Its tenant's bandwidth is limited, or would be: its bodies go through the isolate. */
@@ -96,11 +96,10 @@ export class Admitted implements RunningRequest {
   }
 
   /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
-  end(outcome: Outcome, latencyMs?: number): void {
+  end(outcome: Outcome, { latencyMs, nowMs }: { readonly latencyMs?: number; readonly nowMs: number }): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#lease.requests.leave(this);
-    const nowMs = Date.now();
     const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
     const [isOverloaded, isRefused] = [this.#isOverloaded, this.#isRefused];
     if (this.#isAsking) this.#lease.gaveUp(this.#slot.flow, outcome);

@@ -6,11 +6,17 @@ import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
 
 const POOL = { holder: "echo", life: 1 };
 const FLOW = "echo/gold";
+const SILVER = "echo/silver";
 const demand = (want: number, passedOn = 0) => ({ flow: FLOW, want, passedOn, tokensWant: 0 });
 
-function answer(sequence: number, slots: number, { tokens = 0, blockedMs = 0 } = {}): Pick<QuotaRenewal, "renewal" | "blockedMs"> {
+function answer(
+  sequence: number,
+  slots: number,
+  { tokens = 0, blockedMs = 0, silver = 0 } = {},
+): Pick<QuotaRenewal, "renewal" | "blockedMs"> {
   const flows = [
     { flow: FLOW, slots, tokens: 0, isQueued: false, named: 0 },
+    { flow: SILVER, slots: silver, tokens: 0, isQueued: false, named: 0 },
     { flow: TOTAL_BYTES, slots: 0, tokens, isQueued: false, named: 0 },
   ];
   return { renewal: { ok: true, sequence, lengthMs: 4_000, renewAfterMs: 2_000, flows, lanes: [] }, blockedMs };
@@ -71,6 +77,25 @@ describe("a tenant's credit", () => {
     credits.tick(250);
     expect(credits.due(wanting(9))).toEqual([]);
     expect(credits.due(wanting(10))).toEqual(["acme"]);
+  });
+
+  it("is asked for at once for a flow that got all it asked for, though another flow of the tenant is short", () => {
+    const credits = creditsOf(0);
+    const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
+    credits.apply("acme", answer(sequence, 3, { silver: 60 }), false);
+    const wants = (gold: number, silver: number) =>
+      credits.due({ slots: (_, flow) => (flow === FLOW ? gold : silver), tokensLacked: () => 0 });
+    credits.tick(1);
+    expect(wants(3, 91)).toEqual([]);
+    expect(wants(4, 90)).toEqual(["acme"]);
+  });
+
+  it("covers what was wanted at most since the last time: a peak comes again, and costs neither a call nor a wait", () => {
+    const credits = creditsOf(0);
+    credits.apply("acme", answer(credits.request("acme", [demand(3)], POOL).sequence, 3), false);
+    expect(credits.due(wanting(6))).toEqual(["acme"]);
+    expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 6 }]);
+    expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 2 }]);
   });
 
   it("that is not used is not asked for again until somebody comes", () => {
