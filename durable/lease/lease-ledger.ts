@@ -66,6 +66,10 @@ export class LeaseLedger {
     return this.#changed.take(this.#state);
   }
 
+  get capacity(): number {
+    return this.#policy.capacity;
+  }
+
   /** Leased, held and named. */
   get slotsOut(): number {
     return this.#book.totals.slots;
@@ -252,6 +256,7 @@ export class LeaseLedger {
 
   #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
     const source = holderKey(record.holder);
+    this.#tokens.begin();
     return offerFlows(record, {
       atMs,
       policy: this.#policy,

@@ -100,11 +100,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
-    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
+    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
-    if (request.kind === "socket") this.#demand.arrive(nowMs);
+    if (request.kind === "socket") this.#countSocket(request.flow, nowMs);
     if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
@@ -262,6 +262,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
+  }
+
+  #countSocket(flow: string, nowMs: number): void {
+    this.#demand.arrive(nowMs);
+    const arrival = { flow, arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+    this.#pool.observe({ flows: [arrival] }, nowMs);
+    this.#counters.countTelemetry({ flows: [], shards: [], edge: {} }, this.#pool.gate.takeShadow());
   }
 
   #write(save: () => void): void {

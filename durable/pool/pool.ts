@@ -41,7 +41,7 @@ export class Pool {
 
   constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
     this.regions = regions;
-    this.gate = regions.gate;
+    this.gate = regions.gate.over(this.credits);
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.routes = new Routes(kernels);
@@ -118,9 +118,10 @@ export class Pool {
   }
 
   /** Takes what a holder measured. */
-  observe({ flows, lanes = [] }: Telemetry, nowMs: number): void {
+  observe({ flows, lanes = [] }: Pick<Telemetry, "flows" | "lanes">, nowMs: number): void {
     for (const telemetry of flows) {
       const { flow } = telemetry;
+      this.credits.observe(telemetry);
       const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
       this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
     }
@@ -292,7 +293,7 @@ export class Pool {
     this.#configuration = configuration;
     this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
-    this.credits.configure(configuration.tenantsWithTotal);
+    this.credits.configure(configuration);
     this.gate.configure(configuration);
   }
 }

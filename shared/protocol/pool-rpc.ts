@@ -54,6 +54,8 @@ export interface FlowLeft {
   readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
+  /** Its tenant's is, over all services. */
+  readonly isTotalBlocked?: boolean;
 }
 
 export interface RenewMessage {
