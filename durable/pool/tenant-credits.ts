@@ -71,6 +71,12 @@ export class TenantCredits {
   /** The tenants that are limited over all services, or would be. */
   configure({ tenantsWithTotal, totals = {}, service, classes }: Limits): void {
     this.#slotTenants = new Set(tenantsWithTotal);
+    // How long it is used up was said of the limit before: the quota is asked again, which knows what is owed.
+    for (const [tenant, credit] of this.#credits) {
+      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#totals[tenant], totals[tenant])) continue;
+      credit.blockedUntilMs = -Infinity;
+      credit.renewAtMs = this.#nowMs;
+    }
     this.#totals = totals;
     this.#costWeight = service?.costWeight ?? 1;
     for (const of of Object.values(this.#shared)) of.clear();
@@ -249,6 +255,10 @@ export class TenantCredits {
     }
     return wantsMore;
   }
+}
+
+function isSameCost(one: TotalConfig | undefined, other: TotalConfig | undefined): boolean {
+  return one?.cpuSecondsPerSecond === other?.cpuSecondsPerSecond && one?.mode === other?.mode;
 }
 
 function freshCredit(lease: CreditLease): TenantCredit {
