@@ -103,8 +103,12 @@ describe("bytes over all services", () => {
   it("that a silent pool may have lent on count as out after its lease's end", () => {
     const quota = quotaOf();
     poolOf(quota, "echo")({ tokensWant: 500 });
-    expect(poolOf(quota, "video")({ tokensWant: 500, nowMs: 20_000 })).toBe(0);
-    expect(poolOf(quota, "third")({ tokensWant: 500, nowMs: 120_000 })).toBe(HALF);
+    expect(poolOf(quota, "video")({ tokensWant: 500, nowMs: 20_000 })).toBe(HALF);
+    // With both halves out nothing is left, and nothing comes.
+    expect(poolOf(quota, "other")({ tokensWant: 500, nowMs: 30_000 })).toBe(0);
+    const third = poolOf(quota, "third");
+    // They count until somebody looks, since nobody knows when they were spent.
+    expect([120_000, 122_000].map((nowMs) => third({ tokensWant: 500, nowMs }))).toEqual([0, HALF]);
   });
 });
 
@@ -169,5 +173,27 @@ describe("a limit over all services that changes", () => {
     expect(quota.usage(hourMs).shadow.cpu).toBeGreaterThan(0.8 * 36_000);
     quota.configure(configurationOf({ cpuSecondsPerSecond: 1, mode: "enforce" }, flows), hourMs);
     expect(quota.observe(undefined, hourMs)).toBeLessThan(11_000);
+  });
+});
+
+describe("a small rate over several services", () => {
+  it("leaves none of them without: each has its part of what may be out, though one came first and holds it", () => {
+    const services = ["a", "b", "c", "d"];
+    const flows = Object.fromEntries(services.map((service) => [`${service}/gold`, GOLD]));
+    const quota = Quota.fresh(configurationOf({ ratePerSecond: 20, mode: "enforce" }, flows), 0);
+    const pools = services.map((service) => ({ lease: new CreditLease(service, 1), served: 0, refused: 0 }));
+    // Four requests a second at each: 16 of 20. What a pool wants is for some seconds and to spare, more than may be out at all.
+    const tokensWant = 40;
+    for (let nowMs = 0; nowMs < 30_000; nowMs += 250)
+      for (const pool of pools) {
+        const demand = { flow: TOTAL_REQUESTS, want: 0, passedOn: 0, tokensWant };
+        pool.lease.apply(quota.renew(pool.lease.request([demand], nowMs), nowMs), nowMs);
+        if (pool.lease.tokens(TOTAL_REQUESTS, nowMs) === 0) pool.refused += 1;
+        else {
+          pool.lease.spend(TOTAL_REQUESTS, 1);
+          pool.served += 1;
+        }
+      }
+    expect(pools.map(({ refused }) => refused < 12)).toEqual([true, true, true, true]);
   });
 });
