@@ -123,6 +123,9 @@ export class TenantCredits {
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
   blockedForMs(tenant: string): number {
+    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    // Of nothing nothing is used, and so nobody asks how long it is used up.
+    if (total?.cpuSecondsPerSecond === 0 && total.mode === "enforce") return SECOND_MS;
     return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
   }
 
