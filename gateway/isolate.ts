@@ -9,6 +9,7 @@ import type { ExplainKey } from "./explain/explain-keys.ts";
 import { VerifiedTokens } from "./identity/verified-tokens.ts";
 import { ReportTimes } from "./report-times.ts";
 import { ServiceLease } from "./lease/service-lease.ts";
+import { Aborters } from "./upstream/aborters.ts";
 import { Watch } from "./upstream/watch.ts";
 
 /** Tables of shards and sketches of all services that a configuration may have. Pages that nobody touches cost nothing. */
@@ -21,6 +22,7 @@ export class Isolate {
   readonly verifiedTokens = new VerifiedTokens();
   readonly deviceReports = new ReportTimes();
   readonly watch = new Watch();
+  readonly aborters = new Aborters();
   /** Null until the first refusal imported them. */
   explainKeys: readonly ExplainKey[] | null = null;
   readonly #leases = new Map<string, ServiceLease>();

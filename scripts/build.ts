@@ -12,6 +12,8 @@ export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
 export const ASC_TRANSFORM = join(ROOT, "scripts/asc-forecast-calls.mjs");
 export const BUNDLE_FOLDER = join(ROOT, "dist");
 export const BUNDLE_FILE = join(BUNDLE_FOLDER, "worker.js");
+/** What the front processes of `npm start` run. */
+export const FRONT_BUNDLE_FILE = join(BUNDLE_FOLDER, "front.js");
 
 /** Builds Wasm and bundles. */
 export async function build(): Promise<void> {
@@ -37,9 +39,10 @@ export async function buildWasm(): Promise<void> {
   );
 }
 
-/** The gateway's bundle. */
+/** The gateway's bundle, and its front processes'. */
 export async function buildBundle(): Promise<void> {
   await bundleWorker("gateway/worker.ts", BUNDLE_FILE);
+  await bundleWorker("scripts/local/workers/front.ts", FRONT_BUNDLE_FILE);
 }
 
 /** The device SDK as one ES module, and its backends' helper as another: for whoever takes no packages, too. */

@@ -10,6 +10,8 @@ Runs the gateway on this machine, with a demo backend behind it.
 
 Options:
   --port N        Port to listen on, on 127.0.0.1 (default 8787; 0: any free one)
+  --fronts N      For more devices than one process may have open files: so many front processes hold their connections, on the same
+                  port (default 0: the gateway's process holds them; at most 16)
   --config DIR    Apply this folder of configuration (default: the embedded config/, at the first start)
   --state DIR     Where objects, keys and the operator's credential are kept (default .tidegate)
   --fresh         Begin with an empty state: new keys, version 1
@@ -23,9 +25,11 @@ Options:
 `;
 
 const PORT_DEFAULT = "8787";
+const FRONTS_MAX = 16;
 const AGENT_PORT_DEFAULT = "9300";
 const PORT_MAX = 65_535;
 const START_MS_MAX = 3_600_000;
+const STOPPED = Symbol("stopped");
 
 // Exits by itself whatever is still under way: what was started ends when its standard input does.
 process.exit(await main(process.argv.slice(2)).catch(explain));
@@ -43,8 +47,8 @@ async function main(argv: readonly string[]): Promise<number> {
     if (started === null) return 0;
     console.log(started.greeting);
     const ending = await Promise.race([stopped, gateway.ended]);
-    if (ending !== "gateway-ended") return 0;
-    console.error("The gateway's process has ended by itself; its last lines are above.");
+    if (ending === STOPPED) return 0;
+    console.error(`The gateway's ${ending} has ended by itself; its last lines are above.`);
     return 1;
   } finally {
     await gateway.stop();
@@ -62,6 +66,7 @@ function readOptions(argv: readonly string[]): LocalGatewayOptions | null {
       args: [...argv],
       options: {
         port: { type: "string", default: PORT_DEFAULT },
+        fronts: { type: "string", default: "0" },
         config: { type: "string" },
         state: { type: "string" },
         fresh: { type: "boolean", default: false },
@@ -84,6 +89,7 @@ function readOptions(argv: readonly string[]): LocalGatewayOptions | null {
     const agentPort = readInteger("--agent-port", values["agent-port"], { min: 1, max: PORT_MAX });
     return {
       port: readInteger("--port", values.port, { min: 0, max: PORT_MAX }),
+      frontCount: readInteger("--fronts", values.fronts, { min: 0, max: FRONTS_MAX }),
       configFolder: values.config ?? null,
       stateFolder: state,
       isFresh: values.fresh,
@@ -104,12 +110,12 @@ function readInteger(option: string, text: string, { min, max }: { readonly min:
 }
 
 /** Ctrl-C, SIGTERM, the end of the terminal, and the end of whoever started this process. */
-async function stopSignal(): Promise<"signal"> {
-  const { promise, resolve } = Promise.withResolvers<"signal">();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve("signal"));
+async function stopSignal(): Promise<typeof STOPPED> {
+  const { promise, resolve } = Promise.withResolvers<typeof STOPPED>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(STOPPED));
   const parentPid = process.ppid;
   setInterval(() => {
-    if (process.ppid !== parentPid) resolve("signal");
+    if (process.ppid !== parentPid) resolve(STOPPED);
   }, 500).unref();
   return promise;
 }

@@ -2,7 +2,7 @@ import { defineCommand } from "../command.ts";
 import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
 import { describeDemand, readDemand, type DemandStatus } from "../demand-status.ts";
 import { describeFleets, readFleets, type FleetStatus } from "../fleet-status.ts";
-import { sumByLabel } from "../metrics-text.ts";
+import { readMetrics, sumByLabel } from "../metrics-text.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../output.ts";
 import { formatTable } from "../table.ts";
 
@@ -17,6 +17,8 @@ interface ServiceStatus {
   readonly demand: DemandStatus | null;
   /** Null: its plan is not done, only shown. */
   readonly fleet: FleetStatus | null;
+  /** The shard that its devices' word speaks against; null: none. */
+  readonly suspectShard: string | null;
 }
 
 export const statusCommand = defineCommand({
@@ -38,6 +40,7 @@ export const statusCommand = defineCommand({
     const limit = sumByLabel(metrics.text, { metric: "tidegate_slots_limit", label: "service" });
     const demand = readDemand(metrics.text);
     const fleets = readFleets(metrics.text);
+    const suspects = readMetrics(metrics.text).get("tidegate_shard_suspect") ?? [];
     const services: ServiceStatus[] = Object.keys(active.configuration.services).map((service) => ({
       service,
       slotsInUse: inUse.get(service) ?? null,
@@ -45,6 +48,7 @@ export const statusCommand = defineCommand({
       slotsCapacity: capacity.get(service) ?? null,
       demand: demand.get(service) ?? null,
       fleet: fleets.get(service) ?? null,
+      suspectShard: suspects.find(({ labels }) => labels.get("service") === service)?.labels.get("shard") ?? null,
     }));
     const report = {
       url,
@@ -81,5 +85,8 @@ function describe(report: {
     formatTable(["service", "slots in use", "limit now", "capacity"], rows),
     ...describeDemand(new Map(report.services.flatMap(({ service, demand }) => (demand === null ? [] : [[service, demand]])))),
     ...describeFleets(new Map(report.services.flatMap(({ service, fleet }) => (fleet === null ? [] : [[service, fleet]])))),
+    ...report.services.flatMap(({ service, suspectShard }) =>
+      suspectShard === null ? [] : ["", `${service}: by its devices' word shard ${suspectShard} is worse than the others`],
+    ),
   ].join("\n");
 }

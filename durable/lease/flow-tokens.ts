@@ -3,6 +3,7 @@
 // Promise: over any interval T at most burst + rate × T are spent, at holders and here together. For what lies at holders and what
 // lies here is never more than a burst: while tokens are out the bucket is that much smaller. `clip` says so to the bucket before
 // every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend.
+import { divide, UNITS_MAX } from "./divide.ts";
 import type { FlowRecord } from "./holder-record.ts";
 import { LENT_BURST_MIN, TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
 import type { FlowTotals } from "./flow-totals.ts";
@@ -10,6 +11,7 @@ import type { ChangedKeys } from "./lease-rows.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import { LENT_TOKENS_MS, type LentTokens } from "./lent-tokens.ts";
 import { RateBudgets, type RateBudget, type RatePolicy } from "./rate-budget.ts";
+import type { SharedTokens } from "./shared-tokens.ts";
 
 interface FlowTokensInput {
   readonly policy: () => Pick<LedgerPolicy, "flow" | "lentTokens">;
@@ -31,6 +33,8 @@ export class FlowTokens {
   readonly #policy: FlowTokensInput["policy"];
   readonly #totals: FlowTokensInput["totals"];
   readonly #changed: ChangedKeys;
+  /** By flow, in the answer that is being made. */
+  readonly #offered = new Map<string, number>();
 
   constructor({ policy, totals, changed }: FlowTokensInput) {
     this.#policy = policy;
@@ -43,13 +47,17 @@ export class FlowTokens {
     return this.#budgets.written;
   }
 
+  /** An answer begins: what it offers is not counted before all of it is. */
+  begin(): void {
+    this.#offered.clear();
+  }
+
   restore(flow: string, budget: RateBudget, atMs: number): void {
     this.#budgets.restore(flow, budget, { policy: this.#rateOf(flow), nowMs: atMs });
   }
 
   /** How many a holder gets beside those it has. */
   lend({ flow: { flow, tokensWant, tokensHeld }, source, atMs }: Lending): number {
-    const rate = this.#rateOf(flow);
     const lent = this.#lent();
     if (lent !== undefined) {
       const available = lent.available(flow);
@@ -57,39 +65,69 @@ export class FlowTokens {
       lent.take(flow, more);
       return more;
     }
-    if (rate === null || rate.burst < LENT_BURST_MIN) return 0;
-    const room = Math.max(0, Math.floor(rate.burst * OUT_RATIO_MAX) - this.#totals().tokensOutOf(flow));
-    const part = this.#totals().tokensPart(flow, source, this.#budgets.available(flow, rate, atMs));
-    const count = Math.min(Math.max(0, tokensWant - tokensHeld), part, room);
+    const { rate, shared } = this.#policy().flow(flow);
+    if (rate === null && shared === undefined) return 0;
+    const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow, source, atMs });
+    const ofShared = shared === undefined ? Infinity : this.#ofShared(shared, { flow, source });
+    const count = Math.min(Math.max(0, tokensWant - tokensHeld), ofRate, ofShared);
     if (count > 0) this.pay(flow, count, atMs);
+    if (shared !== undefined) this.#offered.set(flow, count);
     return count;
+  }
+
+  #ofRate(rate: RatePolicy, { flow, source, atMs }: { flow: string; source: string; atMs: number }): number {
+    if (rate.burst < LENT_BURST_MIN) return 0;
+    const room = Math.max(0, Math.floor(rate.burst * OUT_RATIO_MAX) - this.#totals().tokensOutOf(flow));
+    return Math.min(room, this.#totals().tokensPart(flow, source, this.#budgets.available(flow, rate, atMs)));
+  }
+
+  /** First the flow's part among those that share, by weight; then the holder's in the flow. */
+  #ofShared(shared: SharedTokens, { flow, source }: { flow: string; source: string }): number {
+    const available = shared.available();
+    if (available === Infinity) return Infinity;
+    const totals = this.#totals();
+    const outOf = (name: string): number => totals.tokensOutOf(name) + (this.#offered.get(name) ?? 0);
+    // With what is out: else whoever comes first has its part of what the others' parts were, too.
+    const out = shared.flows.reduce((sum, { flow: name }) => sum + outOf(name), 0);
+    const claims = shared.flows.map(({ flow: name, weight }) => ({
+      want: Math.min(UNITS_MAX, totals.tokensWantOf(name)),
+      weight,
+      reserve: 0,
+    }));
+    const share = divide(Math.min(UNITS_MAX, available + out), claims)[shared.flows.findIndex(({ flow: name }) => name === flow)] ?? 0;
+    const part = Math.min(available, Math.max(0, share - outOf(flow)));
+    return Math.min(part, totals.tokensPart(flow, source, part));
   }
 
   /** Whether holders want more than the rate earns: then each interval between reports costs what the bucket could not take. */
   isShort(flow: string): boolean {
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     const lent = this.#lent();
     if (lent !== undefined) return this.#totals().tokensWantOf(flow) > this.#totals().tokensOutOf(flow) + lent.available(flow);
+    if (shared !== undefined && this.#totals().tokensLackOf(flow) > shared.available()) return true;
     return rate !== null && this.#totals().tokensWantOf(flow) * rate.periodMs > rate.tokens * TOKEN_WANT_MS;
   }
 
   /** 0: one is taken. Else in how many milliseconds there is one; Infinity: never. */
   take(flow: string, atMs: number): number {
     this.clip(flow, atMs);
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     const lent = this.#lent();
+    if (shared !== undefined && shared.available() < 1) return LENT_TOKENS_MS;
     if (lent !== undefined && rate !== null && lent.available(flow) === 0) return LENT_TOKENS_MS;
     const waitMs = rate === null || lent !== undefined ? 0 : this.#budgets.waitMs(flow, rate, atMs);
     if (waitMs === 0) this.pay(flow, 1, atMs);
     return waitMs;
   }
 
-  /** Tokens that nobody holds; null: the flow has no rate. */
+  /** Tokens that nobody holds; null: the flow is not limited. */
   left(flow: string, atMs: number): number | null {
     this.clip(flow, atMs);
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     if (rate !== null && this.#lent() !== undefined) return this.#lent()?.available(flow) ?? 0;
-    return rate === null ? null : this.#budgets.available(flow, rate, atMs);
+    const ofRate = rate === null ? Infinity : this.#budgets.available(flow, rate, atMs);
+    const left = Math.min(ofRate, shared?.available() ?? Infinity);
+    return left === Infinity ? null : left;
   }
 
   /** Before what is out changes, or the bucket is looked into. */
@@ -105,9 +143,10 @@ export class FlowTokens {
 
   /** A negative count comes back. */
   pay(flow: string, count: number, atMs: number): void {
-    const rate = this.#rateOf(flow);
+    const { rate, shared } = this.#policy().flow(flow);
     const lent = this.#lent();
     if (lent !== undefined) return lent.take(flow, count);
+    shared?.take(count);
     if (rate === null) return;
     this.#budgets.take(flow, rate, { count, nowMs: atMs });
     this.#write(flow, rate, atMs);

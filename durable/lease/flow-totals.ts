@@ -96,6 +96,11 @@ export class FlowTotals {
     return this.#flows.get(flow)?.tokensWant ?? 0;
   }
 
+  /** Wanted beside what is out. */
+  tokensLackOf(flow: string): number {
+    return Math.max(0, this.tokensWantOf(flow) - this.tokensOutOf(flow));
+  }
+
   partOf(flow: string, source: string): Contribution | undefined {
     return this.#flows.get(flow)?.by.get(source);
   }

@@ -256,6 +256,7 @@ export class LeaseLedger {
 
   #offerFlows(record: HolderRecord, atMs: number): FlowRecord[] {
     const source = holderKey(record.holder);
+    this.#tokens.begin();
     return offerFlows(record, {
       atMs,
       policy: this.#policy,

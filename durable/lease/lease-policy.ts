@@ -2,12 +2,15 @@
 import type { ClassShare } from "./divide.ts";
 import type { LentTokens } from "./lent-tokens.ts";
 import type { RatePolicy } from "./rate-budget.ts";
+import type { SharedTokens } from "./shared-tokens.ts";
 
 export interface FlowPolicy {
   readonly className: string;
   readonly weight: number;
   readonly slotsMax: number;
   readonly rate: RatePolicy | null;
+  /** What its tokens are paid from as well, beside its rate or without one. */
+  readonly shared?: SharedTokens | undefined;
 }
 
 export interface LedgerPolicy {

@@ -108,7 +108,7 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     adopted: request.adopted.map(({ slotId }) => slotId),
     ...(request.lentTo !== undefined && { lentTo: request.lentTo }),
   };
-  return { record, tokensBack: tokensBack(known, request, before), overshootCount };
+  return { record, tokensBack: tokensBack(input, before), overshootCount };
 }
 
 interface CarriedSlots {
@@ -143,13 +143,9 @@ function carrySlots({ known, request, nowMs, policy }: CarryOverInput, { report,
 }
 
 /** What the holder gives back, and the tokens of an answer that it never lived by and never will. */
-function tokensBack(
-  known: HolderRecord | undefined,
-  request: RenewalRequest,
-  before: ReadonlyMap<string, FlowRecord>,
-): CarriedOver["tokensBack"] {
+function tokensBack({ known, request, policy }: CarryOverInput, before: ReadonlyMap<string, FlowRecord>): CarriedOver["tokensBack"] {
   // One that lends on and has applied nothing may have forgotten that it lived by that answer, and lent its tokens on: they are spent.
-  const isForgotten = request.lentTo !== undefined && request.appliedSequence === 0;
+  const isForgotten = isDurable(request, policy) && request.appliedSequence === 0;
   const isUnused = known !== undefined && request.appliedSequence !== known.sequence && !isForgotten;
   const back = new Map(isUnused ? known.flows.map(({ flow, tokensOffered }) => [flow, tokensOffered]) : []);
   for (const { flow, tokensReturned } of request.flows) {

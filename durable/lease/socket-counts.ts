@@ -1,6 +1,8 @@
-/** How many sockets a flow has, and how many a device of a tenant over all its classes. */
+/** How many sockets a flow has, and how many a device of a tenant over all its classes; and who has any on which shard. */
 export class SocketCounts {
   readonly #counts = new Map<string, number>();
+  /** Shard → tenant, or its device → count. */
+  readonly #onShards = new Map<string, Map<string, number>>();
 
   ofFlow(flow: string): number {
     return this.#counts.get(flow) ?? 0;
@@ -10,17 +12,40 @@ export class SocketCounts {
     return this.#counts.get(deviceKey(flow, device)) ?? 0;
   }
 
+  isOn(shardId: string, flow: string, device: string): boolean {
+    return this.#onShards.get(shardId)?.has(deviceKey(flow, device)) === true;
+  }
+
+  tenantsOn(shardId: string): number {
+    return [...(this.#onShards.get(shardId)?.keys() ?? [])].filter((key) => !key.includes(" ")).length;
+  }
+
   /** `change`: 1 or −1. */
-  count({ flow, device }: { readonly flow: string; readonly device?: string | undefined }, change: number): void {
-    for (const key of device === undefined ? [flow] : [flow, deviceKey(flow, device)]) {
-      const count = (this.#counts.get(key) ?? 0) + change;
-      if (count > 0) this.#counts.set(key, count);
-      else this.#counts.delete(key);
-    }
+  count({ flow, device, shardId }: Counted, change: number): void {
+    const ofDevice = device === undefined ? [] : [deviceKey(flow, device)];
+    for (const key of [flow, ...ofDevice]) add(this.#counts, key, change);
+    const onShard = this.#onShards.get(shardId) ?? new Map<string, number>();
+    for (const key of [tenantOf(flow), ...ofDevice]) add(onShard, key, change);
+    if (onShard.size === 0) this.#onShards.delete(shardId);
+    else this.#onShards.set(shardId, onShard);
   }
 }
 
+interface Counted {
+  readonly flow: string;
+  readonly shardId: string;
+  readonly device?: string | undefined;
+}
+
+function add(counts: Map<string, number>, key: string, change: number): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
+}
+
+const tenantOf = (flow: string): string => flow.slice(0, flow.indexOf("/"));
+
 /** Neither names nor devices have a blank. */
 function deviceKey(flow: string, device: string): string {
-  return `${flow.slice(0, flow.indexOf("/"))} ${device}`;
+  return `${tenantOf(flow)} ${device}`;
 }

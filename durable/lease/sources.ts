@@ -1,6 +1,6 @@
 // Who contributes to the sums of a ledger, under which key, and with what.
 import type { Contribution } from "./flow-totals.ts";
-import { isLive, slotsOf, type HolderRecord, type HoldPolicy } from "./holder-record.ts";
+import { isDurable, isLive, slotsOf, type HolderRecord, type HoldPolicy } from "./holder-record.ts";
 import type { NamedSlot } from "./named-slots.ts";
 
 export function holderKey(holder: string): string {
@@ -25,7 +25,7 @@ export function holderContributions(record: HolderRecord, at: { nowMs: number; p
     pinned: live ? 0 : flow.running,
     tokensWant: live ? flow.tokensWant : 0,
     // What one that lends on has lent is spent after its own lease, too.
-    tokensOut: live || record.lentTo !== undefined ? flow.tokensHeld + flow.tokensOffered : 0,
+    tokensOut: live || isDurable(record, at.policy) ? flow.tokensHeld + flow.tokensOffered : 0,
     ...(record.lentTo !== undefined && { claimants: record.lentTo }),
   }));
 }

@@ -3,7 +3,10 @@
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
+import { lackOf, tokenDemandOf, type Wanted } from "./token-demand.ts";
 import type { Pool } from "./pool.ts";
+import type { TenantWants } from "./tenant-credits.ts";
+import { tenantOf } from "./tenant-use.ts";
 
 interface CreditRenewalsInput {
   readonly env: Pick<ObjectEnv, "QUOTA">;
@@ -25,19 +28,23 @@ export class CreditRenewals {
   }
 
   /** Waits where nothing is known of the credit of a flow's tenant. Each flow comes with what it wants beside what is known. */
-  async ensure(wants: readonly { readonly flow: string; readonly want: number }[], nowMs: number): Promise<void> {
+  async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
     const { credits } = this.#pool;
     credits.tick(nowMs);
-    const unknown = new Set(wants.map(({ flow }) => tenantOf(flow)).filter((tenant) => credits.isUnknown(tenant)));
+    const asked = wants.filter((want) => credits.isUnknown(tenantOf(want.flow)) || (lackOf(want) > 0 && credits.isEmpty(want.flow)));
+    const unknown = new Set(asked.map(({ flow }) => tenantOf(flow)));
     if (unknown.size > 0) await Promise.all([...unknown].map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant, wants)));
   }
 
   /** Behind whatever is going on. */
   renewDue(nowMs: number): void {
-    const { credits } = this.#pool;
+    const { credits, ledger } = this.#pool;
     credits.tick(nowMs);
-    const wantOf = (tenant: string, flow: string): number => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`);
-    for (const tenant of credits.due(wantOf)) void this.#renew(tenant, []);
+    const wants: TenantWants = {
+      slots: (tenant, flow) => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
+      tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
+    };
+    for (const tenant of credits.due(wants)) void this.#renew(tenant, []);
   }
 
   /** Of those who wait no more than could ever have a slot here: a long queue at one class would else be a shortage of all. */
@@ -46,24 +53,25 @@ export class CreditRenewals {
     return Math.max(ledger.slotsOfFlow(flow), Math.min(ledger.wantOfFlow(flow) + more, ledger.capacity));
   }
 
-  #renew(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): Promise<void> {
+  #renew(tenant: string, wants: readonly Wanted[]): Promise<void> {
     const renewing = this.#ask(tenant, wants).finally(() => this.#asking.delete(tenant));
     this.#asking.set(tenant, renewing);
     return renewing;
   }
 
-  async #ask(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): Promise<void> {
+  async #ask(tenant: string, wants: readonly Wanted[]): Promise<void> {
     const { env, onChanged } = this.#input;
     const { credits, configuration } = this.#pool;
     this.#life ||= this.#input.life();
     const demands = this.#demandsOf(tenant, wants);
     const lease = credits.request(tenant, demands, { holder: configuration.name, life: this.#life });
-    const isIdle = lease.flows.every(({ want, running }) => want === 0 && running === 0);
+    const isIdle = lease.flows.every(({ want, running, tokensWant }) => want === 0 && running === 0 && tokensWant === 0);
     try {
       const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
-      const { renewal } = await quota.renew({ tenant, configurationVersion: configuration.version, lease });
+      const use = credits.takeUse(tenant);
+      const answer = await quota.renew({ tenant, configurationVersion: configuration.version, lease, use });
       credits.tick(Date.now());
-      credits.apply(tenant, renewal, isIdle);
+      credits.apply(tenant, answer, isIdle);
     } catch (error) {
       credits.tick(Date.now());
       credits.failed(tenant);
@@ -74,7 +82,13 @@ export class CreditRenewals {
     onChanged(nowMs);
   }
 
-  #demandsOf(tenant: string, wants: readonly { readonly flow: string; readonly want: number }[]): CreditDemand[] {
+  #demandsOf(tenant: string, wants: readonly Wanted[]): CreditDemand[] {
+    const slots = this.#pool.credits.countsSlots(tenant) ? this.#slotDemandsOf(tenant, wants) : [];
+    const { totals } = this.#pool.ledger.flows;
+    return [...slots, ...this.#pool.credits.allSharedOf(tenant).map(({ name, shared }) => tokenDemandOf(name, { shared, totals, wants }))];
+  }
+
+  #slotDemandsOf(tenant: string, wants: readonly Wanted[]): CreditDemand[] {
     const { ledger, configuration } = this.#pool;
     return configuration.classes.map(({ className }) => {
       const flow = `${tenant}/${className}`;
@@ -87,8 +101,4 @@ export class CreditRenewals {
       };
     });
   }
-}
-
-function tenantOf(flow: string): string {
-  return flow.slice(0, flow.indexOf("/"));
 }

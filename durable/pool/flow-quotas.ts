@@ -1,10 +1,10 @@
 // What the tenants may use of one service, per (tenant, class). Pure. Slots and rate bind in the ledger, the length of the queue
 // and the wait where requests queue; here is what they are, what service time has cost, and what a limit that only casts a
 // shadow would have done.
+import { byteRateOf } from "#durable/lease/byte-rate.ts";
+import { blockedForMs, charged, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
-import { bandwidthOf } from "#shared/config/quota-policies.ts";
-import type { QuotaConfig } from "#shared/config/schema.ts";
-import { BYTE_UNIT } from "#shared/lease/byte-flow.ts";
+import { bandwidthOf, isBandwidthCounted, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { QuotaKind } from "#shared/protocol/quota-state.ts";
 import { KIB_BYTES, SECOND_MS } from "#shared/units.ts";
 
@@ -37,25 +37,18 @@ export interface FlowUse {
 const UNLIMITED: FlowLimits = { slotsMax: Infinity, rate: null, bandwidth: null, queueLengthMax: Infinity, waitMsMax: Infinity };
 
 /** The limits that bind. Memory binds by construction: so many bytes a waiting request, so many a paced one. */
-export function flowLimitsOf(quota: QuotaConfig | undefined): FlowLimits {
+export function flowLimitsOf(quota: FlowQuota | undefined): FlowLimits {
   if (quota === undefined || quota.mode === "shadow") return UNLIMITED;
   const { slots = Infinity, ratePerSecond, burst, queueLengthMax = Infinity, waitMsMax = Infinity, memoryBytesMax = Infinity } = quota;
-  const isPaced = quota.bandwidthBytesPerSecond !== undefined;
+  const isPaced = isBandwidthCounted(quota);
   const [waitingBytes, pacedBytes] = isPaced ? [memoryBytesMax / 2, memoryBytesMax / 2] : [memoryBytesMax, Infinity];
   return {
     slotsMax: Math.min(slots, Math.floor(pacedBytes / PACED_BYTES_MAX)),
     rate: ratePerSecond === undefined ? null : { tokens: ratePerSecond, periodMs: SECOND_MS, burst: burst ?? ratePerSecond },
-    bandwidth: bandwidthPolicyOf(quota),
+    bandwidth: byteRateOf(bandwidthOf(quota)),
     queueLengthMax: Math.min(queueLengthMax, Math.floor(waitingBytes / WAITING_BYTES_MAX)),
     waitMsMax,
   };
-}
-
-/** Bytes per second are units per BYTE_UNIT seconds: exact, whatever the bandwidth. */
-function bandwidthPolicyOf(quota: QuotaConfig): RatePolicy | null {
-  const bandwidth = bandwidthOf(quota);
-  if (bandwidth === null) return null;
-  return { tokens: bandwidth.bytesPerSecond, periodMs: BYTE_UNIT * SECOND_MS, burst: bandwidth.burstBytes / BYTE_UNIT };
 }
 
 /** A rate that is used up is shared out in renewals so far apart, not asked for request by request. */
@@ -65,12 +58,6 @@ const DRY_MS = 250;
 export function dryMsOf({ tokens, periodMs, burst }: RatePolicy, retryAfterMs: number): number {
   const halfFullMs = tokens === 0 ? Infinity : (burst * periodMs) / tokens / 2;
   return Math.max(retryAfterMs, Math.min(DRY_MS, halfFullMs));
-}
-
-/** A debt in milliseconds of service time that drains at so many a second. 0: nothing is owed beyond the burst. */
-interface CostDebt {
-  readonly costMs: number;
-  readonly atMs: number;
 }
 
 /** A service's pools each have a queue, and a flow's requests wait in all of them together. */
@@ -88,16 +75,17 @@ function partOfQueue(lengthMax: number, { poolCount, isHome }: QueuePart): numbe
 }
 
 export class FlowQuotas {
-  #quotas: Readonly<Record<string, QuotaConfig>> = {};
+  #quotas: Readonly<Record<string, FlowQuota>> = {};
   #part = WHOLE;
   readonly #limits = new Map<string, FlowLimits>();
+  /** In milliseconds of service time. */
   readonly #costs = new Map<string, CostDebt>();
   readonly #shadowRates = new Map<string, CostDebt>();
   readonly #shadowBytes = new Map<string, CostDebt>();
   #shadow: Record<string, number> = {};
 
   /** By flow, `tenant/class`. What is owed stays owed. `part`: of the flows' queues, what may wait in this pool. */
-  configure(quotas: Readonly<Record<string, QuotaConfig>>, part: QueuePart = WHOLE): void {
+  configure(quotas: Readonly<Record<string, FlowQuota>>, part: QueuePart = WHOLE): void {
     this.#quotas = quotas;
     this.#part = part;
     this.#limits.clear();
@@ -136,12 +124,12 @@ export class FlowQuotas {
     return shadow;
   }
 
-  #castShadow(flow: string, { quota, use, nowMs }: { quota: QuotaConfig; use: FlowUse; nowMs: number }): void {
+  #castShadow(flow: string, { quota, use, nowMs }: { quota: FlowQuota; use: FlowUse; nowMs: number }): void {
     const limits = flowLimitsOf({ ...quota, mode: "enforce" });
     const bandwidth = bandwidthOf(quota);
     if (limits.rate !== null) {
-      const over = pour(this.#shadowRates, flow, { count: use.arrivals, perSecond: limits.rate.tokens, burst: limits.rate.burst, nowMs });
-      this.#count(flow, "rate", over);
+      const { tokens: perSecond, burst } = limits.rate;
+      this.#count(flow, "rate", pour(this.#shadowRates, flow, { count: use.arrivals, perSecond, burst, nowMs }));
     }
     if (bandwidth !== null) {
       const { bytesPerSecond: perSecond, burstBytes: burst } = bandwidth;
@@ -154,8 +142,7 @@ export class FlowQuotas {
   }
 
   #charge(flow: string, secondsPerSecond: number, { costMs, nowMs }: { costMs: number; nowMs: number }): void {
-    const before = drained(this.#costs.get(flow), secondsPerSecond * SECOND_MS, nowMs);
-    this.#costs.set(flow, { costMs: before + costMs, atMs: nowMs });
+    this.#costs.set(flow, charged(this.#costs.get(flow), secondsPerSecond * SECOND_MS, { cost: costMs, nowMs }));
   }
 
   #count(flow: string, kind: QuotaKind, count: number): void {
@@ -166,27 +153,8 @@ export class FlowQuotas {
 }
 
 /** Into a bucket that drains: how many did not fit. */
-function pour(
-  debts: Map<string, CostDebt>,
-  flow: string,
-  { count, perSecond, burst, nowMs }: { count: number; perSecond: number; burst: number; nowMs: number },
-): number {
-  const held = drained(debts.get(flow), perSecond, nowMs);
-  const over = Math.max(0, Math.min(count, Math.ceil(held + count - burst)));
-  debts.set(flow, { costMs: held + count - over, atMs: nowMs });
+function pour(debts: Map<string, CostDebt>, flow: string, into: Parameters<typeof poured>[1]): number {
+  const { debt, over } = poured(debts.get(flow), into);
+  debts.set(flow, debt);
   return over;
-}
-
-/** What is left of a debt that drains at so many units a second. */
-function drained(debt: CostDebt | undefined, perSecond: number, nowMs: number): number {
-  if (debt === undefined) return 0;
-  return Math.max(0, debt.costMs - (perSecond * Math.max(0, nowMs - debt.atMs)) / SECOND_MS);
-}
-
-/** A second's worth may be owed. */
-function blockedForMs(debt: CostDebt | undefined, secondsPerSecond: number, nowMs: number): number {
-  const perSecond = secondsPerSecond * SECOND_MS;
-  const over = drained(debt, perSecond, nowMs) - perSecond;
-  if (over < 0) return 0;
-  return perSecond === 0 ? SECOND_MS : Math.ceil((over * SECOND_MS) / perSecond) + 1;
 }

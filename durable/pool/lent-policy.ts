@@ -3,7 +3,11 @@
 // Promise: Σ out here ≤ what is lent, per flow and per lane: a regional pool's own ledger keeps it as it keeps endpoints' capacity.
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
+import { LENT_BURST_MIN } from "#shared/lease/token-meter.ts";
 import type { HomeLease } from "./home-lease.ts";
+
+/** Stands for a rate that is another's to keep. */
+const RATED = { tokens: 1, periodMs: 1, burst: LENT_BURST_MIN };
 
 export function lentPolicyOf(whole: LedgerPolicy, home: HomeLease): LedgerPolicy {
   const lanes = new Map(home.lanes);
@@ -17,8 +21,10 @@ export function lentPolicyOf(whole: LedgerPolicy, home: HomeLease): LedgerPolicy
     classes: new Map([...whole.classes].map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * part) }])),
     flow(name): FlowPolicy {
       const policy = whole.flow(name);
-      const slotsMax = flowOfBytes(name) === null ? home.slotsOf(name) : 0;
-      return { ...policy, slotsMax };
+      const isOfBytes = flowOfBytes(name) !== null;
+      // Limited over all services alone: only the home pool knows, and lends its tokens like those of a rate.
+      const isRated = !isOfBytes && typeof home.leftOf(name)?.tokens === "number";
+      return { ...policy, slotsMax: isOfBytes ? 0 : home.slotsOf(name), rate: policy.rate ?? (isRated ? RATED : null) };
     },
     leaseMs: home.leaseMs,
     lentTokens: home,

@@ -3,10 +3,11 @@ import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Region } from "#shared/config/regions.ts";
-import type { Configuration, QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import type { FlowQuota } from "#shared/config/quota-policies.ts";
+import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
-import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf, TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
@@ -33,9 +34,11 @@ export interface PoolConfiguration {
   /** Of tenants whose weight is not 1. */
   readonly tenantWeights: Readonly<Record<string, number>>;
   /** By flow; those that limit nothing are left out. */
-  readonly quotas: Readonly<Record<string, QuotaConfig>>;
-  /** Tenants that are limited over all their services. */
+  readonly quotas: Readonly<Record<string, FlowQuota>>;
+  /** Tenants whose slots are limited over all their services. */
   readonly tenantsWithTotal: readonly string[];
+  /** By tenant: what it may use over all its services, or would. */
+  readonly totals?: Readonly<Record<string, TotalConfig>>;
   /** Of a regional pool: where it is. */
   readonly region?: Region;
 }
@@ -75,16 +78,19 @@ export function configurationOf(name: string, version: number, { services, class
     tenantWeights: Object.fromEntries(weighted.map(([tenant, { weight }]) => [tenant, weight])),
     quotas: quotasOf(name, tenants),
     tenantsWithTotal: Object.values(tenants)
-      .filter(({ total, services: of }) => total?.mode === "enforce" && Object.hasOwn(of, name))
+      .filter(({ total, services: of }) => total?.slots !== undefined && total.mode === "enforce" && Object.hasOwn(of, name))
       .map(({ tenant }) => tenant),
+    totals: Object.fromEntries(
+      Object.values(tenants).flatMap(({ tenant, total, services: of }) => (total && Object.hasOwn(of, name) ? [[tenant, total]] : [])),
+    ),
   };
 }
 
 function quotasOf(service: string, tenants: Configuration["tenants"]): PoolConfiguration["quotas"] {
-  const quotas = Object.values(tenants).flatMap(({ tenant, services }) =>
+  const quotas = Object.values(tenants).flatMap(({ tenant, services, total }) =>
     Object.entries(Object.hasOwn(services, service) ? (services[service] ?? {}) : {})
-      .filter(([, quota]) => isLimit(quota))
-      .map(([className, quota]) => [`${tenant}/${className}`, quota] as const),
+      .filter(([, quota]) => total !== undefined || isLimit(quota))
+      .map(([className, quota]) => [`${tenant}/${className}`, total === undefined ? quota : { ...quota, total }] as const),
   );
   return Object.fromEntries(quotas);
 }
@@ -127,7 +133,7 @@ export function capacityOf(
 }
 
 interface PolicyParts {
-  readonly credits: Pick<TenantCredits, "slotsMaxOf">;
+  readonly credits: Pick<TenantCredits, "slotsMaxOf" | "sharedOf">;
   readonly adaptive: Pick<AdaptiveLanes, "slotsMaxOf">;
   readonly regions: Pick<RegionalParts, "home">;
 }
@@ -145,12 +151,20 @@ export function policyOf(
       const flow = ofBytes ?? name;
       const [tenant = "", className = ""] = flow.split("/");
       const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
-      if (ofBytes !== null) return { className, weight: tenantWeights[tenant] ?? 1, slotsMax: 0, rate: bandwidth };
+      if (ofBytes !== null)
+        return {
+          className,
+          weight: tenantWeights[tenant] ?? 1,
+          slotsMax: 0,
+          rate: bandwidth,
+          shared: credits.sharedOf(tenant, TOTAL_BYTES),
+        };
       return {
         className,
         weight: tenantWeights[tenant] ?? 1,
         slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(serviceName, className))),
         rate,
+        shared: credits.sharedOf(tenant, TOTAL_REQUESTS),
       };
     },
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,

@@ -4,7 +4,7 @@ import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
-import type { DeviceNews } from "#shared/protocol/device-report.ts";
+import type { DeviceNews, DeviceOrders } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
   AcquireAnswer,
@@ -28,7 +28,8 @@ import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
-import { DEVICE_METER_BYTES, DeviceMeters } from "./device-meters.ts";
+import { DEVICE_METER_BYTES } from "./device-meters.ts";
+import { DeviceReports } from "./device-reports.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
@@ -59,7 +60,6 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
-  readonly #devices = new DeviceMeters(this.#kernels);
   readonly #shell = {
     env: this.env,
     kernels: this.#kernels,
@@ -71,6 +71,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
   readonly #fleet = openFleet(this.#pool, this.#shell);
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
+  readonly #devices = new DeviceReports(this.#kernels, { pool: this.#pool, drains: this.#drains });
   readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
   readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
@@ -99,11 +100,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
-    await this.#credits.ensure([{ flow: request.flow, want: 1 }], Date.now());
+    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
-    if (request.kind === "socket") this.#demand.arrive(nowMs);
+    if (request.kind === "socket") this.#countSocket(request.flow, nowMs);
     if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
     // Whoever asked before under this id has gone, or asks again here.
@@ -165,15 +166,15 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), devices: this.#devices.stats() };
+    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats() };
   }
 
-  async report(service: string, configurationVersion: number, { shardId, reports, faults }: DeviceNews): Promise<void> {
+  async report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> {
     await this.#followVersion(service, configurationVersion);
-    const isKnown = this.#pool.shards.some((shard) => shard.shardId === shardId);
-    for (const report of reports) this.#devices.add(isKnown ? shardId : "", report);
-    this.#counters.countSocketFaults(faults);
+    const orders = this.#devices.take(news, Date.now());
+    this.#counters.countSocketFaults(news.faults);
     this.#touch();
+    return orders;
   }
 
   async drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> {
@@ -261,6 +262,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
+  }
+
+  #countSocket(flow: string, nowMs: number): void {
+    this.#demand.arrive(nowMs);
+    const arrival = { flow, arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+    this.#pool.observe({ flows: [arrival] }, nowMs);
+    this.#counters.countTelemetry({ flows: [], shards: [], edge: {} }, this.#pool.gate.takeShadow());
   }
 
   #write(save: () => void): void {

@@ -41,7 +41,7 @@ export class Pool {
 
   constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
     this.regions = regions;
-    this.gate = regions.gate;
+    this.gate = regions.gate.over(this.credits);
     this.#line = new WaitingLine(kernels);
     this.#estimate = new WaitEstimate(this.#line);
     this.routes = new Routes(kernels);
@@ -118,9 +118,10 @@ export class Pool {
   }
 
   /** Takes what a holder measured. */
-  observe({ flows, lanes = [] }: Telemetry, nowMs: number): void {
+  observe({ flows, lanes = [] }: Pick<Telemetry, "flows" | "lanes">, nowMs: number): void {
     for (const telemetry of flows) {
       const { flow } = telemetry;
+      this.credits.observe(telemetry);
       const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
       this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
     }
@@ -226,11 +227,12 @@ export class Pool {
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
-    const { slotId, holder, flow, kind, affinityKey, device } = request;
+    const { slotId, holder, flow, kind, affinityKey, device, inPlaceOf } = request;
     // Others of its device may have been served while it waited.
     const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
     if (tooMany !== null) return tooMany;
-    const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0);
+    const left = this.#ledger.slot(inPlaceOf ?? "")?.shardId;
+    const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0, left);
     const isSocket = kind === "socket";
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
     const slot =
@@ -291,7 +293,7 @@ export class Pool {
     this.#configuration = configuration;
     this.adaptive.configure(configuration.service, limits);
     this.#line.configure(configuration.classes);
-    this.credits.configure(configuration.tenantsWithTotal);
+    this.credits.configure(configuration);
     this.gate.configure(configuration);
   }
 }

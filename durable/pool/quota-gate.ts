@@ -1,8 +1,7 @@
 // Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
 // given back where the request is refused after all.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
-import { costState, rateState } from "#shared/config/quota-policies.ts";
-import type { QuotaConfig } from "#shared/config/schema.ts";
+import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
@@ -12,6 +11,8 @@ import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
+import type { TenantCredits } from "./tenant-credits.ts";
+import { tenantOf } from "./tenant-use.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
 const NEVER_MS = 10 * SECOND_MS;
@@ -33,12 +34,25 @@ export interface FlowStanding {
   readonly queueMs: number | null;
 }
 
+export interface Blocked {
+  readonly blockedMs: number;
+  /** By the tenant's service time over all services. */
+  readonly isTotal: boolean;
+}
+
 export class QuotaGate {
   readonly #quotas = new FlowQuotas();
-  #configured: Readonly<Record<string, QuotaConfig>> = {};
+  #credits: Pick<TenantCredits, "blockedForMs"> | null = null;
+  #configured: Readonly<Record<string, FlowQuota>> = {};
   #costWeight = 1;
   /** Flows of requests that wait and have paid a token. */
   readonly #paid = new Map<string, string>();
+
+  /** What is limited over all services is these credits' to say. */
+  over(credits: Pick<TenantCredits, "blockedForMs">): this {
+    this.#credits = credits;
+    return this;
+  }
 
   configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
@@ -50,29 +64,31 @@ export class QuotaGate {
     return this.#quotas.limitsOf(flow);
   }
 
-  /** In how long the flow's service time is below its limit again. */
-  protected blockedForMs(flow: string, nowMs: number): number {
-    return this.#quotas.blockedForMs(flow, nowMs);
+  /** In how long the flow's service time is below its limit again, or its tenant's over all services. */
+  protected blockedFor(flow: string, nowMs: number): Blocked {
+    const own = this.#quotas.blockedForMs(flow, nowMs);
+    const total = this.#credits?.blockedForMs(tenantOf(flow)) ?? 0;
+    return { blockedMs: Math.max(own, total), isTotal: total > own };
   }
 
   /** Null: it may ask, and a token is paid. */
   enter(slotId: string, standing: FlowStanding, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): QuotaRefusal | null {
     const { flow } = standing;
-    const blockedMs = this.blockedForMs(flow, nowMs);
+    const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
     if (blockedMs > 0) {
-      const violated = [costState(this.#configured[flow], blockedMs)];
-      return refuse("rejected-quota", "Your tenant and class have used up their service time.", { retryAfterMs: blockedMs, violated });
+      const violated = [costState(this.#configured[flow], { resetAfterMs: blockedMs, isTotal })];
+      return refuse("rejected-quota", costDetail(isTotal), { retryAfterMs: blockedMs, violated });
     }
     const full = this.#checkQueue(standing, ledger);
     if (full !== null) return full;
+    if (!isRated(this.#configured[flow])) return null;
     const { rate } = this.#quotas.limitsOf(flow);
-    if (rate === null) return null;
     const waitMs = ledger.takeToken(flow, nowMs);
     if (waitMs === 0) {
       this.#paid.set(slotId, flow);
       return null;
     }
-    return this.#refuseForRate(flow, waitMs, dryMsOf(rate, waitMs));
+    return this.#refuseForRate(flow, waitMs, rate === null ? waitMs : dryMsOf(rate, waitMs));
   }
 
   /** Its token is spent. */
@@ -91,7 +107,10 @@ export class QuotaGate {
   /** Whose deadline passed while its tenant had all the slots that it may have: that is what it waited for. */
   waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
     if (ledger.flows.roomOf(flow) > 0) return null;
-    return { kind: "slots", quota: Math.min(this.#quotas.limitsOf(flow).slotsMax, ledger.slotsOfFlow(flow)), remaining: 0 };
+    const [{ slotsMax }, out] = [this.#quotas.limitsOf(flow), ledger.slotsOfFlow(flow)];
+    const total = this.#configured[flow]?.total;
+    if (out < slotsMax && total?.slots !== undefined) return { kind: "total-slots", quota: total.slots, remaining: 0 };
+    return { kind: "slots", quota: Math.min(slotsMax, out), remaining: 0 };
   }
 
   observe(
@@ -104,12 +123,15 @@ export class QuotaGate {
   /** What is left of the flows' limits, for those that have any. */
   leftOf(flows: readonly string[], { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {
     return flows.flatMap((flow) => {
-      const { slotsMax, rate, bandwidth } = this.#quotas.limitsOf(flow);
-      const blockedMs = this.#quotas.blockedForMs(flow, nowMs);
-      if (slotsMax === Infinity && rate === null && bandwidth === null && blockedMs === 0) return [];
-      const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
+      if (!Object.hasOwn(this.#configured, flow)) return [];
+      const { slotsMax } = this.#quotas.limitsOf(flow);
+      const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
       const units = ledger.tokensLeft(byteFlowOf(flow), nowMs);
-      return [{ flow, slots, tokens: ledger.tokensLeft(flow, nowMs), bytes: units === null ? null : units * BYTE_UNIT, blockedMs }];
+      const tokens = ledger.tokensLeft(flow, nowMs);
+      if (slotsMax === Infinity && tokens === null && units === null && blockedMs === 0) return [];
+      const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
+      const bytes = units === null ? null : units * BYTE_UNIT;
+      return [{ flow, slots, tokens, bytes, blockedMs, ...(isTotal && { isTotalBlocked: true }) }];
     });
   }
 
@@ -130,16 +152,16 @@ export class QuotaGate {
       const shed = { flow, urgencyFrom: URGENCY_FIRST, forMs, retryAfterMs: SECOND_MS, queueLengthMax };
       return { ...refuse("rejected-queue-full", detail, { ...facts, violated: [queue] }), ...(forMs > 0 && { shed }) };
     }
-    const detail = `Your tenant and class have all their ${slots.quota} slots, and ${waiting} wait for one.`;
+    const all = slots.kind === "total-slots" ? "Your tenant has all its" : "Your tenant and class have all their";
+    const detail = `${all} ${slots.quota} slots, and ${waiting} wait for one.`;
     return refuse("rejected-quota", detail, { ...facts, violated: [slots, queue] });
   }
 
   #refuseForRate(flow: string, waitMs: number, dryMs: number): QuotaRefusal {
     const isNever = waitMs === Infinity;
-    const state = rateState(this.#configured[flow], isNever ? undefined : waitMs);
-    const detail = `Your tenant and class have used up their rate of ${this.#configured[flow]?.ratePerSecond ?? 0} requests a second.`;
-    const more = { violated: state === null ? [] : [state], ...(isNever ? {} : { retryAfterMs: waitMs }) };
+    const quota = this.#configured[flow];
+    const more = { violated: rateStates(quota, isNever ? undefined : waitMs), ...(isNever ? {} : { retryAfterMs: waitMs }) };
     const forMs = Math.min(dryMs, NEVER_MS);
-    return { ...refuse("rejected-quota", detail, more), dry: { retryAfterMs: Math.min(waitMs, NEVER_MS), forMs } };
+    return { ...refuse("rejected-quota", rateDetail(quota), more), dry: { retryAfterMs: Math.min(waitMs, NEVER_MS), forMs } };
   }
 }

@@ -3,7 +3,7 @@ import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
-import { QuotaGate } from "./quota-gate.ts";
+import { QuotaGate, type Blocked } from "./quota-gate.ts";
 import type { HomeLease } from "./home-lease.ts";
 
 type Home = Pick<HomeLease, "leftOf" | "slotsOf" | "available">;
@@ -34,7 +34,8 @@ export class RegionalGate extends QuotaGate {
   }
 
   /** Service time is summed at home, over all regions. */
-  protected override blockedForMs(flow: string): number {
-    return this.#home.leftOf(flow)?.blockedMs ?? 0;
+  protected override blockedFor(flow: string): Blocked {
+    const left = this.#home.leftOf(flow);
+    return { blockedMs: left?.blockedMs ?? 0, isTotal: left?.isTotalBlocked === true };
   }
 }

@@ -12,6 +12,8 @@ export class ShardChoice {
   readonly #refusals: Pick<Refusals, "isSuspect">;
   /** Where every endpoint refuses connections, requests rather wait: others are about to be there. */
   mayWait = false;
+  /** A shard that is only used where there is no other; null: none. */
+  avoided: string | null = null;
 
   constructor(kernels: Kernels, refusals: Pick<Refusals, "isSuspect">) {
     this.#table = new ShardTable(kernels);
@@ -34,13 +36,23 @@ export class ShardChoice {
     return lanes.some((lane) => hasRoom(lane) && this.#isUsable(lane));
   }
 
-  /** Undefined: no endpoint has a free slot. */
-  choose(key: string, hasRoom: (lane: string) => boolean): PoolShard | undefined {
+  /** Undefined: no endpoint has a free slot. `left`: a shard that a session leaves; it goes back there only where there is no other. */
+  choose(key: string, hasRoom: (lane: string) => boolean, left?: string): PoolShard | undefined {
     for (const [lane, wasOpen] of this.#isOpen) {
       const isOpen = hasRoom(lane) && this.#isUsable(lane);
       if (isOpen !== wasOpen) this.#weigh(lane, isOpen);
     }
-    return this.#shards[this.#table.choose(key)];
+    const avoided = [this.avoided, left ?? null].filter((shardId) => shardId !== null);
+    return avoided.length === 0 ? this.#shards[this.#table.choose(key)] : this.#chooseBut(avoided, key);
+  }
+
+  #chooseBut(avoided: readonly string[], key: string): PoolShard | undefined {
+    const open = this.#shards.flatMap((shard, index) => (this.#isOpen.get(shard.endpointUrl) === true ? [{ shard, index }] : []));
+    const shunned = open.filter(({ shard }) => avoided.includes(shard.shardId));
+    for (const { index } of shunned) this.#table.setWeight(index, 0);
+    const chosen = this.#shards[this.#table.choose(key)];
+    for (const { shard, index } of shunned) this.#table.setWeight(index, shard.size);
+    return chosen ?? this.#shards[this.#table.choose(key)];
   }
 
   /** Nobody listens where connections are refused: not used while there is another, or will be. */

@@ -14,10 +14,11 @@ interface PoolParts {
 /** Null: it is no move, or none that needs no slot of its own, and is admitted as any other. */
 export function moveSlot(request: AcquireRequest, { ledger, routes, configuration }: PoolParts, nowMs: number): Verdict | null {
   const { slotId, holder, flow, device, affinityKey, inPlaceOf } = request;
-  const lane = inPlaceOf === undefined ? undefined : ledger.slot(inPlaceOf)?.lane;
-  if (lane === undefined) return null;
-  const shard = routes.choice.choose(affinityKey ?? slotId, (candidate) => candidate === lane);
-  if (shard === undefined) return null;
+  const before = inPlaceOf === undefined ? undefined : ledger.slot(inPlaceOf);
+  if (before === undefined) return null;
+  const { lane, shardId: left } = before;
+  const shard = routes.choice.choose(affinityKey ?? slotId, (candidate) => candidate === lane, left);
+  if (shard === undefined || shard.shardId === left) return null;
   const lifeMs = (configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS;
   const { shardId } = shard;
   const slot = ledger.acquire({ slotId, owner: holder, flow, lane, shardId, lifeMs, isDurable: true, device, inPlaceOf }, nowMs);

@@ -1,13 +1,35 @@
-// What the tenants' quotas have lent to this pool: slots over all services, of those tenants that have such a limit. Pure; the
+// What the tenants' quotas have lent to this pool: slots, requests and bytes over all services, of those tenants that have such limits. Pure; the
 // shell carries the messages. A tenant without `total` is none of its business.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
-import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
+import type { TotalConfig } from "#shared/config/schema.ts";
+import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
+import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
+import { SlotWants } from "./slot-wants.ts";
+import { tenantOf, TenantUse, useOf } from "./tenant-use.ts";
 
 /** A quota that does not answer is asked again after so long. */
 const RETRY_MS = SECOND_MS;
 /** A quota that gave a flow less than was asked for has no more for it now: more is asked for again after so long. */
 const SHORT_SPACING_MS = SECOND_MS / 4;
+/** What was used is told after so long, where nothing else is to be asked: service time, which is paid for afterwards, … */
+const TELL_COST_MS = SECOND_MS;
+/** … and bytes, which are paid already, or cast a shadow. */
+const TELL_BYTES_MS = 5 * SECOND_MS;
+
+type TotalTokens = typeof TOTAL_REQUESTS | typeof TOTAL_BYTES;
+
+/** What the pool's ledger knows. */
+export interface TenantWants {
+  /** Slots; `flow` is the quota's. */
+  readonly slots: (tenant: string, flow: string) => number;
+  /** Tokens beside those that are out. */
+  readonly tokensLacked: (flows: readonly string[]) => number;
+}
 
 interface TenantCredit {
   readonly lease: CreditLease;
@@ -17,21 +39,53 @@ interface TenantCredit {
   isAsking: boolean;
   /** The newest request was sent then, … */
   askedAtMs: number;
-  /** … and wanted that of each flow. */
-  asked: ReadonlyMap<string, number>;
-  /** The most that was wanted since: it is asked for once more, so that chance costs no call and no wait. */
-  readonly peaks: Map<string, number>;
+  /** … wanted so many slots, … */
+  readonly slotWants: SlotWants;
+  /** … so many tokens beside those that it has, … */
+  lacked: ReadonlyMap<string, number>;
+  /** … and told that. */
+  told: QuotaUse;
+  /** Of these the last answer brought fewer tokens than were asked for. */
+  dry: ReadonlySet<string>;
+  /** Until then the tenant's service time over all services is used up. */
+  blockedUntilMs: number;
 }
 
+type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
+  readonly service: { readonly costWeight: number } | null;
+  readonly classes: readonly { readonly className: string; readonly weight: number }[];
+};
+
 export class TenantCredits {
-  #tenants: ReadonlySet<string> = new Set();
+  #slotTenants: ReadonlySet<string> = new Set();
+  #totals: Readonly<Record<string, TotalConfig>> = {};
+  #costWeight = 1;
+  /** By tenant and what is limited over all services. */
+  readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
+  readonly #use = new TenantUse();
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
   #nowMs = 0;
 
-  /** The tenants that are limited over all services. */
-  configure(tenants: readonly string[]): void {
-    this.#tenants = new Set(tenants);
+  /** The tenants that are limited over all services, or would be. */
+  configure({ tenantsWithTotal, totals = {}, service, classes }: Limits): void {
+    this.#slotTenants = new Set(tenantsWithTotal);
+    this.#totals = totals;
+    this.#costWeight = service?.costWeight ?? 1;
+    for (const of of Object.values(this.#shared)) of.clear();
+    for (const [tenant, { ratePerSecond, bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
+      if (mode === "shadow") continue;
+      const flows = classes.map(({ className, weight }) => ({ flow: `${tenant}/${className}`, weight }));
+      if (ratePerSecond !== undefined) this.#share(tenant, TOTAL_REQUESTS, flows);
+      if (bandwidthBytesPerSecond === undefined) continue;
+      const ofBytes = flows.map(({ flow, weight }) => ({ flow: byteFlowOf(flow), weight }));
+      this.#share(tenant, TOTAL_BYTES, ofBytes);
+    }
+  }
+
+  #share(tenant: string, name: TotalTokens, flows: SharedTokens["flows"]): void {
+    const take = (count: number): void => this.#credits.get(tenant)?.lease.spend(name, count);
+    this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
   }
 
   /** The pool's time, for what follows. */
@@ -41,75 +95,156 @@ export class TenantCredits {
 
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
   slotsMaxOf(tenant: string, flow: string): number {
-    if (!this.#tenants.has(tenant)) return Infinity;
+    if (!this.#slotTenants.has(tenant)) return Infinity;
     const credit = this.#credits.get(tenant);
     if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.slots(flow, this.#nowMs);
     return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
   }
 
+  /** What a flow's tokens are paid from beside its own rate; undefined: its tenant has no such limit over all services. */
+  sharedOf(tenant: string, name: TotalTokens): SharedTokens | undefined {
+    return this.#shared[name].get(tenant);
+  }
+
+  /** All that its quota lends to the tenant in tokens. */
+  allSharedOf(tenant: string): readonly { readonly name: TotalTokens; readonly shared: SharedTokens }[] {
+    return ([TOTAL_REQUESTS, TOTAL_BYTES] as const).flatMap((name) => {
+      const shared = this.sharedOf(tenant, name);
+      return shared === undefined ? [] : [{ name, shared }];
+    });
+  }
+
+  /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
+  blockedForMs(tenant: string): number {
+    return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
+  }
+
+  /** What holders measured. */
+  observe(telemetry: FlowTelemetry): void {
+    const tenant = tenantOf(telemetry.flow);
+    if (this.#tellMsOf(tenant) < Infinity) this.#use.add(tenant, useOf(telemetry, this.#costWeight));
+  }
+
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
   isUnknown(tenant: string): boolean {
-    if (!this.#tenants.has(tenant)) return false;
+    if (!this.#slotTenants.has(tenant) && this.allSharedOf(tenant).length === 0) return false;
     const credit = this.#credits.get(tenant);
     return credit === undefined || (this.#nowMs >= credit.lease.expiresAtMs && this.#nowMs >= credit.openUntilMs);
   }
 
-  /** Tenants whose credit is to be renewed now: its time has come, or more is wanted than was asked for. */
-  due(wantOf: (tenant: string, flow: string) => number): readonly string[] {
-    const due = [...this.#credits].filter(([tenant, credit]) => {
-      if (credit.isAsking || !this.#tenants.has(tenant)) return false;
-      let isMore = false;
-      for (const [flow, asked] of credit.asked) {
-        const want = wantOf(tenant, flow);
-        credit.peaks.set(flow, Math.max(want, credit.peaks.get(flow) ?? 0));
-        isMore ||= want > asked && !this.#isHeard(credit, flow, asked);
-      }
-      return isMore || this.#nowMs >= credit.renewAtMs;
-    });
-    return due.map(([tenant]) => tenant);
+  /** Whether the tenant's quota is told of slots: they are limited over all services, or would be. */
+  countsSlots(tenant: string): boolean {
+    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    return this.#slotTenants.has(tenant) || total?.slots !== undefined;
   }
 
-  /** That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
-  #isHeard({ lease, askedAtMs }: TenantCredit, flow: string, asked: number): boolean {
-    return this.#nowMs < askedAtMs + SHORT_SPACING_MS && lease.slots(flow, this.#nowMs) < asked;
+  /** Whether a flow has nothing left of its tenant's tokens, and asking may bring more: whoever wants some waits for the answer. */
+  isEmpty(flow: string): boolean {
+    const tenant = tenantOf(flow);
+    const credit = this.#credits.get(tenant);
+    const name = flowOfBytes(flow) === null ? TOTAL_REQUESTS : TOTAL_BYTES;
+    if (credit === undefined || this.sharedOf(tenant, name)?.available() !== 0) return false;
+    return !credit.dry.has(name) || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+  }
+
+  /** Tenants whose credit is to be renewed now: its time has come, more is wanted than was asked for, or something is to be told. */
+  due(wants: TenantWants): readonly string[] {
+    const tenants = new Set([...this.#credits.keys(), ...this.#use.tenants]);
+    return [...tenants].filter((tenant) => (this.#isLimited(tenant) || this.#use.has(tenant)) && this.#isDue(tenant, wants));
   }
 
   /** The message to the tenant's quota, from this pool in this life of it. */
   request(tenant: string, demands: readonly CreditDemand[], { holder, life }: { holder: string; life: number }): RenewalRequest {
     const known = this.#credits.get(tenant);
-    const credit = known ?? {
-      lease: new CreditLease(holder, life),
-      renewAtMs: 0,
-      openUntilMs: -Infinity,
-      isAsking: true,
-      askedAtMs: 0,
-      asked: new Map(),
-      peaks: new Map(),
-    };
+    const credit = known ?? freshCredit(new CreditLease(holder, life));
     this.#credits.set(tenant, credit);
     credit.isAsking = true;
     credit.askedAtMs = this.#nowMs;
-    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
-    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
-    credit.peaks.clear();
-    return credit.lease.request(wanted, this.#nowMs);
+    credit.lacked = new Map(
+      demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
+        flow,
+        tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
+      ]),
+    );
+    return credit.lease.request(credit.slotWants.ask(demands), this.#nowMs);
+  }
+
+  /** What goes with it. */
+  takeUse(tenant: string): QuotaUse {
+    const use = this.#use.take(tenant);
+    const credit = this.#credits.get(tenant);
+    if (credit !== undefined) credit.told = use;
+    return use;
   }
 
   /** `isIdle`: it wanted nothing and had nothing out; it is not asked for again until somebody comes. */
-  apply(tenant: string, renewal: Renewal, isIdle: boolean): void {
+  apply(tenant: string, { renewal, blockedMs = 0 }: Pick<QuotaRenewal, "renewal" | "blockedMs">, isIdle: boolean): void {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
     credit.isAsking = false;
-    credit.lease.apply(renewal, this.#nowMs);
+    if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
+      const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
+      credit.dry = new Set(dry.map(({ flow }) => flow));
+    }
     credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
+    credit.blockedUntilMs = this.#nowMs + blockedMs;
   }
 
   /** No answer: what is lent holds until its end; after that the services' own limits do. */
   failed(tenant: string): void {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
+    this.#use.add(tenant, credit.told);
     credit.isAsking = false;
     credit.renewAtMs = this.#nowMs + RETRY_MS;
     credit.openUntilMs = this.#nowMs + 2 * RETRY_MS;
   }
+
+  #isLimited(tenant: string): boolean {
+    return this.#slotTenants.has(tenant) || Object.hasOwn(this.#totals, tenant);
+  }
+
+  #isDue(tenant: string, { slots, tokensLacked }: TenantWants): boolean {
+    const credit = this.#credits.get(tenant);
+    if (credit === undefined) return true;
+    if (credit.isAsking) return false;
+    if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#tellMsOf(tenant))) return true;
+    const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS;
+    for (const { name, shared } of this.allSharedOf(tenant)) {
+      const isDry = isHeard && credit.dry.has(name);
+      if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
+    }
+    // A shadow is told what is out with what it is told anyway.
+    if (!this.#slotTenants.has(tenant)) return false;
+    const lentOf = (flow: string): number => credit.lease.slots(flow, this.#nowMs);
+    return credit.slotWants.isMore((flow) => slots(tenant, flow), { lentOf, isHeard });
+  }
+
+  #tellMsOf(tenant: string): number {
+    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    if (total?.cpuSecondsPerSecond !== undefined) return TELL_COST_MS;
+    const isShadowRate = total?.ratePerSecond !== undefined && total.mode === "shadow";
+    return total?.bandwidthBytesPerSecond === undefined && !isShadowRate ? Infinity : TELL_BYTES_MS;
+  }
+
+  #tokensOf(tenant: string, name: TotalTokens): number {
+    const credit = this.#credits.get(tenant);
+    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(name, this.#nowMs);
+    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
+  }
+}
+
+function freshCredit(lease: CreditLease): TenantCredit {
+  return {
+    lease,
+    renewAtMs: 0,
+    openUntilMs: -Infinity,
+    isAsking: true,
+    askedAtMs: 0,
+    slotWants: new SlotWants(),
+    lacked: new Map(),
+    dry: new Set(),
+    told: { arrivals: 0, bytes: 0, costMs: 0 },
+    blockedUntilMs: -Infinity,
+  };
 }

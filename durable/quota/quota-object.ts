@@ -29,12 +29,14 @@ export class TenantQuota extends DurableObject<ObjectEnv> implements QuotaRpc {
   }
 
   /** Lends to a pool what it wants, or as much of it as is its share. On disk before it is promised. */
-  async renew({ tenant, configurationVersion, lease }: QuotaRenewalRequest): Promise<QuotaRenewal> {
+  async renew({ tenant, configurationVersion, lease, use }: QuotaRenewalRequest): Promise<QuotaRenewal> {
     if (configurationVersion > this.#quota.configuration.version) await this.#refresh(tenant);
-    const renewal = this.#quota.renew(lease, Date.now());
+    const nowMs = Date.now();
+    const renewal = this.#quota.renew(lease, nowMs);
+    const blockedMs = this.#quota.observe(use, nowMs);
     this.#write(() => this.#store.saveChanges(this.#quota.takeChanges()));
     if (this.#quota.counters.renewals % COUNTERS_SAVED_EVERY === 0) this.#write(() => this.#store.saveCounters(this.#quota.counters));
-    return { renewal, configurationVersion: this.#quota.configuration.version };
+    return { renewal, configurationVersion: this.#quota.configuration.version, blockedMs };
   }
 
   usage(tenant: string): QuotaUsage {

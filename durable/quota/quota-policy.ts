@@ -1,11 +1,15 @@
 // One tenant's limits over all its services, as the ledger reads them. What a service and class may use by itself is the
 // service's pool's to keep, whose ledger every region hangs on; here is what one pool cannot know: the sum.
+import { byteRateOf } from "#durable/lease/byte-rate.ts";
 import { UNITS_MAX } from "#durable/lease/divide.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
+import type { RatePolicy } from "#durable/lease/rate-budget.ts";
 import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
+import { totalBandwidthOf, totalRateOf } from "#shared/config/quota-policies.ts";
 import type { ClassesFile, Configuration, QuotaConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
-import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf, TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
+import { SECOND_MS } from "#shared/units.ts";
 
 /** What the quota remembers of a configuration: it serves by it after an eviction without asking. */
 export interface QuotaConfiguration {
@@ -55,12 +59,24 @@ export function quotaConfigurationOf({ classes, services, tenants }: Configurati
 
 /** Slots over all services that are enforced; null: as many as are wanted. */
 function slotsMaxOf({ total }: QuotaConfiguration): number | null {
-  return total === null || total.mode === "shadow" ? null : total.slots;
+  return total === null || total.mode === "shadow" ? null : (total.slots ?? null);
+}
+
+/** What is lent in tokens; of a limit in shadow, or none, nothing is. */
+function tokensOf({ total }: QuotaConfiguration): ReadonlyMap<string, RatePolicy> {
+  if (total === null || total.mode === "shadow") return new Map();
+  const [rate, bytes] = [totalRateOf(total), byteRateOf(totalBandwidthOf(total))];
+  const requests = rate && { tokens: rate.ratePerSecond, periodMs: SECOND_MS, burst: rate.burst };
+  return new Map([
+    ...(requests === null ? [] : [[TOTAL_REQUESTS, requests] as const]),
+    ...(bytes === null ? [] : [[TOTAL_BYTES, bytes] as const]),
+  ]);
 }
 
 export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
   const { classes, flows, requestDurationMsMax } = configuration;
   const capacity = slotsMaxOf(configuration) ?? UNITS_MAX;
+  const tokens = tokensOf(configuration);
   return {
     capacity,
     lanes: NO_LANES,
@@ -68,6 +84,8 @@ export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
       Object.entries(classes).map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * capacity) }]),
     ),
     flow(name) {
+      const ofTokens = tokens.get(name);
+      if (ofTokens !== undefined) return { className: "", weight: 1, slotsMax: 0, rate: ofTokens };
       const { className = "", weight = 1, slots, mode = "enforce" } = flows[name] ?? {};
       // Of a flow that nobody configured, nothing: a pool may know a version that this one does not, or the other way round.
       const slotsMax = Object.hasOwn(flows, name) ? (mode === "enforce" ? (slots ?? capacity) : capacity) : 0;
@@ -76,6 +94,6 @@ export function quotaPolicyOf(configuration: QuotaConfiguration): LedgerPolicy {
     requestDurationMsMax: requestDurationMsMax + LEASE_MS_MAX,
     areHoldersDurable: true,
     holdersMax: HOLDER_COUNT_MAX,
-    flowsPerHolderMax: LIMITS.classCountMax,
+    flowsPerHolderMax: LIMITS.classCountMax + 2,
   };
 }

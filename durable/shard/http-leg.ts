@@ -44,8 +44,12 @@ export class HttpLeg implements Leg {
     this.#hasStopped = true;
     const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
     const { sessionId, route } = this.#input;
-    // Told once: an endpoint that misses it forgets the session in its own time.
-    this.#input.events.waitUntil(post(route, { sessionId, events: [event] }));
+    const endedAtMs = Date.now();
+    const tell = async (): Promise<void> => {
+      // Told once: an endpoint that misses it forgets the session in its own time.
+      if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event] });
+    };
+    this.#input.events.waitUntil(this.#permits.run(tell));
   }
 
   leave(): null {

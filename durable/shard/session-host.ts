@@ -2,7 +2,7 @@
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
-import { decodeDeviceFrame, type DeviceFrame, type FrameFault, type Report } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, type DeviceFrame, type FrameFault } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -22,6 +22,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
 import { changesOf } from "./session-rows.ts";
 import { SessionLimits } from "./session-limits.ts";
+import { SessionReports } from "./session-reports.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
 import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
@@ -42,12 +43,14 @@ export class SessionHost {
   readonly budget = new BufferBudget();
   readonly pushes = new PushMemory();
   readonly #limits = new SessionLimits(this);
+  readonly #reports: SessionReports;
   readonly #endpoint: EndpointSide;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
     this.#endpoint = new EndpointSide(this, shell);
+    this.#reports = new SessionReports(shell, this.#limits);
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
@@ -81,17 +84,10 @@ export class SessionHost {
     if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
-    if (frame.type === "report") return this.#onReport(live, frame, attachment);
+    if (frame.type === "report") return this.#reports.take(live, frame, socket);
     if (frame.type === "message" && !this.budget.hasRoom(frame.payload.length)) return this.#putOff(live, socket);
     const random = isTokenOld(live.state, Date.now()) ? randomText() : "";
     this.step(live, [{ kind: "frame", attempt: attachment.attempt, frame, random }], socket);
-  }
-
-  #onReport(live: Live, frame: Report, attachment: SocketAttachment): void {
-    const { route, state } = live;
-    if (attachment.attempt !== state.attempt || state.detachedAtMs !== null) return;
-    if (this.#limits.mayReport(live, attachment)) this.#shell.news().report(route, { ...frame, flow: route.flow, reports: 1 });
-    else this.#shell.news().countFault(route, "report-too-soon");
   }
 
   /** The device has the message still, and sends it again with its next connection. */

@@ -56,6 +56,8 @@ export interface SessionRoute {
   readonly messagePrefix?: string | null;
   /** It may have come here and may not have left: the endpoint is told nothing by its end here. */
   readonly isTentative?: boolean;
+  /** And then, or once it was so, from which shard. */
+  readonly cameFrom?: string;
   /** Those of the upgrade that the endpoint may see. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
@@ -148,7 +150,7 @@ export class SessionStore {
   }
 
   /** As another Shard object takes it over. */
-  export(sessionId: string): Omit<HandOver, "pushIds"> | null {
+  export(sessionId: string): Omit<HandOver, "pushIds" | "moveId"> | null {
     type Row = { facts: string; route: string };
     const [row] = this.#sql.exec<Row>("SELECT facts, route FROM sessions WHERE session_id = ?", sessionId).toArray();
     if (row === undefined) return null;

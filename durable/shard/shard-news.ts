@@ -1,20 +1,23 @@
 // What a Shard object tells its pool, now and then: what devices report of their sockets in band, by flow, and what endpoints and
 // devices say that cannot be followed. In memory: what an eviction takes with it is figures of seconds.
 import type { ObjectEnv } from "#durable/lib/env.ts";
-import { sumOfCounts, type FlowReport } from "#shared/protocol/device-report.ts";
+import { sumOfCounts, type DeviceOrders, type DeviceWord, type FlowReport } from "#shared/protocol/device-report.ts";
 import type { GripFault } from "#shared/protocol/grip.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import type { LoneMoves } from "./lone-moves.ts";
 
 const INTERVAL_MS = 5 * SECOND_MS;
 /** What waits is sent at once when it is so much. */
 const FLOWS_MAX = 64;
 const LATENCIES_MAX = 4_096;
+const WORDS_MAX = 256;
 
 interface Shell {
   readonly pools: ObjectEnv["POOL"];
   readonly ctx: DurableObjectState;
-  readonly wakeAt: (atMs: number) => void;
+  /** Who carries out what the pool answers, for sessions whose devices have just reported. */
+  readonly moves: () => Pick<LoneMoves, "wakeAt" | "letGo">;
 }
 
 /** Whose news it is. */
@@ -28,6 +31,8 @@ export class ShardNews {
   #source: Source | null = null;
   #reports = new Map<string, FlowReport>();
   #latencies = 0;
+  /** By flow and device: the last one's, and the session that it is of. */
+  #words = new Map<string, { readonly word: DeviceWord; readonly sessionId: string }>();
   #faults: Record<string, number> = {};
   #dueAtMs = Infinity;
 
@@ -56,6 +61,12 @@ export class ShardNews {
     if (this.#reports.size >= FLOWS_MAX || this.#latencies >= LATENCIES_MAX) this.#send();
   }
 
+  hear({ service, shardId }: Source, word: DeviceWord, sessionId: string): void {
+    this.#words.set(keyOf(word), { word, sessionId });
+    this.#expect({ service, shardId });
+    if (this.#words.size >= WORDS_MAX) this.#send();
+  }
+
   /** When it is to be called again. */
   onAlarm(nowMs: number): number {
     if (nowMs >= this.#dueAtMs) this.#send();
@@ -66,26 +77,40 @@ export class ShardNews {
     this.#source = source;
     if (this.#dueAtMs !== Infinity) return;
     this.#dueAtMs = Date.now() + INTERVAL_MS;
-    this.#shell.wakeAt(this.#dueAtMs);
+    this.#shell.moves().wakeAt(this.#dueAtMs);
   }
 
   #send(): void {
     const { pools, ctx } = this.#shell;
     if (this.#source === null) return;
     const { service, shardId } = this.#source;
-    const news = { shardId, reports: [...this.#reports.values()], faults: this.#faults };
+    const words = this.#words;
+    const news = {
+      shardId,
+      from: "shard",
+      words: [...words.values()].map(({ word }) => word),
+      reports: [...this.#reports.values()],
+      faults: this.#faults,
+    } as const;
     this.#reports = new Map();
+    this.#words = new Map();
     this.#latencies = 0;
     this.#faults = {};
     this.#dueAtMs = Infinity;
     // The pool follows its configuration by itself.
     const told = Promise.resolve(pools.get(pools.idFromName(poolName(service))).report(service, 0, news));
+    const letGo = ({ leave }: DeviceOrders): void =>
+      this.#shell.moves().letGo(leave.flatMap((device) => words.get(keyOf(device))?.sessionId ?? []));
     ctx.waitUntil(
-      told.catch((error: unknown) => {
+      told.then(letGo).catch((error: unknown) => {
         console.warn(JSON.stringify({ level: "warn", event: "shard-news-lost", shardId, error: String(error) }));
       }),
     );
   }
+}
+
+function keyOf({ flow, device }: Pick<DeviceWord, "flow" | "device">): string {
+  return `${flow} ${device}`;
 }
 
 function sumOf(a: FlowReport, b: FlowReport): FlowReport {

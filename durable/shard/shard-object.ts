@@ -7,6 +7,7 @@ import {
   SOCKET_RESUMPTION_HEADER,
   type DrainProgress,
   type DrainRequest,
+  type GoneTo,
   type HandOver,
   type HandOverRequest,
   type MovedFrom,
@@ -37,6 +38,7 @@ import { SessionMoves } from "./session-moves.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { openSlotKeeper } from "./slot-debt-store.ts";
+import { LoneMoves } from "./lone-moves.ts";
 import { isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
 import { SocketRoom } from "./socket-room.ts";
 import { openUpstream } from "./upstream.ts";
@@ -75,9 +77,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
     news: () => this.#news,
   };
-  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, wakeAt: (atMs) => this.#host.wakeAt(atMs) });
+  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, moves: () => this.#lone });
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
+  readonly #lone = new LoneMoves({ ctx: this.ctx, store: this.#store, host: this.#host });
   readonly #plainStore = new PlainStore(this.ctx.storage.sql);
   readonly #plainHost = new PlainHost({
     ...this.#shell,
@@ -139,12 +142,12 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return slotIds.filter((slotId) => this.#slots.holds(slotId));
   }
 
-  push(request: PushRequest): PushAnswer {
-    return this.#push.push(request);
+  push(request: PushRequest): PushAnswer & GoneTo {
+    return { ...this.#push.push(request), ...this.#lone.goneTo() };
   }
 
-  subscribe(request: TopicRequest): TopicAnswer {
-    return this.#push.subscribe(request);
+  subscribe(request: TopicRequest): TopicAnswer & GoneTo {
+    return { ...this.#push.subscribe(request), ...this.#lone.goneTo() };
   }
 
   drain(request: DrainRequest | null): DrainProgress {
@@ -159,15 +162,15 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     return this.#moves.handOver(request);
   }
 
-  confirmMove(sessionId: string, to: string): boolean {
-    return this.#moves.confirmMove(sessionId, to);
+  confirmMove(sessionId: string, to: string, moveId: string): boolean {
+    return this.#moves.confirmMove(sessionId, to, moveId);
   }
 
   override async alarm(): Promise<void> {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
     this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
-    this.#host.wakeAt(this.#news.onAlarm(nowMs));
+    this.#host.wakeAt(Math.min(this.#news.onAlarm(nowMs), this.#lone.onAlarm(nowMs)));
     this.#drain.onAlarm(nowMs);
     this.#host.wakeAt(await this.#slots.look());
   }
@@ -252,11 +255,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   #resume(request: Request, resumption: SocketResumption): Response {
     if (this.#room.isFull()) return refusal(FULL);
-    const shardId = this.#store.movedTo(resumption.sessionId);
+    const shardId = this.#moves.whereabouts(resumption);
     // A device that names another's session is told what one is told that names none.
     const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
     if (shardId !== null) return elsewhere({ shardId });
-    const leaving = isHere && resumption.isStaying !== true && this.#drain.isOn ? this.#host.load(resumption.sessionId) : undefined;
+    const leaving = isHere ? this.#lone.leaving(resumption, this.#drain.isOn) : undefined;
     if (leaving !== undefined) return elsewhere({ shardId: null, slotId: leaving.route.slotId });
     return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
   }

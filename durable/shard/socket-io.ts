@@ -23,6 +23,8 @@ export interface SocketAttachment {
   readonly activeAtMs?: number;
   /** It was told that its time is nearly up. */
   readonly isWarned?: boolean;
+  /** Its device has reported on this connection. */
+  readonly hasReported?: boolean;
   /** Messages either way, as counted when they were last looked at, and since when they are so many. */
   readonly idle?: { readonly count: number; readonly sinceMs: number };
 }

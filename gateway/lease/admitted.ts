@@ -1,14 +1,14 @@
 // A request that has a slot, as its route sees it: a slot that ends exactly once.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
-import type { QuotaConfig } from "#shared/config/schema.ts";
+import { isBandwidthCounted, isBandwidthLimited, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { listens } from "../upstream/listens.ts";
 import { waitOn, type ByteCredit, type PaceOptions } from "../upstream/pace.ts";
 import type { RequestScope } from "../request-scope.ts";
 import type { AdmissionInput, Asked } from "./admission.ts";
 import { slotOfPool } from "./ask-pool.ts";
 import { LeasedCredit, ShadowCredit } from "./byte-credit.ts";
-import { bandwidthRefusal, isBandwidthLimited } from "./flow-quota.ts";
+import { bandwidthRefusal } from "./flow-quota.ts";
 import type { HeldSlot, ShardEnd } from "./held-slot.ts";
 import { renewIfDue, settle } from "./renewal.ts";
 import type { RunningRequest } from "./running-requests.ts";
@@ -26,7 +26,7 @@ export class Admitted implements RunningRequest {
   readonly #scope: RequestScope;
   readonly #asked: Asked;
   readonly #lease: ServiceLease;
-  readonly #quota: QuotaConfig | undefined;
+  readonly #quota: FlowQuota | undefined;
   #failed: Set<string> | null = null;
   #slot: HeldSlot;
   #hasEnded = false;
@@ -59,15 +59,15 @@ export class Admitted implements RunningRequest {
   }
 
   /** RateLimit of the answer; null: nothing is limited, or known. */
-  get rateLimit(): string | null {
+  rateLimitAt(nowMs: number): string | null {
     const { identifier } = this.#scope;
     if (this.#quota === undefined || identifier === undefined) return null;
-    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs: Date.now() });
+    return this.#lease.rateLimitOf(this.#slot.flow, this.#quota, { partition: identifier, nowMs });
   }
 
   /** Its tenant's bandwidth is limited, or would be: its bodies go through the isolate. */
   get isPaced(): boolean {
-    return this.#quota?.bandwidthBytesPerSecond !== undefined;
+    return isBandwidthCounted(this.#quota);
   }
 
   /** How its bodies are paced, until the signal; null: they are not. Both directions have one credit. */
@@ -96,11 +96,10 @@ export class Admitted implements RunningRequest {
   }
 
   /** Ends the slot, however often it is called, and reports what became of the request. `latencyMs`: arrival to response headers. */
-  end(outcome: Outcome, latencyMs?: number): void {
+  end(outcome: Outcome, { latencyMs, nowMs }: { readonly latencyMs?: number; readonly nowMs: number }): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#lease.requests.leave(this);
-    const nowMs = Date.now();
     const upstreamMs = latencyMs === undefined ? undefined : latencyMs - this.waitMs;
     const [isOverloaded, isRefused] = [this.#isOverloaded, this.#isRefused];
     if (this.#isAsking) this.#lease.gaveUp(this.#slot.flow, outcome);

@@ -1,7 +1,8 @@
 // What an isolate holds of one service: its lease, the table of shards that came with it, and what it measured. No
 // network and no clock: admission.ts asks it, renewal.ts renews it.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
-import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { isBandwidthLimited, isRated, type FlowQuota } from "#shared/config/quota-policies.ts";
+import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import { concurrencyOf } from "#shared/config/concurrency.ts";
 import { byteFlowOf } from "#shared/lease/byte-flow.ts";
@@ -13,7 +14,7 @@ import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
 import { FlowBytes } from "./flow-bytes.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { costRefusal, isBandwidthLimited, isRated, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { costRefusal, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
 import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
@@ -86,7 +87,8 @@ export class ServiceLease {
     }
     if (nowMs < meter.blockedUntilMs) {
       meter.refuse("rejected-quota");
-      return costRefusal(quota, { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
+      const facts = { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) };
+      return costRefusal(quota, { ...facts, isTotal: meter.left?.isTotalBlocked === true });
     }
     const tokens = isRated(quota) ? 1 : 0;
     if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
@@ -101,7 +103,7 @@ export class ServiceLease {
   }
 
   /** A request is about to come: the next renewal asks for a slot for it, and for credit for its bodies. */
-  expect(flow: string, quota?: QuotaConfig): void {
+  expect(flow: string, quota?: FlowQuota): void {
     this.#flows.of(flow)?.expect();
     if (isBandwidthLimited(quota)) this.bytesOf(flow);
   }
@@ -260,7 +262,7 @@ export class ServiceLease {
   }
 
   /** RateLimit as it stands; null: the flow has no limits, or nothing is known of them yet. */
-  rateLimitOf(flow: string, quota: QuotaConfig | undefined, { partition, nowMs }: { partition: Partition; nowMs: number }): string | null {
+  rateLimitOf(flow: string, quota: FlowQuota | undefined, { partition, nowMs }: { partition: Partition; nowMs: number }): string | null {
     const meter = quota === undefined ? undefined : this.#flows.known(flow);
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);

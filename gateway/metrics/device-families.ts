@@ -38,6 +38,42 @@ export function deviceFamilies(pools: readonly PoolStats[]): Family[] {
       ({ p50 }) => p50,
     ),
     latency("tidegate_device_latency_p99_seconds", "99th percentile of the same.", ({ p99 }) => p99),
+    ...healthFamilies(pools),
+  ];
+}
+
+/** What their words have come to. */
+function healthFamilies(pools: readonly PoolStats[]): Family[] {
+  const known = pools.flatMap(({ service, deviceHealth }) => (deviceHealth === undefined ? [] : [{ service, ...deviceHealth }]));
+  return [
+    {
+      name: "tidegate_shard_evidence_ratio",
+      type: "gauge",
+      help: "By devices' word, how much speaks against a shard: 1 makes it a suspect, below 0 its devices are well.",
+      samples: known.flatMap(({ service, shards }) =>
+        shards.map(({ shardId, evidenceRatio }) => ({ labels: { service, shard: shardId }, value: evidenceRatio })),
+      ),
+    },
+    {
+      name: "tidegate_shard_suspect",
+      type: "gauge",
+      help: "1: the shard is a suspect by devices' word, gets no new sockets, and is drained when that may be.",
+      samples: known.flatMap(({ service, suspect }) =>
+        suspect === null ? [] : [{ labels: { service, shard: suspect.shardId }, value: 1 }],
+      ),
+    },
+    {
+      name: "tidegate_shards_unhealthy_total",
+      type: "counter",
+      help: "Shards drained by devices' word.",
+      samples: known.map(({ service, shardsDrained }) => ({ labels: { service }, value: shardsDrained })),
+    },
+    {
+      name: "tidegate_devices_moved_total",
+      type: "counter",
+      help: "Devices sent to another shard because they alone were worse off than their like elsewhere.",
+      samples: known.map(({ service, devicesMoved }) => ({ labels: { service }, value: devicesMoved })),
+    },
   ];
 }
 

@@ -1,14 +1,18 @@
 // What the gateway says of itself: what its pools have counted, and what was reported to them.
 import type { PoolCounters, PoolStats } from "#shared/protocol/pool-rpc.ts";
+import type { QuotaUsage } from "#shared/protocol/quota-rpc.ts";
 import { LATENCY_BUCKETS_MS } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { demandFamilies } from "./demand-families.ts";
 import { deviceFamilies } from "./device-families.ts";
 import { fleetFamilies } from "./fleet-families.ts";
 import type { Family, Labels, Sample } from "./prometheus-text.ts";
+import { tenantFamilies } from "./tenant-families.ts";
 
 export interface GatewayFacts {
   readonly pools: readonly PoolStats[];
+  /** Of tenants with a limit over all services. */
+  readonly tenants: readonly QuotaUsage[];
   readonly configurationVersion: number;
   readonly verifiedTokenCount: number;
 }
@@ -22,6 +26,7 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
     ...demandFamilies(facts.pools),
     ...fleetFamilies(facts.pools),
     ...deviceFamilies(facts.pools),
+    ...tenantFamilies(facts.tenants),
     ...callFamilies(facts),
     ...isolateFamilies(facts),
   ];

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { refuse } from "#shared/errors/refusal.ts";
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
+import { quotaName, type QuotaUsage } from "#shared/protocol/quota-rpc.ts";
 import type { Snapshot } from "#shared/protocol/registry-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { gatewayFamilies } from "../metrics/gateway-families.ts";
@@ -12,7 +13,7 @@ import { withRegions } from "../metrics/regional-stats.ts";
 import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 
-/** Pools asked at the same time. */
+/** Pools, or quotas, asked at the same time. */
 const CONCURRENCY_MAX = 32;
 
 /** Prometheus text: what the pools counted, and what this isolate has not reported yet. Open on loopback only. */
@@ -26,6 +27,7 @@ export const metrics = new Hono<AppEnv>().get("/metrics", async (c) => {
   const pools = await readPools(c.var.scope, snapshot);
   const families = gatewayFamilies({
     pools,
+    tenants: await readQuotas(c.var.scope, snapshot),
     configurationVersion: snapshot.version,
     verifiedTokenCount: isolate.verifiedTokens.size,
   });
@@ -61,4 +63,15 @@ async function readPools(scope: RequestScope, { version, configuration }: Snapsh
     throw error;
   }
   return pools;
+}
+
+/** Of tenants without a limit over all services there is none. */
+async function readQuotas({ env }: RequestScope, { configuration }: Snapshot): Promise<QuotaUsage[]> {
+  const tenants = Object.values(configuration.tenants).flatMap(({ tenant, total }) => (total === undefined ? [] : [tenant]));
+  const usages: QuotaUsage[] = [];
+  for (let start = 0; start < tenants.length; start += CONCURRENCY_MAX) {
+    const asked = tenants.slice(start, start + CONCURRENCY_MAX);
+    usages.push(...(await Promise.all(asked.map(async (tenant) => env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant))).usage(tenant)))));
+  }
+  return usages;
 }

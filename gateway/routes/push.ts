@@ -43,7 +43,7 @@ export const push = new Hono<AppEnv>().post("/v1/push", async (c) => {
   const pushId = id === undefined ? scope.requestId : `${tenant} ${id}`;
   const request: PushRequest = { tenant, device, topic, payload, pushId };
   const answers = await askShards(scope, { service, version: call.configurationVersion }, async (shard) => shard.push(request));
-  const answer = sumOf(answers);
+  const answer = sumOf(answers.map((asked) => asked.answer));
   if (answer.taken + answer.sent === 0 && answer.full > 0)
     return answerRefusal(scope, refuse("rejected-capacity", "Every session's window is full.", { retryAfterMs: RETRY_AFTER_MS }));
   return c.json(answer, 200, { "cache-control": "no-store" });

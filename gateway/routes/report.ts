@@ -3,7 +3,7 @@ import * as z from "zod";
 import { refuse } from "#shared/errors/refusal.ts";
 import { flowOf } from "#shared/identifier/entitlement.ts";
 import { NAME_PATTERN } from "#shared/limits.ts";
-import { DEVICE_REPORT } from "#shared/protocol/device-report.ts";
+import { DEVICE_REPORT, medianOf } from "#shared/protocol/device-report.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { identify } from "../identity/identify.ts";
@@ -47,8 +47,10 @@ export const report = new Hono<AppEnv>().post(REPORT_PATH, async (c) => {
     return answerRefusal(scope, refuse("rejected-quota", "A device reports once in five seconds at most.", { retryAfterMs: waitMs }));
   const { service: _service, shard = "", ...measured } = parsed.data;
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
-  const reports = [{ ...measured, flow: flowOf(identifier), reports: 1 }];
-  await pool.report(service, active.snapshot.version, { shardId: shard, reports, faults: {} });
+  const flow = flowOf(identifier);
+  const reports = [{ ...measured, flow, reports: 1 }];
+  const words = [{ flow, device: identifier.device, latencyMs: medianOf(measured.latenciesMs), drops: measured.drops }];
+  await pool.report(service, active.snapshot.version, { shardId: shard, from: "device", words, reports, faults: {} });
   return c.body(null, 204);
 });
 

@@ -40,14 +40,15 @@ export async function resumeSocket(
   const { sessionId, secret } = token;
   // A copy: where the device is admitted anew, its headers are used again.
   const headers = { ...outboundHeaders(input) };
-  const resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms };
-  headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
+  let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms };
   let { shardId } = token;
   for (let hop = 0; hop < HOPS_MAX; hop += 1) {
+    headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
     const answer = await upgradeInShard(scope, shardObjectName(service, shardId), headers);
     if (answer instanceof Response) return answer;
     if ("ok" in answer) return answerRefusal(scope, answer);
     if (answer.shardId === null) return { shardId, slotId: answer.slotId, sessionId, secret };
+    resumption = { ...resumption, sentFrom: shardId };
     shardId = answer.shardId;
   }
   return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000 }));

@@ -2,7 +2,7 @@
 import type * as z from "zod";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
-import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
+import { shardObjectName, type GoneTo } from "#shared/protocol/shard-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { verifyCredential } from "../identity/identify.ts";
 import { readJson } from "../read-json.ts";
@@ -46,26 +46,27 @@ type ShardStub = ReturnType<AppEnv["Bindings"]["SHARD"]["get"]>;
 
 /**
  * Asks every shard of a service, because any may have a socket of any device: bounded load sends some elsewhere than their key says.
- * Those that are being emptied come first, and are waited for: what leaves them meanwhile is found where it goes.
+ * Those that are being emptied come first, and are waited for: what leaves them meanwhile is found where it goes. Where single sessions
+ * have left another one those are asked again that they went to.
  */
-export async function askShards<T>(
+export async function askShards<T extends GoneTo>(
   { env }: Pick<RequestScope, "env">,
   { service, version }: { readonly service: string; readonly version: number },
   ask: (shard: ShardStub) => Promise<T>,
-): Promise<readonly T[]> {
+): Promise<readonly { readonly shardId: string; readonly answer: T }[]> {
   const { shards } = await env.POOL.get(env.POOL.idFromName(poolName(service))).stats(service, version);
   const leaving = shards.filter(({ state }) => state !== "active");
   const staying = shards.filter(({ state }) => state === "active");
-  const answers: T[] = [];
-  for (const group of [leaving, staying]) {
-    for (let start = 0; start < group.length; start += CONCURRENCY_MAX) {
-      const asked = group.slice(start, start + CONCURRENCY_MAX);
-      answers.push(
-        ...(await Promise.all(
-          asked.map(async ({ shardId }) => ask(env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId))))),
-        )),
-      );
+  const answers: { readonly shardId: string; readonly answer: T }[] = [];
+  const askOne = async (shardId: string): Promise<T> => ask(env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId))));
+  const askAll = async (shardIds: readonly string[]): Promise<void> => {
+    for (let start = 0; start < shardIds.length; start += CONCURRENCY_MAX) {
+      const asked = shardIds.slice(start, start + CONCURRENCY_MAX);
+      answers.push(...(await Promise.all(asked.map(async (shardId) => ({ shardId, answer: await askOne(shardId) })))));
     }
-  }
+  };
+  await askAll(leaving.map(({ shardId }) => shardId));
+  await askAll(staying.map(({ shardId }) => shardId));
+  await askAll([...new Set(answers.flatMap(({ answer }) => answer.goneTo ?? []))]);
   return answers;
 }

@@ -39,7 +39,8 @@ export const topics = new Hono<AppEnv>().post(TOPICS_PATH, async (c) => {
   ];
   const request = { tenant: call.tenant, device, changes };
   const answers = await askShards(scope, { service, version: call.configurationVersion }, async (shard) => shard.subscribe(request));
-  const answer = sumOf(answers);
+  // Of a shard that was asked twice, the last: what was done is not done again.
+  const answer = sumOf([...new Map(answers.map((asked) => [asked.shardId, asked.answer])).values()]);
   if (answer.sockets === 0 && answer.full > 0)
     return answerRefusal(
       scope,

@@ -2,6 +2,7 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Admitted } from "../lease/admitted.ts";
 import type { RequestScope } from "../request-scope.ts";
+import type { Aborter } from "./aborters.ts";
 import { WATCH_MS } from "./watch.ts";
 
 /**
@@ -15,7 +16,8 @@ export class Cutoff {
   readonly #scope: RequestScope;
   readonly #service: ServiceConfig;
   readonly #admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">;
-  #aborter: AbortController | null = null;
+  #aborter: Aborter | null = null;
+  #isAborterOurs = false;
   #giveUp: ((why: Error) => void) | null = null;
   #reason: Refusal | null = null;
   #isAnswered = false;
@@ -27,18 +29,24 @@ export class Cutoff {
   #signalOfDevice: AbortSignal | null = null;
   readonly #onGone = (): void => this.cut(refuse("cancelled", "The device went away."));
 
-  constructor(scope: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal">) {
+  constructor(scope: RequestScope, service: ServiceConfig, admitted: Pick<Admitted, "lookAgainInMs" | "lateRefusal" | "startedAtMs">) {
     this.#scope = scope;
     this.#service = service;
     this.#admitted = admitted;
-    this.#look();
+    this.#look(admitted.startedAtMs);
   }
 
   /** Aborted by a cut: for what must be broken off at the endpoint, though this request's own context goes on. */
   get signal(): AbortSignal {
+    this.#isAborterOurs = true;
+    return this.signalOfFetch;
+  }
+
+  /** The same, for what lets go of it before `stop`: it is another request's afterwards. */
+  get signalOfFetch(): AbortSignal {
     if (this.#aborter === null) {
-      this.#aborter = new AbortController();
-      if (this.#reason !== null) this.#aborter.abort();
+      this.#aborter = this.#scope.isolate.aborters.take();
+      if (this.#reason !== null) this.#aborter.controller.abort();
     }
     return this.#aborter.signal;
   }
@@ -54,7 +62,7 @@ export class Cutoff {
 
   cut(why: Refusal): void {
     this.#reason ??= why;
-    this.#aborter?.abort();
+    this.#aborter?.controller.abort();
     this.#giveUp?.(new Error(why.detail));
   }
 
@@ -75,7 +83,7 @@ export class Cutoff {
     this.#isAnswered = true;
     if (this.#scope.startedAtMs + this.#limitMs >= this.#looksAtMs) return;
     clearTimeout(this.#timer);
-    this.#look();
+    this.#look(Date.now());
   }
 
   /**
@@ -84,6 +92,8 @@ export class Cutoff {
    */
   stop(): void {
     this.#isOver = true;
+    if (this.#aborter !== null && this.#reason === null && !this.#isAborterOurs) this.#scope.isolate.aborters.giveBack(this.#aborter);
+    this.#aborter = null;
     if (this.#wake !== null) this.#scope.isolate.watch.leave(this.#wake);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#signalOfDevice?.removeEventListener("abort", this.#onGone);
@@ -93,8 +103,7 @@ export class Cutoff {
     return this.#isAnswered ? this.#service.requestDurationMsMax : this.#service.deadlineMs;
   }
 
-  #look(): void {
-    const nowMs = Date.now();
+  #look(nowMs: number): void {
     const leftMs = this.#scope.startedAtMs + this.#limitMs - nowMs;
     const lookAgainInMs = this.#admitted.lookAgainInMs(nowMs);
     if (leftMs <= 0) this.cut(this.#admitted.lateRefusal ?? this.#timeIsUp());
@@ -118,7 +127,7 @@ export class Cutoff {
   #watchAlone(inMs: number): void {
     if (this.#isOver) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), Math.max(0, inMs));
+    this.#timer = setTimeout(() => this.#look(Date.now()), Math.max(0, inMs));
     if (this.#signalOfDevice !== null) return;
     this.#signalOfDevice = this.#scope.request.signal;
     this.#signalOfDevice.addEventListener("abort", this.#onGone);

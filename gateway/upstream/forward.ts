@@ -45,7 +45,8 @@ export async function forward(input: ForwardInput): Promise<Response> {
     body: body.stream,
     redirect: "manual",
     // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
-    signal: cutoff.signal,
+    // One with a body may still be sending it when its answer is through.
+    signal: body.stream === null ? cutoff.signalOfFetch : cutoff.signal,
     encodeResponseBody: "manual",
   };
   for (let attempt = 1; ; attempt += 1) {
@@ -81,7 +82,8 @@ function repeatOf({ scope, inbound }: ForwardInput, body: RequestBody) {
 
 async function answer(input: ForwardInput, response: Response, cutoff: Cutoff): Promise<Response> {
   const { scope, admitted } = input;
-  const latencyMs = Date.now() - scope.startedAtMs;
+  let nowMs = Date.now();
+  const latencyMs = nowMs - scope.startedAtMs;
   const { status } = response;
   const { dropped, contentLength, load } = readResponseHeaders(response.headers);
   admitted.answered(status, load);
@@ -91,12 +93,16 @@ async function answer(input: ForwardInput, response: Response, cutoff: Cutoff): 
   const isSmall = contentLength !== null && contentLength <= WHOLE_BODY_BYTES_MAX && !admitted.isPaced;
   if (hasBody && !isSmall && response.body !== null) {
     const content = stream({ scope, admitted, cutoff, status, latencyMs }, response.body, contentLength);
-    return respond(input, response, { content, dropped, latencyMs });
+    return respond(input, response, { content, dropped, latencyMs, nowMs });
   }
-  const content = hasBody && isSmall ? await cutoff.race(response.arrayBuffer()) : null;
-  const answered = respond(input, response, { content, dropped, latencyMs });
+  let content: ArrayBuffer | null = null;
+  if (hasBody && isSmall) {
+    content = await cutoff.race(response.arrayBuffer());
+    nowMs = Date.now();
+  }
+  const answered = respond(input, response, { content, dropped, latencyMs, nowMs });
   cutoff.stop();
-  admitted.end(admitted.outcome, latencyMs);
+  admitted.end(admitted.outcome, { latencyMs, nowMs });
   return answered;
 }
 
@@ -104,17 +110,24 @@ interface Answer {
   readonly content: ReadableStream | ArrayBuffer | null;
   readonly dropped: readonly string[];
   readonly latencyMs: number;
+  /** Of the last that came from the endpoint: time stands still between. */
+  readonly nowMs: number;
 }
 
-function respond({ identifier, admitted }: ForwardInput, response: Response, { content, dropped, latencyMs }: Answer): Response {
+function respond(
+  { identifier, inbound, admitted }: ForwardInput,
+  response: Response,
+  { content, dropped, latencyMs, nowMs }: Answer,
+): Response {
   // As a whole: status, headers, and that its bytes are encoded already.
   const answered = new Response(content, response);
   const { connectionIdentifier, priority } = identifierHeaders(identifier);
   changeResponseHeaders(answered.headers, dropped, {
     connectionIdentifier,
-    priority,
+    // Unasked it would tell a cache before us how to send it (RFC 9218 §5).
+    priority: inbound.priority === null ? null : priority,
     serverTiming: formatServerTiming(timingOf(admitted, latencyMs), identifier.className),
-    rateLimit: admitted.rateLimit,
+    rateLimit: admitted.rateLimitAt(nowMs),
   });
   return answered;
 }
@@ -131,11 +144,11 @@ function stream({ scope, admitted, cutoff, status, latencyMs }: Streaming, body:
   const paced = admitted.paceOf(cutoff);
   const moved = paced === null ? body.pipeTo(writable, { signal: cutoff.signal }) : pace(body, writable, paced);
   const done = moved.then(
-    () => admitted.end(admitted.outcome, latencyMs),
+    () => admitted.end(admitted.outcome, { latencyMs, nowMs: Date.now() }),
     (error: unknown) => {
       const { outcome, detail } = cutoff.reason ?? refuse("upstream-failed", "The response's body broke off.");
       logOutcome(scope, { outcome, status, detail, error });
-      admitted.end(outcome, latencyMs);
+      admitted.end(outcome, { latencyMs, nowMs: Date.now() });
     },
   );
   // The slot ends with the last byte, and its context not before.
@@ -155,8 +168,9 @@ function explainFailure(isRefused: boolean): Refusal {
 
 function end({ scope, admitted }: ForwardInput, cutoff: Cutoff, refusal: Refusal): Promise<Response> {
   cutoff.stop();
-  admitted.end(refusal.outcome);
-  return answerRefusal(scope, refusal, { isCounted: true, timing: timingOf(admitted, Date.now() - scope.startedAtMs) });
+  const nowMs = Date.now();
+  admitted.end(refusal.outcome, { nowMs });
+  return answerRefusal(scope, refusal, { isCounted: true, timing: timingOf(admitted, nowMs - scope.startedAtMs) });
 }
 
 /** What was decided here crossed no I/O. */

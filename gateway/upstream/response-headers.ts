@@ -44,7 +44,8 @@ const NONE: readonly string[] = [];
 
 export interface OwnHeaders {
   readonly connectionIdentifier: string;
-  readonly priority: string;
+  /** Null: the device did not say its own. */
+  readonly priority: string | null;
   /** Follows the endpoint's own, where it sends one. */
   readonly serverTiming: string;
   /** Null: the flow has no limit. */
@@ -54,7 +55,7 @@ export interface OwnHeaders {
 export function changeResponseHeaders(headers: Headers, dropped: readonly string[], own: OwnHeaders): void {
   for (const name of dropped) headers.delete(name);
   headers.set("connection-identifier", own.connectionIdentifier);
-  headers.set("priority", own.priority);
+  if (own.priority !== null) headers.set("priority", own.priority);
   headers.append("server-timing", own.serverTiming);
   if (own.rateLimit !== null) headers.set("ratelimit", own.rateLimit);
 }

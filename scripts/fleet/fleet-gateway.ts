@@ -7,22 +7,25 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { stringify } from "yaml";
 import { openState } from "#cli/state.ts";
-import { mintToken } from "#shared/identifier/token.ts";
+import { mintToken, type MintRequest } from "#shared/identifier/token.ts";
 import { DAY_MS } from "#shared/units.ts";
 import { ROOT } from "../root.ts";
-import { findDescendant } from "./process-memory.ts";
+import { findDescendants } from "./process-memory.ts";
+import type { WatchedProcess } from "./process-watch.ts";
 
 export interface FleetGatewayOptions {
   readonly endpointUrl: string;
   readonly mode: "http" | "websocket";
   readonly capacity: number;
   readonly shardSize: number;
+  readonly frontCount: number;
 }
 
 export interface FleetGateway {
   readonly url: string;
   readonly operatorKey: string;
-  readonly workerdPid: number;
+  /** Those that are workerd: the gateway's, and its fronts'. */
+  readonly processes: readonly WatchedProcess[];
   tokenOf(device: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -37,8 +40,8 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
     await mkdir(join(config, file, ".."), { recursive: true });
     await writeFile(join(config, file), stringify(document));
   }
-  const start = ["scripts/start.ts", "--port", "0", "--config", config, "--state", stateFolder, "--no-backend"];
-  const child = spawn(process.execPath, start, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const of = ["--port", "0", "--config", config, "--state", stateFolder, "--fronts", String(options.frontCount), "--no-backend"];
+  const child = spawn(process.execPath, ["scripts/start.ts", ...of], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
@@ -46,8 +49,8 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
     await rm(folder, { recursive: true, force: true });
   };
   const url = await readUrl(child.stdout);
-  const workerdPid = child.pid === undefined ? null : findDescendant(child.pid, "workerd");
-  if (url === null || workerdPid === null) {
+  const processes = child.pid === undefined ? [] : processesOf(child.pid);
+  if (url === null || processes.length !== 1 + options.frontCount) {
     await stop();
     throw new Error("Cannot start the gateway: it ended before it listened (see above)");
   }
@@ -65,25 +68,33 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
   const { signers } = await state.ensureTenantKeys("acme");
   return {
     url,
-    workerdPid,
+    processes,
     async stop() {
       isWanted = false;
       await stop();
     },
     operatorKey: await state.operatorKey(),
-    tokenOf: (device) =>
-      mintToken({
-        tenant: "acme",
-        device,
-        services: ["echo"],
-        className: "gold",
-        urgencyFirst: 0,
-        audience: "tidegate",
-        nowMs: Date.now(),
-        lifetimeMs: DAY_MS,
-        signer: signers.EdDSA,
-      }),
+    tokenOf: async (device) => tokenOf(device, signers.EdDSA),
   };
+}
+
+async function tokenOf(device: string, signer: MintRequest["signer"]): Promise<string> {
+  return mintToken({
+    tenant: "acme",
+    device,
+    services: ["echo"],
+    className: "gold",
+    urgencyFirst: 0,
+    audience: "tidegate",
+    nowMs: Date.now(),
+    lifetimeMs: DAY_MS,
+    signer,
+  });
+}
+
+/** The gateway's process begins before its fronts do. */
+function processesOf(pid: number): WatchedProcess[] {
+  return findDescendants(pid, "workerd").map((of, index) => ({ pid: of, name: index === 0 ? "gateway" : `front ${index}` }));
 }
 
 async function readUrl(output: NodeJS.ReadableStream): Promise<string | null> {

@@ -1,16 +1,19 @@
 import { createHash } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BUNDLE_FILE, BUNDLE_FOLDER } from "../build.ts";
+import { startFronts, type Fronts } from "./front-processes.ts";
 import { workerdConfig } from "./workerd-config.ts";
-import { startWorkerd } from "./workerd-process.ts";
+import { DEBUG_PORT_NAME, startWorkerd, type WorkerdProcess } from "./workerd-process.ts";
 
 export interface GatewayProcess {
   readonly url: string;
   /** Of the leash that holds the gateway's workerd. */
   readonly leashPid: number;
-  /** Settles when the process has ended, for whatever reason. */
-  readonly ended: Promise<void>;
+  /** Of those that hold its fronts' workerds. */
+  readonly frontLeashPids: readonly number[];
+  /** Settles when one of its processes has ended, for whatever reason, with that one's name. */
+  readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -20,6 +23,8 @@ export interface GatewayOptions {
   readonly host?: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Front processes that hold the devices' connections; 0, the default: the gateway's process holds them itself. */
+  readonly frontCount?: number;
   readonly operatorKey: string;
   /** Another build of the gateway, beside its .wasm; the project's own by default. */
   readonly bundleFile?: string;
@@ -33,11 +38,19 @@ export interface GatewayOptions {
   readonly onLog: (line: string) => void;
 }
 
+/**
+ * Where the gateway's process listens for its fronts: a Unix socket of the state folder, which is its user's alone, for whoever
+ * reaches it has every object and needs no key. Relative, for such a path has 107 bytes at most.
+ */
+const FRONTS_SOCKET = "fronts.sock";
+const FRONTS_ADDRESS = `unix:${FRONTS_SOCKET}`;
+
 /** Runs the built bundle on workerd; resolves once it listens. */
 export async function startGatewayProcess({
   stateFolder,
   host = "127.0.0.1",
   port,
+  frontCount = 0,
   operatorKey,
   bundleFile = BUNDLE_FILE,
   explainKeys,
@@ -57,8 +70,7 @@ export async function startGatewayProcess({
       bundleFile,
       wasmFile,
       objectsFolder,
-      host,
-      port,
+      socket: frontCount === 0 ? { host, port } : null,
       operatorKeySha256,
       explainKeys,
       agentKeys,
@@ -66,8 +78,37 @@ export async function startGatewayProcess({
     }),
     { mode: 0o600 },
   );
-  const workerd = await startWorkerd({ configFile, onLog });
+  if (frontCount === 0) return gatewayOf({ host, workerd: await startOne({ configFile, onLog }), fronts: null });
+  // One that was killed has left its socket behind.
+  await rm(join(stateFolder, FRONTS_SOCKET), { force: true });
+  const options = ["--experimental", `--debug-port=${FRONTS_ADDRESS}`];
+  const workerd = await startOne({ configFile, options, folder: stateFolder, awaited: DEBUG_PORT_NAME, onLog });
+  try {
+    const fronts = await startFronts({ count: frontCount, stateFolder, gatewayAddress: FRONTS_ADDRESS, host, port, onLog });
+    return gatewayOf({ host, workerd, fronts });
+  } catch (error) {
+    await workerd.stop();
+    throw error;
+  }
+}
+
+async function startOne(options: Parameters<typeof startWorkerd>[0]): Promise<WorkerdProcess> {
+  const workerd = await startWorkerd(options);
   if (workerd === null) throw new Error("the gateway's process ended before it listened");
-  const { leashPid, ended, stop } = workerd;
-  return { url: `http://${host}:${workerd.port}`, leashPid, ended, stop };
+  return workerd;
+}
+
+function gatewayOf({ host, workerd, fronts }: { host: string; workerd: WorkerdProcess; fronts: Fronts | null }): GatewayProcess {
+  const { leashPid } = workerd;
+  const ended = workerd.ended.then(() => "process");
+  if (fronts === null) return { url: `http://${host}:${workerd.port}`, leashPid, frontLeashPids: [], ended, stop: workerd.stop };
+  return {
+    url: `http://${host}:${fronts.port}`,
+    leashPid,
+    frontLeashPids: fronts.leashPids,
+    ended: Promise.race([ended, fronts.ended.then((number) => `front process ${number} of ${fronts.leashPids.length}`)]),
+    async stop() {
+      await Promise.all([fronts.stop(), workerd.stop()]);
+    },
+  };
 }

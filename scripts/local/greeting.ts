@@ -8,6 +8,7 @@ export interface GreetingInput {
   readonly configuration: Configuration;
   readonly backends: readonly Pick<DemoProcess, "service" | "url">[];
   readonly agents: readonly Pick<LocalAgent, "url" | "services" | "unitCountMax">[];
+  readonly frontCount: number;
   readonly demandSpeed: number;
   /** ` --state DIR` where it is not the default. */
   readonly stateOption: string;
@@ -15,11 +16,22 @@ export interface GreetingInput {
 }
 
 /** What runs, and three lines to paste into another terminal. */
-export function greet({ url, version, configuration, backends, agents, demandSpeed, stateOption, notes }: GreetingInput): string {
+export function greet({
+  url,
+  version,
+  configuration,
+  backends,
+  agents,
+  frontCount,
+  demandSpeed,
+  stateOption,
+  notes,
+}: GreetingInput): string {
   const example = exampleOf(configuration);
   const lines = [
     "",
     `Tidegate listens on ${url} (configuration version ${version}; services ${Object.keys(configuration.services).join(", ") || "none"})`,
+    ...(frontCount === 0 ? [] : [`  front processes that hold the devices' connections: ${frontCount}`]),
     ...backends.map((backend) => `  demo backend of ${backend.service}: ${backend.url}`),
     ...agents.map(
       ({ url: at, services, unitCountMax }) =>

@@ -22,6 +22,8 @@ import { withProcessProvider } from "./process-configuration.ts";
 
 export interface LocalGatewayOptions {
   readonly port: number;
+  /** Front processes that hold the devices' connections; 0: the gateway's process does. */
+  readonly frontCount: number;
   /** Null: the embedded default, where nothing was applied yet. */
   readonly configFolder: string | null;
   readonly stateFolder: string;
@@ -39,7 +41,18 @@ const HOST = "127.0.0.1";
 const CONFIG_FOLDER_DEFAULT = join(ROOT, "config");
 /** What --fresh removes: what we put there, and nothing else that may be in the folder. */
 const LOCK_FILE = "gateway.lock";
-const STATE_ENTRIES = ["objects", "keys", "operator.key", "explain.keys", "agent.key", "agents", "gateway.json", "workerd.capnp"];
+const STATE_ENTRIES = [
+  "objects",
+  "keys",
+  "operator.key",
+  "explain.keys",
+  "agent.key",
+  "agents",
+  "gateway.json",
+  "workerd.capnp",
+  "front.capnp",
+  "fronts.sock",
+];
 
 const onLog = (line: string): void => console.log(line);
 
@@ -50,7 +63,7 @@ export class LocalGateway {
   #gateway: GatewayProcess | null = null;
   readonly #backends: DemoProcess[] = [];
   readonly #agents: AgentProcess[] = [];
-  readonly #ended = Promise.withResolvers<"gateway-ended">();
+  readonly #ended = Promise.withResolvers<string>();
   #ownsState = false;
 
   constructor(options: LocalGatewayOptions) {
@@ -59,8 +72,8 @@ export class LocalGateway {
     this.#state = openState(this.#stateFolder);
   }
 
-  /** Settles when the gateway's process ends by itself. */
-  get ended(): Promise<"gateway-ended"> {
+  /** Settles when a process of the gateway ends by itself, with that one's name. */
+  get ended(): Promise<string> {
     return this.#ended.promise;
   }
 
@@ -84,7 +97,7 @@ export class LocalGateway {
       await gateway.stop();
       gateway = await this.#startGateway(port, operatorKey, agents);
     }
-    void gateway.ended.then(() => this.#ended.resolve("gateway-ended"));
+    void gateway.ended.then((name) => this.#ended.resolve(name));
     for (const agent of agents) this.#agents.push(await this.#startAgent(agent));
     const notes = isKept
       ? [`Version ${before.version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`]
@@ -103,6 +116,7 @@ export class LocalGateway {
         configuration,
         backends: this.#backends,
         agents: this.#agents.map(({ agent }) => agent),
+        frontCount: this.#options.frontCount,
         demandSpeed: this.#options.demandSpeed,
         stateOption,
         notes,
@@ -121,6 +135,7 @@ export class LocalGateway {
     this.#gateway = await startGatewayProcess({
       stateFolder: this.#stateFolder,
       port,
+      frontCount: this.#options.frontCount,
       operatorKey,
       demandSpeed: this.#options.demandSpeed,
       explainKeys: await this.#state.ensureExplainKeys(),

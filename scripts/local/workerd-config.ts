@@ -1,4 +1,4 @@
-// The gateway as a workerd of this machine: the bundle, five namespaces of objects on disk, one socket.
+// The gateway as a workerd of this machine: the bundle, five namespaces of objects on disk, one socket at most.
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -11,13 +11,16 @@ export interface WorkerdConfigInput {
   readonly bundleFile: string;
   readonly wasmFile: string;
   readonly objectsFolder: string;
-  readonly host: string;
-  readonly port: number;
+  /** Where devices reach it; null: nowhere, its fronts hand on what they say. */
+  readonly socket: { readonly host: string; readonly port: number } | null;
   readonly operatorKeySha256: string;
   readonly explainKeys?: string | undefined;
   readonly agentKeys?: string | undefined;
   readonly demandSpeed?: string | undefined;
 }
+
+/** The Worker's name in the configuration. */
+export const GATEWAY_SERVICE = "gateway";
 
 export const OBJECT_CLASSES = [
   { binding: "POOL", className: "ServicePool" },
@@ -35,12 +38,12 @@ export async function workerdConfig(input: WorkerdConfigInput): Promise<string> 
 
 const config :Workerd.Config = (
   services = [
-    (name = "gateway", worker = .gateway),
+    (name = ${text(GATEWAY_SERVICE)}, worker = .gateway),
     (name = "objects", disk = (path = ${text(input.objectsFolder)}, writable = true)),
     # Private addresses too: the demo backend is on this machine.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
-  sockets = [(name = ${text(SOCKET_NAME)}, address = ${text(`${input.host}:${input.port}`)}, http = (), service = "gateway")],
+  sockets = [${socketOf(input.socket)}],
 );
 
 const gateway :Workerd.Worker = (
@@ -66,6 +69,11 @@ ${OBJECT_CLASSES.map(({ className }) => `    (className = "${className}", unique
   durableObjectStorage = (localDisk = "objects"),
 );
 `;
+}
+
+function socketOf(socket: WorkerdConfigInput["socket"]): string {
+  if (socket === null) return "";
+  return `(name = ${text(SOCKET_NAME)}, address = ${text(`${socket.host}:${socket.port}`)}, http = (), service = ${text(GATEWAY_SERVICE)})`;
 }
 
 function optionalBinding(name: string, value: string | undefined): string {

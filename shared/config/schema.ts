@@ -1,6 +1,7 @@
 // The shape of the operator's YAML: one schema per kind of file, the source of the types, of the published
 // JSON Schemas (config/schema/) and of every message about a mistake. Keys carry their units.
 import * as z from "zod";
+import { LENT_BURST_MIN } from "../lease/token-meter.ts";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
 import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
@@ -219,21 +220,16 @@ const slots = z.int().min(0).max(LIMITS.capacityMax);
 const tokens = z.int().min(0).max(LIMITS.rateMax);
 const mode = z.enum(["enforce", "shadow"]).default("enforce").describe("shadow: what would have been refused is counted, and served.");
 
+const bandwidth = z.int().min(1_024).max(LIMITS.bandwidthBytesPerSecondMax);
+const cpuSeconds = z.number().min(0).max(LIMITS.capacityMax);
+
 const quotaSchema = z.strictObject({
   weight: weight.default(1).describe("Share of the tenant's own limits, against its other services and classes."),
   slots: slots.optional().describe("Requests and sockets in flight."),
   ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
   burst: tokens.optional().describe("Requests at once after a pause; else a second's worth."),
-  bandwidthBytesPerSecond: z
-    .int()
-    .min(1_024)
-    .max(LIMITS.bandwidthBytesPerSecondMax)
-    .optional()
-    .describe("Bytes of bodies per second, both directions together; streams are paced."),
-  cpuSecondsPerSecond: z
-    .number()
-    .min(0)
-    .max(LIMITS.capacityMax)
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  cpuSecondsPerSecond: cpuSeconds
     .optional()
     .describe("Seconds that requests take at the endpoints, times the service's costWeight, per second."),
   memoryBytesMax: z
@@ -247,7 +243,21 @@ const quotaSchema = z.strictObject({
   mode,
 });
 
-const totalSchema = z.strictObject({ slots: slots.describe("Requests and sockets in flight."), mode });
+const totalSchema = z.strictObject({
+  slots: slots.optional().describe("Requests and sockets in flight."),
+  ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
+  burst: z
+    .int()
+    .min(LENT_BURST_MIN)
+    .max(LIMITS.rateMax)
+    .optional()
+    .describe("Requests at once after a pause; else two seconds' worth. Of less than 32 nothing could be lent to the services."),
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  cpuSecondsPerSecond: cpuSeconds
+    .optional()
+    .describe("Seconds that requests take at the endpoints, times each service's costWeight, per second."),
+  mode,
+});
 
 export const tenantFileSchema = z.strictObject({
   tenant: name.describe("The tenant's name: the iss of its tokens."),

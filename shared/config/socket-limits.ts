@@ -40,6 +40,10 @@ export const socketsSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("Closes with 1008 when the device's token expires; the SDK comes back with a new one before."),
+  health: z
+    .enum(["act", "shadow"])
+    .default("act")
+    .describe("act: devices' reports drain a shard that several tenants' are worse off on. shadow: what would be drained is only shown."),
   ...limits,
   classes: z
     .record(z.string().regex(NAME_PATTERN), z.strictObject(limits))
@@ -57,7 +61,7 @@ export interface SocketCounts {
 
 /** What one socket of a class is held to. */
 export function socketLimitsOf(sockets: SocketsConfig, className: string): SocketLimits & SocketCounts {
-  const { classes, mode: _mode, closeOnTokenExpiry: _closes, ...all } = sockets;
+  const { classes, mode: _mode, closeOnTokenExpiry: _closes, health: _health, ...all } = sockets;
   const own = { ...all, ...(Object.hasOwn(classes, className) ? classes[className] : {}) };
   const { messagesPerSecond = null } = own;
   return {

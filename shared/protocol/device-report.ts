@@ -63,13 +63,54 @@ export function sumOfCounts(a: Counts, b: Counts): Counts {
   };
 }
 
+/** What one device said last of its own socket: what health is made of. */
+export interface DeviceWord {
+  readonly flow: string;
+  readonly device: string;
+  /** Median; null: nothing was timed. */
+  readonly latencyMs: number | null;
+  /** Connections that broke; in band only as far as the Shard object saw that there was a new one. */
+  readonly drops: number;
+}
+
+/** The lower one of the two in the middle; null: of nothing. */
+export function medianOf(values: readonly number[]): number | null {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? null;
+}
+
 /** What is reported to a pool. */
 export interface DeviceNews {
   /** Empty: the device named none. */
   readonly shardId: string;
+  /** Whose word it is that the devices are there. A device's own is held against the ledger. */
+  readonly from: "shard" | "device";
+  readonly words: readonly DeviceWord[];
   readonly reports: readonly FlowReport[];
   /** By kind: what was said at this shard that could not be followed. */
   readonly faults: Readonly<Record<string, number>>;
+}
+
+/** What the pool answers a Shard object. */
+export interface DeviceOrders {
+  /** Devices whose sessions are to go to another shard. */
+  readonly leave: readonly Pick<DeviceWord, "flow" | "device">[];
+}
+
+/** What devices' words have come to, since the pool's object started. */
+export interface DeviceHealthStats {
+  /** Null: none. It gets no new sockets, and is drained when that may be. */
+  readonly suspect: { readonly shardId: string; readonly sinceMs: number } | null;
+  /** Shards that were looked at lately. */
+  readonly shards: readonly {
+    readonly shardId: string;
+    /** Of what makes a suspect; below 0: its devices are well. */
+    readonly evidenceRatio: number;
+    /** Devices that said something that can be compared, and those of them that are worse off than their flow elsewhere. */
+    readonly devices: number;
+    readonly worse: number;
+  }[];
+  readonly shardsDrained: number;
+  readonly devicesMoved: number;
 }
 
 /** Of the devices of one flow on one shard, since the pool's object started. */

@@ -4,7 +4,7 @@ import type { Refusal } from "../errors/refusal.ts";
 import type { Region } from "../config/regions.ts";
 import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
-import type { DeviceNews, DeviceStats } from "./device-report.ts";
+import type { DeviceHealthStats, DeviceNews, DeviceOrders, DeviceStats } from "./device-report.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
@@ -54,6 +54,8 @@ export interface FlowLeft {
   readonly bytes: number | null;
   /** For so long its service time is used up; 0: it is not. */
   readonly blockedMs: number;
+  /** Its tenant's is, over all services. */
+  readonly isTotalBlocked?: boolean;
 }
 
 export interface RenewMessage {
@@ -186,6 +188,7 @@ export interface PoolStats {
   readonly demand: DemandStats;
   /** As devices report. */
   readonly devices?: readonly DeviceStats[];
+  readonly deviceHealth?: DeviceHealthStats;
   /** Null: the service's shards are its configuration's. */
   readonly fleet: FleetStats | null;
   /** Of its regional pools, which are part of the sums: requests and sockets that were counted there. */
@@ -242,7 +245,7 @@ export interface PoolRpc {
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
   /** Takes what devices measured, and what could not be followed; a shard that is none of the service's counts as none. */
-  report(service: string, configurationVersion: number, news: DeviceNews): Promise<void> | void;
+  report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> | DeviceOrders;
   /** Empties shards one after the other, turns back, or tells how far it is. */
   drain(service: string, configurationVersion: number, command: DrainCommand): Promise<DrainAnswer> | DrainAnswer;
   /** Takes in what was wanted before the pool saw any of it. */

@@ -5,14 +5,27 @@ export interface QuotaRenewalRequest {
   readonly tenant: string;
   /** What the pool knows; a quota that knows less asks the Registry first. */
   readonly configurationVersion: number;
-  /** The holder is the pool, a flow is `quotaFlowOf(service, class)`. */
+  /** The holder is the pool, a flow is `quotaFlowOf(service, class)`, TOTAL_REQUESTS or TOTAL_BYTES. */
   readonly lease: RenewalRequest;
+  /** Since the last message that was answered. */
+  readonly use?: QuotaUse;
+}
+
+/** What a tenant used at one service. */
+export interface QuotaUse {
+  readonly arrivals: number;
+  /** Of bodies, both directions. */
+  readonly bytes: number;
+  /** Service time, in milliseconds times the service's costWeight. */
+  readonly costMs: number;
 }
 
 export interface QuotaRenewal {
   readonly renewal: Renewal;
   /** Newer than the pool's: it asks the Registry. */
   readonly configurationVersion: number;
+  /** For so long the tenant's service time over all services is used up; absent or 0: it is not. */
+  readonly blockedMs?: number;
 }
 
 export interface QuotaFlowUsage {
@@ -30,7 +43,15 @@ export interface QuotaUsage {
   readonly slotsOverMax: number;
   readonly flows: readonly QuotaFlowUsage[];
   readonly renewals: number;
+  /** Of bodies, as pools told, where it is limited or would be. Since the object's creation, on disk within so many renewals. */
+  readonly bytes: number;
+  readonly costMs: number;
+  /** What limits in shadow would have refused or held back: requests or bytes, by limit. */
+  readonly shadow: QuotaShadow;
 }
+
+/** By limit. */
+export type QuotaShadow = Readonly<Record<"slots" | "rate" | "bandwidth" | "cpu", number>>;
 
 export interface QuotaRpc {
   renew(request: QuotaRenewalRequest): Promise<QuotaRenewal> | QuotaRenewal;
@@ -38,5 +59,11 @@ export interface QuotaRpc {
 }
 
 export const quotaName = (tenant: string): string => tenant;
+
+/** A tenant's requests over all services: tokens. */
+export const TOTAL_REQUESTS = "requests";
+
+/** A tenant's bytes over all services, in units of BYTE_UNIT. No `quotaFlowOf` is without a slash. */
+export const TOTAL_BYTES = "bytes";
 
 export const quotaFlowOf = (service: string, className: string): string => `${service}/${className}`;

@@ -1,8 +1,25 @@
 // What limits a flow, and what is left of it: said in headers, problems and accounts alike.
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 
-/** `capacity` is the service's own; the others are the tenant's at that service, per class. */
-export const QUOTA_KINDS = ["rate", "slots", "bandwidth", "cpu", "memory", "queue", "wait", "capacity", "sockets"] as const;
+/**
+ * `capacity` is the service's own; `total-…` are the tenant's over all services; the others are the tenant's at that service, per class.
+ * Accounts have the place in the list: what is new comes last.
+ */
+export const QUOTA_KINDS = [
+  "rate",
+  "slots",
+  "bandwidth",
+  "cpu",
+  "memory",
+  "queue",
+  "wait",
+  "capacity",
+  "sockets",
+  "total-slots",
+  "total-bandwidth",
+  "total-cpu",
+  "total-rate",
+] as const;
 export type QuotaKind = (typeof QUOTA_KINDS)[number];
 
 /** A limit as configured. Requests, slots, bytes, cost units, or milliseconds: as its kind has it. */
@@ -20,7 +37,13 @@ export interface QuotaState extends QuotaPolicy {
   readonly resetAfterMs?: number;
 }
 
+/** Over all services and classes of a tenant. */
+export function isTotal(kind: QuotaKind): boolean {
+  return kind.startsWith("total-");
+}
+
 /** Names the policy in RateLimit and in `violated-policies`. */
 export function policyNameOf(kind: QuotaKind, { service, className }: Pick<AppliedIdentifier, "service" | "className">): string {
+  if (isTotal(kind)) return kind;
   return kind === "capacity" ? `${service}-capacity` : `${className}-${kind}`;
 }

@@ -2,7 +2,7 @@
 // parameters is a table, and everything else is said once.
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 import { wholeSeconds } from "../units.ts";
-import { policyNameOf, type QuotaKind, type QuotaPolicy, type QuotaState } from "./quota-state.ts";
+import { isTotal, policyNameOf, type QuotaKind, type QuotaPolicy, type QuotaState } from "./quota-state.ts";
 
 /** Whose quota it is. */
 export type Partition = Pick<AppliedIdentifier, "tenant" | "service" | "className">;
@@ -40,11 +40,14 @@ const UNITS: Readonly<Partial<Record<QuotaKind, string | null>>> = {
   rate: null,
   slots: "concurrent-requests",
   bandwidth: "content-bytes",
+  "total-rate": null,
+  "total-slots": "concurrent-requests",
+  "total-bandwidth": "content-bytes",
 };
 
 export function rateLimitFields(names: ParameterNames): RateLimitFields {
   const item = (kind: QuotaKind, parameters: string, partition: Partition): string =>
-    `"${policyNameOf(kind, partition)}"${parameters};${names.partition}=:${partitionKey(partition)}:`;
+    `"${policyNameOf(kind, partition)}"${parameters};${names.partition}=:${partitionKey(kind, partition)}:`;
   return {
     policies(policies, partition) {
       const items = policies.filter(hasUnit).map(({ kind, quota, windowMs }) => {
@@ -65,12 +68,13 @@ export function rateLimitFields(names: ParameterNames): RateLimitFields {
       const kinds = policies.filter(hasUnit).map(({ kind }) => kind);
       if (kinds.length === 0) return null;
       const heads = kinds.map((kind, index) => `${index === 0 ? "" : ", "}"${policyNameOf(kind, partition)}";${names.remaining}=`);
-      const tail = `;${names.partition}=:${partitionKey(partition)}:`;
+      const tails = kinds.map((kind) => `;${names.partition}=:${partitionKey(kind, partition)}:`);
       return {
         kinds,
         fill(remaining) {
           let field = "";
-          for (let index = 0; index < heads.length; index += 1) field += `${heads[index]}${Math.max(0, remaining[index] ?? 0)}${tail}`;
+          for (let index = 0; index < heads.length; index += 1)
+            field += `${heads[index]}${Math.max(0, remaining[index] ?? 0)}${tails[index]}`;
           return field;
         },
       };
@@ -85,7 +89,7 @@ function hasUnit({ kind }: QuotaPolicy): boolean {
   return kind in UNITS;
 }
 
-/** The quota is the tenant's at one service: both are in the key, so that two services' answers are not taken for one quota. */
-function partitionKey({ tenant, service }: Partition): string {
-  return btoa(`${tenant}/${service}`);
+/** A quota is the tenant's at one service: both are in the key, so that two services' answers are not taken for one quota. But where it is one. */
+function partitionKey(kind: QuotaKind, { tenant, service }: Partition): string {
+  return btoa(isTotal(kind) ? tenant : `${tenant}/${service}`);
 }

@@ -75,6 +75,8 @@ export interface SocketResumption {
   readonly terms?: ConnectionTerms;
   /** No other shard has room: better here than nowhere, though this one is being drained. */
   readonly isStaying?: boolean;
+  /** The shard that was asked before, and said that the session is here. */
+  readonly sentFrom?: string;
 }
 
 /** For the sockets of a tenant that are on a topic, or that one of its devices has; both null: for all of them. */
@@ -96,6 +98,11 @@ export interface PushAnswer {
   readonly sent: number;
 }
 
+/** Beside an answer for all sockets of a shard: shards to which single sessions have gone from it a moment ago. */
+export interface GoneTo {
+  readonly goneTo?: readonly string[];
+}
+
 /** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
 export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
 
@@ -109,6 +116,8 @@ export interface HandOverRequest extends SocketResumption {
 
 /** A session as it is on disk. */
 export interface HandOver {
+  /** For `confirmMove`. */
+  readonly moveId: string;
   readonly facts: string;
   readonly messages: readonly { readonly sequence: number; readonly payload: Payload }[];
   readonly topics: readonly string[];
@@ -145,10 +154,10 @@ export interface ShardRpc {
   /** Gives a session to another Shard object, which keeps it once `confirmMove` says so. Null: this opens none here. */
   handOver(request: HandOverRequest): Promise<HandOver | null> | HandOver | null;
   /** From now on the session is there and not here. Idempotent; false: it was needed here meanwhile, and stays. */
-  confirmMove(sessionId: string, to: string): Promise<boolean> | boolean;
-  push(request: PushRequest): Promise<PushAnswer> | PushAnswer;
+  confirmMove(sessionId: string, to: string, moveId: string): Promise<boolean> | boolean;
+  push(request: PushRequest): Promise<PushAnswer & GoneTo> | (PushAnswer & GoneTo);
   /** Puts the sockets that a device has here on topics, or takes them off: of each socket all of it or nothing. */
-  subscribe(request: TopicRequest): Promise<TopicAnswer> | TopicAnswer;
+  subscribe(request: TopicRequest): Promise<TopicAnswer & GoneTo> | (TopicAnswer & GoneTo);
   /** Of these slots, those that a living socket holds here. */
   held(slotIds: readonly string[]): Promise<readonly string[]> | readonly string[];
 }

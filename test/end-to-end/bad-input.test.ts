@@ -286,6 +286,26 @@ describe("an endpoint", () => {
     expect(performance.now() - startedAtMs).toBeLessThan(3_000);
   });
 
+  it("that hangs loses its connection at the deadline, though what cuts it served other requests before", async () => {
+    const served = await Promise.all(Array.from({ length: 4 }, async () => (await gateway.fetch("/s/echo/x")).arrayBuffer()));
+    expect(served).toHaveLength(4);
+    const closes: Promise<void>[] = [];
+    misbehave = (socket) => {
+      const closed = Promise.withResolvers<void>();
+      closes.push(closed.promise);
+      socket.on("close", () => closed.resolve());
+    };
+    const token = await gateway.token({ services: ["hostile"] });
+    const cut = await Promise.all(Array.from({ length: 4 }, async () => gateway.fetch("/s/hostile/x", { token })));
+    expect(cut.map(({ status }) => status)).toEqual([504, 504, 504, 504]);
+    await Promise.all(cut.map(async (response) => response.text()));
+    expect(closes).toHaveLength(4);
+    await Promise.all(closes);
+    const after = await Promise.all(Array.from({ length: 4 }, async () => gateway.fetch("/s/echo/x?delayMs=50")));
+    expect(after.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    await Promise.all(after.map(async (response) => response.arrayBuffer()));
+  });
+
   it("that hangs is answered with 504 at the deadline of each, though one of them watches for all", async () => {
     misbehave = () => undefined;
     const token = await gateway.token({ services: ["hostile"] });

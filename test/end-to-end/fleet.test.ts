@@ -6,9 +6,10 @@ import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 
 // The same with 10,000 devices: node scripts/fleet.ts.
 describe.for([
-  { mode: "http", count: 300 },
-  { mode: "websocket", count: 100 },
-] as const)("$count devices before an endpoint in $mode mode", ({ mode, count }) => {
+  { mode: "http", count: 300, frontCount: 0 },
+  { mode: "http", count: 100, frontCount: 2 },
+  { mode: "websocket", count: 100, frontCount: 0 },
+] as const)("$count devices at $frontCount fronts before an endpoint in $mode mode", ({ mode, count, frontCount }) => {
   let gateway: TestGateway;
   let endpoint: EchoEndpoint;
 
@@ -17,7 +18,7 @@ describe.for([
     const shards = { sizeMin: 1, sizeMax: count / 5, countMin: 1, countMax: 10 };
     // Room for those on their way: a device that moves has a slot on both shards for a moment.
     const service = { endpoints: [{ url: endpoint.url, capacity: (count * 6) / 5 }], shards, sockets: { mode }, deadlineMs: 30_000 };
-    gateway = await startTestGateway({ echo: service });
+    gateway = await startTestGateway({ echo: service, frontCount });
   });
   afterAll(async () => {
     await Promise.all([gateway.stop(), endpoint.close()]);

@@ -2,6 +2,7 @@
 // that start anew with what is on disk: from one seed, in virtual time, checked after every event. The oracle is what each
 // application sent: the other one must have seen exactly a beginning of it.
 import { handleOnce, NOTHING_HANDLED, type DedupeState } from "#client/message-dedupe.ts";
+import { SessionHandover, type HandoverHost } from "#durable/shard/session-handover.ts";
 import { changesOf, sessionFromRows } from "#durable/shard/session-rows.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import {
@@ -26,7 +27,8 @@ import {
   type GatewaySession,
   type GatewayStep,
 } from "#shared/resume/gateway-session.ts";
-import { parseResumeToken } from "#shared/resume/resume-token.ts";
+import type { HandOver, ShardRpc } from "#shared/protocol/shard-rpc.ts";
+import { parseResumeToken, type ResumeToken } from "#shared/resume/resume-token.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
 export type EndpointMode = "http" | "websocket";
@@ -38,9 +40,26 @@ export interface Machines {
   /** False: what a step changed is on disk only some time after its effects left. */
   readonly isOnDiskFirst: boolean;
   readonly handleOnce: typeof handleOnce;
+  /** What moves do without. */
+  readonly movesWithout: MoveRule | null;
 }
 
-export const MACHINES: Machines = { stepGateway, stepDevice, isOnDiskFirst: true, handleOnce };
+/**
+ * confirming: a session is let in where its copy is, whatever the shard says that it comes from. use: what happens to a session that is
+ * handed over does not end that. turns: two calls for one session take it over at a time. asking: a copy that may be none is not doubted.
+ * pointing: who asks a shard for a session that has gone on is told that there is none. naming: any call confirms a
+ * move. returning: of a copy that came to nothing no
+ * pointer is left.
+ */
+export type MoveRule = "confirming" | "use" | "turns" | "asking" | "pointing" | "naming" | "returning";
+
+export const MACHINES: Machines = { stepGateway, stepDevice, isOnDiskFirst: true, handleOnce, movesWithout: null };
+
+export interface SimulationOptions {
+  readonly mode: EndpointMode;
+  readonly machines?: Machines;
+  readonly shardCount?: number;
+}
 
 export interface SimulationResult {
   readonly events: number;
@@ -50,6 +69,8 @@ export interface SimulationResult {
   readonly sessions: number;
   readonly repeatedAtEndpoint: number;
   readonly lostAtEndpoint: number;
+  /** Sessions that came to another shard, and moves that ended otherwise, by how. */
+  readonly moves: Readonly<Record<string, number>>;
   /** How often a device was told that its session is over, by reason. */
   readonly ends: Readonly<Record<string, number>>;
 }
@@ -58,6 +79,8 @@ interface Connection {
   readonly token: string | null;
   readonly attempt: number;
   isCut: boolean;
+  /** Where its upgrade came to; null: it is on its way. */
+  shard: SimulatedShard | null;
   /** Its session's, once its hello was taken. */
   sessionId: string | null;
   isGreeted: boolean;
@@ -79,13 +102,26 @@ interface Truth {
   end: GatewaySession["end"];
 }
 
+interface Route {
+  readonly tenant: string;
+  readonly shardId: string;
+  readonly slotId: string;
+  readonly isTentative?: boolean;
+  readonly cameFrom?: string;
+}
+
 interface Disk {
   facts: string;
   messages: Map<number, Payload>;
+  route: Route;
+  movedTo: string | null;
 }
 
 /** The Shard object's memory. */
 interface Live {
+  readonly shard: SimulatedShard;
+  readonly route: Route;
+  readonly leg: { leave(): Promise<void> | null; abandon(): void };
   state: GatewaySession;
   saved: GatewaySession | null;
   /** Messages for the endpoint, of which the first `inFlight` are in the request under way. */
@@ -93,6 +129,28 @@ interface Live {
   inFlight: number;
 }
 
+/** One Shard object: what it has on disk, what in memory, and the process that it is. */
+interface SimulatedShard {
+  readonly shardId: string;
+  readonly disk: Map<string, Disk>;
+  readonly live: Map<string, Live>;
+  readonly moving: Map<string, string>;
+  /** Of the process. */
+  handover: SessionHandover<Route, Live>;
+  /** On disk: its sessions are to leave. */
+  isDraining: boolean;
+  /** Single sessions that are to leave. */
+  readonly told: Set<string>;
+  generation: number;
+  /** Calls of others that end with this process. */
+  readonly calls: Set<() => void>;
+}
+
+type Pulled = Awaited<ReturnType<SessionHandover<Route, Live>["pull"]>>;
+
+const OWNER = { tenant: "acme", device: "d-1", service: "echo" };
+const HOPS_MAX = 3;
+const GRACE_MS = 3_000;
 const CALM_MS = 400_000;
 const START_MS = 1_000_000_000;
 
@@ -105,7 +163,9 @@ export class ResumeSimulation {
   #nowMs = START_MS;
   #isCalm = false;
   #secretCount = 0;
-  #generation = 0;
+  readonly #shards: readonly SimulatedShard[];
+  /** Promises may have been settled: what waits for them runs before the next event. */
+  #isSettling = false;
 
   #device: DeviceSession = NEW_DEVICE_SESSION;
   /** What the application sent and saw in the session at hand. */
@@ -115,8 +175,6 @@ export class ResumeSimulation {
   #messageCount = 0;
 
   #connections: Connection[] = [];
-  readonly #live = new Map<string, Live>();
-  readonly #disk = new Map<string, Disk>();
   readonly #truth = new Map<string, Truth>();
   readonly #totals = {
     events: 0,
@@ -126,16 +184,19 @@ export class ResumeSimulation {
     sessions: 0,
     repeatedAtEndpoint: 0,
     lostAtEndpoint: 0,
+    moves: {} as Record<string, number>,
     ends: {} as Record<string, number>,
   };
 
-  constructor(seed: number, mode: EndpointMode, machines: Machines = MACHINES) {
+  /** `shardCount`: more than one, and sessions move between them. */
+  constructor(seed: number, { mode, machines = MACHINES, shardCount = 1 }: SimulationOptions) {
     this.#random = seededRandom(seed);
     this.#mode = mode;
     this.#machines = machines;
+    this.#shards = Array.from({ length: shardCount }, (_, index) => this.#newShard(`echo-${index + 1}`));
   }
 
-  run({ stormMs }: { stormMs: number }): SimulationResult {
+  async run({ stormMs }: { stormMs: number }): Promise<SimulationResult> {
     this.#every(
       () => 40 + this.#random.below(400),
       () => this.#deviceSends(),
@@ -156,24 +217,32 @@ export class ResumeSimulation {
       () => 300 + this.#random.below(1_500),
       () => this.#fault(),
     );
-    this.#until(START_MS + stormMs);
+    await this.#until(START_MS + stormMs);
     this.#isCalm = true;
-    this.#until(this.#nowMs + CALM_MS);
+    for (const shard of this.#shards) shard.isDraining = false;
+    await this.#until(this.#nowMs + CALM_MS);
     this.#checkCalm();
     return this.#totals;
   }
 
-  #until(endMs: number): void {
+  async #until(endMs: number): Promise<void> {
     for (;;) {
       const event = this.#queue[0];
       if (event === undefined || event.atMs > endMs) break;
       this.#queue.shift();
       this.#nowMs = Math.max(this.#nowMs, event.atMs);
       event.run();
+      if (this.#isSettling) await this.#settle();
       this.#totals.events += 1;
       this.#check();
     }
     this.#nowMs = endMs;
+  }
+
+  /** No more steps than a move has between two calls. */
+  async #settle(): Promise<void> {
+    this.#isSettling = false;
+    for (let step = 0; step < 16; step += 1) await Promise.resolve();
   }
 
   #after(delayMs: number, run: () => void): void {
@@ -229,9 +298,11 @@ export class ResumeSimulation {
         return this.#cut(effect.attempt);
       case "over":
         return this.#deviceOver(effect.end);
+      case "drain":
+        // It comes back at a moment of its own choice; the simulation closes before it opens.
+        return this.#after(this.#random.below(effect.graceMs), () => this.#cut(this.#device.attempt));
       case "deliver":
       case "attached":
-      case "drain":
       case "room":
     }
   }
@@ -264,15 +335,14 @@ export class ResumeSimulation {
       token,
       attempt,
       isCut: false,
+      shard: null,
       sessionId: null,
       isGreeted: false,
       arrivesAtMs: { device: 0, gateway: 0 },
     };
     this.#connections.push(connection);
     this.#totals.connections += 1;
-    this.#after(this.#delayMs(), () => {
-      if (!connection.isCut) this.#stepDevice({ kind: "connected", attempt });
-    });
+    this.#after(this.#delayMs(), () => this.#upgrade(connection));
   }
 
   /** The application is told; then it starts over. */
@@ -324,11 +394,12 @@ export class ResumeSimulation {
     this.#after(this.#delayMs(), () => {
       if (epoch === this.#deviceEpoch) this.#stepDevice({ kind: "dropped", attempt });
     });
-    const generation = this.#generation;
+    const { shard } = connection;
+    const generation = shard?.generation;
     this.#after(this.#delayMs(), () => {
       const { sessionId } = connection;
-      if (sessionId !== null && generation === this.#generation)
-        this.#stepSession(sessionId, [{ kind: "dropped", attempt, isFinal: false }]);
+      if (shard !== null && sessionId !== null && generation === shard.generation)
+        this.#stepSession(shard, sessionId, [{ kind: "dropped", attempt, isFinal: false }]);
     });
   }
 
@@ -336,23 +407,27 @@ export class ResumeSimulation {
 
   #gatewayHears(connection: Connection, wire: string | ArrayBuffer): void {
     const frame = decodeDeviceFrame(wire);
-    const { attempt, token, sessionId } = connection;
+    const { attempt, token, sessionId, shard } = connection;
+    if (shard === null) throw new Error("the device spoke before its upgrade was answered");
     if (connection.isGreeted) {
-      if (sessionId !== null) this.#stepSession(sessionId, [{ kind: "frame", attempt, frame, random: this.#secret() }]);
+      if (sessionId !== null) this.#stepSession(shard, sessionId, [{ kind: "frame", attempt, frame, random: this.#secret() }]);
       return;
     }
     if (frame.type !== "hello") throw new Error(`the device began with ${frame.type}`);
     connection.isGreeted = true;
-    if (token === null) return this.#open(connection, frame);
+    if (token === null) return this.#open(connection, shard, frame);
     const parsed = parseResumeToken(token);
-    const live = parsed === null ? undefined : this.#load(parsed.sessionId);
+    // Its session went on between its upgrade and its hello.
+    if (parsed !== null && (shard.disk.get(parsed.sessionId)?.movedTo ?? null) !== null) return this.#cut(attempt);
+    const live = parsed === null ? undefined : this.#load(shard, parsed.sessionId);
     if (parsed === null || live === undefined)
       return this.#reject(connection, { kind: "reject", frame: UNKNOWN_END, code: 1008, reason: "" });
     connection.sessionId = parsed.sessionId;
-    this.#stepSession(parsed.sessionId, [{ kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret() }], connection);
+    const input: GatewayInput = { kind: "hello", secret: parsed.secret, hello: frame, random: this.#secret() };
+    this.#stepLive(live, [input], connection);
   }
 
-  #open(connection: Connection, hello: Hello): void {
+  #open(connection: Connection, shard: SimulatedShard, hello: Hello): void {
     this.#totals.sessions += 1;
     const sessionId = `session-${String(this.#totals.sessions).padStart(12, "0")}`;
     connection.sessionId = sessionId;
@@ -366,52 +441,66 @@ export class ResumeSimulation {
       end: null,
     });
     const secret = this.#secret();
-    const state = openSession({ sessionId, shardId: "echo-1", random: secret }, this.#nowMs);
-    this.#live.set(sessionId, { state, saved: null, queue: [], inFlight: 0 });
-    this.#stepSession(sessionId, [{ kind: "hello", secret, hello, random: this.#secret() }], connection);
+    const state = openSession({ sessionId, shardId: shard.shardId, random: secret }, this.#nowMs);
+    const live = this.#newLive(shard, this.#routeTo(shard), { state, saved: null });
+    shard.live.set(sessionId, live);
+    this.#stepLive(live, [{ kind: "hello", secret, hello, random: this.#secret() }], connection);
   }
 
-  #load(sessionId: string): Live | undefined {
-    const known = this.#live.get(sessionId);
-    const disk = this.#disk.get(sessionId);
-    if (known !== undefined || disk === undefined) return known;
+  #load(shard: SimulatedShard, sessionId: string): Live | undefined {
+    const known = shard.live.get(sessionId);
+    const disk = shard.disk.get(sessionId);
+    if (known !== undefined || disk === undefined || disk.movedTo !== null) return known;
     const messages = [...disk.messages].map(([sequence, payload]) => ({ sequence, payload }));
     const state = sessionFromRows(disk.facts, messages);
-    const live: Live = { state, saved: state, queue: [], inFlight: 0 };
-    this.#live.set(sessionId, live);
+    const live = this.#newLive(shard, disk.route, { state, saved: state });
+    shard.live.set(sessionId, live);
     return live;
   }
 
-  #stepSession(sessionId: string, inputs: readonly GatewayInput[], sender?: Connection): void {
-    const live = this.#load(sessionId);
-    if (live === undefined) return;
+  #newLive(shard: SimulatedShard, route: Route, { state, saved }: Pick<Live, "state" | "saved">): Live {
+    const { sessionId } = state;
+    const leg = { leave: () => this.#leaveUpstream(shard, sessionId), abandon: () => undefined };
+    return { shard, route, leg, state, saved, queue: [], inFlight: 0 };
+  }
+
+  #stepSession(shard: SimulatedShard, sessionId: string, inputs: readonly GatewayInput[]): void {
+    const live = this.#load(shard, sessionId);
+    if (live !== undefined) this.#stepLive(live, inputs);
+  }
+
+  #stepLive(live: Live, inputs: readonly GatewayInput[], sender?: Connection): void {
+    const before = live.state;
     const effects: GatewayEffect[] = [];
     for (const input of inputs) {
       const step: GatewayStep = this.#machines.stepGateway(live.state, input, this.#nowMs);
       live.state = step.state;
       effects.push(...step.effects);
     }
+    if (live.state !== before && this.#machines.movesWithout !== "use") live.shard.moving.delete(before.sessionId);
     this.#commit(live, effects, sender);
   }
 
   #commit(live: Live, effects: readonly GatewayEffect[], sender: Connection | undefined): void {
-    const { state } = live;
+    const { state, route } = live;
     const truth = this.#truth.get(state.sessionId);
-    if (truth !== undefined) truth.end = state.end;
+    // The end of a copy is nobody's.
+    if (truth !== undefined && route.isTentative !== true) truth.end = state.end;
     const mayBeLate = !this.#machines.isOnDiskFirst && this.#random.below(4) === 0;
     if (!mayBeLate) this.#save(live);
     // It stops between its disk and the network.
-    if (this.#chance(400)) return this.#restartGateway();
+    if (this.#chance(400)) return this.#restartShard(live.shard);
     for (const effect of effects) this.#gatewayEffect(live, effect, sender);
   }
 
   #save(live: Live): void {
     const { facts, appended, trimmedTo } = changesOf(live.saved, live.state);
-    const disk = this.#disk.get(live.state.sessionId) ?? { facts: "", messages: new Map<number, Payload>() };
+    const { disk: disks } = live.shard;
+    const disk = disks.get(live.state.sessionId) ?? { facts: "", messages: new Map<number, Payload>(), route: live.route, movedTo: null };
     if (facts !== null) disk.facts = facts;
     for (const { sequence, payload } of appended) disk.messages.set(sequence, payload);
     if (trimmedTo !== null) for (const sequence of disk.messages.keys()) if (sequence <= trimmedTo) disk.messages.delete(sequence);
-    this.#disk.set(live.state.sessionId, disk);
+    disks.set(live.state.sessionId, disk);
     live.saved = live.state;
   }
 
@@ -440,26 +529,249 @@ export class ResumeSimulation {
     this.#after(frame === null ? 0 : 10_000, () => this.#cut(connection.attempt));
   }
 
-  #restartGateway(): void {
-    this.#generation += 1;
-    for (const { attempt } of this.#connections) this.#cut(attempt);
-    this.#live.clear();
-    for (const sessionId of this.#disk.keys()) this.#stepSession(sessionId, [{ kind: "restarted" }]);
-    for (const truth of this.#truth.values()) truth.upstream = newUpstream();
+  #restartShard(shard: SimulatedShard): void {
+    shard.generation += 1;
+    for (const connection of this.#connections) if (connection.shard === shard) this.#cut(connection.attempt);
+    shard.live.clear();
+    shard.moving.clear();
+    shard.told.clear();
+    shard.handover = this.#newHandover(shard);
+    for (const end of shard.calls) end();
+    shard.calls.clear();
+    for (const [sessionId, { movedTo }] of shard.disk) {
+      if (movedTo !== null) continue;
+      this.#stepSession(shard, sessionId, [{ kind: "restarted" }]);
+      const truth = this.#truth.get(sessionId);
+      if (truth !== undefined && this.#homeOf(sessionId) === shard) truth.upstream = newUpstream();
+    }
   }
 
   /** Memory goes, connections stay: only where nothing is under way. */
-  #hibernate(): void {
-    if ([...this.#live.values()].some(({ queue }) => queue.length > 0)) return;
-    this.#live.clear();
+  #hibernate(shard: SimulatedShard): void {
+    if ([...shard.live.values()].some(({ queue }) => queue.length > 0) || shard.calls.size > 0) return;
+    shard.live.clear();
+    shard.moving.clear();
+    shard.told.clear();
   }
 
   #tick(): void {
     const dueAtMs = nextTickAtMs(this.#device);
     if (dueAtMs !== null && dueAtMs <= this.#nowMs) this.#stepDevice({ kind: "tick" });
-    for (const [sessionId, { facts }] of this.#disk) {
-      const atMs = expiresAtMs(sessionFromRows(facts, []));
-      if (atMs !== null && atMs <= this.#nowMs) this.#stepSession(sessionId, [{ kind: "tick" }]);
+    for (const shard of this.#shards)
+      for (const [sessionId, { facts, movedTo }] of shard.disk) {
+        const atMs = movedTo === null ? expiresAtMs(sessionFromRows(facts, [])) : null;
+        if (atMs !== null && atMs <= this.#nowMs) this.#stepSession(shard, sessionId, [{ kind: "tick" }]);
+      }
+  }
+
+  // Moves: SessionHandover as it runs, between shards that die and whose calls are lost
+
+  #newShard(shardId: string): SimulatedShard {
+    const memory = {
+      live: new Map<string, Live>(),
+      moving: new Map<string, string>(),
+      told: new Set<string>(),
+      calls: new Set<() => void>(),
+    };
+    const shard = { shardId, disk: new Map<string, Disk>(), ...memory, isDraining: false, generation: 0 };
+    return Object.assign(shard, { handover: this.#newHandover(shard) });
+  }
+
+  #newHandover(shard: Omit<SimulatedShard, "handover">): SimulatedShard["handover"] {
+    const { disk, live, moving } = shard;
+    const load = (sessionId: string): Live | undefined => this.#load(shard as SimulatedShard, sessionId);
+    const host: HandoverHost<Route, Live> = {
+      moving,
+      turn: { takeAll: () => undefined },
+      pushes: { of: () => [], note: () => undefined },
+      belongsTo: (sessionId) => load(sessionId) !== undefined,
+      load,
+      unload: (sessionId) => void live.delete(sessionId),
+      forget: (sessionId) => void (live.delete(sessionId), disk.delete(sessionId)),
+      add: (sessionId, route, state) => {
+        const added = this.#newLive(shard as SimulatedShard, route, { state, saved: null });
+        live.set(sessionId, added);
+        this.#save(added);
+      },
+      step: (session, inputs) => this.#stepLive(session, inputs),
+      wakeAt: () => undefined,
+    };
+    return new SessionHandover<Route, Live>(host, {
+      store: {
+        load: (sessionId) => (disk.get(sessionId)?.movedTo === null ? disk.get(sessionId) : undefined),
+        movedTo: (sessionId) => disk.get(sessionId)?.movedTo ?? null,
+        pointTo: (sessionId, { to }) =>
+          this.#machines.movesWithout === "returning" && disk.get(sessionId)?.route.isTentative === true
+            ? void disk.delete(sessionId)
+            : rewrite(disk, sessionId, { movedTo: to, messages: new Map() }),
+        saveRoute: (sessionId, route) => rewrite(disk, sessionId, { route }),
+        export: (sessionId) => exportOf(disk.get(sessionId)),
+        topics: { count: 0, apply: () => undefined },
+      },
+      releaseSlot: () => undefined,
+      connectionOf: ({ state }) => ({ close: () => this.#cut(state.attempt) }),
+    });
+  }
+
+  #routeTo({ shardId }: SimulatedShard): Route {
+    return { tenant: OWNER.tenant, shardId, slotId: "" };
+  }
+
+  /** The shard whose session it is: no other may let its device in, or take its endpoint's messages. Undefined: it is on the move. */
+  #homeOf(sessionId: string): SimulatedShard | undefined {
+    const homes = this.#shards.filter(({ disk, moving }) => {
+      const own = disk.get(sessionId);
+      return own !== undefined && own.movedTo === null && own.route.isTentative !== true && !moving.has(sessionId);
+    });
+    this.#expect(homes.length < 2, `${homes.length} shards have session ${sessionId}`);
+    return homes[0];
+  }
+
+  #upgrade(connection: Connection): void {
+    const { token } = connection;
+    const parsed = token === null ? null : parseResumeToken(token);
+    const open = this.#shards.filter(({ isDraining }) => !isDraining);
+    const any = open[this.#random.below(open.length)];
+    if (parsed === null) return any === undefined ? this.#cut(connection.attempt) : this.#accept(connection, any, null);
+    const shard = this.#shards.find(({ shardId }) => shardId === parsed.shardId);
+    if (shard !== undefined) this.#enter(connection, { shard, token: parsed, hops: 1 });
+  }
+
+  /** As Shard.#resume and gateway/routes/resume.ts have it. */
+  #enter(connection: Connection, at: { shard: SimulatedShard; token: ResumeToken; hops: number; sentFrom?: string }): void {
+    if (connection.isCut) return;
+    const { shard, token, hops, sentFrom } = at;
+    const { sessionId } = token;
+    const doubted = shard.handover.whereabouts({ sessionId, ...(sentFrom === undefined ? {} : { sentFrom }) });
+    const elsewhere = this.#machines.movesWithout === "asking" ? (shard.disk.get(sessionId)?.movedTo ?? null) : doubted;
+    const next = this.#shards.find(({ shardId }) => shardId === elsewhere);
+    if (next !== undefined) {
+      if (hops === HOPS_MAX) return this.#cut(connection.attempt);
+      return this.#after(this.#delayMs(), () => this.#enter(connection, { ...at, shard: next, hops: hops + 1, sentFrom: shard.shardId }));
+    }
+    const isHere = shard.disk.has(sessionId);
+    const others = this.#shards.filter((other) => other !== shard && !other.isDraining);
+    const target = others[this.#random.below(Math.max(1, others.length))];
+    if (!isHere || !(shard.isDraining || shard.told.has(sessionId)) || target === undefined || this.#chance(6))
+      return this.#accept(connection, shard, isHere ? sessionId : null);
+    return this.#after(this.#delayMs(), () => this.#moveHere(connection, target, { from: shard, token }));
+  }
+
+  #moveHere(connection: Connection, shard: SimulatedShard, { from, token }: { from: SimulatedShard; token: ResumeToken }): void {
+    void this.#pull(shard, from, token).then((result) => this.#onMoved(connection, shard, { result, token }));
+  }
+
+  async #pull(shard: SimulatedShard, from: SimulatedShard, { sessionId, secret }: ResumeToken): Promise<Pulled | null> {
+    const { generation } = shard;
+    const handover = this.#machines.movesWithout === "turns" ? this.#newHandover(shard) : shard.handover;
+    const route = { ...this.#routeTo(shard), cameFrom: from.shardId };
+    const result = await handover.pull(this.#remote(from, shard), route, { ...OWNER, sessionId, secret });
+    return generation === shard.generation ? result : null;
+  }
+
+  /** Null: the process that asked is gone. */
+  #onMoved(connection: Connection, shard: SimulatedShard, { result, token }: { result: Pulled | null; token: ResumeToken }): null {
+    if (result === null) return null;
+    const moved = result === "unsure" && this.#machines.movesWithout === "confirming" ? "here" : result;
+    this.#totals.moves[moved] = (this.#totals.moves[moved] ?? 0) + 1;
+    if (moved === "here" || moved === "unknown") this.#accept(connection, shard, moved === "here" ? token.sessionId : null);
+    else this.#cut(connection.attempt);
+    return null;
+  }
+
+  #accept(connection: Connection, shard: SimulatedShard, sessionId: string | null): void {
+    if (sessionId !== null) {
+      shard.handover.settle(sessionId);
+      const truth = this.#truth.get(sessionId);
+      const live = this.#load(shard, sessionId);
+      if (truth !== undefined && live !== undefined) truth.end = live.state.end;
+    }
+    if (connection.isCut) return;
+    connection.shard = shard;
+    this.#stepDevice({ kind: "connected", attempt: connection.attempt });
+  }
+
+  /** Each call, and each answer, may be lost; neither outlives the process at its end. */
+  #remote(callee: SimulatedShard, caller: SimulatedShard): Pick<ShardRpc, "handOver" | "confirmMove"> {
+    const { generation } = caller;
+    const call = async <T>(run: () => T | Promise<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        const arrive = (settle: () => void): void => {
+          if (caller.generation !== generation) return;
+          this.#isSettling = true;
+          settle();
+        };
+        const fail = (): void => this.#after(this.#delayMs(), () => arrive(() => reject(new Error("lost"))));
+        if (this.#chance(12)) return fail();
+        this.#after(this.#delayMs(), () => {
+          this.#isSettling = true;
+          callee.calls.add(fail);
+          const end = (settle: () => void): void => {
+            if (!callee.calls.delete(fail)) return;
+            if (this.#chance(12)) fail();
+            else this.#after(this.#delayMs(), () => arrive(settle));
+          };
+          void (async () => run())().then(
+            (value) => end(() => resolve(value)),
+            (error: unknown) => end(() => reject(error instanceof Error ? error : new Error(String(error)))),
+          );
+        });
+      });
+    return {
+      handOver: async (request) =>
+        call(async () => {
+          const hasGone = (callee.disk.get(request.sessionId)?.movedTo ?? null) !== null;
+          return hasGone && this.#machines.movesWithout === "pointing" ? null : callee.handover.handOver(request);
+        }),
+      confirmMove: async (sessionId, to, moveId) =>
+        call(() => {
+          const latest = callee.moving.get(sessionId)?.split(" ")[1] ?? moveId;
+          return callee.handover.confirmMove(sessionId, to, this.#machines.movesWithout === "naming" ? latest : moveId);
+        }),
+    };
+  }
+
+  /** What was said on the endpoint's socket still arrives; then a new one is opened, from elsewhere. */
+  #leaveUpstream(shard: SimulatedShard, sessionId: string): Promise<void> | null {
+    const truth = this.#truth.get(sessionId);
+    if (this.#mode === "http" || truth === undefined) return null;
+    const { generation } = shard;
+    const waitMs = Math.max(truth.upstream.arrivesAtMs - this.#nowMs, this.#delayMs());
+    truth.upstream = newUpstream();
+    return new Promise((resolve) => {
+      this.#after(waitMs, () => {
+        if (generation !== shard.generation) return;
+        this.#isSettling = true;
+        resolve();
+      });
+    });
+  }
+
+  #drain(shard: SimulatedShard | undefined): void {
+    if (shard === undefined || shard.isDraining || this.#shards.some(({ isDraining }) => isDraining)) return;
+    shard.isDraining = true;
+    this.#tellToLeave(shard, [...shard.live.keys()]);
+    const { generation } = shard;
+    this.#after(GRACE_MS, () => {
+      if (!shard.isDraining || generation !== shard.generation) return;
+      for (const connection of this.#connections) if (connection.shard === shard) this.#cut(connection.attempt);
+    });
+    // Cancelled, or long over.
+    this.#after(this.#random.below(4 * GRACE_MS), () => (shard.isDraining = false));
+  }
+
+  #tellOne(sessionId: string | undefined): void {
+    const shard = sessionId === undefined ? undefined : this.#homeOf(sessionId);
+    if (sessionId === undefined || shard === undefined) return;
+    shard.told.add(sessionId);
+    this.#after(4 * GRACE_MS, () => shard.told.delete(sessionId));
+    this.#tellToLeave(shard, [sessionId]);
+  }
+
+  #tellToLeave(shard: SimulatedShard, sessionIds: readonly string[]): void {
+    for (const sessionId of sessionIds) {
+      const live = this.#load(shard, sessionId);
+      if (live?.state.detachedAtMs === null) this.#stepLive(live, [{ kind: "drain", reason: "move", graceMs: GRACE_MS }]);
     }
   }
 
@@ -474,7 +786,7 @@ export class ResumeSimulation {
     const truth = this.#truth.get(sessionId);
     const { upstream } = truth ?? { upstream: null };
     // Its own before it is sent.
-    this.#stepSession(sessionId, [{ kind: "delivered", upTo: message.sequence }]);
+    this.#stepLive(live, [{ kind: "delivered", upTo: message.sequence }]);
     if (truth === undefined || upstream === null) return;
     const atMs = Math.max(upstream.arrivesAtMs, this.#nowMs + this.#delayMs());
     upstream.arrivesAtMs = atMs;
@@ -501,7 +813,7 @@ export class ResumeSimulation {
     live.inFlight = messages.length;
     const request = { first: received + 1, confirmed: received, messages: messages.map(({ payload }) => payload) };
     const again = (): void => {
-      if (this.#live.get(sessionId) !== live) return;
+      if (live.shard.live.get(sessionId) !== live) return;
       live.inFlight = 0;
       this.#post(live);
     };
@@ -516,7 +828,7 @@ export class ResumeSimulation {
       truth.dedupe = answer.state;
       this.#after(this.#delayMs(), () => {
         if (this.#chance(10)) return again();
-        if (this.#live.get(sessionId) === live) this.#answered(live, messages, answer.messages);
+        if (live.shard.live.get(sessionId) === live) this.#answered(live, messages, answer.messages);
       });
     });
   }
@@ -529,23 +841,24 @@ export class ResumeSimulation {
     if (state.end !== null) return;
     const bytes = answers.length * 32;
     if (!canPush(state, bytes) || state.outbound.kept.length + answers.length > RESUME.windowCountMax) {
-      this.#stepSession(state.sessionId, [{ kind: "fail", why: "overflow", code: 1013, reason: "the device is too slow" }]);
+      this.#stepLive(live, [{ kind: "fail", why: "overflow", code: 1013, reason: "the device is too slow" }]);
       return;
     }
     const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
     for (const answer of answers) this.#pushed(state.sessionId, text(answer));
-    this.#stepSession(state.sessionId, [...pushes, { kind: "delivered", upTo: messages.at(-1)?.sequence ?? 0 }]);
+    this.#stepLive(live, [...pushes, { kind: "delivered", upTo: messages.at(-1)?.sequence ?? 0 }]);
     this.#post(live);
   }
 
   #endpointPushes(): void {
     if (this.#isCalm) return;
     for (const [sessionId, truth] of this.#truth) {
-      const live = truth.end === null ? this.#load(sessionId) : undefined;
+      const home = truth.end === null ? this.#homeOf(sessionId) : undefined;
+      const live = home === undefined ? undefined : this.#load(home, sessionId);
       if (live === undefined || !canPush(live.state, 20)) continue;
       this.#messageCount += 1;
       this.#pushed(sessionId, `e${this.#messageCount}`);
-      this.#stepSession(sessionId, [{ kind: "push", payload: `e${this.#messageCount}` }]);
+      this.#stepLive(live, [{ kind: "push", payload: `e${this.#messageCount}` }]);
     }
   }
 
@@ -561,14 +874,18 @@ export class ResumeSimulation {
     const newest = this.#connections.at(-1);
     const sessions = [...this.#truth].filter(([, { end }]) => end === null).map(([sessionId]) => sessionId);
     const session = sessions[this.#random.below(sessions.length)];
+    const shard = this.#shards[this.#random.below(this.#shards.length)];
+    if (shard === undefined) return;
+    const moves = [() => this.#drain(shard), () => this.#drain(this.#homeOf(session ?? "")), () => this.#tellOne(session)];
     const faults: readonly (() => void)[] = [
+      ...(this.#shards.length > 1 ? [...moves, ...moves] : []),
       () => (newest === undefined ? undefined : this.#cut(newest.attempt)),
       () => (newest === undefined ? undefined : this.#cut(newest.attempt)),
       () => (newest === undefined ? undefined : this.#cut(newest.attempt)),
       () => this.#restartDevice(),
-      () => this.#restartGateway(),
-      () => this.#hibernate(),
-      () => this.#hibernate(),
+      () => this.#restartShard(shard),
+      () => this.#hibernate(shard),
+      () => this.#hibernate(shard),
       () => this.#dropUpstream(session),
       () => (this.#chance(4) ? this.#away() : undefined),
       () => (session !== undefined && this.#chance(6) ? this.#endpointCloses(session) : undefined),
@@ -599,12 +916,14 @@ export class ResumeSimulation {
   }
 
   #endpointCloses(session: string): void {
-    this.#stepSession(session, [{ kind: "close", code: 4_001, reason: "enough" }]);
+    const home = this.#homeOf(session);
+    if (home !== undefined) this.#stepSession(home, session, [{ kind: "close", code: 4_001, reason: "enough" }]);
   }
 
   /** As if the token were an hour old: it is replaced in band. */
   #age(session: string | undefined): void {
-    const live = session === undefined ? undefined : this.#load(session);
+    const home = session === undefined ? undefined : this.#homeOf(session);
+    const live = home === undefined || session === undefined ? undefined : this.#load(home, session);
     if (live?.state.isConfirmed === true) live.state = { ...live.state, rotatedAtMs: -RESUME.tokenMsMax };
   }
 
@@ -622,6 +941,7 @@ export class ResumeSimulation {
       this.#expect(this.#log.length === 0, "the device saw messages of no session");
       return;
     }
+    if (session !== null) this.#homeOf(session);
     this.#checkPrefix("the device", this.#log, truth.pushed);
     // The websocket one is looked at when a message arrives.
     if (truth.mode === "http") this.#checkPrefix("the endpoint", truth.seen, this.#sent);
@@ -643,9 +963,21 @@ export class ResumeSimulation {
     this.#expect(this.#log.length === truth?.pushed.length, "after the storm the device has not seen everything");
     if (truth?.mode === "http")
       this.#expect(truth.seen.length === this.#sent.length, "after the storm the endpoint has not seen everything");
-    for (const live of this.#live.values())
+    const living = this.#shards.flatMap((shard) => [...shard.live.values()].filter(({ state }) => this.#homeOf(state.sessionId) === shard));
+    for (const live of living)
       this.#expect(live.state.outbound.kept.length === 0 || live.state.end !== null, "after the storm messages are kept");
   }
+}
+
+function rewrite(disk: Map<string, Disk>, sessionId: string, change: Partial<Disk>): void {
+  const before = disk.get(sessionId);
+  if (before !== undefined) disk.set(sessionId, { ...before, ...change });
+}
+
+function exportOf(disk: Disk | undefined): Omit<HandOver, "pushIds" | "moveId"> | null {
+  if (disk === undefined) return null;
+  const messages = [...disk.messages].map(([sequence, payload]) => ({ sequence, payload }));
+  return { facts: disk.facts, messages, topics: [], messagePrefix: null };
 }
 
 function newUpstream(): Truth["upstream"] {

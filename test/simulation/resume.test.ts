@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { stepGateway } from "#shared/resume/gateway-session.ts";
 import { handleOnce } from "#client/message-dedupe.ts";
-import { MACHINES, ResumeSimulation, type EndpointMode, type Machines, type SimulationResult } from "./resume-simulation.ts";
+import {
+  MACHINES,
+  ResumeSimulation,
+  type EndpointMode,
+  type Machines,
+  type SimulationOptions,
+  type SimulationResult,
+} from "./resume-simulation.ts";
 
 const IS_LONG = process.env["TIDEGATE_LONG"] === "1";
 const SEEDS = IS_LONG ? 10_000 : 200;
@@ -9,10 +16,10 @@ const STORM_MS = 60_000;
 const MODES: readonly EndpointMode[] = ["http", "websocket"];
 
 /** The first seed that fails, with what it says; null: none did. */
-function firstFailure(mode: EndpointMode, seeds: number, machines: Machines = MACHINES): string | null {
+async function firstFailure(options: SimulationOptions, seeds: number): Promise<string | null> {
   for (let seed = 1; seed <= seeds; seed += 1) {
     try {
-      run(seed, mode, machines);
+      await run(seed, options);
     } catch (error) {
       return `seed ${seed}: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -20,25 +27,43 @@ function firstFailure(mode: EndpointMode, seeds: number, machines: Machines = MA
   return null;
 }
 
-function run(seed: number, mode: EndpointMode, machines: Machines = MACHINES): SimulationResult {
-  return new ResumeSimulation(seed, mode, machines).run({ stormMs: STORM_MS });
+async function run(seed: number, options: SimulationOptions): Promise<SimulationResult> {
+  return new ResumeSimulation(seed, options).run({ stormMs: STORM_MS });
 }
 
 describe("resume under faults", () => {
-  it.for(MODES)(`shows every application what the other sent, for ${SEEDS} seeds of a %s endpoint`, { timeout: 1_800_000 }, (mode) => {
-    expect(firstFailure(mode, SEEDS)).toBeNull();
-  });
+  it.for(MODES)(
+    `shows every application what the other sent, for ${SEEDS} seeds of a %s endpoint`,
+    { timeout: 1_800_000 },
+    async (mode) => {
+      expect(await firstFailure({ mode }, SEEDS)).toBeNull();
+    },
+  );
 
-  it("replays a seed exactly, and meets what it is for", () => {
-    expect(run(7, "http")).toEqual(run(7, "http"));
-    const results = Array.from({ length: 20 }, (_, seed) => run(seed, "http"));
-    const total = (pick: (result: SimulationResult) => number): number => results.reduce((sum, result) => sum + pick(result), 0);
-    expect(total(({ connections }) => connections)).toBeGreaterThan(50);
-    for (const why of ["closed", "expired"]) expect(total(({ ends }) => ends[why] ?? 0)).toBeGreaterThan(0);
-    expect(total(({ repeatedAtEndpoint }) => repeatedAtEndpoint)).toBeGreaterThan(10);
-    expect(
-      Array.from({ length: 5 }, (_, seed) => seed).reduce((sum, seed) => sum + run(seed, "websocket").lostAtEndpoint, 0),
-    ).toBeGreaterThan(0);
+  it.for(MODES)(
+    `does so while sessions move between three shards, for ${SEEDS} seeds of a %s endpoint`,
+    { timeout: 1_800_000 },
+    async (mode) => {
+      expect(await firstFailure({ mode, shardCount: 3 }, SEEDS)).toBeNull();
+    },
+  );
+
+  it("replays a seed exactly, and meets what it is for", async () => {
+    for (const shardCount of [1, 3]) expect(await run(7, { mode: "http", shardCount })).toEqual(await run(7, { mode: "http", shardCount }));
+    const resultsOf = async (count: number, options: SimulationOptions): Promise<SimulationResult[]> =>
+      Promise.all(Array.from({ length: count }, async (_, seed) => run(seed, options)));
+    const total = (results: readonly SimulationResult[], pick: (result: SimulationResult) => number): number =>
+      results.reduce((sum, result) => sum + pick(result), 0);
+    const results = await resultsOf(20, { mode: "http" });
+    expect(total(results, ({ connections }) => connections)).toBeGreaterThan(50);
+    for (const why of ["closed", "expired"]) expect(total(results, ({ ends }) => ends[why] ?? 0)).toBeGreaterThan(0);
+    expect(total(results, ({ repeatedAtEndpoint }) => repeatedAtEndpoint)).toBeGreaterThan(10);
+    expect(total(await resultsOf(5, { mode: "websocket" }), ({ lostAtEndpoint }) => lostAtEndpoint)).toBeGreaterThan(0);
+    for (const mode of MODES) {
+      const moving = await resultsOf(20, { mode, shardCount: 3 });
+      expect(total(moving, ({ moves }) => moves["here"] ?? 0)).toBeGreaterThan(50);
+      for (const how of ["stays", "unsure"]) expect(total(moving, ({ moves }) => moves[how] ?? 0)).toBeGreaterThan(3);
+    }
   });
 });
 
@@ -90,7 +115,22 @@ describe("canary: the simulation catches a gateway that", () => {
       says: /the endpoint saw/,
     },
     { name: "takes a repeated message for a new one", machines: WITHOUT_DUPLICATES, says: /the endpoint saw/ },
-  ])("$name", ({ machines, says }) => {
-    expect(firstFailure("http", 200, machines)).toMatch(says);
+  ])("$name", async ({ machines, says }) => {
+    expect(await firstFailure({ mode: "http", machines }, 200)).toMatch(says);
+  });
+
+  it.for([
+    { name: "lets a session in where its copy is, before the move is confirmed", movesWithout: "confirming" },
+    { name: "gives a session away that was needed meanwhile", movesWithout: "use" },
+    { name: "takes a session over twice at a time, and throws the copy of one call away with the other's", movesWithout: "turns" },
+    { name: "lets a session in by an older token where there is a copy only", movesWithout: "asking" },
+    { name: "says of a session that has just gone on that there is none", movesWithout: "pointing" },
+    { name: "takes the call of an earlier move for that of a later one", movesWithout: "naming" },
+    { name: "forgets where a session is that came back for a moment", movesWithout: "returning" },
+  ] as const)("$name", { timeout: 120_000 }, async ({ movesWithout }) => {
+    const machines = { ...MACHINES, movesWithout };
+    expect(await firstFailure({ mode: "websocket", machines, shardCount: 3 }, 2_000)).toMatch(
+      /2 shards have|saw|its session lives|the storm/,
+    );
   });
 });

@@ -42,8 +42,7 @@ export async function startCluster(count: number): Promise<Cluster> {
       bundleFile: BUNDLE_FILE,
       wasmFile: join(BUNDLE_FOLDER, "tidegate.wasm"),
       objectsFolder,
-      host: "127.0.0.1",
-      port: 0,
+      socket: { host: "127.0.0.1", port: 0 },
       operatorKeySha256: createHash("sha256").update(operatorKey).digest("hex"),
     });
     const settings = [`aws_endpoint=${bucket.url}`, "aws_region=auto", "aws_access_key_id=test", "aws_secret_access_key=test"];

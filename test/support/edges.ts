@@ -46,8 +46,7 @@ async function startIn({ folder, count, operatorKey }: { folder: string; count: 
     bundleFile: BUNDLE_FILE,
     wasmFile,
     objectsFolder,
-    host: "127.0.0.1",
-    port: 0,
+    socket: { host: "127.0.0.1", port: 0 },
     operatorKeySha256,
   });
   await writeFile(configFile, withEdges(one, count), { mode: 0o600 });

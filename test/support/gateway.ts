@@ -8,7 +8,7 @@ import { applyConfiguration } from "#cli/commands/apply.ts";
 import { openState, type State } from "#cli/state.ts";
 import { resolveStateKeys } from "#cli/configuration-folder.ts";
 import { startDemoBackend, type DemoBackend } from "#scripts/demo-backend/demo-backend.ts";
-import { startGatewayProcess } from "#scripts/local/gateway-process.ts";
+import { startGatewayProcess, type GatewayProcess } from "#scripts/local/gateway-process.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
 import { mintToken, type MintRequest } from "#shared/identifier/token.ts";
 
@@ -16,6 +16,7 @@ export interface TestGateway {
   readonly url: string;
   readonly port: number;
   readonly operatorKey: string;
+  readonly process: GatewayProcess;
   readonly backend: DemoBackend;
   readonly state: State;
   /** Every line that the gateway has logged, parsed where it is JSON. */
@@ -25,6 +26,8 @@ export interface TestGateway {
   apply(documents: readonly ConfigurationDocument[]): ReturnType<typeof applyConfiguration>;
   /** The default configuration, with another quota of one tenant and class at echo. */
   applyQuota(tenant: string, className: string, quota: Readonly<Record<string, unknown>>): ReturnType<typeof applyConfiguration>;
+  /** The default configuration, with what a tenant may use over all services. */
+  applyTotal(tenant: string, total: Readonly<Record<string, unknown>>): ReturnType<typeof applyConfiguration>;
   metrics(): Promise<string>;
   slotsInUse(): Promise<number>;
   /** Waits for every slot to be back: what each test of a fault ends with. */
@@ -45,11 +48,18 @@ export interface TestGatewayOptions {
   readonly echo?: Readonly<Record<string, unknown>>;
   /** More services: name → endpoint URL, or that and what its document has beside it. */
   readonly more?: Readonly<Record<string, string | ({ readonly url: string } & Readonly<Record<string, unknown>>)>>;
+  /** Front processes before it; 0 by default. */
+  readonly frontCount?: number;
 }
 
 const CLASSES = { gold: { weight: 8, urgencyMin: 0 }, silver: { weight: 3, urgencyMin: 2 }, bronze: { weight: 1, urgencyMin: 4 } };
 
-export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: TestGatewayOptions = {}): Promise<TestGateway> {
+export async function startTestGateway({
+  capacity = 20,
+  echo = {},
+  more = {},
+  frontCount = 0,
+}: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const state = openState(folder);
   const operatorKey = randomBytes(32).toString("base64url");
@@ -58,6 +68,7 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
   const gateway = await startGatewayProcess({
     stateFolder: folder,
     port: 0,
+    frontCount,
     operatorKey,
     explainKeys: await state.ensureExplainKeys(),
     onLog: (text) => logs.push(parseLog(text)),
@@ -72,12 +83,19 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
     url: gateway.url,
     port: Number(new URL(gateway.url).port),
     operatorKey,
+    process: gateway,
     backend,
     state,
     logs,
     apply,
     applyQuota: async (tenant, className, quota) =>
       apply(withQuota(documentsOf({ url: backend.url, capacity, echo, more }), { tenant, className, quota })),
+    applyTotal: async (tenant, total) =>
+      apply(
+        documentsOf({ url: backend.url, capacity, echo, more }).map(({ file, document }) =>
+          file === `tenants/${tenant}.yaml` ? { file, document: { ...(document as object), total } } : { file, document },
+        ),
+      ),
     metrics,
     slotsInUse,
     token: async (claims = {}) => mint(state, claims),
@@ -94,7 +112,12 @@ export async function startTestGateway({ capacity = 20, echo = {}, more = {} }: 
   };
 }
 
-export function documentsOf({ url, capacity, echo, more }: Required<TestGatewayOptions> & { url: string }): ConfigurationDocument[] {
+export function documentsOf({
+  url,
+  capacity,
+  echo,
+  more,
+}: Required<Omit<TestGatewayOptions, "frontCount">> & { url: string }): ConfigurationDocument[] {
   const others = Object.entries(more).map(([service, endpoint]) => {
     const { url: endpointUrl, ...rest } = typeof endpoint === "string" ? { url: endpoint } : endpoint;
     return { service, endpoints: [{ url: endpointUrl, capacity }], deadlineMs: 1_000, ...rest };

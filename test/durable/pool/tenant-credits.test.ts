@@ -1,24 +1,46 @@
 import { describe, expect, it } from "vitest";
-import { TenantCredits } from "#durable/pool/tenant-credits.ts";
-import type { Renewal } from "#shared/protocol/lease.ts";
+import { TenantCredits, type TenantWants } from "#durable/pool/tenant-credits.ts";
+import type { TotalConfig } from "#shared/config/schema.ts";
+import type { QuotaRenewal } from "#shared/protocol/quota-rpc.ts";
+import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
 
 const POOL = { holder: "echo", life: 1 };
 const FLOW = "echo/gold";
 const SILVER = "echo/silver";
 const demand = (want: number, passedOn = 0) => ({ flow: FLOW, want, passedOn, tokensWant: 0 });
 
-function answer(sequence: number, slots: number, silver?: number): Renewal {
-  const grant = { flow: FLOW, slots, tokens: 0, isQueued: false, named: 0 };
-  const flows = silver === undefined ? [grant] : [grant, { ...grant, flow: SILVER, slots: silver }];
-  return { ok: true, sequence, lengthMs: 4_000, renewAfterMs: 2_000, flows, lanes: [] };
+function answer(
+  sequence: number,
+  slots: number,
+  { tokens = 0, blockedMs = 0, silver = 0 } = {},
+): Pick<QuotaRenewal, "renewal" | "blockedMs"> {
+  const flows = [
+    { flow: FLOW, slots, tokens: 0, isQueued: false, named: 0 },
+    { flow: SILVER, slots: silver, tokens: 0, isQueued: false, named: 0 },
+    { flow: TOTAL_BYTES, slots: 0, tokens, isQueued: false, named: 0 },
+  ];
+  return { renewal: { ok: true, sequence, lengthMs: 4_000, renewAfterMs: 2_000, flows, lanes: [] }, blockedMs };
 }
 
-function creditsOf(nowMs: number): TenantCredits {
+const CLASSES = [
+  { className: "gold", weight: 3 },
+  { className: "bronze", weight: 1 },
+];
+
+function configured(totals: Readonly<Record<string, TotalConfig>>) {
+  const tenantsWithTotal = Object.keys(totals).filter((tenant) => totals[tenant]?.slots !== undefined && totals[tenant].mode === "enforce");
+  return { tenantsWithTotal, totals, service: { costWeight: 2 }, classes: CLASSES };
+}
+
+function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enforce" }): TenantCredits {
   const credits = new TenantCredits();
-  credits.configure(["acme"]);
+  credits.configure(configured({ acme: total }));
   credits.tick(nowMs);
   return credits;
 }
+
+const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
+const measured = (more: object) => ({ flow: "acme/gold", arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0, ...more });
 
 describe("a tenant's credit", () => {
   it("limits nobody who has no limit over all services", () => {
@@ -39,7 +61,7 @@ describe("a tenant's credit", () => {
   it("is renewed in time, sooner where more is wanted than was asked for, and one call at a time", () => {
     const credits = creditsOf(0);
     const { sequence } = credits.request("acme", [demand(9)], POOL);
-    const due = (want: number): readonly string[] => credits.due(() => want);
+    const due = (want: number): readonly string[] => credits.due(wanting(want));
     expect(due(99)).toEqual([]);
     credits.apply("acme", answer(sequence, 9), false);
     expect([due(9), due(10)]).toEqual([[], ["acme"]]);
@@ -51,17 +73,17 @@ describe("a tenant's credit", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(9)], POOL).sequence, 7), false);
     credits.tick(249);
-    expect(credits.due(() => 10)).toEqual([]);
+    expect(credits.due(wanting(10))).toEqual([]);
     credits.tick(250);
-    expect(credits.due(() => 9)).toEqual([]);
-    expect(credits.due(() => 10)).toEqual(["acme"]);
+    expect(credits.due(wanting(9))).toEqual([]);
+    expect(credits.due(wanting(10))).toEqual(["acme"]);
   });
 
   it("is asked for at once for a flow that got all it asked for, though another flow of the tenant is short", () => {
     const credits = creditsOf(0);
     const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
-    credits.apply("acme", answer(sequence, 3, 60), false);
-    const wants = (gold: number, silver: number) => credits.due((_, flow) => (flow === FLOW ? gold : silver));
+    credits.apply("acme", answer(sequence, 3, { silver: 60 }), false);
+    const wants = (gold: number, silver: number) => credits.due({ ...wanting(0), slots: (_, flow) => (flow === FLOW ? gold : silver) });
     credits.tick(1);
     expect(wants(3, 91)).toEqual([]);
     expect(wants(4, 90)).toEqual(["acme"]);
@@ -70,7 +92,7 @@ describe("a tenant's credit", () => {
   it("covers what was wanted at most since the last time: a peak comes again, and costs neither a call nor a wait", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(3)], POOL).sequence, 3), false);
-    expect(credits.due(() => 6)).toEqual(["acme"]);
+    expect(credits.due(wanting(6))).toEqual(["acme"]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 6 }]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 2 }]);
   });
@@ -79,8 +101,8 @@ describe("a tenant's credit", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(0)], POOL).sequence, 0), true);
     credits.tick(1_000_000);
-    expect(credits.due(() => 0)).toEqual([]);
-    expect(credits.due(() => 1)).toEqual(["acme"]);
+    expect(credits.due(wanting(0))).toEqual([]);
+    expect(credits.due(wanting(1))).toEqual(["acme"]);
   });
 
   it("holds to its end where the quota does not answer, and then fails open in bounds: the service's own limits", () => {
@@ -91,7 +113,7 @@ describe("a tenant's credit", () => {
     credits.failed("acme");
     expect(credits.slotsMaxOf("acme", FLOW)).toBe(7);
     credits.tick(4_500);
-    expect(credits.due(() => 0)).toEqual(["acme"]);
+    expect(credits.due(wanting(0))).toEqual(["acme"]);
     expect(credits.slotsMaxOf("acme", FLOW)).toBe(Infinity);
     expect(credits.isUnknown("acme")).toBe(false);
   });
@@ -99,8 +121,78 @@ describe("a tenant's credit", () => {
   it("is asked for under rising numbers though the limit went away in between", () => {
     const credits = creditsOf(0);
     const before = credits.request("acme", [demand(1)], POOL);
-    credits.configure([]);
-    credits.configure(["acme"]);
+    credits.configure(configured({}));
+    credits.configure(configured({ acme: { slots: 10, mode: "enforce" } }));
     expect(credits.request("acme", [demand(1)], POOL).sequence).toBeGreaterThan(before.sequence);
+  });
+});
+
+describe("a tenant's bytes over all services", () => {
+  const LIMITED: TotalConfig = { bandwidthBytesPerSecond: 100_000, mode: "enforce" };
+  const bytesDemand = (tokensWant: number) => ({ flow: TOTAL_BYTES, want: 0, passedOn: 0, tokensWant });
+
+  it("are nothing until they are lent, are spent and come back, and are unlimited where the quota cannot be asked", () => {
+    const credits = creditsOf(0, LIMITED);
+    const bytes = credits.sharedOf("acme", TOTAL_BYTES);
+    expect([bytes?.available(), credits.isUnknown("acme"), credits.slotsMaxOf("acme", FLOW)]).toEqual([0, true, Infinity]);
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0, { tokens: 40 }), false);
+    bytes?.take(30);
+    bytes?.take(-5);
+    expect(bytes?.available()).toBe(15);
+    credits.tick(4_000);
+    expect([bytes?.available(), credits.isUnknown("acme")]).toEqual([0, true]);
+    credits.request("acme", [bytesDemand(50)], POOL);
+    credits.failed("acme");
+    expect([bytes?.available(), credits.isUnknown("acme")]).toEqual([Infinity, false]);
+  });
+
+  it("are asked for where holders lack more than is here, four times a second at the most", () => {
+    const credits = creditsOf(0, LIMITED);
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0, { tokens: 40 }), false);
+    credits.tick(249);
+    expect(credits.due(wanting(0, 41))).toEqual([]);
+    credits.tick(250);
+    expect([credits.due(wanting(0, 40)), credits.due(wanting(0, 41))]).toEqual([[], ["acme"]]);
+  });
+
+  it("are asked for at once where the last answer brought all that was wanted: who comes next does not wait for a quarter second", () => {
+    const credits = creditsOf(0, LIMITED);
+    const flow = "acme/gold/bytes";
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(0)], POOL).sequence, 0), false);
+    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([true, ["acme"]]);
+    credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0), false);
+    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([false, []]);
+  });
+
+  it("are a shadow's only to be counted: nobody waits for them", () => {
+    const credits = creditsOf(0, { ...LIMITED, mode: "shadow" });
+    expect([credits.sharedOf("acme", TOTAL_BYTES), credits.isUnknown("acme")]).toEqual([undefined, false]);
+  });
+});
+
+describe("a tenant's service time over all services", () => {
+  const LIMITED: TotalConfig = { cpuSecondsPerSecond: 1, mode: "enforce" };
+
+  it("is told by its cost, again where no answer came, and blocks as long as the quota says", () => {
+    const credits = creditsOf(0, LIMITED);
+    expect(credits.due(wanting(0))).toEqual([]);
+    credits.observe(measured({ busyMs: 400 }));
+    expect(credits.due(wanting(0))).toEqual(["acme"]);
+    credits.request("acme", [], POOL);
+    expect(credits.takeUse("acme")).toEqual({ arrivals: 1, bytes: 0, costMs: 800 });
+    credits.failed("acme");
+    credits.observe(measured({ busyMs: 100, bytes: 7 }));
+    const { sequence } = credits.request("acme", [], POOL);
+    expect(credits.takeUse("acme")).toEqual({ arrivals: 2, bytes: 7, costMs: 1_000 });
+    credits.apply("acme", answer(sequence, 0, { blockedMs: 300 }), true);
+    expect([credits.blockedForMs("acme"), credits.blockedForMs("globex")]).toEqual([300, 0]);
+    credits.tick(300);
+    expect([credits.blockedForMs("acme"), credits.due(wanting(0))]).toEqual([0, []]);
+  });
+
+  it("is nobody's else: what others use is not told", () => {
+    const credits = creditsOf(0, LIMITED);
+    credits.observe(measured({ flow: "globex/gold", busyMs: 400 }));
+    expect(credits.due(wanting(0))).toEqual([]);
   });
 });

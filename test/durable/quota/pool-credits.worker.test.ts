@@ -59,7 +59,11 @@ describe("a tenant with a limit over its services", () => {
   });
 
   it("is told that it is its own limit, with a status that says so", async () => {
-    expect(await poolOf("right").ask("refused")).toMatchObject({ ok: false, outcome: "rejected-quota", violated: [{ kind: "slots" }] });
+    expect(await poolOf("right").ask("refused")).toMatchObject({
+      ok: false,
+      outcome: "rejected-quota",
+      violated: [{ kind: "total-slots", quota: TOTAL }],
+    });
   });
 
   it("has what comes back at one service for the other, within a few renewals", async () => {

@@ -147,8 +147,13 @@ describe("a shard that is drained", () => {
     const { shardId, sessionId, secret } = parseResumeToken(tokenOf(first)) ?? { shardId: "", sessionId: "", secret: "" };
     const late = await upgrade(tokenOf(first));
     const request = { service: "kept-back", tenant: "acme", device: "d-1", sessionId, secret, to: "kept-back-9" };
-    expect(await shard(shardId).handOver(request)).not.toBeNull();
-    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9")).toBe(true);
+    const earlier = await shard(shardId).handOver(request);
+    const handOver = await shard(shardId).handOver(request);
+    // The call of an earlier move, which comes late, is of an older copy.
+    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9", earlier?.moveId ?? "")).toBe(false);
+    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9", handOver?.moveId ?? "")).toBe(true);
+    // Whoever asks for it now is told that it has gone, not that there is none.
+    await expect(shard(shardId).handOver({ ...request, to: "kept-back-8" })).rejects.toThrow("it has gone already");
     late.socket.send('{"type":"hello","attempt":2,"received":0}');
     await expect.poll(() => late.closes).toEqual([{ code: 1012, reason: "moved" }]);
     expect(late.frames).toEqual([]);
@@ -217,12 +222,13 @@ describe("a shard that is drained", () => {
     const request = { service: "kept-back", tenant: "acme", device: "d-1", sessionId, secret, to: "kept-back-9" };
     expect(await shard(shardId).handOver({ ...request, device: "d-2" })).toBeNull();
     expect(await shard(shardId).handOver({ ...request, secret: `${secret}x` })).toBeNull();
-    expect(await shard(shardId).handOver(request)).toMatchObject({ messages: [] });
+    const handOver = await shard(shardId).handOver(request);
+    expect(handOver).toMatchObject({ messages: [] });
     // Nobody may put a message into the copy that stays behind.
     const all = { tenant: "acme", device: null, topic: null, payload: "x" };
     expect(await shard(shardId).push({ ...all, pushId: "1" })).toEqual({ taken: 0, full: 1, sent: 0 });
     const second = await connect({ attempt: 2, received: 0 }, tokenOf(first));
-    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9")).toBe(false);
+    expect(await shard(shardId).confirmMove(sessionId, "kept-back-9", handOver?.moveId ?? "")).toBe(false);
     expect(await shard(shardId).push({ ...all, pushId: "2" })).toEqual({ taken: 1, full: 0, sent: 0 });
     await expect.poll(() => second.frames.slice(1)).toEqual(["m1:x"]);
   });

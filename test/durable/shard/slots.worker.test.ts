@@ -5,7 +5,13 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
-import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
+import {
+  shardObjectName,
+  SOCKET_ASSIGNMENT_HEADER,
+  SOCKET_ELSEWHERE_HEADER,
+  SOCKET_RESUMPTION_HEADER,
+  type SocketAssignment,
+} from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
 
@@ -210,6 +216,12 @@ it("the slots of a session that moves are one, also where it was long unknown wh
   );
   expect(await move("moves-b")).toBe(503);
   expect(await kept()).toBe(2);
+  // By an older token its device may come to the copy, which is none until the other shard says so.
+  const resumption = { service: "moves", tenant: "acme", device: "d-1", sessionId, secret };
+  const came = await shard("moves-2").fetch("https://shard/", {
+    headers: { upgrade: "websocket", [SOCKET_RESUMPTION_HEADER]: JSON.stringify(resumption) },
+  });
+  expect([came.status, came.headers.get(SOCKET_ELSEWHERE_HEADER)]).toEqual([503, JSON.stringify({ shardId })]);
   spy.mockRestore();
   expect(await move("moves-c")).toBe(101);
   await expect.poll(kept).toBe(1);

@@ -1,11 +1,20 @@
 import { describe, expect, it } from "vitest";
 import type { RequestScope } from "#gateway/request-scope.ts";
+import { Aborters } from "#gateway/upstream/aborters.ts";
 import { Cutoff } from "#gateway/upstream/cutoff.ts";
 import { WATCH_MS } from "#gateway/upstream/watch.ts";
+import { refuse } from "#shared/errors/refusal.ts";
 import type { ServiceConfig } from "#shared/config/schema.ts";
 
 const SERVICE = { deadlineMs: 10_000, requestDurationMsMax: 60_000 } as ServiceConfig;
-const SLOT = { lateRefusal: null, lookAgainInMs: () => Infinity };
+const SLOT = {
+  /** It has just been given. */
+  get startedAtMs() {
+    return Date.now();
+  },
+  lateRefusal: null,
+  lookAgainInMs: () => Infinity,
+};
 
 /** A device's signal that knows who listens. */
 function device() {
@@ -24,7 +33,12 @@ function device() {
   };
   const young = new Set<() => void>();
   const watch = { enter: (wake: () => void) => void young.add(wake), leave: (wake: () => void) => void young.delete(wake) };
-  const scope = { request: { signal: spied }, startedAtMs: Date.now(), isolate: { watch }, ctx: {} } as unknown as RequestScope;
+  const scope = {
+    request: { signal: spied },
+    startedAtMs: Date.now(),
+    isolate: { watch, aborters: new Aborters() },
+    ctx: {},
+  } as unknown as RequestScope;
   Object.defineProperty(spied, "aborted", { get: () => signal.aborted });
   /** The isolate's watch comes round. */
   const comeRound = async (): Promise<void> => {
@@ -79,6 +93,29 @@ describe("Cutoff", () => {
     await expect(cutoff.race(new Promise(() => undefined))).rejects.toThrow("did not answer");
     expect(cutoff.reason?.outcome).toBe("upstream-timeout");
     cutoff.stop();
+  });
+
+  it("leaves its signal to the next request, unless it was aborted or somebody may still listen to it", () => {
+    const { scope } = device();
+    const endWith = (use: (cutoff: Cutoff) => AbortSignal): AbortSignal => {
+      const cutoff = new Cutoff(scope, SERVICE, SLOT);
+      const signal = use(cutoff);
+      cutoff.stop();
+      // Whatever comes after its end is not the next one's.
+      cutoff.cut(refuse("cancelled", "late"));
+      return signal;
+    };
+    const first = endWith((cutoff) => cutoff.signalOfFetch);
+    expect(first.aborted).toBe(false);
+    const streamed = endWith((cutoff) => (expect(cutoff.signalOfFetch).toBe(first), cutoff.signal));
+    const cut = endWith((cutoff) => {
+      const { signalOfFetch } = cutoff;
+      expect(signalOfFetch).not.toBe(streamed);
+      cutoff.cut(refuse("cancelled", "gone"));
+      return signalOfFetch;
+    });
+    expect(cut.aborted).toBe(true);
+    expect(endWith((cutoff) => cutoff.signalOfFetch).aborted).toBe(false);
   });
 
   it("keeps listening past the headers, and leaves nothing behind at the end", async () => {

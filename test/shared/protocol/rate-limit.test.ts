@@ -101,10 +101,11 @@ describe("both fields", () => {
         for (const field of [RATE_LIMIT.policies(states, FLOW), RATE_LIMIT.states(states, FLOW)]) {
           if (field === null) continue;
           for (const [name, parameters] of parseList(field)) {
-            expect(name).toMatch(/^gold-(rate|slots|bandwidth)$/);
+            expect(name).toMatch(/^(gold-(rate|slots|bandwidth)|total-(rate|slots|bandwidth))$/);
             for (const key of ["q", "w", "r", "t"]) expect(Number.isSafeInteger(parameters.get(key) ?? 0)).toBe(true);
             expect([undefined, "concurrent-requests", "content-bytes"]).toContain(parameters.get("qu"));
-            expect(Buffer.from(parameters.get("pk") as ArrayBuffer).toString()).toBe("tenant-42/echo");
+            const isTotal = (name as string).startsWith("total-");
+            expect(Buffer.from(parameters.get("pk") as ArrayBuffer).toString()).toBe(isTotal ? "tenant-42" : "tenant-42/echo");
           }
         }
       }),

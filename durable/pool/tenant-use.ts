@@ -1,0 +1,42 @@
+// What tenants have used here that their quotas are to know: of those that are limited over all services, or would be. Pure. What was told
+// and not answered is told again, so that nothing is forgotten; a message whose answer was lost is counted twice.
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
+import type { QuotaUse } from "#shared/protocol/quota-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+
+const NOTHING: QuotaUse = { arrivals: 0, bytes: 0, costMs: 0 };
+
+export class TenantUse {
+  readonly #uses = new Map<string, QuotaUse>();
+
+  get tenants(): Iterable<string> {
+    return this.#uses.keys();
+  }
+
+  has(tenant: string): boolean {
+    return this.#uses.has(tenant);
+  }
+
+  add(tenant: string, { arrivals, bytes, costMs }: QuotaUse): void {
+    if (arrivals + bytes + costMs === 0) return;
+    const known = this.#uses.get(tenant) ?? NOTHING;
+    this.#uses.set(tenant, { arrivals: known.arrivals + arrivals, bytes: known.bytes + bytes, costMs: known.costMs + costMs });
+  }
+
+  /** Handed over: `add` puts back what did not arrive. */
+  take(tenant: string): QuotaUse {
+    const use = this.#uses.get(tenant) ?? NOTHING;
+    this.#uses.delete(tenant);
+    return use;
+  }
+}
+
+export function useOf({ arrivals, busyMs, bytes = 0 }: FlowTelemetry, costWeight: number): QuotaUse {
+  return { arrivals, bytes, costMs: busyMs * costWeight };
+}
+
+/** Of a flow, or of its bytes. */
+export function tenantOf(flow: string): string {
+  const whole = flowOfBytes(flow) ?? flow;
+  return whole.slice(0, whole.indexOf("/"));
+}
