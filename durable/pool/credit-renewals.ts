@@ -65,7 +65,8 @@ export class CreditRenewals {
     this.#life ||= this.#input.life();
     const demands = this.#demandsOf(tenant, wants);
     const lease = credits.request(tenant, demands, { holder: configuration.name, life: this.#life });
-    const isIdle = lease.flows.every(({ want, running, tokensWant }) => want === 0 && running === 0 && tokensWant === 0);
+    const isIdle =
+      lease.flows.every(({ want, running }) => want === 0 && running === 0) && demands.every(({ tokensWant }) => tokensWant === 0);
     try {
       const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
       const use = credits.takeUse(tenant);

@@ -9,7 +9,6 @@ import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
-import { SlotWants } from "./slot-wants.ts";
 import { tenantOf, TenantUse, useOf } from "./tenant-use.ts";
 
 /** A quota that does not answer is asked again after so long. */
@@ -39,8 +38,10 @@ interface TenantCredit {
   isAsking: boolean;
   /** The newest request was sent then, … */
   askedAtMs: number;
-  /** … wanted so many slots, … */
-  readonly slotWants: SlotWants;
+  /** … wanted that of each flow, … */
+  asked: ReadonlyMap<string, number>;
+  /** The most slots that were wanted since: they are asked for once more, so that chance costs no call and no wait. */
+  readonly peaks: Map<string, number>;
   /** … so many tokens beside those that it has, … */
   lacked: ReadonlyMap<string, number>;
   /** … and told that. */
@@ -160,13 +161,16 @@ export class TenantCredits {
     this.#credits.set(tenant, credit);
     credit.isAsking = true;
     credit.askedAtMs = this.#nowMs;
+    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
+    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
+    credit.peaks.clear();
     credit.lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
         flow,
         tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
       ]),
     );
-    return credit.lease.request(credit.slotWants.ask(demands), this.#nowMs);
+    return credit.lease.request(wanted, this.#nowMs);
   }
 
   /** What goes with it. */
@@ -216,8 +220,7 @@ export class TenantCredits {
     }
     // A shadow is told what is out with what it is told anyway.
     if (!this.#slotTenants.has(tenant)) return false;
-    const lentOf = (flow: string): number => credit.lease.slots(flow, this.#nowMs);
-    return credit.slotWants.isMore((flow) => slots(tenant, flow), { lentOf, isHeard });
+    return this.#wantsMore(credit, { tenant, slots, isHeard });
   }
 
   #tellMsOf(tenant: string): number {
@@ -232,6 +235,20 @@ export class TenantCredits {
     if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(name, this.#nowMs);
     return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
   }
+
+  /** Of slots. That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
+  #wantsMore(
+    { lease, asked, peaks }: TenantCredit,
+    { tenant, slots, isHeard }: { tenant: string; slots: TenantWants["slots"]; isHeard: boolean },
+  ) {
+    let wantsMore = false;
+    for (const [flow, had] of asked) {
+      const want = slots(tenant, flow);
+      peaks.set(flow, Math.max(want, peaks.get(flow) ?? 0));
+      wantsMore ||= want > had && !(isHeard && lease.slots(flow, this.#nowMs) < had);
+    }
+    return wantsMore;
+  }
 }
 
 function freshCredit(lease: CreditLease): TenantCredit {
@@ -241,7 +258,8 @@ function freshCredit(lease: CreditLease): TenantCredit {
     openUntilMs: -Infinity,
     isAsking: true,
     askedAtMs: 0,
-    slotWants: new SlotWants(),
+    asked: new Map(),
+    peaks: new Map(),
     lacked: new Map(),
     dry: new Set(),
     told: { arrivals: 0, bytes: 0, costMs: 0 },

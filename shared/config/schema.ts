@@ -245,7 +245,7 @@ const quotaSchema = z.strictObject({
 
 const totalSchema = z.strictObject({
   slots: slots.optional().describe("Requests and sockets in flight."),
-  ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
+  ratePerSecond: z.int().min(1).max(LIMITS.rateMax).optional().describe("Requests per second, in the mean."),
   burst: z
     .int()
     .min(LENT_BURST_MIN)

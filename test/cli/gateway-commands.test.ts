@@ -162,8 +162,8 @@ it("status sums the slots of each service", async () => {
     version: 7,
     digest: "d1g357",
     services: [
-      { service: "echo", slotsInUse: 7, slotsLimit: 150, slotsCapacity: 200, demand: null, fleet: null },
-      { service: "telemetry", slotsInUse: null, slotsLimit: null, slotsCapacity: null, demand: null, fleet: null },
+      { service: "echo", slotsInUse: 7, slotsLimit: 150, slotsCapacity: 200, demand: null, fleet: null, suspectShard: null },
+      { service: "telemetry", slotsInUse: null, slotsLimit: null, slotsCapacity: null, demand: null, fleet: null, suspectShard: null },
     ],
     tenants: ["acme", "umbrella"],
   });
@@ -177,6 +177,13 @@ it("status is for reading too, and fails where the gateway is not ready", async 
   expect(exitCode).toBe(1);
   expect(stdout).toContain(`${gateway.url} is not ready\nversion 7, digest d1g357\ntenants: acme, umbrella\n`);
   expect(stdout).toMatch(/^echo +7 +150 +200$/m);
+});
+
+it("status names the shard that its devices' word speaks against", async () => {
+  const metrics = `${METRICS}tidegate_shard_suspect{service="echo",shard="echo-3"} 1\n`;
+  const { options } = await setUp(({ path }, response) => void response.end(path === "/metrics" ? metrics : "ready"));
+  const { stdout } = await runCli(["status", ...options]);
+  expect(stdout).toContain("\necho: by its devices' word shard echo-3 is worse than the others");
 });
 
 function planLines(mode: string, more: readonly string[]): string[] {

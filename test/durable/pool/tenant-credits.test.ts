@@ -83,7 +83,8 @@ describe("a tenant's credit", () => {
     const credits = creditsOf(0);
     const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
     credits.apply("acme", answer(sequence, 3, { silver: 60 }), false);
-    const wants = (gold: number, silver: number) => credits.due({ ...wanting(0), slots: (_, flow) => (flow === FLOW ? gold : silver) });
+    const wants = (gold: number, silver: number) =>
+      credits.due({ slots: (_, flow) => (flow === FLOW ? gold : silver), tokensLacked: () => 0 });
     credits.tick(1);
     expect(wants(3, 91)).toEqual([]);
     expect(wants(4, 90)).toEqual(["acme"]);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CreditLease } from "#durable/lease/credit-lease.ts";
 import { NO_CONFIGURATION, quotaConfigurationOf, type QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import { Quota } from "#durable/quota/quota.ts";
+import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import { classesFile, serviceFile, tenantFile } from "#test/shared/config/documents.ts";
 
@@ -71,6 +72,39 @@ describe("slots over all services", () => {
     const quota = Quota.fresh(configurationOf(null, flows), 0);
     expect(pool(quota, "echo")("echo/gold", { want: 1_000 }).slots).toBe(1_000);
     expect(quota.usage(0)).toMatchObject({ slotsMax: null, slotsOverMax: 0 });
+  });
+});
+
+describe("bytes over all services", () => {
+  /** A burst of 390 KiB, of which half may be lent. */
+  const total = { bandwidthBytesPerSecond: 200_000, mode: "enforce" } as const;
+  const HALF = 195;
+  const quotaOf = (): Quota => Quota.fresh({ ...configurationOf(total, {}), requestDurationMsMax: 60_000 }, 0);
+  const poolOf = (quota: Quota, service: string, life = 1) => {
+    const lease = new CreditLease(service, life);
+    return ({ tokensWant = 0, tokensPassedOn = 0, nowMs = 0 }) => {
+      const demand = { flow: TOTAL_BYTES, want: 0, passedOn: 0, tokensWant, tokensPassedOn };
+      lease.apply(quota.renew(lease.request([demand], nowMs), nowMs), nowMs);
+      const tokens = lease.tokens(TOTAL_BYTES, nowMs);
+      lease.spend(TOTAL_BYTES, tokens);
+      return tokens;
+    };
+  };
+
+  it("that a pool lent on and had spent before it restarted are not given back to the bucket", () => {
+    const quota = quotaOf();
+    expect(poolOf(quota, "echo")({ tokensWant: 500 })).toBe(HALF);
+    // Its isolates have spent all of it; it knows no more that it lived by the answer.
+    poolOf(quota, "echo", 2)({});
+    const video = poolOf(quota, "video");
+    expect([video({ tokensWant: 500 }), video({ tokensWant: 500 })]).toEqual([HALF, 0]);
+  });
+
+  it("that a silent pool may have lent on count as out after its lease's end", () => {
+    const quota = quotaOf();
+    poolOf(quota, "echo")({ tokensWant: 500 });
+    expect(poolOf(quota, "video")({ tokensWant: 500, nowMs: 20_000 })).toBe(0);
+    expect(poolOf(quota, "third")({ tokensWant: 500, nowMs: 120_000 })).toBe(HALF);
   });
 });
 
