@@ -185,13 +185,13 @@ describe("a small rate over several services", () => {
     // Four requests a second at each: 16 of 20. What a pool wants is for some seconds and to spare, more than may be out at all.
     const tokensWant = 40;
     for (let nowMs = 0; nowMs < 30_000; nowMs += 250)
-      for (const pool of pools) {
+      for (const one of pools) {
         const demand = { flow: TOTAL_REQUESTS, want: 0, passedOn: 0, tokensWant };
-        pool.lease.apply(quota.renew(pool.lease.request([demand], nowMs), nowMs), nowMs);
-        if (pool.lease.tokens(TOTAL_REQUESTS, nowMs) === 0) pool.refused += 1;
+        one.lease.apply(quota.renew(one.lease.request([demand], nowMs), nowMs), nowMs);
+        if (one.lease.tokens(TOTAL_REQUESTS, nowMs) === 0) one.refused += 1;
         else {
-          pool.lease.spend(TOTAL_REQUESTS, 1);
-          pool.served += 1;
+          one.lease.spend(TOTAL_REQUESTS, 1);
+          one.served += 1;
         }
       }
     expect(pools.map(({ refused }) => refused < 12)).toEqual([true, true, true, true]);
