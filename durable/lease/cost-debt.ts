@@ -17,6 +17,15 @@ export function charged(debt: CostDebt | undefined, perSecond: number, { cost, n
   return { cost: drained(debt, perSecond, nowMs) + cost, atMs: nowMs };
 }
 
+/** Where nothing is refused: what comes while it is used up would not have run, so nothing is owed for it. */
+export function chargedInShadow(
+  debt: CostDebt | undefined,
+  secondsPerSecond: number,
+  { cost, nowMs }: { cost: number; nowMs: number },
+): CostDebt | undefined {
+  return blockedForMs(debt, secondsPerSecond, nowMs) > 0 ? debt : charged(debt, secondsPerSecond * SECOND_MS, { cost, nowMs });
+}
+
 /** Into a bucket: how many did not fit. */
 export function poured(
   debt: CostDebt | undefined,

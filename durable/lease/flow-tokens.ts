@@ -2,7 +2,8 @@
 //
 // Promise: over any interval T at most burst + rate × T are spent, at holders and here together. For what lies at holders and what
 // lies here is never more than a burst: while tokens are out the bucket is that much smaller. `clip` says so to the bucket before
-// every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend.
+// every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend; where
+// holders are objects, each may have its part of that half.
 import { divide, UNITS_MAX } from "./divide.ts";
 import type { FlowRecord } from "./holder-record.ts";
 import { LENT_BURST_MIN, TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
@@ -14,7 +15,7 @@ import { RateBudgets, type RateBudget, type RatePolicy } from "./rate-budget.ts"
 import type { SharedTokens } from "./shared-tokens.ts";
 
 interface FlowTokensInput {
-  readonly policy: () => Pick<LedgerPolicy, "flow" | "lentTokens">;
+  readonly policy: () => Pick<LedgerPolicy, "flow" | "lentTokens" | "areHoldersDurable">;
   readonly totals: () => FlowTotals;
   readonly changed: ChangedKeys;
 }
@@ -67,7 +68,7 @@ export class FlowTokens {
     }
     const { rate, shared } = this.#policy().flow(flow);
     if (rate === null && shared === undefined) return 0;
-    const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow, source, atMs });
+    const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow, source, tokensHeld, atMs });
     const ofShared = shared === undefined ? Infinity : this.#ofShared(shared, { flow, source });
     const count = Math.min(Math.max(0, tokensWant - tokensHeld), ofRate, ofShared);
     if (count > 0) this.pay(flow, count, atMs);
@@ -75,10 +76,18 @@ export class FlowTokens {
     return count;
   }
 
-  #ofRate(rate: RatePolicy, { flow, source, atMs }: { flow: string; source: string; atMs: number }): number {
+  #ofRate(
+    rate: RatePolicy,
+    { flow, source, tokensHeld, atMs }: { flow: string; source: string; tokensHeld: number; atMs: number },
+  ): number {
     if (rate.burst < LENT_BURST_MIN) return 0;
-    const room = Math.max(0, Math.floor(rate.burst * OUT_RATIO_MAX) - this.#totals().tokensOutOf(flow));
-    return Math.min(room, this.#totals().tokensPart(flow, source, this.#budgets.available(flow, rate, atMs)));
+    const totals = this.#totals();
+    const outMax = Math.floor(rate.burst * OUT_RATIO_MAX);
+    // Objects take no token here but by being lent some: were what is out all that counts, whoever came first would hold it, and get back
+    // what it has spent with each renewal, and the others would never have any. A holder that has none here asks for one at a time.
+    const room =
+      this.#policy().areHoldersDurable === true ? totals.tokensPart(flow, source, outMax) - tokensHeld : outMax - totals.tokensOutOf(flow);
+    return Math.min(Math.max(0, room), totals.tokensPart(flow, source, this.#budgets.available(flow, rate, atMs)));
   }
 
   /** First the flow's part among those that share, by weight; then the holder's in the flow. */

@@ -2,7 +2,7 @@
 // and the wait where requests queue; here is what they are, what service time has cost, and what a limit that only casts a
 // shadow would have done.
 import { byteRateOf } from "#durable/lease/byte-rate.ts";
-import { blockedForMs, charged, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
+import { blockedForMs, charged, chargedInShadow, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
 import { bandwidthOf, isBandwidthCounted, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { QuotaKind } from "#shared/protocol/quota-state.ts";
@@ -106,7 +106,7 @@ export class FlowQuotas {
   observe(flow: string, use: FlowUse, nowMs: number): void {
     const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
     if (quota === undefined) return;
-    if (quota.cpuSecondsPerSecond !== undefined) this.#charge(flow, quota.cpuSecondsPerSecond, { costMs: use.costMs, nowMs });
+    this.#charge(flow, quota, { cost: use.costMs, nowMs });
     if (quota.mode === "shadow") this.#castShadow(flow, { quota, use, nowMs });
   }
 
@@ -141,8 +141,12 @@ export class FlowQuotas {
       this.#count(flow, "cpu", use.arrivals);
   }
 
-  #charge(flow: string, secondsPerSecond: number, { costMs, nowMs }: { costMs: number; nowMs: number }): void {
-    this.#costs.set(flow, charged(this.#costs.get(flow), secondsPerSecond * SECOND_MS, { cost: costMs, nowMs }));
+  #charge(flow: string, { cpuSecondsPerSecond, mode }: FlowQuota, now: { readonly cost: number; readonly nowMs: number }): void {
+    if (cpuSecondsPerSecond === undefined) return;
+    const before = this.#costs.get(flow);
+    const debt =
+      mode === "shadow" ? chargedInShadow(before, cpuSecondsPerSecond, now) : charged(before, cpuSecondsPerSecond * SECOND_MS, now);
+    if (debt !== undefined) this.#costs.set(flow, debt);
   }
 
   #count(flow: string, kind: QuotaKind, count: number): void {

@@ -65,6 +65,11 @@ export class QuotaGate {
     return this.#quotas.limitsOf(flow);
   }
 
+  /** Whether a request of the flow costs a token: of its own rate, or its tenant's over all services. */
+  isRated(flow: string): boolean {
+    return isRated(this.#configured[flow]);
+  }
+
   /** In how long the flow's service time is below its limit again, or its tenant's over all services. */
   protected blockedFor(flow: string, nowMs: number): Blocked {
     const own = this.#quotas.blockedForMs(flow, nowMs);

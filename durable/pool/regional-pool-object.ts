@@ -87,7 +87,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
-    const tokens = this.#pool.gate.limitsOf(request.flow).rate === null ? 0 : 1;
+    const tokens = this.#pool.gate.isRated(request.flow) ? 1 : 0;
     const wants = [{ flow: request.flow, want: 1, tokens }];
     // Others may have taken, since the answer, what it brought.
     for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)

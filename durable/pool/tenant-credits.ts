@@ -71,6 +71,12 @@ export class TenantCredits {
   /** The tenants that are limited over all services, or would be. */
   configure({ tenantsWithTotal, totals = {}, service, classes }: Limits): void {
     this.#slotTenants = new Set(tenantsWithTotal);
+    // How long it is used up was said of the limit before: the quota is asked again, which knows what is owed.
+    for (const [tenant, credit] of this.#credits) {
+      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#totals[tenant], totals[tenant])) continue;
+      credit.blockedUntilMs = -Infinity;
+      credit.renewAtMs = this.#nowMs;
+    }
     this.#totals = totals;
     this.#costWeight = service?.costWeight ?? 1;
     for (const of of Object.values(this.#shared)) of.clear();
@@ -117,6 +123,9 @@ export class TenantCredits {
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
   blockedForMs(tenant: string): number {
+    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    // Of nothing nothing is used, and so nobody asks how long it is used up.
+    if (total?.cpuSecondsPerSecond === 0 && total.mode === "enforce") return SECOND_MS;
     return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
   }
 
@@ -249,6 +258,10 @@ export class TenantCredits {
     }
     return wantsMore;
   }
+}
+
+function isSameCost(one: TotalConfig | undefined, other: TotalConfig | undefined): boolean {
+  return one?.cpuSecondsPerSecond === other?.cpuSecondsPerSecond && one?.mode === other?.mode;
 }
 
 function freshCredit(lease: CreditLease): TenantCredit {

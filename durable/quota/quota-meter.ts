@@ -1,6 +1,6 @@
 // What a tenant used over all services, as its pools told: service time that is used up, and what limits in shadow would have done. Pure.
 // What is owed is in memory: an object that is evicted forgives a second's worth and what came in over it.
-import { blockedForMs, charged, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
+import { blockedForMs, charged, chargedInShadow, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
 import { totalBandwidthOf, totalRateOf } from "#shared/config/quota-policies.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
 import type { QuotaShadow, QuotaUse } from "#shared/protocol/quota-rpc.ts";
@@ -46,7 +46,11 @@ export class QuotaMeter {
     const { cpuSecondsPerSecond, mode } = total;
     this.#counts = { ...this.#counts, bytes: this.#counts.bytes + bytes, costMs: this.#counts.costMs + costMs };
     if (cpuSecondsPerSecond !== undefined) {
-      this.#cost = charged(this.#cost, cpuSecondsPerSecond * SECOND_MS, { cost: costMs, nowMs });
+      const now = { cost: costMs, nowMs };
+      this.#cost =
+        mode === "shadow"
+          ? chargedInShadow(this.#cost, cpuSecondsPerSecond, now)
+          : charged(this.#cost, cpuSecondsPerSecond * SECOND_MS, now);
       if (mode === "shadow" && blockedForMs(this.#cost, cpuSecondsPerSecond, nowMs) > 0) this.#count("cpu", arrivals);
     }
     if (mode !== "shadow") return;

@@ -62,14 +62,18 @@ function slotsMaxOf({ total }: QuotaConfiguration): number | null {
   return total === null || total.mode === "shadow" ? null : (total.slots ?? null);
 }
 
-/** What is lent in tokens; of a limit in shadow, or none, nothing is. */
-function tokensOf({ total }: QuotaConfiguration): ReadonlyMap<string, RatePolicy> {
-  if (total === null || total.mode === "shadow") return new Map();
-  const [rate, bytes] = [totalRateOf(total), byteRateOf(totalBandwidthOf(total))];
+/** As many as are wanted. */
+const UNLIMITED: RatePolicy = { tokens: UNITS_MAX, periodMs: 1, burst: UNITS_MAX };
+
+/** What is lent in tokens. Who asks for those of a limit that is gone, or casts a shadow, has not heard so yet, and is not made to wait for it. */
+function tokensOf({ total, flows }: QuotaConfiguration): ReadonlyMap<string, RatePolicy> {
+  const none = Object.keys(flows).length === 0 ? [] : [UNLIMITED];
+  const limits = total === null || total.mode === "shadow" ? {} : total;
+  const [rate, bytes] = [totalRateOf(limits), byteRateOf(totalBandwidthOf(limits))];
   const requests = rate && { tokens: rate.ratePerSecond, periodMs: SECOND_MS, burst: rate.burst };
   return new Map([
-    ...(requests === null ? [] : [[TOTAL_REQUESTS, requests] as const]),
-    ...(bytes === null ? [] : [[TOTAL_BYTES, bytes] as const]),
+    ...(requests === null ? none : [requests]).map((policy) => [TOTAL_REQUESTS, policy] as const),
+    ...(bytes === null ? none : [bytes]).map((policy) => [TOTAL_BYTES, policy] as const),
   ]);
 }
 

@@ -54,7 +54,10 @@ function rateOf({ ratePerSecond, burst }: QuotaConfig): { readonly ratePerSecond
 const BANDWIDTH_BURST_BYTES_MIN = 32 * KIB_BYTES;
 
 /** Over all services: two seconds' worth where no burst is configured, since what is lent twice lies about for twice as long. */
-export function totalRateOf({ ratePerSecond, burst }: TotalConfig): { readonly ratePerSecond: number; readonly burst: number } | null {
+export function totalRateOf({
+  ratePerSecond,
+  burst,
+}: Partial<TotalConfig>): { readonly ratePerSecond: number; readonly burst: number } | null {
   return ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? Math.max(LENT_BURST_MIN, 2 * ratePerSecond) };
 }
 
@@ -74,7 +77,7 @@ export function bandwidthOf(quota: Pick<QuotaConfig, "bandwidthBytesPerSecond">)
 }
 
 /** Over all services: two seconds' worth, since what is lent twice lies about for twice as long. */
-export function totalBandwidthOf(total: TotalConfig): Bandwidth | null {
+export function totalBandwidthOf(total: Partial<TotalConfig>): Bandwidth | null {
   return bandwidthWith(total, 2);
 }
 

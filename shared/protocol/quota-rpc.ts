@@ -22,7 +22,7 @@ export interface QuotaUse {
 
 export interface QuotaRenewal {
   readonly renewal: Renewal;
-  /** Newer than the pool's: it asks the Registry. */
+  /** The quota's, which may be newer than the pool's. */
   readonly configurationVersion: number;
   /** For so long the tenant's service time over all services is used up; absent or 0: it is not. */
   readonly blockedMs?: number;

@@ -121,6 +121,16 @@ describe("service time", () => {
 });
 
 describe("a limit in shadow", () => {
+  it("of service time has not piled up what it would have refused when it binds", () => {
+    const shadow = quota({ cpuSecondsPerSecond: 1, mode: "shadow" });
+    const quotas = quotasOf(shadow);
+    const hourMs = 3_600_000;
+    for (let nowMs = 0; nowMs < hourMs; nowMs += 1_000) quotas.observe(FLOW, use({ arrivals: 10, costMs: 10_000 }), nowMs);
+    expect(quotas.takeShadow()[`${FLOW} cpu`]).toBeGreaterThan(0.8 * 36_000);
+    quotas.configure({ [FLOW]: { ...shadow, mode: "enforce" } });
+    expect(quotas.blockedForMs(FLOW, hourMs)).toBeLessThan(11_000);
+  });
+
   it("counts what it would have refused, each kind by itself, and blocks nobody", () => {
     const quotas = quotasOf({ slots: 5, ratePerSecond: 10, burst: 20, queueLengthMax: 2, cpuSecondsPerSecond: 1, mode: "shadow" });
     quotas.observe(FLOW, use({ arrivals: 25, running: 7, waiting: 3, costMs: 2_000 }), 0);

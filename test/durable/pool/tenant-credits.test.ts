@@ -197,3 +197,32 @@ describe("a tenant's service time over all services", () => {
     expect(credits.due(wanting(0))).toEqual([]);
   });
 });
+
+describe("a tenant's service time over all services that is used up", () => {
+  it.for([
+    { mode: "enforce" as const, blockedMs: 1_000 },
+    { mode: "shadow" as const, blockedMs: 0 },
+  ])("of nothing allows nothing at any time, in $mode: $blockedMs", ({ mode, blockedMs }) => {
+    const credits = creditsOf(0, { cpuSecondsPerSecond: 0, mode });
+    expect(credits.blockedForMs("acme")).toBe(blockedMs);
+    credits.apply("acme", answer(credits.request("acme", [], POOL).sequence, 0, { blockedMs }), true);
+    credits.tick(60_000);
+    expect(credits.blockedForMs("acme")).toBe(blockedMs);
+  });
+
+  const LIMITED: TotalConfig = { cpuSecondsPerSecond: 0.1, mode: "enforce" };
+
+  it.for([
+    { name: "gone", totals: {}, blockedMs: 0, due: [] },
+    { name: "in shadow", totals: { acme: { ...LIMITED, mode: "shadow" as const } }, blockedMs: 0, due: ["acme"] },
+    { name: "larger", totals: { acme: { ...LIMITED, cpuSecondsPerSecond: 10 } }, blockedMs: 0, due: ["acme"] },
+    { name: "the same", totals: { acme: LIMITED }, blockedMs: 590_000, due: [] },
+  ])("for minutes is asked for again where the limit is $name", ({ totals, blockedMs, due }) => {
+    const credits = creditsOf(0, LIMITED);
+    credits.apply("acme", answer(credits.request("acme", [], POOL).sequence, 0, { blockedMs: 600_000 }), true);
+    credits.tick(10_000);
+    credits.configure(configured(totals));
+    expect(credits.blockedForMs("acme")).toBe(blockedMs);
+    expect(credits.due(wanting(0))).toEqual(due);
+  });
+});

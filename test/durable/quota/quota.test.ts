@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CreditLease } from "#durable/lease/credit-lease.ts";
 import { NO_CONFIGURATION, quotaConfigurationOf, type QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import { Quota } from "#durable/quota/quota.ts";
-import { TOTAL_BYTES } from "#shared/protocol/quota-rpc.ts";
+import { TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import { classesFile, serviceFile, tenantFile } from "#test/shared/config/documents.ts";
 
@@ -103,8 +103,12 @@ describe("bytes over all services", () => {
   it("that a silent pool may have lent on count as out after its lease's end", () => {
     const quota = quotaOf();
     poolOf(quota, "echo")({ tokensWant: 500 });
-    expect(poolOf(quota, "video")({ tokensWant: 500, nowMs: 20_000 })).toBe(0);
-    expect(poolOf(quota, "third")({ tokensWant: 500, nowMs: 120_000 })).toBe(HALF);
+    expect(poolOf(quota, "video")({ tokensWant: 500, nowMs: 20_000 })).toBe(HALF);
+    // With both halves out nothing is left, and nothing comes.
+    expect(poolOf(quota, "other")({ tokensWant: 500, nowMs: 30_000 })).toBe(0);
+    const third = poolOf(quota, "third");
+    // They count until somebody looks, since nobody knows when they were spent.
+    expect([120_000, 122_000].map((nowMs) => third({ tokensWant: 500, nowMs }))).toEqual([0, HALF]);
   });
 });
 
@@ -130,5 +134,66 @@ describe("a quota's configuration", () => {
       tenant: "nobody",
       classes: validated.configuration.classes,
     });
+  });
+});
+
+describe("a limit over all services that changes", () => {
+  const flows = { "echo/gold": GOLD };
+  const tokensWant = (flow: string) => ({ flow, want: 0, passedOn: 0, tokensWant: 20 });
+
+  it.for([
+    { name: "gone", total: { slots: 5, mode: "enforce" } as const },
+    { name: "in shadow", total: { ratePerSecond: 100, bandwidthBytesPerSecond: 200_000, mode: "shadow" } as const },
+  ])("and is $name refuses nobody at a pool that has not heard so yet", ({ total }) => {
+    const before = { ratePerSecond: 100, bandwidthBytesPerSecond: 200_000, mode: "enforce" } as const;
+    const quota = Quota.fresh(configurationOf(before, flows), 0);
+    const lease = new CreditLease("echo", 1);
+    const renew = (nowMs: number): readonly number[] => {
+      const demands = [TOTAL_REQUESTS, TOTAL_BYTES].map(tokensWant);
+      lease.apply(quota.renew(lease.request(demands, nowMs), nowMs), nowMs);
+      return demands.map(({ flow }) => lease.tokens(flow, nowMs));
+    };
+    expect(renew(0)).toEqual([20, 20]);
+    for (const flow of [TOTAL_REQUESTS, TOTAL_BYTES]) lease.spend(flow, 20);
+    quota.configure({ ...configurationOf(total, flows), version: 2 }, 100);
+    expect(renew(100)).toEqual([20, 20]);
+  });
+
+  it("still lends nothing to a tenant that there is no more", () => {
+    const quota = Quota.fresh({ ...NO_CONFIGURATION, version: 2, tenant: "acme" }, 0);
+    const lease = new CreditLease("echo", 1);
+    lease.apply(quota.renew(lease.request([tokensWant(TOTAL_REQUESTS)], 0), 0), 0);
+    expect(lease.tokens(TOTAL_REQUESTS, 0)).toBe(0);
+  });
+
+  it("from shadow has not piled up what it would have refused", () => {
+    const quota = Quota.fresh(configurationOf({ cpuSecondsPerSecond: 1, mode: "shadow" }, flows), 0);
+    const hourMs = 3_600_000;
+    for (let nowMs = 0; nowMs < hourMs; nowMs += 1_000) quota.observe({ arrivals: 10, bytes: 0, costMs: 10_000 }, nowMs);
+    expect(quota.usage(hourMs).shadow.cpu).toBeGreaterThan(0.8 * 36_000);
+    quota.configure(configurationOf({ cpuSecondsPerSecond: 1, mode: "enforce" }, flows), hourMs);
+    expect(quota.observe(undefined, hourMs)).toBeLessThan(11_000);
+  });
+});
+
+describe("a small rate over several services", () => {
+  it("leaves none of them without: each has its part of what may be out, though one came first and holds it", () => {
+    const services = ["a", "b", "c", "d"];
+    const flows = Object.fromEntries(services.map((service) => [`${service}/gold`, GOLD]));
+    const quota = Quota.fresh(configurationOf({ ratePerSecond: 20, mode: "enforce" }, flows), 0);
+    const pools = services.map((service) => ({ lease: new CreditLease(service, 1), served: 0, refused: 0 }));
+    // Four requests a second at each: 16 of 20. What a pool wants is for some seconds and to spare, more than may be out at all.
+    const tokensWant = 40;
+    for (let nowMs = 0; nowMs < 30_000; nowMs += 250)
+      for (const one of pools) {
+        const demand = { flow: TOTAL_REQUESTS, want: 0, passedOn: 0, tokensWant };
+        one.lease.apply(quota.renew(one.lease.request([demand], nowMs), nowMs), nowMs);
+        if (one.lease.tokens(TOTAL_REQUESTS, nowMs) === 0) one.refused += 1;
+        else {
+          one.lease.spend(TOTAL_REQUESTS, 1);
+          one.served += 1;
+        }
+      }
+    expect(pools.map(({ refused }) => refused < 12)).toEqual([true, true, true, true]);
   });
 });

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { totalBandwidthOf } from "#shared/config/quota-policies.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
-import type { RenewAnswer } from "#shared/protocol/pool-rpc.ts";
+import { regionalPoolName, type RenewAnswer } from "#shared/protocol/pool-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import { documentsOf } from "../../support/worker/configuration.ts";
 
@@ -18,16 +18,20 @@ let version: number;
 
 beforeAll(async () => {
   const services = ["near", "far"];
-  const documents = documentsOf(services.map((service) => ({ service, capacity: 100 }))).filter(({ file }) => !file.startsWith("tenants/"));
+  const wide = { service: "wide", capacity: 100, more: { regions: ["weur", "enam"] } };
+  const documents = documentsOf([...services.map((service) => ({ service, capacity: 100 })), wide]).filter(
+    ({ file }) => !file.startsWith("tenants/"),
+  );
   const key = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
   const tenants = Object.entries({
     rated: { ratePerSecond: 20, burst: 40 },
+    spread: { ratePerSecond: 20, burst: 40 },
     paced: { bandwidthBytesPerSecond: PER_SECOND },
     shown: { ratePerSecond: 1, burst: 32, bandwidthBytesPerSecond: 1_024, slots: 0, cpuSecondsPerSecond: 0.001, mode: "shadow" },
     busy: { cpuSecondsPerSecond: 0.001 },
   }).map(([tenant, total]) => {
     const gold = tenant === "shown" ? { ratePerSecond: 1, burst: 32, mode: "shadow" } : {};
-    const quotas = Object.fromEntries(services.map((service) => [service, { gold }]));
+    const quotas = Object.fromEntries((tenant === "spread" ? ["wide"] : services).map((service) => [service, { gold }]));
     return { file: `tenants/${tenant}.yaml`, document: { tenant, keys: { jwks: [key] }, total, services: quotas } };
   });
   const answer = await env.REGISTRY.get(env.REGISTRY.idFromName(REGISTRY_NAME)).apply([...documents, ...tenants]);
@@ -116,6 +120,25 @@ describe("a tenant's rate over all services", () => {
     }
     expect(admitted).toBeGreaterThanOrEqual(20);
     expect(refused[0]).toMatchObject({ outcome: "rejected-quota", violated: [{ kind: "total-rate", quota: 40, windowMs: 2_000 }] });
+  });
+});
+
+describe("a tenant's rate over all services at a region's pool", () => {
+  it("is asked of the home pool by the first request, and binds there", async () => {
+    const stub = env.REGIONAL_POOL.get(env.REGIONAL_POOL.idFromName(regionalPoolName("wide", "enam")));
+    const place = { service: "wide", region: "enam", configurationVersion: version } as const;
+    const request = { holder: "h", flow: "spread/gold", urgency: 3, affinityKey: null, waitMsMax: 1_000, kind: "request" } as const;
+    const startedAtMs = Date.now();
+    const answers: boolean[] = [];
+    for (let turn = 0; turn < 80; turn += 1) {
+      const slotId = crypto.randomUUID();
+      const answer = await stub.acquire({ ...place, ...request, slotId });
+      if (answer.ok) await stub.giveBack([slotId], "h");
+      answers.push(answer.ok);
+      const admitted = answers.filter(Boolean).length;
+      expect(admitted).toBeLessThanOrEqual(40 + (20 * (Date.now() - startedAtMs + CLOCK_MS)) / 1_000);
+    }
+    expect(answers.slice(0, 5)).toEqual([true, true, true, true, true]);
   });
 });
 
