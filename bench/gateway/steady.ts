@@ -43,7 +43,10 @@ const WARM_UP_MS = 3_000;
 const CLOSED_MS = 500;
 /** Before each round, uncounted: whoever gave back what it held while the others ran is as warm as under lasting load. */
 const CLOSED_LEAD_MS = 1_000;
-const OPEN_MS = 1_500;
+/** Long: a full collection of garbage comes every few seconds to every contender, and a short round would say which of them it happened to meet. */
+const OPEN_MS = 10_000;
+/** Few, as each is long. */
+const OPEN_ROUNDS_MAX = 4;
 const OPEN_WARM_UP_MS = 1_000;
 
 export async function measureClosed({ contenders, backend, requests, rounds, onProgress }: SteadyOptions): Promise<Rounds<ClosedFigure>> {
@@ -67,7 +70,8 @@ export async function measureOpen({
   onProgress,
 }: Omit<SteadyOptions, "backend"> & { readonly ratePerSecond: number }): Promise<Rounds<OpenFigure>> {
   const figures = new Map<string, OpenFigure[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round += 1) {
+  const openRounds = Math.min(rounds, OPEN_ROUNDS_MAX);
+  for (let round = 0; round < openRounds; round += 1) {
     for (const { name, port } of inTurn(contenders, round)) {
       const { tallies, lateMsP99 } = await openLoop({
         port,
@@ -83,7 +87,7 @@ export async function measureOpen({
       figures.get(name)?.push({ p50Ms: tally.quantileMs(0.5), p99Ms: tally.quantileMs(0.99), lateMsP99, failed });
     }
     const soFar = [...figures].map(([name, of]) => `${name} ${median(of.map(({ p99Ms }) => p99Ms)).toFixed(1)}`);
-    onProgress(`open loop at ${Math.round(ratePerSecond)}/s ${round + 1}/${rounds}, p99 in ms: ${soFar.join(", ")}`);
+    onProgress(`open loop at ${Math.round(ratePerSecond)}/s ${round + 1}/${openRounds}, p99 in ms: ${soFar.join(", ")}`);
   }
   return figures;
 }

@@ -250,10 +250,10 @@ export class Pool {
 
   #expired(ticket: Ticket, nowMs: number): Decision {
     this.#countWaiting(ticket);
-    const { slotId, flow } = ticket.request;
+    const { slotId } = ticket.request;
     this.#unpay(slotId, nowMs);
-    const slots = this.gate.waitedForQuota(flow, this.#ledger);
-    return { slotId, verdict: expiredRefusal(this.#estimate.endOf(ticket, nowMs - ticket.arrivedAtMs), slots, this.routes.awaited(nowMs)) };
+    const why = { ...this.gate.expiryOf(ticket.request, this.#ledger), awaited: this.routes.awaited(nowMs) };
+    return { slotId, verdict: expiredRefusal(this.#estimate.endOf(ticket, nowMs - ticket.arrivedAtMs), why) };
   }
 
   #refuseForWant(ticket: Ticket): Verdict {

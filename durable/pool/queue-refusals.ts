@@ -14,16 +14,27 @@ export interface QueueEnd {
   readonly slotInMs: number | null;
 }
 
-/**
- * Its time was up. `slots`: the tenant's own, where all of them were in use: then that is what it waited for. `awaited`: the service
- * has no shard, and what is known of its first.
- */
-export function expiredRefusal({ queue, slotInMs }: QueueEnd, slots: QuotaState | null, awaited: Awaited | null): Refusal {
-  const more = { retryAfterMs: awaited?.inMs ?? slotInMs ?? RETRY_AFTER_MS, queue };
+/** Why nothing came in time, as far as it is known. */
+export interface Expiry {
+  /** The tenant's own slots, where all of them were in use: then that is what it waited for. */
+  readonly slots: QuotaState | null;
+  /** The service has no shard; what is known of its first. */
+  readonly awaited: Awaited | null;
+  /** How long the flow may wait, where its deadline was later. */
+  readonly waitMsMax: number | null;
+}
+
+/** Its time was up. */
+export function expiredRefusal({ queue, slotInMs }: QueueEnd, { slots, awaited, waitMsMax }: Expiry): Refusal {
+  const violated: QuotaState[] = waitMsMax === null ? [] : [{ kind: "wait", quota: waitMsMax, remaining: 0 }];
+  const more = { retryAfterMs: awaited?.inMs ?? slotInMs ?? RETRY_AFTER_MS, queue, violated };
   if (awaited !== null) return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue: ${awaited.line}`, more);
-  if (slots === null) return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue.`, more);
+  if (slots === null) {
+    const whose = waitMsMax === null ? "." : `: your tenant and class wait for ${waitMsMax} ms at most.`;
+    return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue${whose}`, more);
+  }
   const detail = `Your tenant and class had all their ${slots.quota} slots for the ${queue.waitMs} ms that you could wait.`;
-  return refuse("rejected-quota", detail, { ...more, violated: [slots], decidedBy: "queue" });
+  return refuse("rejected-quota", detail, { ...more, violated: [slots, ...violated], decidedBy: "queue" });
 }
 
 /** Its time would be up before its turn. */

@@ -5,12 +5,13 @@ import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota 
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
-import type { Dry, FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { AcquireRequest, Dry, FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
+import type { Expiry } from "./queue-refusals.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 import { tenantOf } from "./tenant-use.ts";
 
@@ -111,6 +112,12 @@ export class QuotaGate {
     const total = this.#configured[flow]?.total;
     if (out < slotsMax && total?.slots !== undefined) return { kind: "total-slots", quota: total.slots, remaining: 0 };
     return { kind: "slots", quota: Math.min(slotsMax, out), remaining: 0 };
+  }
+
+  /** What of the tenant's own limits kept a request waiting until its time was up. */
+  expiryOf({ flow, waitMsMax }: AcquireRequest, ledger: LeaseLedger): Pick<Expiry, "slots" | "waitMsMax"> {
+    const limitMs = this.#quotas.limitsOf(flow).waitMsMax;
+    return { slots: this.waitedForQuota(flow, ledger), waitMsMax: limitMs < Infinity && waitMsMax >= limitMs ? limitMs : null };
   }
 
   observe(

@@ -32,7 +32,12 @@ function withTotal(quota: QuotaConfig, total: TotalConfig): FlowQuota {
 
 /** Whether the flow's bodies are paced: by its own bandwidth, or its tenant's over all services. */
 export function isBandwidthLimited(quota: FlowQuota | undefined): boolean {
-  return quota !== undefined && [quota, quota.total].some((of) => of?.bandwidthBytesPerSecond !== undefined && of.mode === "enforce");
+  return quota !== undefined && (enforces(quota, "bandwidthBytesPerSecond") || enforces(quota.total, "bandwidthBytesPerSecond"));
+}
+
+/** Asked for every request, so without a list of the two. */
+function enforces(limits: QuotaConfig | TotalConfig | undefined, limit: "ratePerSecond" | "bandwidthBytesPerSecond"): boolean {
+  return limits?.[limit] !== undefined && limits.mode === "enforce";
 }
 
 /** Whether its bytes are counted, be it for a limit in shadow. */
@@ -55,7 +60,7 @@ export function totalRateOf({ ratePerSecond, burst }: TotalConfig): { readonly r
 
 /** Whether a request of the flow costs a token: by its own rate, or its tenant's over all services. */
 export function isRated(quota: FlowQuota | undefined): boolean {
-  return quota !== undefined && [quota, quota.total].some((of) => of?.ratePerSecond !== undefined && of.mode === "enforce");
+  return quota !== undefined && (enforces(quota, "ratePerSecond") || enforces(quota.total, "ratePerSecond"));
 }
 
 export interface Bandwidth {

@@ -64,7 +64,7 @@ it("the longest wait ends a wait, though the service would let it wait longer", 
   expect(refused.status).toBe(429);
   expect(performance.now() - startedAtMs).toBeLessThan(1_400);
   expect(refused.headers.get("server-timing")).toMatch(/^queue;dur=\d{3};desc="gold"$/);
-  expect(await refused.json()).toMatchObject({ type: "/problems/rejected-quota", "violated-policies": ["gold-slots"] });
+  expect(await refused.json()).toMatchObject({ type: "/problems/rejected-quota", "violated-policies": ["gold-slots", "gold-wait"] });
   await held;
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { VirtualService, type FlowResult, type VirtualLoad, type VirtualResult } from "./virtual-service.ts";
+import { VirtualService, type FlowResult, type VirtualLoad, type VirtualResult, type VirtualServiceOptions } from "./virtual-service.ts";
 
 const CLASSES = { gold: { weight: 8, reserve: 0.4 }, silver: { weight: 3, reserve: 0.1 }, bronze: { weight: 1, reserve: 0.05 } };
 
@@ -92,7 +92,8 @@ describe("three times more load than slots, and every request takes the same tim
       return { flow: `${tenant}/${className}`, urgency: className === "bronze" ? 4 : 3, perSecond };
     }),
   );
-  const overloaded = (options: { seed: number; holderCount: number; jitter: number }): VirtualResult => {
+  type Varied = Pick<VirtualServiceOptions, "seed" | "holderCount" | "stall"> & { readonly jitter: number };
+  const overloaded = (options: Varied): VirtualResult => {
     const fixed = { capacities: [slots], loads, serviceMs, deadlineMs: 2_000, callMs: 1, classes: CLASSES };
     return new VirtualService({ ...fixed, ...options }).run({ warmMs: 5_000, measuredMs });
   };
@@ -120,6 +121,14 @@ describe("three times more load than slots, and every request takes the same tim
     expect(bronzeUsed).toBeGreaterThan(0.05 * slots);
     expect(result.busyMs / measuredMs / slots).toBeGreaterThan(0.96);
     expect(result.overCapacityMax).toBe(0);
+  });
+
+  it("where the process stands still for 80 ms every 5 s, gold waits no longer than that: the steps that it leaves behind are evened out", () => {
+    const stall = { everyMs: 5_000, forMs: 80 };
+    const waitsMs = [1, 2, 3].flatMap((seed) =>
+      of(overloaded({ seed, holderCount: 1, jitter: 0.005, stall }), "gold").flatMap((flow) => flow.waitsMs),
+    );
+    expect(quantile(waitsMs, 0.99)).toBeLessThanOrEqual(75);
   });
 });
 

@@ -36,6 +36,8 @@ export interface VirtualServiceOptions {
   readonly callMs?: number;
   readonly classes?: Readonly<Record<string, { weight: number; reserve?: number }>>;
   readonly service?: Readonly<Record<string, unknown>>;
+  /** How often, and for how long, nothing runs but the endpoints: isolates and pool are one process that collects its garbage. */
+  readonly stall?: { readonly everyMs: number; readonly forMs: number };
   /** By flow. */
   readonly quotas?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -116,8 +118,9 @@ export class VirtualService {
   }
 
   run({ warmMs, measuredMs }: { warmMs: number; measuredMs: number }): VirtualResult {
-    for (const load of this.#options.loads) this.#arriveNext(load);
+    for (const load of this.#options.loads) this.#arriveNext(load, START_MS);
     this.#tick();
+    this.#stall();
     this.#countsFromMs = START_MS + warmMs;
     this.#clock.until(this.#countsFromMs + measuredMs);
     return {
@@ -159,11 +162,21 @@ export class VirtualService {
     return quotaOf(this.#configured, { tenant, service: "svc", className });
   }
 
-  #arriveNext(load: VirtualLoad): void {
-    this.#clock.after((1_000 / load.perSecond) * this.#random.exponential(), () => {
-      this.#arriveNext(load);
+  #arriveNext(load: VirtualLoad, afterMs: number): void {
+    const dueAtMs = afterMs + (1_000 / load.perSecond) * this.#random.exponential();
+    this.#clock.after(dueAtMs - this.#clock.nowMs, () => {
+      this.#arriveNext(load, dueAtMs);
       const isolate = this.#isolates[this.#random.below(this.#isolates.length)];
-      if (isolate !== undefined) this.#arrive(isolate, load);
+      if (isolate !== undefined) this.#arrive(isolate, load, dueAtMs);
+    });
+  }
+
+  #stall(): void {
+    const { stall } = this.#options;
+    if (stall === undefined) return;
+    this.#clock.after(stall.everyMs, () => {
+      this.#clock.stall(stall.forMs);
+      this.#stall();
     });
   }
 
@@ -175,8 +188,7 @@ export class VirtualService {
     return result;
   }
 
-  #arrive(isolate: Isolate, load: VirtualLoad): void {
-    const arrivedAtMs = this.#clock.nowMs;
+  #arrive(isolate: Isolate, load: VirtualLoad, arrivedAtMs: number): void {
     if (this.#isCounting) this.#resultOf(load.flow).arrivals += 1;
     const { lease } = isolate;
     const nowMs = this.#clock.wallMs;

@@ -37,10 +37,15 @@ export class EventClock {
   until(endMs: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
       this.#takeFirst();
-      this.#nowMs = next.atMs;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
     }
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
+  }
+
+  /** Nothing runs for so long, as in a process that collects its garbage: what was due meanwhile runs afterwards, in its order. */
+  stall(forMs: number): void {
+    this.#nowMs += forMs;
   }
 
   #takeFirst(): void {
