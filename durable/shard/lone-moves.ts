@@ -22,10 +22,16 @@ interface Shell {
   readonly host: SessionHost;
 }
 
+interface Told {
+  readonly atMs: number;
+  readonly attempt: number;
+  isClosed: boolean;
+}
+
 export class LoneMoves {
   readonly #shell: Shell;
-  /** Session → when it was told; the first one first. */
-  readonly #told = new Map<string, { readonly atMs: number; isClosed: boolean }>();
+  /** Session → when it was told, and on which connection; the first one first. */
+  readonly #told = new Map<string, Told>();
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -35,21 +41,23 @@ export class LoneMoves {
   letGo(sessionIds: readonly string[]): void {
     const { host } = this.#shell;
     const nowMs = Date.now();
+    this.#forget(nowMs);
     for (const sessionId of sessionIds) {
       const live = host.load(sessionId);
       if (live === undefined || live.state.end !== null || live.state.detachedAtMs !== null) continue;
       this.#told.delete(sessionId);
-      this.#told.set(sessionId, { atMs: nowMs, isClosed: false });
+      this.#told.set(sessionId, { atMs: nowMs, attempt: live.state.attempt, isClosed: false });
       host.step(live, [{ kind: "drain", reason: REASON, graceMs: GRACE_MS }]);
       host.wakeAt(nowMs + GRACE_MS);
     }
   }
 
-  /** A session that is to go elsewhere, alone or with all the others, and whose device has come back. */
+  /** A session that is to go elsewhere, alone or with all the others, and whose device has come back: of one that is over it hears here. */
   leaving({ sessionId, isStaying }: SocketResumption, isDraining: boolean): Live | undefined {
     const told = this.#told.get(sessionId);
     const isTold = told !== undefined && Date.now() < told.atMs + GRACE_MS + RETURN_MS;
-    return isStaying !== true && (isDraining || isTold) ? this.#shell.host.load(sessionId) : undefined;
+    const live = isStaying !== true && (isDraining || isTold) ? this.#shell.host.load(sessionId) : undefined;
+    return live?.state.end === null ? live : undefined;
   }
 
   wakeAt(atMs: number): void {
@@ -58,10 +66,13 @@ export class LoneMoves {
 
   /** Where sessions went of which somebody may think that they are here. */
   goneTo(): GoneTo {
-    const nowMs = Date.now();
-    for (const [sessionId, { atMs }] of this.#told) if (nowMs - atMs >= TOLD_MS) this.#told.delete(sessionId);
+    this.#forget(Date.now());
     const goneTo = [...new Set([...this.#told.keys()].flatMap((sessionId) => this.#shell.store.movedTo(sessionId) ?? []))];
     return goneTo.length === 0 ? {} : { goneTo };
+  }
+
+  #forget(nowMs: number): void {
+    for (const [sessionId, { atMs }] of this.#told) if (nowMs - atMs >= TOLD_MS) this.#told.delete(sessionId);
   }
 
   /** Closes those that did not come back. When the next one is to be; Infinity: none. */
@@ -75,12 +86,13 @@ export class LoneMoves {
     return nextAtMs;
   }
 
-  #close(sessionId: string, told: { isClosed: boolean }): void {
+  #close(sessionId: string, told: Told): void {
     const { ctx, host } = this.#shell;
     told.isClosed = true;
     const live = host.load(sessionId);
-    if (live === undefined || live.state.detachedAtMs !== null) return;
-    const { attempt } = live.state;
+    // One that came back may be here because no other shard has room.
+    if (live === undefined || live.state.detachedAtMs !== null || live.state.attempt !== told.attempt) return;
+    const { attempt } = told;
     host.step(live, [{ kind: "dropped", attempt, isFinal: false }]);
     const socket = socketOf(ctx, sessionId, attempt);
     if (socket !== undefined) closeQuietly(socket, { code: RESTART, reason: REASON });

@@ -156,7 +156,9 @@ export class SessionHost {
       if (live !== undefined) this.#endUnheard(live);
       return closeQuietly(socket, { code: PROTOCOL_ERROR, reason: "the first frame is no hello" });
     }
-    if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
+    // It was here when the connection was let in: it may have gone, and have come back as what may be a copy only.
+    const isTentative = live?.route.isTentative === true;
+    if (live === undefined || isTentative) return turnAway(socket, isTentative || this.#shell.store.movedTo(attachment.sessionId) !== null);
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
     if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);

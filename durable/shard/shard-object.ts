@@ -169,8 +169,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   override async alarm(): Promise<void> {
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
-    this.#host.wakeAt(this.#plainHost.onAlarm(nowMs));
-    this.#host.wakeAt(Math.min(this.#news.onAlarm(nowMs), this.#lone.onAlarm(nowMs)));
+    this.#host.wakeAt(Math.min(this.#plainHost.onAlarm(nowMs), this.#news.onAlarm(nowMs), this.#lone.onAlarm(nowMs)));
     this.#drain.onAlarm(nowMs);
     this.#host.wakeAt(await this.#slots.look());
   }
@@ -274,8 +273,9 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const { service, tenant, device, slotId, holder, terms = NO_TERMS } = assignment;
     const resumption = { service, tenant, device, sessionId, secret, terms };
     if (shardId === assignment.shardId) {
-      // No other shard has room: it stays, with the slot that it has.
+      // No other shard has room: it stays, with the slot that it has, unless another connection of its device has moved it meanwhile.
       await this.#slots.release(assignment, { holder });
+      if (this.#moves.whereabouts(resumption) !== null) return refusal(MOVING);
       return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
     }
     if (this.#room.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);

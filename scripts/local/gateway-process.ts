@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BUNDLE_FILE, BUNDLE_FOLDER } from "../build.ts";
 import { startFronts, type Fronts } from "./front-processes.ts";
@@ -39,11 +39,13 @@ export interface GatewayOptions {
 }
 
 /**
- * Where the gateway's process listens for its fronts: a Unix socket of the state folder, which is its user's alone, for whoever
- * reaches it has every object and needs no key. Relative, for such a path has 107 bytes at most.
+ * Where the gateway's process listens for its fronts: a Unix socket in a folder that is its user's alone, whatever the state folder
+ * around it is, for whoever reaches it has every object and needs no key. Relative, for such a path has 107 bytes at most.
  */
-const FRONTS_SOCKET = "fronts.sock";
+export const FRONTS_FOLDER = "fronts";
+const FRONTS_SOCKET = `${FRONTS_FOLDER}/gateway.sock`;
 const FRONTS_ADDRESS = `unix:${FRONTS_SOCKET}`;
+const FOLDER_MODE = 0o700;
 
 /** Runs the built bundle on workerd; resolves once it listens. */
 export async function startGatewayProcess({
@@ -79,6 +81,9 @@ export async function startGatewayProcess({
     { mode: 0o600 },
   );
   if (frontCount === 0) return gatewayOf({ host, workerd: await startOne({ configFile, onLog }), fronts: null });
+  // One that is there already may be open to others.
+  await mkdir(join(stateFolder, FRONTS_FOLDER), { recursive: true, mode: FOLDER_MODE });
+  await chmod(join(stateFolder, FRONTS_FOLDER), FOLDER_MODE);
   // One that was killed has left its socket behind.
   await rm(join(stateFolder, FRONTS_SOCKET), { force: true });
   const options = ["--experimental", `--debug-port=${FRONTS_ADDRESS}`];

@@ -16,7 +16,7 @@ import { build } from "../build.ts";
 import { ROOT } from "../root.ts";
 import { localAgentsOf, startAgentProcess, type AgentProcess, type LocalAgent } from "./agent-process.ts";
 import { demoEndpointsOf, startDemoProcess, type DemoProcess } from "./demo-process.ts";
-import { startGatewayProcess, type GatewayProcess } from "./gateway-process.ts";
+import { FRONTS_FOLDER, startGatewayProcess, type GatewayProcess } from "./gateway-process.ts";
 import { greet } from "./greeting.ts";
 import { withProcessProvider } from "./process-configuration.ts";
 
@@ -51,7 +51,7 @@ const STATE_ENTRIES = [
   "gateway.json",
   "workerd.capnp",
   "front.capnp",
-  "fronts.sock",
+  FRONTS_FOLDER,
 ];
 
 const onLog = (line: string): void => console.log(line);

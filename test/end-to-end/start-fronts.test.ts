@@ -1,7 +1,7 @@
 // `npm start -- --fronts N`: what it says, that its address answers, and that none of its processes outlives another.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,13 +73,20 @@ const expectAllGone = async (state: string): Promise<void> =>
 
 describe("npm start -- --fronts 2", () => {
   it("says so, answers at one address, and lets nobody else near the gateway's own socket", async () => {
+    // A state folder that was there before, and is open to others.
+    for (const name of ["says", "says/fronts"]) {
+      await mkdir(join(folder, name));
+      await chmod(join(folder, name), 0o777);
+    }
     const { child, url, text } = await start("says");
     expect(text()).toContain("front processes that hold the devices' connections: 2");
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     expect(await workerds("says", "front.capnp")).toHaveLength(2);
     expect(await workerds("says", "workerd.capnp")).toHaveLength(1);
     // Whoever may write to a Unix socket may connect to it; a folder is there for whoever may search it.
-    expect((await stat(join(folder, "says"))).mode & 0o077).toBe(0);
+    const sockets = (await readdir(join(folder, "says"), { recursive: true, withFileTypes: true })).filter((entry) => entry.isSocket());
+    expect(sockets.map(({ name }) => name)).toEqual(["gateway.sock"]);
+    for (const { parentPath } of sockets) expect((await stat(parentPath)).mode & 0o077).toBe(0);
     child.kill("SIGTERM");
     await expectAllGone("says");
   });

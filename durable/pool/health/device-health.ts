@@ -73,6 +73,7 @@ export class DeviceHealth {
     { shardId, words, mayLeave }: { shardId: string; words: readonly DeviceWord[]; mayLeave: boolean },
     around: Surroundings,
   ): readonly Leaving[] {
+    this.#forget(around.lanes, around.nowMs);
     // One that is being drained, or is gone: whatever is said of it, no more can be done.
     if (!around.lanes.has(shardId)) return [];
     const bad: Leaving[] = [];
@@ -88,6 +89,7 @@ export class DeviceHealth {
 
   /** The suspect, where it is to be drained now: that counts as done. */
   takeDrain({ lanes, isDraining, nowMs }: Surroundings): Suspect | null {
+    this.#forget(lanes, nowMs);
     const suspect = this.#suspect;
     const lane = suspect === null ? undefined : lanes.get(suspect.shardId);
     if (suspect === null || lane === undefined || isDraining || lanes.size < 2) return null;
@@ -107,7 +109,6 @@ export class DeviceHealth {
   }
 
   #look(shardId: string, { lanes, tenantCountOn, nowMs }: Surroundings): void {
-    this.#forget(lanes, nowMs);
     if (nowMs - (this.#looks.get(shardId)?.atMs ?? -Infinity) < LOOK_MS) return;
     const evidence = evidenceOf(shardId, { words: this.#words, lanes, tenantCountOn, settings: this.#settings, nowMs });
     this.#looks.set(shardId, { ...evidence, atMs: nowMs });

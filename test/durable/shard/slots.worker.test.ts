@@ -228,6 +228,52 @@ it("the slots of a session that moves are one, also where it was long unknown wh
   expect(await shard("moves-2").held(["moves-slot", "moves-b", "moves-c"])).toEqual(["moves-c"]);
 });
 
+describe("a session that has gone on while a connection of its device was under way", () => {
+  const setUp = async (service: string) => {
+    const { open, connect, shard, kept, token } = await shardOf(service);
+    await connect("a session");
+    const { shardId, sessionId, secret } = parseResumeToken(token()) ?? { shardId: "", sessionId: "", secret: "" };
+    const other = `${service}-2`;
+    const move = async (from: string, to: string): Promise<Response> =>
+      open("a session", `${from} ${to} ${crypto.randomUUID()}`, {
+        shardId: to,
+        movedFrom: { shardId: from, slotId: "", sessionId, secret },
+      });
+    return { shardId, sessionId, other, move, shard, kept };
+  };
+
+  it("is not over for one that was to stay, because there was no room", async () => {
+    const { shardId, other, move, kept } = await setUp("gone-on");
+    expect((await move(shardId, other)).status).toBe(101);
+    await expect.poll(kept).toBe(1);
+    expect((await move(shardId, shardId)).status).toBe(503);
+    expect((await move(other, other)).status).toBe(101);
+    await expect.poll(kept).toBe(1);
+  });
+
+  it("lets nobody in by a copy that came back since, and may be none", async () => {
+    const { shardId, other, move, shard } = await setUp("came-back");
+    const { webSocket } = await move(shardId, other);
+    const closes: { code: number; reason: string }[] = [];
+    const frames: string[] = [];
+    webSocket?.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
+    webSocket?.addEventListener("message", ({ data }) => void frames.push(String(data)));
+    webSocket?.accept();
+    expect((await move(other, shardId)).status).toBe(101);
+    const spy = await runInDurableObject(shard(), (instance) =>
+      vi.spyOn(Object.getPrototypeOf(instance) as Pick<typeof instance, "confirmMove">, "confirmMove").mockImplementation(() => {
+        throw new Error("unreachable");
+      }),
+    );
+    expect((await move(shardId, other)).status).toBe(503);
+    expect((await move(other, other)).status).toBe(503);
+    webSocket?.send('{"type":"hello","attempt":2,"received":0}');
+    await expect.poll(() => closes).toEqual([{ code: 1012, reason: "moved" }]);
+    expect(frames).toEqual([]);
+    spy.mockRestore();
+  });
+});
+
 describe("a Shard object whose devices are silent", () => {
   it("is asked nothing by a pool that is started again, and again", async () => {
     const { connect, countAsked, pool, kept } = await shardOf("silent");

@@ -99,9 +99,8 @@ describe("the last shard", () => {
   });
 
   /** Eight tenants with a device on each of two shards, the first of which is slow. */
-  function suspicious(): { health: DeviceHealth; nowMs: number } {
-    const health = new DeviceHealth();
-    let nowMs = 0;
+  function suspicious(health = new DeviceHealth(), fromMs = 0): { health: DeviceHealth; nowMs: number } {
+    let nowMs = fromMs;
     for (let round = 0; round < 3; round += 1) {
       nowMs += PERIOD_MS;
       for (const shardId of ["s-2", "s-1"]) {
@@ -123,8 +122,23 @@ describe("the last shard", () => {
     const { health, nowMs } = suspicious();
     expect(health.takeDrain({ ...around(nowMs), isDraining: true })).toBeNull();
     expect(health.takeDrain(around(nowMs))?.shardId).toBe("s-1");
-    expect(health.takeDrain(around(nowMs + HEALTH.drainAgainMs))).toBeNull();
-    expect(health.takeDrain(around(nowMs + 2 * HEALTH.drainAgainMs))?.shardId).toBe("s-1");
+    for (const { pauses, drained } of [
+      { pauses: 1, drained: undefined },
+      { pauses: 2, drained: "s-1" },
+    ]) {
+      suspicious(health, nowMs + pauses * HEALTH.drainAgainMs);
+      expect(health.takeDrain(around(nowMs + pauses * HEALTH.drainAgainMs + 3 * PERIOD_MS))?.shardId).toBe(drained);
+    }
+  });
+
+  it("is not drained for what was said long ago", () => {
+    const { health, nowMs } = suspicious();
+    expect(health.takeDrain(around(nowMs + HEALTH.wordMsMax))).toBeNull();
+    expect(health.suspect).toBeNull();
+    const again = suspicious();
+    // Of a shard that is none: it is all that is heard.
+    again.health.hear({ shardId: "gone", words: [], mayLeave: false }, around(again.nowMs + HEALTH.wordMsMax));
+    expect(again.health.suspect).toBeNull();
   });
 });
 
