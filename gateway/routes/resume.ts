@@ -3,6 +3,7 @@
 import { isRefusalOutcome } from "#shared/errors/outcomes.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import {
+  SESSION_HOPS_MAX,
   shardObjectName,
   SOCKET_ELSEWHERE_HEADER,
   SOCKET_REFUSAL_HEADER,
@@ -17,9 +18,6 @@ import { answerRefusal } from "../problem.ts";
 import type { RequestScope } from "../request-scope.ts";
 import type { HeaderRecord } from "../upstream/header-record.ts";
 import { outboundHeaders, type OutboundInput } from "../upstream/outbound-headers.ts";
-
-/** A draining shard sends its sessions on; one that was sent on twice by then is asked again by its device. */
-const HOPS_MAX = 3;
 
 /**
  * The token says which Shard object has the session; that object says whether the token opens it. A MovedFrom: the session is
@@ -42,7 +40,7 @@ export async function resumeSocket(
   const headers = { ...outboundHeaders(input) };
   let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms };
   let { shardId } = token;
-  for (let hop = 0; hop < HOPS_MAX; hop += 1) {
+  for (let hop = 0; hop < SESSION_HOPS_MAX; hop += 1) {
     headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);
     const answer = await upgradeInShard(scope, shardObjectName(service, shardId), headers);
     if (answer instanceof Response) return answer;

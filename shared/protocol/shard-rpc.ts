@@ -106,6 +106,12 @@ export interface GoneTo {
 /** Carries a SocketElsewhere as JSON, from the Shard object to the edge only, in answer to a resumption. */
 export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
 
+/**
+ * So many Shard objects are asked for a session at most. Each move that its device did not hear of is one more, and one whose confirmation
+ * was lost leads back: three drains within the time that a session waits for its device came to four.
+ */
+export const SESSION_HOPS_MAX = 5;
+
 /** The session is on another shard; null: it is to move to one, and has that slot. */
 export type SocketElsewhere = { readonly shardId: string } | { readonly shardId: null; readonly slotId: string };
 

@@ -27,7 +27,7 @@ import {
   type GatewaySession,
   type GatewayStep,
 } from "#shared/resume/gateway-session.ts";
-import type { HandOver, ShardRpc } from "#shared/protocol/shard-rpc.ts";
+import { SESSION_HOPS_MAX, type HandOver, type ShardRpc } from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken, type ResumeToken } from "#shared/resume/resume-token.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
@@ -149,7 +149,6 @@ interface SimulatedShard {
 type Pulled = Awaited<ReturnType<SessionHandover<Route, Live>["pull"]>>;
 
 const OWNER = { tenant: "acme", device: "d-1", service: "echo" };
-const HOPS_MAX = 3;
 const GRACE_MS = 3_000;
 const CALM_MS = 400_000;
 const START_MS = 1_000_000_000;
@@ -646,7 +645,7 @@ export class ResumeSimulation {
     const elsewhere = this.#machines.movesWithout === "asking" ? (shard.disk.get(sessionId)?.movedTo ?? null) : doubted;
     const next = this.#shards.find(({ shardId }) => shardId === elsewhere);
     if (next !== undefined) {
-      if (hops === HOPS_MAX) return this.#cut(connection.attempt);
+      if (hops === SESSION_HOPS_MAX) return this.#cut(connection.attempt);
       return this.#after(this.#delayMs(), () => this.#enter(connection, { ...at, shard: next, hops: hops + 1, sentFrom: shard.shardId }));
     }
     const isHere = shard.disk.has(sessionId);
