@@ -67,7 +67,7 @@ export class LoneMoves {
   /** Where sessions went of which somebody may think that they are here. */
   goneTo(): GoneTo {
     this.#forget(Date.now());
-    const goneTo = [...new Set([...this.#told.keys()].flatMap((sessionId) => this.#shell.store.movedTo(sessionId) ?? []))];
+    const goneTo = [...new Set([...this.#told.keys()].flatMap((sessionId) => this.#shell.store.movedTo(sessionId)?.shardId ?? []))];
     return goneTo.length === 0 ? {} : { goneTo };
   }
 

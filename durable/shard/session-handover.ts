@@ -1,6 +1,6 @@
 // How a session goes from one Shard object to another, each step over a death of either: what both sides do, without what they are made
 // of, so that test/simulation/ runs it between any two events.
-import type { HandOver, HandOverRequest, ShardRpc, SocketResumption } from "#shared/protocol/shard-rpc.ts";
+import type { HandOver, HandOverRequest, SessionPointer, ShardRpc, SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { TOPICS, type TopicChange } from "#shared/protocol/topics.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GatewayInput, GatewaySession } from "#shared/resume/gateway-session.ts";
@@ -13,8 +13,10 @@ interface Route {
   readonly slotId: string;
   readonly messagePrefix?: string | null;
   readonly isTentative?: boolean;
-  /** Of a tentative copy: the shard that may have the session still. */
+  /** Of a tentative copy: the shard that may have the session still, … */
   readonly cameFrom?: string;
+  /** … and of which move it is. */
+  readonly moveId?: string;
 }
 
 interface Movable<R> {
@@ -43,8 +45,8 @@ export interface HandoverHost<R, L extends Movable<R>> {
 export interface HandoverShell<R, L extends Movable<R>> {
   readonly store: {
     load(sessionId: string): { readonly route: R } | undefined;
-    movedTo(sessionId: string): string | null;
-    pointTo(sessionId: string, where: { to: string; dueAtMs: number }): void;
+    movedTo(sessionId: string): SessionPointer | null;
+    pointTo(sessionId: string, where: SessionPointer & { dueAtMs: number }): void;
     saveRoute(sessionId: string, route: R): void;
     export(sessionId: string): Omit<HandOver, "pushIds" | "moveId"> | null;
     readonly topics: {
@@ -92,8 +94,11 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
     // What the endpoint said last is in the turn that is under way.
     this.#host.turn.takeAll();
     // A session whose device is away leaves memory: its newest connection tells whether it was here again.
-    const now = this.#host.load(sessionId)?.state;
-    if (now === undefined || now.attempt !== live.state.attempt || now.detachedAtMs === null || now.end !== null)
+    const again = this.#host.load(sessionId);
+    const now = again?.state;
+    // Gone and back: a copy, which may not be here, has the same connection.
+    const isSame = again !== undefined && again.route.isTentative !== true && again.route.moveId === live.route.moveId;
+    if (!isSame || now === undefined || now.attempt !== live.state.attempt || now.detachedAtMs === null || now.end !== null)
       throw new Error("Cannot hand a session over: it was needed meanwhile");
     live.leg.abandon();
     this.#host.unload(sessionId);
@@ -106,35 +111,38 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
   /** Of this one move: a call of one before, which comes late, is of an older copy. */
   confirmMove(sessionId: string, to: string, moveId: string): boolean {
     const { store, releaseSlot } = this.#shell;
-    if (store.movedTo(sessionId) === to) return true;
+    if (store.movedTo(sessionId)?.shardId === to) return true;
     const stored = this.#host.moving.get(sessionId) === `${to} ${moveId}` ? store.load(sessionId) : undefined;
     if (stored === undefined) return false;
     this.#host.moving.delete(sessionId);
     this.#host.unload(sessionId);
-    this.#pointTo(sessionId, to);
+    this.#pointTo(sessionId, { shardId: to, moveId });
     releaseSlot(stored.route, false);
     return true;
   }
 
   /** Whoever comes with an older token is sent there for as long as one may. */
-  #pointTo(sessionId: string, to: string): void {
+  #pointTo(sessionId: string, pointer: SessionPointer): void {
     const dueAtMs = Date.now() + RESUME.graveMsMax;
-    this.#shell.store.pointTo(sessionId, { to, dueAtMs });
+    this.#shell.store.pointTo(sessionId, { ...pointer, dueAtMs });
     this.#host.wakeAt(dueAtMs);
   }
 
   /** Another shard that is to be asked for a session first; null: there is none. */
-  whereabouts({ sessionId, sentFrom }: Pick<SocketResumption, "sessionId" | "sentFrom">): string | null {
+  whereabouts({ sessionId, sentFrom }: Pick<SocketResumption, "sessionId" | "sentFrom">): SessionPointer | null {
     const { store } = this.#shell;
     const movedTo = store.movedTo(sessionId);
     if (movedTo !== null) return movedTo;
     // A copy of a move before whose end nobody knows: an older token may lead here, though the session never left where it was.
-    const { isTentative, cameFrom } = store.load(sessionId)?.route ?? {};
-    return isTentative === true && cameFrom !== undefined && cameFrom !== sentFrom ? cameFrom : null;
+    const { isTentative, cameFrom, moveId } = store.load(sessionId)?.route ?? {};
+    if (isTentative !== true || cameFrom === undefined) return null;
+    // Who was sent on by an earlier move knows nothing of this one.
+    const isConfirmed = sentFrom?.shardId === cameFrom && sentFrom.moveId === (moveId ?? "");
+    return isConfirmed ? null : { shardId: cameFrom, moveId: "" };
   }
 
   /** Takes a session over, on disk, tentatively until `settle`. */
-  adopt(sessionId: string, route: R, { facts, messages, topics, messagePrefix, pushIds }: HandOver): void {
+  adopt(sessionId: string, route: R, { facts, messages, topics, messagePrefix, pushIds, moveId }: HandOver): void {
     const { store, releaseSlot } = this.#shell;
     if (store.topics.count + topics.length > TOPICS.perShardMax)
       throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
@@ -143,7 +151,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
     if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
     this.#host.forget(sessionId);
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
-    this.#host.add(sessionId, { ...route, messagePrefix, isTentative: true }, state);
+    this.#host.add(sessionId, { ...route, messagePrefix, isTentative: true, moveId }, state);
     const subscriptions = topics.map((topic): TopicChange => ({ kind: "subscribe", topic }));
     store.topics.apply({ socketId: sessionId, tenant: route.tenant }, subscriptions);
     for (const pushId of pushIds) this.#host.pushes.note(pushId, sessionId, Date.now());
@@ -162,7 +170,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
     const cameFrom = this.#shell.store.load(sessionId)?.route.cameFrom;
     if (cameFrom === undefined) return this.#host.forget(sessionId);
     this.#host.unload(sessionId);
-    this.#pointTo(sessionId, cameFrom);
+    this.#pointTo(sessionId, { shardId: cameFrom, moveId: "" });
   }
 
   /**

@@ -1,6 +1,6 @@
 // The Shard object's tables. SQL here is synchronous; writes without an await between them are one transaction, and nothing
 // leaves the object before they are confirmed.
-import type { HandOver } from "#shared/protocol/shard-rpc.ts";
+import type { HandOver, SessionPointer } from "#shared/protocol/shard-rpc.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import { payloadsOfRow, rowsOf, type NumberedPayload } from "./message-rows.ts";
 import { sessionFromRows, type SessionChanges } from "./session-rows.ts";
@@ -56,8 +56,9 @@ export interface SessionRoute {
   readonly messagePrefix?: string | null;
   /** It may have come here and may not have left: the endpoint is told nothing by its end here. */
   readonly isTentative?: boolean;
-  /** And then, or once it was so, from which shard. */
+  /** And then, or once it was so, from which shard, by which move. */
   readonly cameFrom?: string;
+  readonly moveId?: string;
   /** Those of the upgrade that the endpoint may see. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
@@ -159,20 +160,23 @@ export class SessionStore {
   }
 
   /** All that is left here is where it went. */
-  pointTo(sessionId: string, { to, dueAtMs }: { to: string; dueAtMs: number }): void {
+  pointTo(sessionId: string, { shardId, moveId, dueAtMs }: SessionPointer & { dueAtMs: number }): void {
     this.topics.drop(sessionId);
     this.#sql.exec("DELETE FROM messages WHERE session_id = ?", sessionId);
     this.#sql.exec(
       "UPDATE sessions SET moved_to = ?, is_attached = 0, is_over = 1, due_at_ms = ? WHERE session_id = ?",
-      to,
+      `${shardId} ${moveId}`,
       dueAtMs,
       sessionId,
     );
   }
 
-  movedTo(sessionId: string): string | null {
+  movedTo(sessionId: string): SessionPointer | null {
     const query = "SELECT moved_to FROM sessions WHERE session_id = ?";
-    return this.#sql.exec<{ moved_to: string | null }>(query, sessionId).toArray()[0]?.moved_to ?? null;
+    const pointer = this.#sql.exec<{ moved_to: string | null }>(query, sessionId).toArray()[0]?.moved_to ?? null;
+    if (pointer === null) return null;
+    const [shardId = "", moveId = ""] = pointer.split(" ");
+    return { shardId, moveId };
   }
 
   livingCount(): number {

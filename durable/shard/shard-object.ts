@@ -254,10 +254,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
 
   #resume(request: Request, resumption: SocketResumption): Response {
     if (this.#room.isFull()) return refusal(FULL);
-    const shardId = this.#moves.whereabouts(resumption);
+    const pointer = this.#moves.whereabouts(resumption);
     // A device that names another's session is told what one is told that names none.
-    const isHere = shardId === null && this.#host.belongsTo(resumption.sessionId, resumption);
-    if (shardId !== null) return elsewhere({ shardId });
+    const isHere = pointer === null && this.#host.belongsTo(resumption.sessionId, resumption);
+    if (pointer !== null) return elsewhere(pointer);
     const leaving = isHere ? this.#lone.leaving(resumption, this.#drain.isOn) : undefined;
     if (leaving !== undefined) return elsewhere({ shardId: null, slotId: leaving.route.slotId });
     return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });

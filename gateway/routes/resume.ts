@@ -46,7 +46,7 @@ export async function resumeSocket(
     if (answer instanceof Response) return answer;
     if ("ok" in answer) return answerRefusal(scope, answer);
     if (answer.shardId === null) return { shardId, slotId: answer.slotId, sessionId, secret };
-    resumption = { ...resumption, sentFrom: shardId };
+    resumption = { ...resumption, sentFrom: { shardId, moveId: answer.moveId } };
     shardId = answer.shardId;
   }
   return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000 }));

@@ -75,8 +75,15 @@ export interface SocketResumption {
   readonly terms?: ConnectionTerms;
   /** No other shard has room: better here than nowhere, though this one is being drained. */
   readonly isStaying?: boolean;
-  /** The shard that was asked before, and said that the session is here. */
-  readonly sentFrom?: string;
+  /** The shard that was asked before and said that the session is here, and since which move. */
+  readonly sentFrom?: SessionPointer;
+}
+
+/** Where a session is to be looked for. */
+export interface SessionPointer {
+  readonly shardId: string;
+  /** Of the move that it went there with; empty: it is asked whether the session is there still. */
+  readonly moveId: string;
 }
 
 /** For the sockets of a tenant that are on a topic, or that one of its devices has; both null: for all of them. */
@@ -113,7 +120,7 @@ export const SOCKET_ELSEWHERE_HEADER = "tidegate-socket-elsewhere";
 export const SESSION_HOPS_MAX = 5;
 
 /** The session is on another shard; null: it is to move to one, and has that slot. */
-export type SocketElsewhere = { readonly shardId: string } | { readonly shardId: null; readonly slotId: string };
+export type SocketElsewhere = SessionPointer | { readonly shardId: null; readonly slotId: string };
 
 /** From one Shard object to another. */
 export interface HandOverRequest extends SocketResumption {

@@ -27,7 +27,7 @@ import {
   type GatewaySession,
   type GatewayStep,
 } from "#shared/resume/gateway-session.ts";
-import { SESSION_HOPS_MAX, type HandOver, type ShardRpc } from "#shared/protocol/shard-rpc.ts";
+import { SESSION_HOPS_MAX, type HandOver, type SessionPointer, type ShardRpc } from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken, type ResumeToken } from "#shared/resume/resume-token.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 
@@ -108,13 +108,14 @@ interface Route {
   readonly slotId: string;
   readonly isTentative?: boolean;
   readonly cameFrom?: string;
+  readonly moveId?: string;
 }
 
 interface Disk {
   facts: string;
   messages: Map<number, Payload>;
   route: Route;
-  movedTo: string | null;
+  movedTo: SessionPointer | null;
 }
 
 /** The Shard object's memory. */
@@ -599,10 +600,10 @@ export class ResumeSimulation {
       store: {
         load: (sessionId) => (disk.get(sessionId)?.movedTo === null ? disk.get(sessionId) : undefined),
         movedTo: (sessionId) => disk.get(sessionId)?.movedTo ?? null,
-        pointTo: (sessionId, { to }) =>
+        pointTo: (sessionId, { shardId, moveId }) =>
           this.#machines.movesWithout === "returning" && disk.get(sessionId)?.route.isTentative === true
             ? void disk.delete(sessionId)
-            : rewrite(disk, sessionId, { movedTo: to, messages: new Map() }),
+            : rewrite(disk, sessionId, { movedTo: { shardId, moveId }, messages: new Map() }),
         saveRoute: (sessionId, route) => rewrite(disk, sessionId, { route }),
         export: (sessionId) => exportOf(disk.get(sessionId)),
         topics: { count: 0, apply: () => undefined },
@@ -637,16 +638,18 @@ export class ResumeSimulation {
   }
 
   /** As Shard.#resume and gateway/routes/resume.ts have it. */
-  #enter(connection: Connection, at: { shard: SimulatedShard; token: ResumeToken; hops: number; sentFrom?: string }): void {
+  #enter(connection: Connection, at: { shard: SimulatedShard; token: ResumeToken; hops: number; sentFrom?: SessionPointer }): void {
     if (connection.isCut) return;
     const { shard, token, hops, sentFrom } = at;
     const { sessionId } = token;
     const doubted = shard.handover.whereabouts({ sessionId, ...(sentFrom === undefined ? {} : { sentFrom }) });
     const elsewhere = this.#machines.movesWithout === "asking" ? (shard.disk.get(sessionId)?.movedTo ?? null) : doubted;
-    const next = this.#shards.find(({ shardId }) => shardId === elsewhere);
-    if (next !== undefined) {
+    const next = this.#shards.find(({ shardId }) => shardId === elsewhere?.shardId);
+    if (next !== undefined && elsewhere !== null) {
       if (hops === SESSION_HOPS_MAX) return this.#cut(connection.attempt);
-      return this.#after(this.#delayMs(), () => this.#enter(connection, { ...at, shard: next, hops: hops + 1, sentFrom: shard.shardId }));
+      return this.#after(this.#delayMs(), () =>
+        this.#enter(connection, { ...at, shard: next, hops: hops + 1, sentFrom: { ...elsewhere, shardId: shard.shardId } }),
+      );
     }
     const isHere = shard.disk.has(sessionId);
     const others = this.#shards.filter((other) => other !== shard && !other.isDraining);

@@ -48,6 +48,13 @@ describe("resume under faults", () => {
     },
   );
 
+  it.for([
+    { what: "three moves that its device did not hear of", seed: 3_353 },
+    { what: "a handing over that waited while the session went and came back as a copy", seed: 3_683 },
+  ])("outlives $what", async ({ seed }) => {
+    await expect(run(seed, { mode: "websocket", shardCount: 3 })).resolves.toBeDefined();
+  });
+
   it("replays a seed exactly, and meets what it is for", async () => {
     for (const shardCount of [1, 3]) expect(await run(7, { mode: "http", shardCount })).toEqual(await run(7, { mode: "http", shardCount }));
     const resultsOf = async (count: number, options: SimulationOptions): Promise<SimulationResult[]> =>

@@ -221,7 +221,7 @@ it("the slots of a session that moves are one, also where it was long unknown wh
   const came = await shard("moves-2").fetch("https://shard/", {
     headers: { upgrade: "websocket", [SOCKET_RESUMPTION_HEADER]: JSON.stringify(resumption) },
   });
-  expect([came.status, came.headers.get(SOCKET_ELSEWHERE_HEADER)]).toEqual([503, JSON.stringify({ shardId })]);
+  expect([came.status, came.headers.get(SOCKET_ELSEWHERE_HEADER)]).toEqual([503, JSON.stringify({ shardId, moveId: "" })]);
   spy.mockRestore();
   expect(await move("moves-c")).toBe(101);
   await expect.poll(kept).toBe(1);
