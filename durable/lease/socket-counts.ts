@@ -1,3 +1,5 @@
+import { tenantOf } from "#shared/identifier/entitlement.ts";
+
 /** How many sockets a flow has, and how many a device of a tenant over all its classes; and who has any on which shard. */
 export class SocketCounts {
   readonly #counts = new Map<string, number>();
@@ -42,8 +44,6 @@ function add(counts: Map<string, number>, key: string, change: number): void {
   if (count > 0) counts.set(key, count);
   else counts.delete(key);
 }
-
-const tenantOf = (flow: string): string => flow.slice(0, flow.indexOf("/"));
 
 /** Neither names nor devices have a blank. */
 function deviceKey(flow: string, device: string): string {

@@ -2,11 +2,11 @@
 // on its way. What fails is told to the credits, which know how long the last word holds.
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
 import { lackOf, tokenDemandOf, type Wanted } from "./token-demand.ts";
 import type { Pool } from "./pool.ts";
 import type { TenantWants } from "./tenant-credits.ts";
-import { tenantOf } from "./tenant-use.ts";
 
 interface CreditRenewalsInput {
   readonly env: Pick<ObjectEnv, "QUOTA">;

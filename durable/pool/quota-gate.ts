@@ -1,6 +1,7 @@
 // Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
 // given back where the request is refused after all.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
@@ -13,7 +14,6 @@ import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
 import type { Expiry } from "./queue-refusals.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
-import { tenantOf } from "./tenant-use.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
 const NEVER_MS = 10 * SECOND_MS;

@@ -2,6 +2,7 @@
 // shell carries the messages. A tenant without `total` is none of its business.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
 import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
@@ -9,7 +10,7 @@ import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
-import { tenantOf, TenantUse, useOf } from "./tenant-use.ts";
+import { TenantUse, useOf } from "./tenant-use.ts";
 
 /** A quota that does not answer is asked again after so long. */
 const RETRY_MS = SECOND_MS;

@@ -1,6 +1,5 @@
 // What tenants have used here that their quotas are to know: of those that are limited over all services, or would be. Pure. What was told
 // and not answered is told again, so that nothing is forgotten; a message whose answer was lost is counted twice.
-import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 
@@ -33,10 +32,4 @@ export class TenantUse {
 
 export function useOf({ arrivals, busyMs, bytes = 0 }: FlowTelemetry, costWeight: number): QuotaUse {
   return { arrivals, bytes, costMs: busyMs * costWeight };
-}
-
-/** Of a flow, or of its bytes. */
-export function tenantOf(flow: string): string {
-  const whole = flowOfBytes(flow) ?? flow;
-  return whole.slice(0, whole.indexOf("/"));
 }

@@ -26,3 +26,8 @@ export interface AppliedIdentifier {
 export function flowOf(identifier: AppliedIdentifier): string {
   return `${identifier.tenant}/${identifier.className}`;
 }
+
+/** Of a flow. */
+export function tenantOf(flow: string): string {
+  return flow.slice(0, flow.indexOf("/"));
+}

@@ -1,5 +1,6 @@
 // What follows from devices' words (docs/decisions/0114). Pure. A device that is worse off alone goes elsewhere itself, now and then; a
 // shard that several tenants' devices say is bad gets nothing new and is drained, one at a time and never the last.
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { Backoff } from "./backoff.ts";
 import type { DeviceOrders, DeviceWord } from "#shared/protocol/device-report.ts";
 import { DeviceWords, type Lanes } from "./device-words.ts";
@@ -100,7 +101,7 @@ export class DeviceHealth {
   }
 
   #mayLeave({ flow, device }: Leaving, nowMs: number): boolean {
-    const tenant = flow.slice(0, flow.indexOf("/"));
+    const tenant = tenantOf(flow);
     const key = `${flow} ${device}`;
     if (!this.#leftDevices.isOver(key, nowMs) || !this.#leftTenants.isOver(tenant, nowMs)) return false;
     this.#leftDevices.note(key, nowMs);

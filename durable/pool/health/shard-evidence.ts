@@ -8,6 +8,7 @@
 //                half of it, or all, where a shard has sockets of two tenants, or one.
 //
 // Bounding from above keeps the expectation at most 1; bounding from below does not, and is there so that nobody can hide a fault alone.
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import type { DeviceWords, Lanes } from "./device-words.ts";
 import type { HealthSettings } from "./health-settings.ts";
 
@@ -50,7 +51,7 @@ export function evidenceOf(shardId: string, { words, lanes, tenantCountOn, setti
     const elsewhere = words.elsewhere(flow, shardId, { lanes, nowMs }).map((word) => words.voteOf(word));
     if (elsewhere.length === 0) continue;
     const weight = weightOf(elsewhere, settings.worseRatio);
-    const tenant = flow.slice(0, flow.indexOf("/"));
+    const tenant = tenantOf(flow);
     byTenant.set(tenant, (byTenant.get(tenant) ?? 0) + weight * counted.reduce<number>((sum, vote) => sum + vote, 0));
     devices += counted.length;
     worse += counted.filter((vote) => vote > 0).length;
