@@ -1,5 +1,7 @@
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
+import type { Lane } from "./pace/lane.ts";
+import type { ShardPace } from "./shard-pace.ts";
 import type { ShardNews } from "./shard-news.ts";
 import type { SessionRoute, SessionRow, SessionStore } from "./session-store.ts";
 
@@ -12,6 +14,8 @@ export interface HostShell {
   readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
   /** What its pool is told. */
   readonly news: () => ShardNews;
+  /** What its messages are held to. */
+  readonly pace: () => ShardPace;
 }
 
 export interface Live {
@@ -20,6 +24,8 @@ export interface Live {
   state: GatewaySession;
   saved: GatewaySession | null;
   savedRow?: SessionRow;
+  /** What waits for its device. */
+  outflow?: Lane | undefined;
   /** As last found. */
   connection?: { readonly attempt: number; readonly socket: WebSocket };
 }

@@ -7,6 +7,7 @@ import type { Payload } from "#shared/resume/frames.ts";
 import { MIB_BYTES, SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
+import type { PostAnswer } from "./event-post.ts";
 import { postOnce } from "./http-leg.ts";
 import { PlainLimits } from "./plain-limits.ts";
 import type { HostShell } from "./host-shell.ts";
@@ -25,7 +26,7 @@ const NO_STATUS = 1005;
 const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
-interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news"> {
+interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news" | "pace"> {
   readonly store: PlainStore;
   readonly topics: TopicStore;
   /** There is the first one, or none any more. */
@@ -170,7 +171,7 @@ export class PlainHost {
       const bytes = batch.reduce((sum, event) => sum + bytesOf(event), 0);
       plain.queuedBytes -= bytes;
       if (batch.some(isEnd)) return this.#end(plain, batch);
-      const answer = await postOnce(plain.route, plain.socketId, batch);
+      const answer = await this.#post(plain, batch);
       this.#queuedBytes -= bytes;
       if (!answer.ok) {
         closeQuietly(this.#socketOf(plain.socketId), { ...BAD_UPSTREAM, reason: answer.detail });
@@ -199,7 +200,7 @@ export class PlainHost {
   /** Nothing is left of it when the endpoint was told, or could not be. */
   async #end({ socketId, route }: Pick<Plain, "socketId" | "route">, last: readonly SocketEvent[], hasFailed = false): Promise<void> {
     const { store, releaseSlot, onCount } = this.#shell;
-    if (last.length > 0) await postOnce(route, socketId, last);
+    if (last.length > 0) await this.#post({ socketId, route }, last);
     const known = this.#plain.get(socketId);
     if (known !== undefined) this.#clear(known);
     this.#plain.delete(socketId);
@@ -208,6 +209,10 @@ export class PlainHost {
     this.#shell.topics.drop(socketId);
     onCount(store.count);
     releaseSlot(route, hasFailed);
+  }
+
+  async #post({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): Promise<PostAnswer> {
+    return postOnce(route, socketId, { events, spend: (flow, ms) => this.#shell.pace().spend(flow, ms) });
   }
 
   #clear(plain: Plain): void {

@@ -70,6 +70,15 @@ export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): v
   }
 }
 
+/** A connection that does not become its session's. */
+export function reject(
+  socket: WebSocket | undefined,
+  effect: { readonly frame: GatewayFrame | null; readonly code: number; readonly reason: string },
+): void {
+  if (effect.frame !== null) sendFrame(socket, effect.frame);
+  closeQuietly(socket, effect);
+}
+
 /** A connection without a session. One that has moved is not over: its device is sent on when it comes back. */
 export function turnAway(socket: WebSocket, hasMoved: boolean): void {
   if (!hasMoved) sendFrame(socket, UNKNOWN_END);
