@@ -1,5 +1,6 @@
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { Lane } from "./pace/lane.ts";
 import type { ShardPace } from "./shard-pace.ts";
 import type { ShardNews } from "./shard-news.ts";
@@ -16,6 +17,8 @@ export interface HostShell {
   readonly news: () => ShardNews;
   /** What its messages are held to. */
   readonly pace: () => ShardPace;
+  /** What all that waits in memory is held to. */
+  readonly budget: () => BufferBudget;
 }
 
 export interface Live {

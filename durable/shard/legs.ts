@@ -33,7 +33,7 @@ export class Legs {
 
   #bareLeg(sessionId: string, route: SessionRoute, events: LegEvents): Leg {
     const input = { sessionId, route, events };
-    if (route.mode === "http") return new HttpLeg(input, { permits: this.#permits, spend: (flow, ms) => this.#input.pace.spend(flow, ms) });
+    if (route.mode === "http") return new HttpLeg(input, { permits: this.#permits, spend: this.#input.pace.spend });
     const socket = this.#opened.get(sessionId) ?? null;
     this.#opened.delete(sessionId);
     return new WebSocketLeg(input, socket);

@@ -64,7 +64,6 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #inTurn = (act: () => void): void => this.#host.turn.run(act);
   readonly #pace = new ShardPace({ pools: this.env.POOL, ctx: this.ctx, inTurn: this.#inTurn });
   readonly #legs = new Legs({ pace: this.#pace, inTurn: this.#inTurn });
-  readonly #spend = (flow: string, ms: number): void => this.#pace.spend(flow, ms);
   readonly #shell: HostShell = {
     ctx: this.ctx,
     store: this.#store,
@@ -72,6 +71,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
     news: () => this.#news,
     pace: () => this.#pace,
+    budget: () => this.#host.budget,
   };
   readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, moves: () => this.#lone });
   readonly #host = new SessionHost(this.#shell);
@@ -195,13 +195,13 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (this.#room.isFull()) return refusal(FULL);
     const plainId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries, spend: this.#spend });
+    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
     this.#plainHost.reserve(plainId, route);
     if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
       this.#plainHost.forget(plainId);
-      this.ctx.waitUntil(postOnce(route, plainId, { events: [{ type: "DISCONNECT" }], spend: this.#spend }));
+      this.ctx.waitUntil(postOnce(route, plainId, { events: [{ type: "DISCONNECT" }], spend: this.#pace.spend }));
       return refusal(NO_SLOT);
     }
     const { 0: client, 1: device } = new WebSocketPair();
@@ -223,6 +223,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       endpoint,
       owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
+      shell: this.#shell,
       onEnd: ({ endedBy, isAbnormal }) => {
         this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
@@ -237,7 +238,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (this.#room.isFull()) return refusal(FULL);
     const sessionId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries, spend: this.#spend });
+    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
     if (opened.socket !== null) this.#legs.expect(sessionId, opened.socket);

@@ -36,15 +36,20 @@ export class ShardPace {
     if (pace !== undefined && this.#lease.note(service, pace)) this.#store.put({ service, pace });
   }
 
+  /** Nothing of any flow here is limited, or counted. */
+  get isOff(): boolean {
+    return this.#lease.isEmpty;
+  }
+
   /** Undefined: nothing of the flow is limited, or counted. */
   find(flow: string): PacedFlow | undefined {
     return this.#lease.find(flow);
   }
 
   /** A request for the flow's sockets took so long. */
-  spend(flow: string, ms: number): void {
+  readonly spend = (flow: string, ms: number): void => {
     this.find(flow)?.spend(ms, Date.now());
-  }
+  };
 
   /** When everything that came together has said what it needs. */
   #lookSoon(): void {

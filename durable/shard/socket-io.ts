@@ -71,10 +71,7 @@ export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): v
 }
 
 /** A connection that does not become its session's. */
-export function reject(
-  socket: WebSocket | undefined,
-  effect: { readonly frame: GatewayFrame | null; readonly code: number; readonly reason: string },
-): void {
+export function reject(socket: WebSocket | undefined, effect: Close & { readonly frame: GatewayFrame | null }): void {
   if (effect.frame !== null) sendFrame(socket, effect.frame);
   closeQuietly(socket, effect);
 }
@@ -85,8 +82,14 @@ export function turnAway(socket: WebSocket, hasMoved: boolean): void {
   closeQuietly(socket, hasMoved ? MOVED : UNKNOWN_END);
 }
 
-/** Closes a device's socket with a code that may be sent; 1005: without one. */
-export function closeQuietly(socket: WebSocket | undefined, { code, reason }: { readonly code: number; readonly reason: string }): void {
+/** With a code that may be sent; 1005: without one. */
+export interface Close {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Closes a device's socket. */
+export function closeQuietly(socket: WebSocket | undefined, { code, reason }: Close): void {
   try {
     if (code === 1005) socket?.close();
     else socket?.close(code, truncateReason(reason));

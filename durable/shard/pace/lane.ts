@@ -53,6 +53,11 @@ export class Lane {
     return this.#parcels[0]?.bytes ?? 0;
   }
 
+  /** What waits here waits for its flow's service time. */
+  isBlocked(nowMs: number): boolean {
+    return this.side === "endpoint" && this.#flow.blockedUntilMs(nowMs) !== null;
+  }
+
   /** Now, if nothing waits that goes first and it is paid for; else in its turn. */
   send(parcel: Parcel, nowMs: number): void {
     this.#flow.send(this, parcel, nowMs);

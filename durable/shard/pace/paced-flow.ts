@@ -60,11 +60,6 @@ export class PacedFlow {
     return this.#held.device + this.#held.endpoint > 0 || this.#ending.size > 0;
   }
 
-  /** Service time that the pool was not told of. */
-  get hasTime(): boolean {
-    return this.#messagesMs > 0;
-  }
-
   /** Put aside for what waits first. */
   get asideBytes(): number {
     return this.#aside;
@@ -89,7 +84,7 @@ export class PacedFlow {
 
   /** There is nothing to be told, and nothing waits. */
   get isIdle(): boolean {
-    return this.credit.isIdle && !this.hasTime && !this.isWaiting;
+    return this.credit.isIdle && this.#messagesMs === 0 && !this.isWaiting;
   }
 
   /** A lane's. */

@@ -15,7 +15,7 @@ const LINGER_MS = SECOND_MS;
 const SPACING_MS_MIN = SECOND_MS / 4;
 /** … and twice as far after each that brought nothing, up to that. */
 const SPACING_MS_MAX = SECOND_MS;
-/** Service time is told so often: it holds back what comes only once it is known. */
+/** Service time is told, and asked about, so often while messages pass: it holds back what comes only once it is known. */
 const TELL_TIME_MS = SECOND_MS;
 /** A renewal without an answer for so long is given up. */
 const RENEWAL_MS_MAX = 2 * SECOND_MS;
@@ -68,6 +68,10 @@ export class ShardLease {
     const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
     known.pace = pace;
     return !isSame;
+  }
+
+  get isEmpty(): boolean {
+    return this.#flows.size === 0;
   }
 
   /** Undefined: nothing of it is limited, or counted. */
@@ -141,7 +145,7 @@ export class ShardLease {
     let [atMs, isWaiting] = [sinceMs + Math.min(RENEW_MS_MAX, this.#renewAfterMs), false];
     for (const flow of this.#active) {
       if (flow.isShort || flow.isLow) return Math.max(nowMs, this.#sentAtMs + this.#spacingMs);
-      if (flow.hasTime) atMs = Math.min(atMs, sinceMs + TELL_TIME_MS);
+      if (flow.pace.isTimed) atMs = Math.min(atMs, sinceMs + TELL_TIME_MS);
       isWaiting ||= flow.isWaiting;
     }
     return Math.max(this.#sentAtMs + SPACING_MS_MIN, isWaiting ? atMs : Math.min(atMs, this.#activeAtMs + LINGER_MS));

@@ -5,18 +5,20 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   acknowledgedOf,
   BURST_BYTES,
+  bytesMostSince,
+  kib,
+  KIB,
+  namesOf,
   numbersOf,
   pacedShard,
+  settled,
+  SETTLED_MS,
+  SLOW,
   stubEndpoint,
   tokenOf,
   upTo,
   type PacedEndpoint,
 } from "../../support/worker/paced-shard.ts";
-
-const SLOW = { bandwidthBytesPerSecond: 1_024 };
-const KIB = 1_024;
-/** Several renewals. */
-const SETTLED_MS = 1_500;
 
 let endpoint: PacedEndpoint;
 beforeEach(() => {
@@ -24,33 +26,11 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-const kib = (name: number): string => `${name} `.padEnd(KIB, "x");
-const namesOf = (texts: readonly string[]): number[] => texts.map((text) => Number.parseInt(text, 10));
-/** Until what may go at once has gone: nothing more for a while. */
-async function settled(count: () => number): Promise<void> {
-  let [last, sinceMs] = [-1, 0];
-  await expect
-    .poll(
-      () => {
-        const now = count();
-        if (now !== last) [last, sinceMs] = [now, Date.now()];
-        return now > 0 && Date.now() - sinceMs >= SETTLED_MS;
-      },
-      { timeout: 20_000, interval: 100 },
-    )
-    .toBe(true);
-}
-const startedAt = (): (() => number) => {
-  const atMs = Date.now();
-  // Clocks of whole milliseconds, at the pool and here.
-  return () => BURST_BYTES + 1.024 * (Date.now() - atMs + 5);
-};
-
 describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
   it("hands its endpoint no more than the bandwidth lets, acknowledges no more, and all of it in order once it may", async () => {
     const { open, limit } = await pacedShard(`in-${mode}`, { quota: SLOW, mode });
     const connection = await open();
-    const bytesMost = startedAt();
+    const bytesMost = bytesMostSince();
     for (const name of upTo(60)) connection.socket.send(`m${name}:${kib(name)}`);
     await settled(() => endpoint.got.length);
     expect(endpoint.got.length * KIB).toBeLessThanOrEqual(bytesMost());
@@ -66,7 +46,7 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
   it("sends its device no more than the bandwidth lets, and all of it in order once it may", async () => {
     const { open, push, limit } = await pacedShard(`out-${mode}`, { quota: SLOW, mode });
     const connection = await open();
-    const bytesMost = startedAt();
+    const bytesMost = bytesMostSince();
     for (const name of upTo(60)) expect(await push(kib(name))).toMatchObject({ taken: 1 });
     await settled(() => numbersOf(connection).length);
     const came = numbersOf(connection).length;
@@ -82,7 +62,7 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
   it("keeps what waits through a resumption: what is sent again counts again, and is not sent twice at once", async () => {
     const { open, push, resume, limit } = await pacedShard(`again-${mode}`, { quota: SLOW, mode });
     const first = await open();
-    const bytesMost = startedAt();
+    const bytesMost = bytesMostSince();
     for (const name of upTo(50)) await push(kib(name));
     await settled(() => numbersOf(first).length);
     const came = numbersOf(first).length;

@@ -10,6 +10,7 @@ import {
   type FlowPace,
   type SocketAssignment,
 } from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { applyServices } from "./configuration.ts";
@@ -22,33 +23,39 @@ export const BURST_BYTES = 32 * 1_024;
 export interface PacedEndpoint {
   /** Texts of messages that it got, in order. */
   readonly got: string[];
-  /** Its own sockets, in the mode that has them; the newest last. */
-  readonly sockets: WebSocket[];
-  /** The types of what it was told, over HTTP. */
+  /** The types of what it was told, over HTTP; how its sockets were closed, else. */
   readonly events: string[];
-  /** How it answers messages over HTTP. */
-  answer: (texts: readonly string[]) => Promise<readonly SocketEvent[]> | readonly SocketEvent[];
+  answer: (texts: readonly string[]) => readonly SocketEvent[];
+  /** What its answer to messages over HTTP takes. */
+  delayMs: number;
 }
 
 /** In place of the network, which the test runner does not have. */
 export function stubEndpoint(): PacedEndpoint {
-  const endpoint: PacedEndpoint = { got: [], sockets: [], events: [], answer: () => [] };
+  const endpoint: PacedEndpoint = { got: [], events: [], answer: () => [], delayMs: 0 };
   vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
     if (new Headers(init?.headers).get("upgrade") === "websocket") {
       const { 0: webSocket, 1: own } = new WebSocketPair();
-      own.addEventListener("message", ({ data }) => void endpoint.got.push(String(data)));
+      own.addEventListener("message", ({ data }) => {
+        endpoint.got.push(String(data));
+        for (const event of endpoint.answer([String(data)])) {
+          if (event.type === "TEXT") own.send(event.text);
+          if (event.type === "CLOSE") own.close(event.code ?? 1000, event.reason);
+        }
+      });
+      own.addEventListener("close", () => void endpoint.events.push("CLOSE"));
       own.accept();
-      endpoint.sockets.push(own);
-      return new Response(null, { status: 101, webSocket });
+      return Promise.resolve(new Response(null, { status: 101, webSocket }));
     }
     const events = new EventParser(2_000_000).push(init?.body as Uint8Array);
     if ("ok" in events) throw new Error(events.detail);
     endpoint.events.push(...events.map(({ type }) => type));
-    if (events[0]?.type === "OPEN") return new Response(encodeEvents([{ type: "OPEN" }]), EVENTS);
+    if (events[0]?.type === "OPEN") return Promise.resolve(new Response(encodeEvents([{ type: "OPEN" }]), EVENTS));
     const texts = events.flatMap((event) => (event.type === "TEXT" ? [event.text] : []));
-    const answered = await endpoint.answer(texts);
+    await new Promise((resolve) => setTimeout(resolve, endpoint.delayMs));
+    const answered = endpoint.answer(texts);
     endpoint.got.push(...texts);
-    return new Response(encodeEvents(answered), EVENTS);
+    return Promise.resolve(new Response(encodeEvents(answered), EVENTS));
   });
   return endpoint;
 }
@@ -139,8 +146,54 @@ export async function pacedShard(
   const die = async (): Promise<void> => {
     await runInDurableObject(shard(), (_instance, state) => state.abort("as a process that dies")).catch(() => undefined);
   };
-  return { shard, die, open, openPlain, resume, push, limit, stats, slots };
+  const bufferedBytes = async (stub: ReturnType<typeof shard>): Promise<number> =>
+    runInDurableObject(stub, (instance) => instance.bufferedBytes);
+  const renewAs = async (flow: FlowTelemetry | null) => {
+    const named = { flow: FLOW, want: 0, running: 0, keep: 0, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 };
+    const lease = { holder: crypto.randomUUID(), sequence: 1, appliedSequence: 0, flows: [named], lanes: [], adopted: [] };
+    const telemetry = { flows: flow === null ? [] : [flow], shards: [], edge: {} };
+    return pool.renew({ service, configurationVersion: version, tableVersion: 0, lease, telemetry });
+  };
+  const nothing = { flow: FLOW, arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+  /** As an isolate hears it. */
+  const blockedMs = async (): Promise<number> => (await renewAs(null)).left[0]?.blockedMs ?? 0;
+  /** As an isolate tells it. */
+  const useTime = async (busyMs: number) => renewAs({ ...nothing, busyMs });
+  /** What one request more would be counted for. */
+  const shadowOf = async (kind: string): Promise<number> => {
+    const before = (await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0;
+    await renewAs({ ...nothing, arrivals: 1 });
+    return ((await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0) - before;
+  };
+  return { blockedMs, useTime, shadowOf, shard, die, bufferedBytes, open, openPlain, resume, push, limit, stats, slots };
 }
+
+export const SLOW = { bandwidthBytesPerSecond: 1_024 };
+export const KIB = 1_024;
+/** Several renewals. */
+export const SETTLED_MS = 1_500;
+
+/** Until what may go at once has gone: nothing more for a while. */
+export async function settled(count: () => number): Promise<void> {
+  let [last, sinceMs] = [-1, 0];
+  const isSettled = (): boolean => {
+    const now = count();
+    if (now !== last) [last, sinceMs] = [now, Date.now()];
+    return now > 0 && Date.now() - sinceMs >= SETTLED_MS;
+  };
+  await expect.poll(isSettled, { timeout: 20_000, interval: 100 }).toBe(true);
+}
+
+/** Of `SLOW`: so much may have gone since it was called. */
+export function bytesMostSince(): () => number {
+  const atMs = Date.now();
+  // Clocks of whole milliseconds, at the pool and here.
+  return () => BURST_BYTES + 1.024 * (Date.now() - atMs + 5);
+}
+
+/** A message of a KiB that has a name. */
+export const kib = (name: number): string => `${name} `.padEnd(KIB, "x");
+export const namesOf = (texts: readonly string[]): number[] => texts.map((text) => Number.parseInt(text, 10));
 
 export const tokenOf = ({ frames }: PacedConnection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
 
