@@ -146,8 +146,8 @@ export class FlowTokens {
     if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#write(flow, rate, atMs);
   }
 
-  clipAll(atMs: number): void {
-    for (const flow of this.#budgets.all.keys()) this.clip(flow, atMs);
+  clipEach(flows: readonly { readonly flow: string }[], atMs: number): void {
+    for (const { flow } of flows) this.clip(flow, atMs);
   }
 
   /** A negative count comes back. */

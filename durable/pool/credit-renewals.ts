@@ -1,15 +1,14 @@
 // The calls that keep a pool's credit with its tenants' quotas: one at a time per tenant; whoever needs an answer waits for the one
 // on its way. What fails is told to the credits, which know how long the last word holds.
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
-import type { ObjectEnv } from "#durable/lib/env.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
-import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf, type QuotaRpc } from "#shared/protocol/quota-rpc.ts";
 import { lackOf, tokenDemandOf, type Wanted } from "./token-demand.ts";
 import type { Pool } from "./pool.ts";
 import type { TenantWants } from "./tenant-credits.ts";
 
 interface CreditRenewalsInput {
-  readonly env: Pick<ObjectEnv, "QUOTA">;
+  readonly quotaOf: (tenant: string) => Pick<QuotaRpc, "renew">;
   /** This pool's life, written down: a number that no life before had. */
   readonly life: () => number;
   /** Other slots may be granted now. */
@@ -21,6 +20,7 @@ export class CreditRenewals {
   readonly #input: CreditRenewalsInput;
   readonly #asking = new Map<string, Promise<void>>();
   #life = 0;
+  #capacity = 0;
 
   constructor(pool: Pool, input: CreditRenewalsInput) {
     this.#pool = pool;
@@ -31,15 +31,20 @@ export class CreditRenewals {
   async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
     const { credits } = this.#pool;
     credits.tick(nowMs);
-    const asked = wants.filter((want) => credits.isUnknown(tenantOf(want.flow)) || (lackOf(want) > 0 && credits.isEmpty(want.flow)));
-    const unknown = new Set(asked.map(({ flow }) => tenantOf(flow)));
-    if (unknown.size > 0) await Promise.all([...unknown].map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant, wants)));
+    const isAsked = (want: Wanted): boolean => credits.isUnknown(tenantOf(want.flow)) || (lackOf(want) > 0 && credits.isEmpty(want.flow));
+    const unknown = new Set(wants.filter(isAsked).map(({ flow }) => tenantOf(flow)));
+    if (unknown.size === 0) return;
+    const byTenant = Map.groupBy(wants, ({ flow }) => tenantOf(flow));
+    await Promise.all([...unknown].map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant, byTenant.get(tenant) ?? [])));
   }
 
   /** Behind whatever is going on. */
   renewDue(nowMs: number): void {
     const { credits, ledger } = this.#pool;
     credits.tick(nowMs);
+    // Nobody wants more slots than there are.
+    if (ledger.capacity !== this.#capacity) credits.lookAtAll();
+    this.#capacity = ledger.capacity;
     const wants: TenantWants = {
       slots: (tenant, flow) => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
       tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
@@ -59,8 +64,9 @@ export class CreditRenewals {
     return renewing;
   }
 
+  /** `wants` are this tenant's. */
   async #ask(tenant: string, wants: readonly Wanted[]): Promise<void> {
-    const { env, onChanged } = this.#input;
+    const { quotaOf, onChanged } = this.#input;
     const { credits, configuration } = this.#pool;
     this.#life ||= this.#input.life();
     const demands = this.#demandsOf(tenant, wants);
@@ -68,9 +74,8 @@ export class CreditRenewals {
     const isIdle =
       lease.flows.every(({ want, running }) => want === 0 && running === 0) && demands.every(({ tokensWant }) => tokensWant === 0);
     try {
-      const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
       const use = credits.takeUse(tenant);
-      const answer = await quota.renew({ tenant, configurationVersion: configuration.version, lease, use });
+      const answer = await quotaOf(tenant).renew({ tenant, configurationVersion: configuration.version, lease, use });
       credits.tick(Date.now());
       credits.apply(tenant, answer, isIdle);
     } catch (error) {
@@ -79,7 +84,7 @@ export class CreditRenewals {
       console.warn(JSON.stringify({ level: "warn", event: "quota-failed", tenant, error: String(error).slice(0, 500) }));
     }
     const nowMs = Date.now();
-    this.#pool.policyChanged(nowMs);
+    this.#pool.ledger.flowsChanged(configuration.classes.map(({ className }) => `${tenant}/${className}`));
     onChanged(nowMs);
   }
 
