@@ -19,7 +19,11 @@ export interface TenantCredit {
   lacked: ReadonlyMap<string, number>;
   /** … and told that. */
   told: QuotaUse;
-  /** Of these the last answer brought fewer tokens than were asked for. */
+  /** Of these the last answer left not even those for which somebody waited, … */
+  none: ReadonlySet<string>;
+  /** … so many of each, … */
+  needed: ReadonlyMap<string, number>;
+  /** … and of these the last answer brought fewer tokens than were asked for. */
   dry: ReadonlySet<string>;
   /** Until then the tenant's service time over all services is used up. */
   blockedUntilMs: number;
@@ -39,6 +43,8 @@ export function freshCredit(lease: CreditLease): TenantCredit {
     asked: new Map(),
     peaks: new Map(),
     lacked: new Map(),
+    none: new Set(),
+    needed: new Map(),
     dry: new Set(),
     told: { arrivals: 0, bytes: 0, costMs: 0 },
     blockedUntilMs: -Infinity,

@@ -136,13 +136,16 @@ export class TenantCredits {
     return this.#slotTenants.has(tenant) || total?.slots !== undefined;
   }
 
-  /** Whether a flow has nothing left of its tenant's tokens, and asking may bring more: whoever wants some waits for the answer. */
-  isEmpty(flow: string): boolean {
+  /** Whether asking may bring a flow tokens that it has not: so many are needed at once, or, of 0, none is left. Whoever wants some waits for
+   * the answer; where the last one left it without, a little later. */
+  isEmpty(flow: string, needed = 0): boolean {
     const tenant = tenantOf(flow);
     const credit = this.#credits.get(tenant);
     const name = flowOfBytes(flow) === null ? TOTAL_REQUESTS : TOTAL_BYTES;
-    if (credit === undefined || this.sharedOf(tenant, name)?.available() !== 0) return false;
-    return !credit.dry.has(name) || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+    const available = this.sharedOf(tenant, name)?.available() ?? Infinity;
+    if (credit === undefined || available >= Math.max(1, needed)) return false;
+    const isWithout = needed > 0 ? credit.none.has(name) : credit.dry.has(name);
+    return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
   }
 
   /** What a tenant wants here may be something else now. */
@@ -178,6 +181,7 @@ export class TenantCredits {
     const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
     credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
     credit.peaks.clear();
+    credit.needed = new Map(demands.flatMap(({ flow, tokensNow = 0 }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
     credit.lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
         flow,
@@ -204,6 +208,8 @@ export class TenantCredits {
     if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
       const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
       credit.dry = new Set(dry.map(({ flow }) => flow));
+      const none = [...credit.needed].filter(([flow, count]) => credit.lease.tokens(flow, this.#nowMs) < count);
+      credit.none = new Set(none.map(([flow]) => flow));
     }
     credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
     credit.blockedUntilMs = this.#nowMs + blockedMs;
