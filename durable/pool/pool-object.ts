@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import { quotasOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
@@ -68,7 +69,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     write: (save: () => void): void => this.#write(save),
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
-  readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #credits = new CreditRenewals(this.#pool, { quotaOf: quotasOf(this.env), life: () => this.#store.nextLife(), ...this.#shell });
   readonly #fleet = openFleet(this.#pool, this.#shell);
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
   readonly #devices = new DeviceReports(this.#kernels, { pool: this.#pool, drains: this.#drains });
@@ -100,7 +101,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
-    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1 }], Date.now());
+    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1, tokensNow: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import { homesOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { Region } from "#shared/config/regions.ts";
@@ -50,7 +51,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   readonly #telemetry = new RegionalTelemetry();
   readonly #pool = new Pool(instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES }), Date.now(), new RegionalParts(this.#home));
   readonly #renewals = new HomeRenewals(this.#pool, {
-    env: this.env,
+    homeOf: homesOf(this.env),
     home: this.#home,
     telemetry: this.#telemetry,
     life: () => this.#store.nextLife(),
@@ -88,14 +89,18 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
     const tokens = this.#pool.gate.isRated(request.flow) ? 1 : 0;
-    const wants = [{ flow: request.flow, want: 1, tokens }];
-    // Others may have taken, since the answer, what it brought.
-    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)
-      await this.#renewals.ensure(wants, Date.now());
-    const nowMs = Date.now();
+    const wants = [{ flow: request.flow, want: 1, tokens, tokensNow: tokens }];
+    await this.#renewals.ensure(wants, Date.now());
+    let nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
-    const verdict = this.#pool.acquire(request, nowMs);
+    let verdict = this.#pool.acquire(request, nowMs);
+    // Others may have taken, since the answer, what it brought.
+    for (let turn = 1; turn < TURNS_MAX && verdict?.dry !== undefined && this.#home.isUnknown(wants); turn += 1) {
+      await this.#renewals.ensure(wants, Date.now());
+      nowMs = Date.now();
+      verdict = this.#pool.acquire(request, nowMs);
+    }
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
     const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);

@@ -35,6 +35,8 @@ export interface Shed {
   readonly retryAfterMs: number;
   /** Absent: for want of capacity. Else so many of the flow wait, and no more may. */
   readonly queueLengthMax?: number;
+  /** The length follows from so much memory. */
+  readonly memoryBytesMax?: number;
 }
 
 /** A flow's rate is used up: until then asking is of no use to a holder that has no token. */
