@@ -49,7 +49,7 @@ export class HttpLeg implements Leg {
       // Told once: an endpoint that misses it forgets the session in its own time.
       if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event] });
     };
-    this.#input.events.waitUntil(this.#permits.run(tell));
+    this.#input.events.waitUntil(this.#permits.run(tell, "farewell"));
   }
 
   leave(): null {
