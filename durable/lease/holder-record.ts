@@ -1,6 +1,10 @@
 // What the ledger knows of one holder: the answer it lives by, the newest answer, which it may live by any moment,
 // and what it named as running. Times are the ledger's.
 
+import { SECOND_MS } from "#shared/units.ts";
+
+const NAME_MS = 15 * SECOND_MS;
+
 /** Of one flow, or of one lane. */
 export interface SlotsRecord {
   readonly want: number;
@@ -61,8 +65,18 @@ function leaseEndsAtMs({ expiresAtMs, appliedExpiresAtMs }: HolderRecord): numbe
 }
 
 /** Until then its requests may run, and its name is kept so that an old message is known as old. */
-export function holdsEndAtMs(record: HolderRecord, { requestDurationMsMax, lentDurationMsMax }: HoldPolicy): number {
+function holdsEndAtMs(record: HolderRecord, { requestDurationMsMax, lentDurationMsMax }: HoldPolicy): number {
   return leaseEndsAtMs(record) + (record.lentTo === undefined ? requestDurationMsMax : (lentDurationMsMax ?? requestDurationMsMax));
+}
+
+/**
+ * When its name goes, and with it what is held for it. One that had nothing running is named for late messages alone, for longer than a call
+ * takes: holders that come for a moment and go, as Shard objects that sleep do, would else fill the ledger with names.
+ */
+export function nameEndsAtMs(record: HolderRecord, policy: HoldPolicy): number {
+  const endsAtMs = holdsEndAtMs(record, policy);
+  const hasHolds = isDurable(record, policy) || [...record.flows, ...record.lanes].some(({ running }) => running > 0);
+  return hasHolds ? endsAtMs : Math.min(endsAtMs, leaseEndsAtMs(record) + NAME_MS);
 }
 
 export function isLive(record: HolderRecord, nowMs: number): boolean {
@@ -71,7 +85,7 @@ export function isLive(record: HolderRecord, nowMs: number): boolean {
 
 /** When the record next counts for less by the passing of time alone. */
 export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: number): number {
-  const times = [record.appliedExpiresAtMs, record.expiresAtMs, holdsEndAtMs(record, policy)];
+  const times = [record.appliedExpiresAtMs, record.expiresAtMs, nameEndsAtMs(record, policy)];
   return Math.min(...times.filter((atMs) => atMs > nowMs));
 }
 

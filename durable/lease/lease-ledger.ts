@@ -8,7 +8,7 @@
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
 import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { FlowTokens } from "./flow-tokens.ts";
-import { holdsEndAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
+import { nameEndsAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
@@ -168,7 +168,7 @@ export class LeaseLedger {
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
     const { ledgerMs } = this.#clock;
     this.#reclaimedCount += this.#book.expire(ledgerMs, {
-      endsAtMs: (record) => holdsEndAtMs(record, this.#policy),
+      endsAtMs: (record) => nameEndsAtMs(record, this.#policy),
       changing: ({ flows }) => this.#tokens.clipEach(flows, ledgerMs),
     });
     return ledgerMs;

@@ -71,12 +71,12 @@ export class Counters {
     addTo(this.global.shadow, gate.takeShadow());
   }
 
-  #countFlow({ flow, outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry, costWeight: number): void {
+  #countFlow({ flow, outcomes, buckets, sumMs, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry, costWeight: number): void {
     const counters = this.#flow(flow);
     for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
     counters.sumMs += sumMs;
-    counters.serviceMs = (counters.serviceMs ?? 0) + busyMs * costWeight;
+    counters.serviceMs = (counters.serviceMs ?? 0) + (busyMs + messagesMs) * costWeight;
     if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;
   }
 

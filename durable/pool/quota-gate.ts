@@ -127,10 +127,10 @@ export class QuotaGate {
   }
 
   observe(
-    { flow, arrivals, busyMs, bytes = 0 }: FlowTelemetry,
+    { flow, arrivals, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry,
     { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
   ): void {
-    this.#quotas.observe(flow, { arrivals, costMs: busyMs * this.costWeight, bytes, running, waiting }, nowMs);
+    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.costWeight, bytes, running, waiting }, nowMs);
   }
 
   /** What is left of the flows' limits, for those that have any. */

@@ -30,6 +30,6 @@ export class TenantUse {
   }
 }
 
-export function useOf({ arrivals, busyMs, bytes = 0 }: FlowTelemetry, costWeight: number): QuotaUse {
-  return { arrivals, bytes, costMs: busyMs * costWeight };
+export function useOf({ arrivals, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry, costWeight: number): QuotaUse {
+  return { arrivals, bytes, costMs: (busyMs + messagesMs) * costWeight };
 }

@@ -2,7 +2,7 @@ import { MIB_BYTES } from "#shared/units.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Live } from "./host-shell.ts";
 
-/** Of messages that one Shard object keeps in memory, both ways, over all sessions. An isolate has 128 MB for several of them. */
+/** Of messages that one Shard object keeps in memory, both ways, over all sessions, and that wait for a bandwidth. An isolate has 128 MB for several of them. */
 const BUFFERED_BYTES_MAX = 32 * MIB_BYTES;
 const BUSY_CODE = 1013;
 /** What a connection is closed with whose message would be too much now. The session goes on with its next connection. */
@@ -26,6 +26,11 @@ export class BufferBudget {
     const { outbound, pending, end } = live.state;
     const pendingBytes = pending.length === 0 ? 0 : pending.reduce((sum, bytes) => sum + bytes, 0);
     this.#set(live, end === null ? outbound.keptBytes + pendingBytes : 0);
+  }
+
+  /** So many bytes more, or fewer, that no session counts. */
+  hold(change: number): void {
+    this.#bytes += change;
   }
 
   /** It is not in memory any more. */

@@ -78,7 +78,9 @@ export class EndpointSide {
   }
 
   #overflow(live: Live): void {
-    const reason = "more for the device than its session's window, or its shard, holds";
+    const isHeld = live.outflow?.isEmpty === false;
+    const more = "more for the device than its session's window, or its shard, holds";
+    const reason = isHeld ? `${more}: it waits for its tenant's bandwidth` : more;
     this.#host.step(live, [{ kind: "fail", why: "overflow", code: TRY_LATER, reason }]);
   }
 }

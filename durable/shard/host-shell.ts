@@ -1,5 +1,8 @@
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
+import type { Lane } from "./pace/lane.ts";
+import type { ShardPace } from "./shard-pace.ts";
 import type { ShardNews } from "./shard-news.ts";
 import type { SessionRoute, SessionRow, SessionStore } from "./session-store.ts";
 
@@ -12,6 +15,10 @@ export interface HostShell {
   readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
   /** What its pool is told. */
   readonly news: () => ShardNews;
+  /** What its messages are held to. */
+  readonly pace: () => ShardPace;
+  /** What all that waits in memory is held to. */
+  readonly budget: () => BufferBudget;
 }
 
 export interface Live {
@@ -20,6 +27,8 @@ export interface Live {
   state: GatewaySession;
   saved: GatewaySession | null;
   savedRow?: SessionRow;
+  /** What waits for its device. */
+  outflow?: Lane | undefined;
   /** As last found. */
   connection?: { readonly attempt: number; readonly socket: WebSocket };
 }

@@ -12,18 +12,26 @@ import type { SessionRoute } from "./session-store.ts";
 const BATCH_COUNT_MAX = 64;
 const NO_STATUS = 1005;
 
+/** Told how long each request for a flow's sockets took, from its sending to the end of its answer. */
+export type SpendTime = (flow: string, ms: number) => void;
+
+interface HttpLegShell {
+  /** Of all sessions of the Shard object. */
+  readonly permits: PostPermits;
+  readonly spend: SpendTime;
+}
+
 /** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
 export class HttpLeg implements Leg {
   readonly #input: LegInput;
-  readonly #permits: PostPermits;
+  readonly #shell: HttpLegShell;
   readonly #queue: Message[] = [];
   #isPosting = false;
   #hasStopped = false;
 
-  /** `permits`: of all sessions of the Shard object. */
-  constructor(input: LegInput, permits: PostPermits) {
+  constructor(input: LegInput, shell: HttpLegShell) {
     this.#input = input;
-    this.#permits = permits;
+    this.#shell = shell;
   }
 
   deliver(message: Message): void {
@@ -47,9 +55,9 @@ export class HttpLeg implements Leg {
     const endedAtMs = Date.now();
     const tell = async (): Promise<void> => {
       // Told once: an endpoint that misses it forgets the session in its own time.
-      if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event] });
+      if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event], spend: this.#shell.spend });
     };
-    this.#input.events.waitUntil(this.#permits.run(tell, "farewell"));
+    this.#input.events.waitUntil(this.#shell.permits.run(tell, "farewell"));
   }
 
   leave(): null {
@@ -75,12 +83,13 @@ export class HttpLeg implements Leg {
 
   async #postBatch(batch: readonly Message[]): Promise<PostAnswer> {
     const { sessionId, route, events } = this.#input;
+    const { permits, spend } = this.#shell;
     const first = batch[0]?.sequence ?? 0;
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await this.#permits.run(async (): Promise<PostAnswer> =>
+      const answer = await permits.run(async (): Promise<PostAnswer> =>
         this.#hasStopped
           ? { ok: false, isFinal: true, detail: "the session is over", silence: null }
-          : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received() }),
+          : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received(), spend }),
       );
       const waitMs = RETRY_WAITS_MS[attempt];
       if (answer.ok || answer.isFinal || waitMs === undefined || this.#hasStopped) return answer;
@@ -104,13 +113,18 @@ export class HttpLeg implements Leg {
 }
 
 /** One request of a plain socket: whatever becomes of it, it is not repeated. */
-export async function postOnce(route: SessionRoute, socketId: string, events: readonly SocketEvent[]): Promise<PostAnswer> {
-  return post(route, { sessionId: socketId, events, isPlain: true });
+export async function postOnce(
+  route: SessionRoute,
+  socketId: string,
+  { events, spend }: { readonly events: readonly SocketEvent[]; readonly spend: SpendTime },
+): Promise<PostAnswer> {
+  return post(route, { sessionId: socketId, events, isPlain: true, spend });
 }
 
 interface Post {
   readonly sessionId: string;
   readonly events: readonly SocketEvent[];
+  readonly spend: SpendTime;
   readonly first?: number;
   readonly confirmed?: number;
   /** Its device may have offered subprotocols, of which the endpoint selects one. */
@@ -121,7 +135,7 @@ interface Post {
 
 export async function post(
   route: SessionRoute,
-  { sessionId, events, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs }: Post,
+  { sessionId, events, spend, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs }: Post,
 ): Promise<PostAnswer> {
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
@@ -131,7 +145,10 @@ export async function post(
   if (!isPlain) headers.set("tidegate-session", sessionId);
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
-  return postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs });
+  const startedAtMs = Date.now();
+  const answer = await postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs });
+  spend(route.flow, Date.now() - startedAtMs);
+  return answer;
 }
 
 function takeBatch(queue: readonly Message[]): readonly Message[] {

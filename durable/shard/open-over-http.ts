@@ -2,13 +2,14 @@
 import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { RetryBudget } from "#shared/retry-budget.ts";
 import { failed, type PostAnswer } from "./event-post.ts";
-import { post } from "./http-leg.ts";
+import { post, type SpendTime } from "./http-leg.ts";
 import { wait } from "./leg.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 export interface Opening extends Pick<SocketAssignment, "startedAtMs" | "retry"> {
   /** Of the Shard object. */
   readonly budget: RetryBudget;
+  readonly spend: SpendTime;
   readonly isPlain?: boolean;
 }
 
@@ -23,13 +24,13 @@ const WAIT_MS_MAX = 5_000;
 export async function openOverHttp(
   sessionId: string,
   route: SessionRoute,
-  { startedAtMs, retry, budget, isPlain = false }: Opening,
+  { startedAtMs, retry, budget, spend, isPlain = false }: Opening,
 ): Promise<PostAnswer> {
   const untilMs = startedAtMs + route.deadlineMs;
   if (retry !== undefined) budget.earn(retry.budgetRatio);
   for (let attempt = 1; ; attempt += 1) {
     const deadlineMs = Math.max(0, untilMs - Date.now());
-    const answer = await post(route, { sessionId, events: [{ type: "OPEN" }], isPlain, deadlineMs });
+    const answer = await post(route, { sessionId, events: [{ type: "OPEN" }], isPlain, deadlineMs, spend });
     if (answer.ok) return answer.events[0]?.type === "OPEN" ? answer : NOT_OPENED;
     const waitMs = Math.random() * Math.min(WAIT_MS_MAX, WAIT_MS_FIRST * 4 ** (attempt - 1));
     const mayRepeat = answer.silence === "broken" && attempt < (retry?.attemptsMax ?? 1) && Date.now() + waitMs < untilMs;

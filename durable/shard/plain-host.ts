@@ -7,12 +7,15 @@ import type { Payload } from "#shared/resume/frames.ts";
 import { MIB_BYTES, SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
+import type { PostAnswer } from "./event-post.ts";
 import { postOnce } from "./http-leg.ts";
+import { PlainLane } from "./plain-lane.ts";
 import { PlainLimits } from "./plain-limits.ts";
+import { PlainOutflows } from "./plain-outflows.ts";
 import type { HostShell } from "./host-shell.ts";
 import type { PlainStore } from "./plain-store.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, type Close, type SocketAttachment } from "./socket-io.ts";
 import type { TopicStore } from "./topic-store.ts";
 
 /** Of messages that wait for the endpoint, of all plain sockets of a Shard object. */
@@ -25,7 +28,7 @@ const NO_STATUS = 1005;
 const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
-interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news"> {
+interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news" | "pace" | "budget"> {
   readonly store: PlainStore;
   readonly topics: TopicStore;
   /** There is the first one, or none any more. */
@@ -37,6 +40,9 @@ interface Plain {
   readonly socketId: string;
   readonly route: SessionRoute;
   readonly limits: PlainLimits;
+  /** What may not go to the endpoint yet … */
+  readonly inflow: PlainLane;
+  /** … and what may. */
   readonly queue: SocketEvent[];
   queuedBytes: number;
   isPosting: boolean;
@@ -47,10 +53,12 @@ interface Plain {
 export class PlainHost {
   readonly #shell: Shell;
   readonly #plain = new Map<string, Plain>();
+  readonly #outflows: PlainOutflows;
   #queuedBytes = 0;
 
   constructor(shell: Shell) {
     this.#shell = shell;
+    this.#outflows = new PlainOutflows({ ...shell, socketOf: (socketId) => this.#socketOf(socketId) });
   }
 
   /** Its endpoint has agreed. On disk before its slot is taken over: should this instance die here, an alarm sees to both. */
@@ -76,13 +84,15 @@ export class PlainHost {
     this.#shell.store.settle(plainId, opening.route);
     this.#shell.onCount(this.#shell.store.count);
     this.#shell.wakeAt(Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)));
-    this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
+    const close = this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
+    if (close !== null) this.#shell.ctx.waitUntil(this.#outflows.close(plainId, close));
   }
 
-  /** A message of its service's own accord: at most once. False: there is no such socket any more. */
+  /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
-    const socket = this.#socketOf(socketId);
-    return socket !== undefined && send(socket, payload);
+    const { pace, store } = this.#shell;
+    const flow = pace().isOff ? "" : (this.#plain.get(socketId)?.route ?? store.load(socketId))?.flow;
+    return flow !== undefined && this.#outflows.send(socketId, flow, payload);
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -97,13 +107,17 @@ export class PlainHost {
     const bytes = typeof data === "string" ? data.length : data.byteLength;
     const isFull = plain.queue.length >= RESUME.windowCountMax || plain.queuedBytes + bytes > RESUME.windowBytesMax;
     if (isFull || this.#queuedBytes + bytes > QUEUED_BYTES_MAX) return this.#expel(plain.socketId, TRY_LATER);
-    this.#enqueue(plain, event);
+    const enters = plain.inflow.send(data, () => this.#enqueue(plain, event));
+    if (!enters) this.#expel(plain.socketId, plain.inflow.breach);
   }
 
   onClose(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): void {
     const plain = this.#load(socket.deserializeAttachment() as SocketAttachment);
-    if (plain !== null)
-      this.#enqueue(plain, isAbnormal(code) ? { type: "DISCONNECT" } : { type: "CLOSE", code: code === NO_STATUS ? null : code, reason });
+    if (plain !== null) {
+      const close = { type: "CLOSE", code: code === NO_STATUS ? null : code, reason } as const;
+      void plain.inflow.finish(() => this.#enqueue(plain, isAbnormal(code) ? { type: "DISCONNECT" } : close));
+      this.#outflows.forget(plain.socketId);
+    }
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
   }
@@ -147,8 +161,10 @@ export class PlainHost {
   #expel(socketId: string, { code, reason }: { readonly code: number; readonly reason: string }): void {
     const plain = this.#plain.get(socketId) ?? this.#loadById(socketId);
     closeQuietly(this.#socketOf(socketId), { code, reason });
+    this.#outflows.forget(socketId);
     // What is queued then is its end.
     if (plain === null || plain.isOver) return;
+    plain.inflow.clear();
     this.#clear(plain);
     this.#enqueue(plain, { type: "CLOSE", code: GOING_AWAY, reason });
   }
@@ -170,44 +186,63 @@ export class PlainHost {
       const bytes = batch.reduce((sum, event) => sum + bytesOf(event), 0);
       plain.queuedBytes -= bytes;
       if (batch.some(isEnd)) return this.#end(plain, batch);
-      const answer = await postOnce(plain.route, plain.socketId, batch);
+      const answer = await this.#post(plain, batch);
       this.#queuedBytes -= bytes;
       if (!answer.ok) {
-        closeQuietly(this.#socketOf(plain.socketId), { ...BAD_UPSTREAM, reason: answer.detail });
+        await this.#close(plain, { ...BAD_UPSTREAM, reason: answer.detail });
         return this.#end(plain, [{ type: "DISCONNECT" }], true);
       }
-      if (!this.#deliver(plain, answer.events)) return this.#end(plain, []);
+      const close = this.#deliver(plain, answer.events);
+      if (close !== null) {
+        await this.#close(plain, close);
+        return this.#end(plain, []);
+      }
     }
     plain.isPosting = false;
   }
 
-  /** False: the endpoint has ended the connection. */
-  #deliver({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): boolean {
-    const socket = this.#socketOf(socketId);
+  /** How the endpoint has ended the connection; null: it has not. */
+  #deliver({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): Close | null {
     const end = events.find(isEnd);
     const said = readGrip(end === undefined ? events : events.slice(0, events.indexOf(end)), route.messagePrefix ?? null);
-    for (const payload of said.payloads) send(socket, payload);
+    for (const payload of said.payloads) {
+      const breach = this.#outflows.send(socketId, route.flow, payload) ? null : this.#outflows.breachOf(socketId);
+      if (breach === null) continue;
+      this.#expel(socketId, breach);
+      break;
+    }
     const refused = this.#shell.topics.apply({ socketId, tenant: route.tenant }, said.changes);
     this.#shell.news().countGripFaults(route, said.faults, refused);
-    if (end === undefined) return true;
+    if (end === undefined) return null;
     const close = end.type === "CLOSE" ? { code: end.code ?? NO_STATUS, reason: end.reason } : BAD_UPSTREAM;
     const { code = NO_STATUS, reason } = translateClose("endpoint", close);
-    closeQuietly(socket, { code, reason });
-    return false;
+    return { code, reason };
+  }
+
+  /** In order: what waits for the device goes before. */
+  async #close(plain: Plain, close: Close): Promise<void> {
+    plain.isOver = true;
+    plain.inflow.clear();
+    await this.#outflows.close(plain.socketId, close);
   }
 
   /** Nothing is left of it when the endpoint was told, or could not be. */
   async #end({ socketId, route }: Pick<Plain, "socketId" | "route">, last: readonly SocketEvent[], hasFailed = false): Promise<void> {
     const { store, releaseSlot, onCount } = this.#shell;
-    if (last.length > 0) await postOnce(route, socketId, last);
+    if (last.length > 0) await this.#post({ socketId, route }, last);
     const known = this.#plain.get(socketId);
     if (known !== undefined) this.#clear(known);
     this.#plain.delete(socketId);
+    this.#outflows.forget(socketId);
     if (store.load(socketId) === null) return;
     store.drop(socketId);
     this.#shell.topics.drop(socketId);
     onCount(store.count);
     releaseSlot(route, hasFailed);
+  }
+
+  async #post({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): Promise<PostAnswer> {
+    return postOnce(route, socketId, { events, spend: this.#shell.pace().spend });
   }
 
   #clear(plain: Plain): void {
@@ -223,7 +258,8 @@ export class PlainHost {
   #loadById(socketId: string, limits = new PlainLimits(NO_TERMS.limits)): Plain | null {
     const route = this.#shell.store.load(socketId);
     if (route === null) return null;
-    const plain: Plain = { socketId, route, limits, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
+    const inflow = new PlainLane(route.flow, "endpoint", this.#shell);
+    const plain: Plain = { socketId, route, limits, inflow, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
     this.#plain.set(socketId, plain);
     return plain;
   }
@@ -244,14 +280,4 @@ function isEnd({ type }: SocketEvent): boolean {
 
 function bytesOf(event: SocketEvent): number {
   return event.type === "TEXT" ? event.text.length : event.type === "BINARY" ? event.content.length : 0;
-}
-
-function send(socket: WebSocket | undefined, data: Payload): boolean {
-  try {
-    socket?.send(data);
-    return true;
-  } catch {
-    // It is closing: at most once means that this one is lost.
-    return false;
-  }
 }

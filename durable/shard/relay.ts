@@ -1,6 +1,7 @@
 import type { ConnectionTerms, SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { isAbnormal, translateClose, type Leg } from "./close-codes.ts";
+import { PlainLane, type PlainPace } from "./plain-lane.ts";
 import { RelayLimits } from "./relay-limits.ts";
 import type { Relayed } from "./relays.ts";
 
@@ -24,14 +25,16 @@ export interface RelayEnd {
 export function relay({
   device,
   endpoint,
-  owner: { tenant, device: deviceName, slotId },
+  owner: { tenant, device: deviceName, slotId, flow },
   terms,
+  shell,
   onEnd,
 }: {
   device: WebSocket;
   endpoint: WebSocket;
-  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId">;
+  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId" | "flow">;
   terms: ConnectionTerms;
+  shell: PlainPace;
   onEnd: (end: RelayEnd) => void;
 }): Relayed {
   let first: RelayEnd | null = null;
@@ -49,56 +52,77 @@ export function relay({
     if (leg === "endpoint") finish();
     else timer ??= setTimeout(finish, CLOSE_MS_MAX);
   };
+  const lanes = { device: new PlainLane(flow, "endpoint", shell), endpoint: new PlainLane(flow, "device", shell) };
   const close = (code: number, reason: string): void => {
+    for (const lane of Object.values(lanes)) lane.clear();
     closeQuietly(device, code, reason);
     closeQuietly(endpoint, GOING_AWAY, reason);
     limits.stop();
     legEnded("device", false);
   };
   const limits = new RelayLimits(terms, ({ code, reason }) => close(code, reason));
-  join({ from: device, to: endpoint, leg: "device", limits, legEnded });
-  join({ from: endpoint, to: device, leg: "endpoint", limits, legEnded });
+  join({ from: device, to: endpoint, leg: "device", lanes, limits, legEnded, close });
+  join({ from: endpoint, to: device, leg: "endpoint", lanes, limits, legEnded, close });
   for (const socket of [device, endpoint]) {
     socket.binaryType = "arraybuffer";
     socket.accept();
   }
-  return { relayId: slotId, tenant, device: deviceName, close, send: (payload) => sendQuietly(device, payload) };
+  return { relayId: slotId, tenant, device: deviceName, close, send: (payload) => pass(device, payload, lanes.endpoint) };
 }
 
 interface Join {
   readonly from: WebSocket;
   readonly to: WebSocket;
   readonly leg: Leg;
+  /** By the leg that it comes from. */
+  readonly lanes: Readonly<Record<Leg, PlainLane>>;
   readonly limits: RelayLimits;
   readonly legEnded: (leg: Leg, isAbnormal: boolean) => void;
+  /** Both, for a reason of ours. */
+  readonly close: (code: number, reason: string) => void;
 }
 
-function join({ from, to, leg, limits, legEnded }: Join): void {
+function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
+  const [lane, back] = [lanes[leg], lanes[leg === "device" ? "endpoint" : "device"]];
   from.addEventListener("message", (event) => {
     // With the binaryType above there is no third kind.
     const data = event.data as string | ArrayBuffer;
     const breach = limits.breachOf(leg, data);
     if (breach !== null) {
       closeQuietly(from, breach.code, breach.reason);
+      lane.clear();
       // It did nothing wrong; but a message of the endpoint's that is too big is the endpoint's fault, and its device is told so.
       closeQuietly(to, leg === "device" ? GOING_AWAY : BAD_UPSTREAM, breach.reason);
       limits.stop();
       legEnded(leg, true);
       return;
     }
-    sendQuietly(to, data);
+    if (!lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
   });
+  let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {
+    isClosed = true;
     const translated = translateClose(leg, { code, reason });
-    closeQuietly(to, translated.code, translated.reason);
+    // Nobody is there any more for what waits to go back.
+    back.clear();
+    void lane.finish(() => closeQuietly(to, translated.code, translated.reason));
     // A close from the peer is answered; workerd leaves that to us.
     closeQuietly(from, isAbnormal(code) || code === 1005 ? undefined : code, "");
     legEnded(leg, isAbnormal(code));
   });
   from.addEventListener("error", () => {
+    // workerd may say so after a close, too, which waits for its turn.
+    if (isClosed) return;
+    for (const one of [lane, back]) one.clear();
     closeQuietly(to, leg === "device" ? 1001 : INTERNAL, `${leg} failed`);
     legEnded(leg, true);
   });
+}
+
+/** False: it is closing, or too much waits. */
+function pass(to: WebSocket, payload: Payload, lane: PlainLane): boolean {
+  let isSent = true;
+  return lane.send(payload, () => void (isSent = sendQuietly(to, payload))) && isSent;
 }
 
 function sendQuietly(to: WebSocket, data: Payload | ArrayBuffer): boolean {

@@ -20,11 +20,12 @@ import { PushMemory } from "./push-memory.ts";
 import { EndpointSide } from "./endpoint-side.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { Leg } from "./leg.ts";
+import { SessionOutflow } from "./session-outflow.ts";
 import { changesOf } from "./session-rows.ts";
 import { SessionLimits } from "./session-limits.ts";
 import { SessionReports } from "./session-reports.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
-import { closeQuietly, closeUnheard, randomText, sendFrame, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
+import { closeQuietly, closeUnheard, randomText, reject, socketOf, turnAway, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
 
 /** A connection without a hello is closed after that. */
@@ -45,12 +46,15 @@ export class SessionHost {
   readonly #limits = new SessionLimits(this);
   readonly #reports: SessionReports;
   readonly #endpoint: EndpointSide;
+  readonly #outflow: SessionOutflow;
   #alarmAtMs = Infinity;
 
   constructor(shell: HostShell) {
     this.#shell = shell;
     this.#endpoint = new EndpointSide(this, shell);
     this.#reports = new SessionReports(shell, this.#limits);
+    const { pace } = shell;
+    this.#outflow = new SessionOutflow({ pace, budget: this.budget, socketOf: (live, attempt) => this.#socketOf(live, attempt) });
   }
 
   /** A new session, whose slot is its own and whose endpoint has agreed. Returns what its device's socket carries. */
@@ -186,6 +190,7 @@ export class SessionHost {
         effects.push(...step.effects);
       }
       this.budget.note(live);
+      this.#outflow.follow(live, before.attempt);
       if (live.state !== before) this.moving.delete(before.sessionId);
       for (const effect of effects) this.#act(live, effect, sender);
     });
@@ -210,9 +215,9 @@ export class SessionHost {
   #act(live: Live, effect: GatewayEffect, sender: WebSocket | undefined): void {
     switch (effect.kind) {
       case "transmit":
-        return this.turn.afterSave(() => sendFrame(this.#socketOf(live, effect.attempt), effect.frame));
+        return this.turn.afterSave(() => this.#outflow.transmit(live, effect));
       case "disconnect":
-        return this.turn.afterSave(() => closeQuietly(this.#socketOf(live, effect.attempt), effect));
+        return this.turn.afterSave(() => this.#outflow.disconnect(live, effect));
       case "reject":
         return this.turn.afterSave(() => reject(sender, effect));
       case "deliver":
@@ -280,11 +285,6 @@ export class SessionHost {
     this.#alarmAtMs = atMs;
     void this.#shell.ctx.storage.setAlarm(atMs);
   }
-}
-
-function reject(sender: WebSocket | undefined, effect: Extract<GatewayEffect, { kind: "reject" }>): void {
-  if (effect.frame !== null) sendFrame(sender, effect.frame);
-  closeQuietly(sender, effect);
 }
 
 /** Its device has gone, and nothing of its is on the way to the endpoint. */

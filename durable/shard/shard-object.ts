@@ -21,11 +21,12 @@ import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
 import { NO_TERMS } from "./breach.ts";
-import { HttpLeg, postOnce } from "./http-leg.ts";
+import { postOnce } from "./http-leg.ts";
+import { Legs } from "./legs.ts";
 import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
-import { PostPermits } from "./post-permits.ts";
+import { ShardPace } from "./shard-pace.ts";
 import { pullSession } from "./pull-session.ts";
 import { relay } from "./relay.ts";
 import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
@@ -42,7 +43,6 @@ import { LoneMoves } from "./lone-moves.ts";
 import { isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
 import { SocketRoom } from "./socket-room.ts";
 import { openUpstream } from "./upstream.ts";
-import { WebSocketLeg } from "./websocket-leg.ts";
 
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
@@ -60,22 +60,18 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   });
   readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
-  readonly #permits = new PostPermits();
   readonly #room = new SocketRoom(this.ctx);
-  /** The endpoint's sockets of sessions that are about to begin. */
-  readonly #opened = new Map<string, WebSocket>();
+  readonly #inTurn = (act: () => void): void => this.#host.turn.run(act);
+  readonly #pace = new ShardPace({ pools: this.env.POOL, ctx: this.ctx, inTurn: this.#inTurn });
+  readonly #legs = new Legs({ pace: this.#pace, inTurn: this.#inTurn });
   readonly #shell: HostShell = {
     ctx: this.ctx,
     store: this.#store,
-    makeLeg: (sessionId, route, events) => {
-      const input = { sessionId, route, events };
-      if (route.mode === "http") return new HttpLeg(input, this.#permits);
-      const socket = this.#opened.get(sessionId) ?? null;
-      this.#opened.delete(sessionId);
-      return new WebSocketLeg(input, socket);
-    },
+    makeLeg: (sessionId, route, events) => this.#legs.make(sessionId, route, events),
     releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
     news: () => this.#news,
+    pace: () => this.#pace,
+    budget: () => this.#host.budget,
   };
   readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, moves: () => this.#lone });
   readonly #host = new SessionHost(this.#shell);
@@ -119,6 +115,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#host.knowAlarm(await ctx.storage.getAlarm());
+      this.#pace.load();
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
@@ -129,9 +126,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   /** The upgrade request of an admitted device, or of one that resumes, handed over by the edge. */
   override async fetch(request: Request): Promise<Response> {
     const resumption = JSON.parse(request.headers.get(SOCKET_RESUMPTION_HEADER) ?? "null") as SocketResumption | null;
+    if (resumption !== null) this.#pace.note(resumption);
     if (resumption !== null) return this.#resume(request, resumption);
     const assignment = JSON.parse(request.headers.get(SOCKET_ASSIGNMENT_HEADER) ?? "null") as SocketAssignment | null;
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
+    this.#pace.note(assignment);
     if (assignment.movedFrom !== undefined) return this.#moveHere(request, assignment, assignment.movedFrom);
     if (this.#drain.isOn) return refusal(DRAINING);
     if (assignment.isResumable) return this.#begin(request, assignment);
@@ -196,13 +195,13 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (this.#room.isFull()) return refusal(FULL);
     const plainId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries });
+    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
     this.#plainHost.reserve(plainId, route);
     if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
       this.#plainHost.forget(plainId);
-      this.ctx.waitUntil(postOnce(route, plainId, [{ type: "DISCONNECT" }]));
+      this.ctx.waitUntil(postOnce(route, plainId, { events: [{ type: "DISCONNECT" }], spend: this.#pace.spend }));
       return refusal(NO_SLOT);
     }
     const { 0: client, 1: device } = new WebSocketPair();
@@ -224,6 +223,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       endpoint,
       owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
+      shell: this.#shell,
       onEnd: ({ endedBy, isAbnormal }) => {
         this.#relays.drop(relayed);
         this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
@@ -238,10 +238,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     if (this.#room.isFull()) return refusal(FULL);
     const sessionId = randomText();
     const asked = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries });
+    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
     if (!opened.ok) return refusal(opened);
     const route = { ...asked, messagePrefix: opened.messagePrefix };
-    if (opened.socket !== null) this.#opened.set(sessionId, opened.socket);
+    if (opened.socket !== null) this.#legs.expect(sessionId, opened.socket);
     // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
     const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
     if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {

@@ -70,14 +70,26 @@ export function sendFrame(socket: WebSocket | undefined, frame: GatewayFrame): v
   }
 }
 
+/** A connection that does not become its session's. */
+export function reject(socket: WebSocket | undefined, effect: Close & { readonly frame: GatewayFrame | null }): void {
+  if (effect.frame !== null) sendFrame(socket, effect.frame);
+  closeQuietly(socket, effect);
+}
+
 /** A connection without a session. One that has moved is not over: its device is sent on when it comes back. */
 export function turnAway(socket: WebSocket, hasMoved: boolean): void {
   if (!hasMoved) sendFrame(socket, UNKNOWN_END);
   closeQuietly(socket, hasMoved ? MOVED : UNKNOWN_END);
 }
 
-/** Closes a device's socket with a code that may be sent; 1005: without one. */
-export function closeQuietly(socket: WebSocket | undefined, { code, reason }: { readonly code: number; readonly reason: string }): void {
+/** With a code that may be sent; 1005: without one. */
+export interface Close {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Closes a device's socket. */
+export function closeQuietly(socket: WebSocket | undefined, { code, reason }: Close): void {
   try {
     if (code === 1005) socket?.close();
     else socket?.close(code, truncateReason(reason));

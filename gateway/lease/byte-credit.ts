@@ -1,7 +1,7 @@
 // The byte credit of one request's bodies: taken from what the isolate holds, and asked for with the next renewal where it lacks. A
 // request that waits for credit sees to the renewal itself: it waits on its own timer, never for another request's promise.
+import type { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import type { ByteCredit } from "../upstream/pace.ts";
-import type { FlowBytes } from "./flow-bytes.ts";
 import { RATE_SPACING_MS, type RenewalPace } from "./renewal-pace.ts";
 
 /** An answer on its way is looked for so often. */

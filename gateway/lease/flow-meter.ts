@@ -1,9 +1,9 @@
 // What one flow did at this isolate since the last renewal, and what it will want until the next one.
 import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
-import type { FlowBytes } from "./flow-bytes.ts";
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
 

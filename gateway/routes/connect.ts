@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { socketLimitsOf } from "#shared/config/socket-limits.ts";
+import { isBandwidthCounted, isBandwidthLimited, isTimeCounted, quotaOf } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -9,6 +10,7 @@ import {
   shardObjectName,
   SOCKET_ASSIGNMENT_HEADER,
   type ConnectionTerms,
+  type FlowPace,
   type MovedFrom,
   type SocketAssignment,
 } from "#shared/protocol/shard-rpc.ts";
@@ -48,13 +50,14 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
   const service = active.snapshot.configuration.services[identifier.service];
   if (service === undefined) return answerRefusal(scope, refuse("unknown-service", `There is no service ${identifier.service} here.`));
   const terms = await termsOf(scope, { inbound, active, identifier, service });
+  const pace = paceOf(active, identifier);
   const isResuming = inbound.isResumable && inbound.resumeToken !== null && scope.request.method === "GET";
-  const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms }) : null;
+  const resumed = isResuming ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, pace }) : null;
   if (resumed instanceof Response) return resumed;
   const admitted = await admitSocket({ scope, identifier, active, service }, resumed);
   if (!admitted.ok) {
     const stayed = isResuming
-      ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, isStaying: true })
+      ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, pace, isStaying: true })
       : null;
     return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: true });
   }
@@ -65,7 +68,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
-  const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, slot: admitted.slot, movedFrom: resumed });
+  const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, pace, slot: admitted.slot, movedFrom: resumed });
   const response = await openInShard({ scope, identifier, inbound }, assignment);
   if (!(response instanceof Response)) return endRefused(scope, admitted, response);
   admitted.handOver();
@@ -84,12 +87,26 @@ async function termsOf(
   return { limits, tokenUntilMs: isBound ? verified.entitlement.expiresAtMs + LIMITS.clockSkewMsMax : null };
 }
 
+/** What the flow's sockets are held to together; null: nothing, and their Shard object asks nobody. */
+function paceOf({ snapshot: { configuration, version } }: ActiveConfiguration, identifier: AppliedIdentifier): FlowPace | null {
+  const quota = quotaOf(configuration, identifier);
+  const bytes = isBandwidthLimited(quota) ? "held" : isBandwidthCounted(quota) ? "counted" : null;
+  const isTimed = isTimeCounted(quota);
+  return bytes === null && !isTimed ? null : { flow: flowOf(identifier), version, bytes, isTimed };
+}
+
 function assignmentOf(
   { isolate, startedAtMs }: RequestScope,
   { inbound, identifier, service }: Omit<Known, "active">,
-  given: { readonly path: ServicePath; readonly terms: ConnectionTerms; readonly slot: GrantedSlot; readonly movedFrom: MovedFrom | null },
+  given: {
+    readonly path: ServicePath;
+    readonly terms: ConnectionTerms;
+    readonly pace: FlowPace | null;
+    readonly slot: GrantedSlot;
+    readonly movedFrom: MovedFrom | null;
+  },
 ): SocketAssignment {
-  const { path, terms, slot, movedFrom } = given;
+  const { path, terms, pace, slot, movedFrom } = given;
   return {
     service: identifier.service,
     tenant: identifier.tenant,
@@ -105,6 +122,7 @@ function assignmentOf(
     startedAtMs,
     retry: service.retry,
     terms,
+    ...(pace === null ? {} : { pace }),
     ...(movedFrom === null ? {} : { movedFrom }),
   };
 }

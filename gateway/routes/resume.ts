@@ -9,6 +9,7 @@ import {
   SOCKET_REFUSAL_HEADER,
   SOCKET_RESUMPTION_HEADER,
   type ConnectionTerms,
+  type FlowPace,
   type MovedFrom,
   type SocketElsewhere,
   type SocketResumption,
@@ -25,9 +26,10 @@ import { outboundHeaders, type OutboundInput } from "../upstream/outbound-header
  */
 export async function resumeSocket(
   input: OutboundInput,
-  { text, terms, isStaying = false }: { readonly text: string; readonly terms: ConnectionTerms; readonly isStaying?: boolean },
+  given: { readonly text: string; readonly terms: ConnectionTerms; readonly pace: FlowPace | null; readonly isStaying?: boolean },
 ): Promise<Response | MovedFrom> {
   const { scope, identifier } = input;
+  const { text, terms, pace, isStaying = false } = given;
   const { service, tenant, device } = identifier;
   const token = parseResumeToken(text);
   // A shard's name begins with its service's: no token leads to an object of another service.
@@ -38,7 +40,7 @@ export async function resumeSocket(
   const { sessionId, secret } = token;
   // A copy: where the device is admitted anew, its headers are used again.
   const headers = { ...outboundHeaders(input) };
-  let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms };
+  let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms, ...(pace !== null && { pace }) };
   let { shardId } = token;
   for (let hop = 0; hop < SESSION_HOPS_MAX; hop += 1) {
     headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);

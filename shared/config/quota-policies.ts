@@ -45,6 +45,11 @@ export function isBandwidthCounted(quota: FlowQuota | undefined): boolean {
   return quota?.bandwidthBytesPerSecond !== undefined || quota?.total?.bandwidthBytesPerSecond !== undefined;
 }
 
+/** Whether its service time is counted, be it for a limit in shadow. */
+export function isTimeCounted(quota: FlowQuota | undefined): boolean {
+  return quota?.cpuSecondsPerSecond !== undefined || quota?.total?.cpuSecondsPerSecond !== undefined;
+}
+
 /** A rate as it acts: the bucket holds a second's worth where no burst is configured. */
 function rateOf({ ratePerSecond, burst }: QuotaConfig): { readonly ratePerSecond: number; readonly burst: number } | null {
   return ratePerSecond === undefined ? null : { ratePerSecond, burst: burst ?? ratePerSecond };

@@ -28,6 +28,17 @@ export interface ConnectionTerms {
   readonly tokenUntilMs: number | null;
 }
 
+/** What the messages of a flow's sockets are held to, all of them together, or counted for. */
+export interface FlowPace {
+  readonly flow: string;
+  /** Of the configuration that says so. */
+  readonly version: number;
+  /** Their bytes, both ways: held to a bandwidth, or counted for one in shadow. Null: neither. */
+  readonly bytes: "held" | "counted" | null;
+  /** What their requests take at the endpoint is counted, and held to the flow's service time. */
+  readonly isTimed: boolean;
+}
+
 export interface SocketAssignment {
   readonly service: string;
   readonly tenant: string;
@@ -50,6 +61,8 @@ export interface SocketAssignment {
   readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
+  /** Absent: neither its bytes nor its time is limited, or would be. */
+  readonly pace?: FlowPace;
   /** The device resumes a session of a shard that is being drained: it moves here. */
   readonly movedFrom?: MovedFrom;
 }
@@ -73,6 +86,7 @@ export interface SocketResumption {
   readonly sessionId: string;
   readonly secret: string;
   readonly terms?: ConnectionTerms;
+  readonly pace?: FlowPace;
   /** No other shard has room: better here than nowhere, though this one is being drained. */
   readonly isStaying?: boolean;
   /** The shard that was asked before and said that the session is here, and since which move. */

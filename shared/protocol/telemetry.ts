@@ -14,7 +14,9 @@ export interface FlowTelemetry {
   readonly sumMs: number;
   /** Time that requests held slots, in all: what they took at their endpoint. */
   readonly busyMs: number;
-  /** Of bodies, both directions; where the flow's bandwidth is limited, or would be. */
+  /** Time of requests that messages of sockets made, whose slots are the sockets' own: service time as `busyMs` is, and no demand for slots. */
+  readonly messagesMs?: number;
+  /** Of bodies, and of messages of sockets, both directions; where the flow's bandwidth is limited, or would be. */
   readonly bytes?: number;
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { flowLimitsOf } from "#durable/pool/flow-quotas.ts";
 import { LeasedCredit } from "#gateway/lease/byte-credit.ts";
-import { FlowBytes } from "#gateway/lease/flow-bytes.ts";
+import { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import { RenewalPace } from "#gateway/lease/renewal-pace.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";

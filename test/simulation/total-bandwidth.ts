@@ -9,7 +9,7 @@ import type { QuotaConfiguration } from "#durable/quota/quota-policy.ts";
 import { Quota } from "#durable/quota/quota.ts";
 import { totalBandwidthOf } from "#shared/config/quota-policies.ts";
 import { LeasedCredit } from "#gateway/lease/byte-credit.ts";
-import { FlowBytes } from "#gateway/lease/flow-bytes.ts";
+import { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import { RenewalPace } from "#gateway/lease/renewal-pace.ts";
 import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";

@@ -51,6 +51,21 @@ describe("a renewal", () => {
     expect(slotsIn(ledger.renew(requestOf("a", 2, { want: 7, keep: 5 }), 250))).toBe(7);
   });
 
+  it("names its holder until late messages must have come, where it named nothing as running; else as long as that may run", () => {
+    const ledger = new LeaseLedger(POLICY, 0);
+    ledger.renew(requestOf("idle", 1), 0);
+    ledger.renew(requestOf("busy", 1, { want: 1 }), 0);
+    ledger.renew(requestOf("busy", 2, { want: 1, running: 1 }), 0);
+    const names = (): string[] => ledger.toRows().holders.map(({ holder }) => holder);
+    pass(ledger, 0, LEASE_MS_MAX + 14_000);
+    expect(names()).toEqual(["idle", "busy"]);
+    pass(ledger, LEASE_MS_MAX + 14_000, LEASE_MS_MAX + GAP_MS_MAX + 15_000);
+    expect(names()).toEqual(["busy"]);
+    expect(ledger.slotsOut).toBe(1);
+    // A late message of a holder that is forgotten is a new one's: nothing lives by its answer.
+    expect(ledger.renew(requestOf("idle", 3, { want: 1, applied: 1 }), LEASE_MS_MAX + GAP_MS_MAX + 15_000)).toMatchObject({ ok: true });
+  });
+
   it("is asked for later each time, where the holder gets more each time and never all", () => {
     const ledger = new LeaseLedger({ ...POLICY, capacity: 1_000, lanes: new Map([...POLICY.lanes].map(([lane]) => [lane, 1_000])) }, 0);
     let [atMs, keep] = [0, 0];

@@ -24,7 +24,7 @@ it("a farewell is sent in its turn, and not once it has waited as long as its de
   const stop = (sessionId: string, deadlineMs: number): void => {
     const route = { upstreamUrl: "https://echo.example/", headers: [], deadlineMs } as unknown as SessionRoute;
     const events = { waitUntil: (end: Promise<unknown>) => void ends.push(end) };
-    const leg = new HttpLeg({ sessionId, route, events: events as never }, permits);
+    const leg = new HttpLeg({ sessionId, route, events: events as never }, { permits, spend: () => {} });
     leg.stop({ why: "closed", code: 1000, reason: "" });
     leg.stop({ why: "expired", code: 1008, reason: "" });
   };

@@ -6,6 +6,8 @@ export interface TestService {
   readonly service: string;
   readonly capacity: number;
   readonly more?: Readonly<Record<string, unknown>>;
+  /** Of the tenant's gold class there. */
+  readonly quota?: Readonly<Record<string, unknown>>;
 }
 
 /** A whole configuration around some services: one tenant without a usable key, three classes. */
@@ -22,7 +24,7 @@ export function documentsOf(services: readonly TestService[]): ConfigurationDocu
       document: {
         tenant: "acme",
         keys: { jwks: [key] },
-        services: Object.fromEntries(services.map(({ service }) => [service, { gold: {} }])),
+        services: Object.fromEntries(services.map(({ service, quota = {} }) => [service, { gold: quota }])),
       },
     },
   ];

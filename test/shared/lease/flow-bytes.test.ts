@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LeasedCredit } from "#gateway/lease/byte-credit.ts";
-import { FlowBytes } from "#gateway/lease/flow-bytes.ts";
+import { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import { RATE_SPACING_MS, RenewalPace } from "#gateway/lease/renewal-pace.ts";
 import { byteFlowOf, BYTE_UNIT, flowOfBytes } from "#shared/lease/byte-flow.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";

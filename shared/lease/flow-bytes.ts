@@ -1,12 +1,12 @@
-// A flow's byte credit at this isolate: units of the lease, spent by the bodies of its requests in both directions. Pure; times are the
-// isolate's.
-import { BYTE_UNIT } from "#shared/lease/byte-flow.ts";
-import type { HeldLease } from "#shared/lease/held-lease.ts";
-import { TokenMeter } from "#shared/lease/token-meter.ts";
+// A flow's byte credit at one holder: units of the lease, spent in both directions by the bodies of its requests in an isolate, or by the
+// messages of its sockets in a Shard object. Pure; times are the holder's.
+import { BYTE_UNIT } from "./byte-flow.ts";
+import type { HeldLease } from "./held-lease.ts";
+import { TokenMeter } from "./token-meter.ts";
 
 /** With less than this part of the last grant left, the next is asked for. */
 const LOW_RATIO = 0.25;
-/** What a body that begins asks for before anything is known of it. */
+/** What a flow that begins asks for before anything is known of it. */
 const BEGIN_UNITS = 16;
 const HUNGER_MAX = 1_000;
 /** Of the ledger: durable/lease/divide.ts. */
@@ -23,7 +23,7 @@ export class FlowBytes {
   #units = 0;
   #granted = 0;
   #lacked = 0;
-  /** Renewals that brought nothing while bodies waited: of a bandwidth of few units a second the longest without one is next. */
+  /** Renewals that brought nothing while something waited: of a bandwidth of few units a second the longest without one is next. */
   #hunger = 0;
   #isNew = true;
   #unreported = 0;
@@ -72,10 +72,10 @@ export class FlowBytes {
     this.#unreported += bytes;
   }
 
-  /** So many wait for credit; each is said once a renewal. */
-  lack(bytes: number): void {
+  /** So many wait for credit; each is said once a renewal. `unsaid`: of those the ones that no renewal before was told of. */
+  lack(bytes: number, unsaid = bytes): void {
     this.#lacked += bytes;
-    this.#meter.lack(bytes / BYTE_UNIT);
+    this.#meter.lack(unsaid / BYTE_UNIT);
   }
 
   /** Units to ask for until the renewal after the next. 0: what is held goes back, a unit that was begun as spent. */

@@ -1,0 +1,232 @@
+// The messages of one flow's sockets at one Shard object, as its bandwidth and its service time let them go. Pure; times are the object's.
+//
+// Promise: what leaves is paid for, to the byte, and what is paid for and has not left is less than one message. A lane's messages leave in
+// order. Of lanes that wait the one that had least goes first, counted in bytes, so that one elephant among the sockets takes its turn:
+// self-clocked fair queueing (S. J. Golestani, INFOCOM 1994). A message is not split: the first collects what its bytes cost over
+// several renewals, and what one with less to pay takes of that meanwhile is the flow's all the same.
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
+import { FlowBytes } from "#shared/lease/flow-bytes.ts";
+import type { HeldLease } from "#shared/lease/held-lease.ts";
+import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
+import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { Lane, type Parcel, type Side } from "./lane.ts";
+import { LaneHeap } from "./lane-heap.ts";
+
+export class PacedFlow {
+  readonly flow: string;
+  readonly credit: FlowBytes;
+  pace: FlowPace;
+  readonly #onActive: (flow: PacedFlow, nowMs: number) => void;
+  readonly #lanes: Readonly<Record<Side, LaneHeap>> = { device: new LaneHeap(), endpoint: new LaneHeap() };
+  readonly #ending = new Set<Lane>();
+  readonly #held: Record<Side, number> = { device: 0, endpoint: 0 };
+  /** The tag of what left last. */
+  #tag = 0;
+  /** Paid for the first that waits. */
+  #aside = 0;
+  /** That began to wait since the last renewal. */
+  #unsaid = 0;
+  #messagesMs = 0;
+  #blockedUntilMs = -Infinity;
+  #isPumping = false;
+  /** The last that was to leave could not be paid for. */
+  #isShort = false;
+  #isLow = false;
+
+  constructor(pace: FlowPace, held: HeldLease, onActive: (flow: PacedFlow, nowMs: number) => void) {
+    this.flow = pace.flow;
+    this.pace = pace;
+    this.credit = new FlowBytes(held, byteFlowOf(pace.flow));
+    this.#onActive = onActive;
+  }
+
+  lane(side: Side): Lane {
+    return new Lane(this, side);
+  }
+
+  /** Something waits for credit. */
+  get isShort(): boolean {
+    return this.#isShort;
+  }
+
+  /** Little credit is left: it is asked for before it is used up. */
+  get isLow(): boolean {
+    return this.#isLow;
+  }
+
+  /** Something waits, for whatever. */
+  get isWaiting(): boolean {
+    return this.#held.device + this.#held.endpoint > 0 || this.#ending.size > 0;
+  }
+
+  /** Put aside for what waits first. */
+  get asideBytes(): number {
+    return this.#aside;
+  }
+
+  /** Until when service time holds back what waits for the endpoint; null: it does not. */
+  blockedUntilMs(nowMs: number): number | null {
+    return nowMs < this.#blockedUntilMs && this.#lanes.endpoint.first !== undefined ? this.#blockedUntilMs : null;
+  }
+
+  /** When the first lane that ends is over without what waits still; Infinity: none ends. */
+  get endsAtMs(): number {
+    let atMs = Infinity;
+    for (const lane of this.#ending) atMs = Math.min(atMs, lane.endsAtMs);
+    return atMs;
+  }
+
+  /** What its bytes or its time are held to has to be asked. */
+  get isAsked(): boolean {
+    return this.pace.bytes === "held" || this.pace.isTimed;
+  }
+
+  /** There is nothing to be told, and nothing waits. */
+  get isIdle(): boolean {
+    return this.credit.isIdle && this.#messagesMs === 0 && !this.isWaiting;
+  }
+
+  /** A lane's. */
+  send(lane: Lane, parcel: Parcel, nowMs: number): void {
+    this.#onActive(this, nowMs);
+    const mayPass = lane.isEmpty && !this.#isPumping && !this.#isShort && !this.#isBlocked(lane.side, nowMs);
+    if (mayPass && this.#lanes[lane.side].first === undefined && this.#pay(parcel.bytes, nowMs)) return parcel.run();
+    this.#queue(lane, parcel);
+    this.pump(nowMs);
+  }
+
+  /** A lane's. */
+  finish(lane: Lane, run: () => void, { nowMs, withinMs }: { readonly nowMs: number; readonly withinMs: number }): void {
+    if (lane.isEmpty) return run();
+    this.#onActive(this, nowMs);
+    lane.endsAtMs = Math.min(lane.endsAtMs, nowMs + withinMs);
+    this.#ending.add(lane);
+    this.#queue(lane, { bytes: 0, isEnd: true, run });
+  }
+
+  /** A lane's: so many bytes more wait, or fewer. */
+  held(side: Side, change: number): void {
+    this.#held[side] += change;
+    if (this.#held.device + this.#held.endpoint === 0) this.#isShort = false;
+  }
+
+  /** A request of a socket's messages has ended. */
+  spend(ms: number, nowMs: number): void {
+    if (!this.pace.isTimed || ms <= 0) return;
+    this.#messagesMs += ms;
+    this.#onActive(this, nowMs);
+  }
+
+  /** What may go goes. */
+  pump(nowMs: number): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      this.#isShort = !this.#letGo(nowMs);
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** Lanes whose time to end has come do so. */
+  endDue(nowMs: number): void {
+    for (const lane of this.#ending) {
+      if (lane.isEmpty) this.#ending.delete(lane);
+      if (nowMs < lane.endsAtMs) continue;
+      this.#ending.delete(lane);
+      for (const { run } of lane.takeEnds()) run();
+    }
+  }
+
+  /** What the next renewal asks for, in units of BYTE_UNIT. */
+  want(elapsedMs: number, nowMs: number): number {
+    if (this.pace.bytes !== "held") return 0;
+    const waiting = this.#waitingBytes(nowMs);
+    if (this.#isShort && waiting > 0) this.credit.lack(Math.max(1, waiting - this.#aside), Math.min(this.#unsaid, waiting));
+    this.#unsaid = 0;
+    this.#isLow = false;
+    return this.credit.want(elapsedMs, nowMs);
+  }
+
+  /** The pool's word, in answer to a renewal that named the flow. */
+  apply(left: FlowLeft | undefined, nowMs: number): void {
+    this.credit.isUnlimited = typeof left?.bytes !== "number";
+    this.#blockedUntilMs = nowMs + (left?.blockedMs ?? 0);
+  }
+
+  /** The answer does not suffice: what came is put aside for what waits first. Kept in the lease it would end with it, and the bucket would not fill for it. */
+  putAside(nowMs: number): void {
+    if (this.#isShort) this.#aside += this.credit.take(this.credit.left(nowMs), nowMs);
+  }
+
+  /** What was measured since the last time, handed over; null: nothing. */
+  take(): FlowTelemetry | null {
+    const [bytes, messagesMs] = [this.credit.takeCount(), this.#messagesMs];
+    this.#messagesMs = 0;
+    if (bytes + messagesMs === 0) return null;
+    const nothing = { arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+    return { flow: this.flow, ...nothing, ...(bytes > 0 && { bytes }), ...(messagesMs > 0 && { messagesMs }) };
+  }
+
+  /** Puts back what did not arrive. */
+  restore({ bytes = 0, messagesMs = 0 }: FlowTelemetry): void {
+    this.credit.count(bytes);
+    this.#messagesMs += messagesMs;
+  }
+
+  /** False: what is next cannot be paid for. */
+  #letGo(nowMs: number): boolean {
+    for (let lane = this.#next(nowMs); lane !== undefined; lane = this.#next(nowMs)) {
+      if (!this.#pay(lane.bytesFirst, nowMs)) return false;
+      this.#tag = lane.tag;
+      this.#lanes[lane.side].pop();
+      const parcel = lane.shift();
+      if (!lane.isEmpty) this.#enter(lane);
+      parcel?.run();
+    }
+    return true;
+  }
+
+  #isBlocked(side: Side, nowMs: number): boolean {
+    return side === "endpoint" && nowMs < this.#blockedUntilMs;
+  }
+
+  #waitingBytes(nowMs: number): number {
+    return this.#held.device + (this.#isBlocked("endpoint", nowMs) ? 0 : this.#held.endpoint);
+  }
+
+  /** The lane that is next. */
+  #next(nowMs: number): Lane | undefined {
+    const toDevice = this.#lanes.device.first;
+    const toEndpoint = this.#isBlocked("endpoint", nowMs) ? undefined : this.#lanes.endpoint.first;
+    if (toDevice === undefined || toEndpoint === undefined) return toDevice ?? toEndpoint;
+    return toDevice.tag <= toEndpoint.tag ? toDevice : toEndpoint;
+  }
+
+  #queue(lane: Lane, parcel: Parcel): void {
+    const wasEmpty = lane.isEmpty;
+    lane.push(parcel);
+    this.#unsaid += parcel.bytes;
+    if (wasEmpty && !lane.isQueued) this.#enter(lane);
+  }
+
+  #enter(lane: Lane): void {
+    lane.tag = Math.max(this.#tag, lane.tag) + lane.bytesFirst;
+    this.#lanes[lane.side].push(lane);
+  }
+
+  #pay(bytes: number, nowMs: number): boolean {
+    if (bytes === 0) return true;
+    if (this.pace.bytes !== "held" || this.credit.isUnlimited) {
+      if (this.pace.bytes !== null) this.credit.count(bytes);
+      return true;
+    }
+    const aside = Math.min(this.#aside, bytes);
+    if (this.credit.left(nowMs) < bytes - aside) return false;
+    this.credit.take(bytes - aside, nowMs);
+    this.#aside -= aside;
+    this.#isLow ||= this.credit.isLow;
+    return true;
+  }
+}

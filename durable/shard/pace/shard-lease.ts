@@ -1,0 +1,193 @@
+// What a Shard object holds of its service's pool: byte credit for the messages of its sockets, and the word on their service time. Pure; times
+// are the object's. It is a holder like an isolate, of flows without slots: docs/design/leases.md.
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
+import { HeldLease, type FlowDemand } from "#shared/lease/held-lease.ts";
+import type { FlowReport } from "#shared/protocol/lease.ts";
+import type { RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import { PacedFlow } from "./paced-flow.ts";
+
+/** So long after the last message what is held goes back, and what was measured is told: its object is awake still. */
+const LINGER_MS = SECOND_MS;
+/** Renewals that something sets off are at least so far apart … */
+const SPACING_MS_MIN = SECOND_MS / 4;
+/** … and twice as far after each that brought nothing, up to that. */
+const SPACING_MS_MAX = SECOND_MS;
+/** Service time is told, and asked about, so often while messages pass: it holds back what comes only once it is known. */
+const TELL_TIME_MS = SECOND_MS;
+/** A renewal without an answer for so long is given up. */
+const RENEWAL_MS_MAX = 2 * SECOND_MS;
+/** While messages pass or wait: an object in which something waits must not fall asleep, which it does after ten seconds. */
+const RENEW_MS_MAX = 5 * SECOND_MS;
+/** Flows of one Shard object: more than it takes sockets. Of those beyond nothing is held back. */
+const FLOWS_MAX = 32_768;
+
+export class ShardLease {
+  readonly #held: HeldLease;
+  readonly #onActive: () => void;
+  readonly #flows = new Map<string, PacedFlow>();
+  /** Something of theirs waits, is held, or is to be told. */
+  readonly #active = new Set<PacedFlow>();
+  /** In the newest renewal. */
+  #asked: ReadonlySet<PacedFlow> = new Set();
+  #service = "";
+  #version = 0;
+  #tableVersion = 0;
+  #sequence = 0;
+  /** Since when something has been active, and when something last was. */
+  #sinceMs = -Infinity;
+  #activeAtMs = -Infinity;
+  #sentAtMs = -Infinity;
+  #renewingUntilMs = -Infinity;
+  #renewAfterMs = RENEW_MS_MAX;
+  #spacingMs = SPACING_MS_MIN;
+
+  /** `holder`: of one life of one object, never used again. `onActive`: there may be something to do sooner than `nextAtMs` has said. */
+  constructor(holder: string, onActive: () => void) {
+    this.#held = new HeldLease(holder);
+    this.#onActive = onActive;
+  }
+
+  get service(): string {
+    return this.#service;
+  }
+
+  /** What a connection that opens was told of its flow by the configuration; false: nothing new. */
+  note(service: string, pace: FlowPace): boolean {
+    this.#service = service;
+    this.#version = Math.max(this.#version, pace.version);
+    const known = this.#flows.get(pace.flow);
+    if (known === undefined) {
+      if (this.#flows.size >= FLOWS_MAX) return false;
+      this.#flows.set(pace.flow, new PacedFlow(pace, this.#held, (flow, nowMs) => this.#wake(flow, nowMs)));
+      return true;
+    }
+    if (pace.version <= known.pace.version) return false;
+    const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
+    known.pace = pace;
+    return !isSame;
+  }
+
+  get isEmpty(): boolean {
+    return this.#flows.size === 0;
+  }
+
+  /** Undefined: nothing of it is limited, or counted. */
+  find(flow: string): PacedFlow | undefined {
+    return this.#flows.size === 0 ? undefined : this.#flows.get(flow);
+  }
+
+  /** When `step` has something to do, if nothing comes before; Infinity: never. */
+  nextAtMs(nowMs: number): number {
+    let atMs = nowMs < this.#renewingUntilMs ? this.#renewingUntilMs : this.#renewAtMs(nowMs);
+    for (const flow of this.#active) atMs = Math.min(atMs, flow.endsAtMs, flow.blockedUntilMs(nowMs) ?? Infinity);
+    return atMs;
+  }
+
+  /** Does what is due by now. Returns the renewal to send; null: none is due. */
+  step(nowMs: number): RenewMessage | null {
+    // A clock that was set back: what was planned by it is now.
+    if (nowMs < this.#sentAtMs) this.#sentAtMs = this.#renewingUntilMs = -Infinity;
+    for (const flow of this.#active) {
+      flow.endDue(nowMs);
+      flow.pump(nowMs);
+    }
+    if (this.#isQuiet(nowMs)) this.#forget(this.#active, nowMs);
+    return nowMs < this.#renewingUntilMs || nowMs < this.#renewAtMs(nowMs) ? null : this.#message(nowMs);
+  }
+
+  apply(answer: RenewAnswer, nowMs: number): void {
+    const { lease, table, left, configurationVersion } = answer;
+    if (table !== null) this.#tableVersion = table.version;
+    this.#version = Math.max(this.#version, configurationVersion);
+    if (lease.sequence === this.#sequence) this.#renewingUntilMs = -Infinity;
+    if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
+    this.#renewAfterMs = lease.renewAfterMs;
+    const leftOf = new Map(left.map((one) => [one.flow, one]));
+    for (const flow of this.#asked) flow.apply(leftOf.get(flow.flow), nowMs);
+    let isShort = false;
+    for (const flow of this.#active) {
+      flow.pump(nowMs);
+      flow.putAside(nowMs);
+      isShort ||= flow.isShort;
+    }
+    const isInVain = isShort && lease.flows.every(({ tokens }) => tokens === 0);
+    this.#spacingMs = isInVain ? Math.min(SPACING_MS_MAX, 2 * this.#spacingMs) : SPACING_MS_MIN;
+  }
+
+  /** No answer came. */
+  failed({ lease, telemetry }: RenewMessage, nowMs: number): void {
+    for (const told of telemetry.flows) this.#flows.get(told.flow)?.restore(told);
+    if (lease.sequence !== this.#sequence) return;
+    this.#renewingUntilMs = -Infinity;
+    this.#sentAtMs = nowMs;
+    this.#spacingMs = Math.min(SPACING_MS_MAX, 2 * this.#spacingMs);
+  }
+
+  #wake(flow: PacedFlow, nowMs: number): void {
+    if (this.#active.size === 0) this.#sinceMs = nowMs;
+    this.#active.add(flow);
+    this.#activeAtMs = nowMs;
+    this.#onActive();
+  }
+
+  #isQuiet(nowMs: number): boolean {
+    if (nowMs < this.#activeAtMs + LINGER_MS) return false;
+    for (const flow of this.#active) if (flow.isWaiting) return false;
+    return true;
+  }
+
+  #renewAtMs(nowMs: number): number {
+    if (this.#active.size === 0) return Infinity;
+    const sinceMs = Math.max(this.#sinceMs, this.#sentAtMs);
+    let [atMs, isWaiting] = [sinceMs + Math.min(RENEW_MS_MAX, this.#renewAfterMs), false];
+    for (const flow of this.#active) {
+      if (flow.isShort || flow.isLow) return Math.max(nowMs, this.#sentAtMs + this.#spacingMs);
+      if (flow.pace.isTimed) atMs = Math.min(atMs, sinceMs + TELL_TIME_MS);
+      isWaiting ||= flow.isWaiting;
+    }
+    return Math.max(this.#sentAtMs + SPACING_MS_MIN, isWaiting ? atMs : Math.min(atMs, this.#activeAtMs + LINGER_MS));
+  }
+
+  /** Those of which nothing waits, is held, or is to be told. */
+  #forget(flows: Iterable<PacedFlow>, nowMs: number): void {
+    for (const flow of flows) if (flow.isIdle && this.#held.tokens(byteFlowOf(flow.flow), nowMs) === 0) this.#active.delete(flow);
+  }
+
+  #message(nowMs: number): RenewMessage {
+    const isQuiet = this.#isQuiet(nowMs);
+    const elapsedMs = this.#sentAtMs === -Infinity ? SECOND_MS : nowMs - this.#sentAtMs;
+    this.#sentAtMs = nowMs;
+    this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
+    const asked = [...this.#active].filter((flow) => flow.isAsked);
+    const demands: FlowDemand[] = [];
+    const told: FlowTelemetry[] = [];
+    for (const flow of this.#active) {
+      if (isQuiet) flow.credit.forgetDemand();
+      const tokensWant = flow.want(elapsedMs, nowMs);
+      if (tokensWant > 0) demands.push({ flow: byteFlowOf(flow.flow), want: 0, tokensWant });
+      const telemetry = flow.take();
+      if (telemetry !== null) told.push(telemetry);
+    }
+    const request = this.#held.request({ flows: demands, lanes: [] }, nowMs);
+    this.#sequence = request.sequence;
+    this.#asked = new Set(asked);
+    const wanting = new Set(demands.map(({ flow }) => flow));
+    this.#forget(
+      [...this.#active].filter(({ flow }) => !wanting.has(byteFlowOf(flow))),
+      nowMs,
+    );
+    return {
+      service: this.#service,
+      configurationVersion: this.#version,
+      tableVersion: this.#tableVersion,
+      // Named so that the answer says what is left of their limits.
+      lease: { ...request, flows: [...request.flows, ...asked.map(({ flow }): FlowReport => ({ flow, ...NOTHING }))] },
+      telemetry: { flows: told, shards: [], edge: {} },
+    };
+  }
+}
+
+const NOTHING = { want: 0, running: 0, keep: 0, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 } as const;

@@ -1,0 +1,87 @@
+// One direction of a plain socket. What waits for its flow's bandwidth, or service time, is in memory alone, and so it is bounded.
+import { RESUME } from "#shared/resume/bounds.ts";
+import type { Payload } from "#shared/resume/frames.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { Breach } from "./breach.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
+import { costOf, type Lane, type Side } from "./pace/lane.ts";
+import type { ShardPace } from "./shard-pace.ts";
+
+/** Of one direction of one socket; all of them together are part of the object's budget. */
+const WAITING_BYTES_MAX = RESUME.windowBytesMax;
+const WAITING_COUNT_MAX = RESUME.windowCountMax;
+/** A close waits so long for what came before it. */
+const CLOSE_MS_MAX = 5 * SECOND_MS;
+
+export interface PlainPace {
+  readonly pace: () => Pick<ShardPace, "find">;
+  readonly budget: () => BufferBudget;
+}
+
+export class PlainLane {
+  readonly #flow: string;
+  readonly #side: Side;
+  readonly #shell: PlainPace;
+  #lane: Lane | undefined;
+
+  constructor(flow: string, side: Side, shell: PlainPace) {
+    this.#flow = flow;
+    this.#side = side;
+    this.#shell = shell;
+  }
+
+  get isEmpty(): boolean {
+    return this.#lane?.isEmpty !== false;
+  }
+
+  /** What a socket is closed with for which more waits than may. */
+  get breach(): Breach {
+    return this.#lane?.isBlocked(Date.now()) === true ? TOO_LONG : TOO_WIDE;
+  }
+
+  /** Now, or in its turn. False: as much waits as may, and this does not. */
+  send(payload: Payload | ArrayBuffer, run: () => void): boolean {
+    const lane = (this.#lane ??= this.#open());
+    if (lane === undefined) run();
+    else {
+      const bytes = payload instanceof ArrayBuffer ? Math.max(1, payload.byteLength) : costOf(payload);
+      const isFull = lane.count >= WAITING_COUNT_MAX || lane.bytes + bytes > WAITING_BYTES_MAX || !this.#shell.budget().hasRoom(bytes);
+      if (isFull && !lane.isEmpty) return false;
+      lane.send({ bytes, run }, Date.now());
+    }
+    return true;
+  }
+
+  /** After what waits, or without it when it takes too long. Resolves then. */
+  async finish(run: () => void): Promise<void> {
+    if (this.#lane === undefined || this.#lane.isEmpty) return run();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onCleared = resolve;
+    this.#lane.finish(
+      () => {
+        run();
+        resolve();
+      },
+      { nowMs: Date.now(), withinMs: CLOSE_MS_MAX },
+    );
+    return promise;
+  }
+
+  /** What waits is dropped. */
+  clear(): void {
+    this.#lane?.clear();
+    this.#onCleared();
+  }
+
+  #onCleared = (): void => {};
+
+  #open(): Lane | undefined {
+    const lane = this.#shell.pace().find(this.#flow)?.lane(this.#side);
+    if (lane !== undefined) lane.onHeld = (change) => this.#shell.budget().hold(change);
+    return lane;
+  }
+}
+
+const TRY_LATER = 1013;
+const TOO_WIDE: Breach = { code: TRY_LATER, reason: "bandwidth" };
+const TOO_LONG: Breach = { code: TRY_LATER, reason: "service-time" };

@@ -1,0 +1,60 @@
+// What leaves for the devices of sessions: their messages as the flow's bandwidth lets them go, all other frames at once. What waits is kept on
+// disk as what was sent is, until its device acknowledges it.
+import type { GatewayEffect } from "#shared/resume/gateway-session.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
+import type { Live } from "./host-shell.ts";
+import { closeQuietly, sendFrame } from "./socket-io.ts";
+import { costOf } from "./pace/lane.ts";
+import type { ShardPace } from "./shard-pace.ts";
+
+/** A session that is over waits so long for what it has to send still; its device is told what it misses. */
+const END_MS_MAX = 5 * SECOND_MS;
+
+interface Shell {
+  readonly pace: () => Pick<ShardPace, "find">;
+  readonly budget: BufferBudget;
+  readonly socketOf: (live: Live, attempt: number) => WebSocket | undefined;
+}
+
+export class SessionOutflow {
+  readonly #shell: Shell;
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+  }
+
+  transmit(live: Live, { attempt, frame }: Extract<GatewayEffect, { kind: "transmit" }>): void {
+    const run = (): void => sendFrame(this.#shell.socketOf(live, attempt), frame);
+    if (frame.type === "end") return this.#finish(live, run);
+    if (frame.type !== "message") return run();
+    live.outflow ??= this.#shell.pace().find(live.route.flow)?.lane("device");
+    if (live.outflow === undefined) return run();
+    live.outflow.send({ bytes: costOf(frame.payload), sequence: frame.sequence, run }, Date.now());
+  }
+
+  disconnect(live: Live, effect: Extract<GatewayEffect, { kind: "disconnect" }>): void {
+    const run = (): void => closeQuietly(this.#shell.socketOf(live, effect.attempt), effect);
+    if (live.state.end === null) run();
+    else this.#finish(live, run);
+  }
+
+  /** A step has changed the session: what its device has, or has gone without, waits no more. */
+  follow(live: Live, attemptBefore: number): void {
+    const { outflow, state } = live;
+    if (outflow === undefined || outflow.isEmpty) return;
+    if (state.detachedAtMs !== null || state.attempt !== attemptBefore) outflow.clear();
+    else if (state.end === null) outflow.dropThrough(state.outbound.acknowledged);
+  }
+
+  #finish(live: Live, run: () => void): void {
+    const lane = live.outflow;
+    if (lane === undefined || lane.isEmpty) return run();
+    // It is no part of the session any more.
+    if (lane.onHeld === null) {
+      lane.onHeld = (change) => this.#shell.budget.hold(change);
+      lane.onHeld(lane.bytes);
+    }
+    lane.finish(run, { nowMs: Date.now(), withinMs: END_MS_MAX });
+  }
+}

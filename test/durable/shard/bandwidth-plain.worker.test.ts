@@ -1,0 +1,133 @@
+// Messages of plain sockets, over HTTP and joined to one of the endpoint's, are held to their flow's bandwidth both ways; what waits is in memory, and bounded.
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  BURST_BYTES,
+  bytesMostSince,
+  kib,
+  KIB,
+  namesOf,
+  pacedShard,
+  settled,
+  SLOW,
+  stubEndpoint,
+  upTo,
+  type PacedConnection,
+  type PacedEndpoint,
+} from "../../support/worker/paced-shard.ts";
+
+let endpoint: PacedEndpoint;
+beforeEach(() => {
+  endpoint = stubEndpoint();
+});
+afterEach(() => vi.restoreAllMocks());
+
+const KINDS = [
+  { name: "over HTTP", mode: "http" },
+  { name: "joined to one of the endpoint's", mode: "websocket" },
+] as const;
+
+/** The endpoint's messages to the device, and its close after them. */
+function say({ socket }: PacedConnection, { names, close }: { names: readonly number[]; close?: number }): void {
+  endpoint.answer = (texts) =>
+    texts.includes("say")
+      ? [
+          ...names.map((name) => ({ type: "TEXT", text: kib(name) }) as const),
+          ...(close === undefined ? [] : [{ type: "CLOSE", code: close, reason: "done" } as const]),
+        ]
+      : [];
+  socket.send("say");
+}
+
+describe.for(KINDS)("a plain socket $name", ({ mode }) => {
+  it("hands its endpoint no more than the bandwidth lets, and all of it in order once it may", async () => {
+    const { openPlain, limit, slots } = await pacedShard(`plain-in-${mode}`, { quota: SLOW, mode });
+    const { socket, closes } = await openPlain();
+    const bytesMost = bytesMostSince();
+    for (const name of upTo(60)) socket.send(kib(name));
+    await settled(() => endpoint.got.length);
+    expect(endpoint.got.length * KIB).toBeLessThanOrEqual(bytesMost());
+    expect(endpoint.got.length).toBeLessThan(60);
+    await limit({});
+    await expect.poll(() => namesOf(endpoint.got), { timeout: 10_000 }).toEqual(upTo(60));
+    expect(closes).toEqual([]);
+    socket.close(1000);
+    await expect.poll(slots).toBe(0);
+  });
+
+  it("sends its device no more than the bandwidth lets, and all of it in order once it may, with the close behind it", async () => {
+    const { openPlain, limit, slots } = await pacedShard(`plain-out-${mode}`, { quota: SLOW, mode });
+    const connection = await openPlain();
+    const bytesMost = bytesMostSince();
+    say(connection, { names: upTo(60) });
+    await settled(() => connection.frames.length);
+    expect(connection.frames.length * KIB).toBeLessThanOrEqual(bytesMost());
+    expect(connection.frames.length).toBeLessThan(60);
+    await limit({});
+    await expect.poll(() => namesOf(connection.frames), { timeout: 10_000 }).toEqual(upTo(60));
+    say(connection, { names: [61], close: 4_001 });
+    await expect.poll(() => connection.closes).toMatchObject([{ code: 4_001 }]);
+    expect(namesOf(connection.frames)).toEqual(upTo(61));
+    await expect.poll(slots).toBe(0);
+  });
+
+  it("is closed in order behind what waits where that goes soon enough, and without it where it does not", async () => {
+    const { openPlain, limit, slots } = await pacedShard(`plain-ends-${mode}`, { quota: SLOW, mode });
+    const [soon, late] = [await openPlain(), await openPlain()];
+    say(late, { names: upTo(60), close: 4_002 });
+    await expect.poll(() => late.closes, { timeout: 15_000 }).toMatchObject([{ code: 4_002 }]);
+    expect(namesOf(late.frames)).toEqual(upTo(late.frames.length));
+    expect(late.frames.length).toBeLessThan(60);
+    say(soon, { names: upTo(60), close: 4_001 });
+    await limit({});
+    await expect.poll(() => soon.closes, { timeout: 10_000 }).toMatchObject([{ code: 4_001 }]);
+    expect(namesOf(soon.frames)).toEqual(upTo(60));
+    await expect.poll(slots).toBe(0);
+  });
+
+  it("that its device closes while messages wait for the endpoint hands them over before its close", async () => {
+    const { openPlain, limit, slots } = await pacedShard(`plain-leaves-${mode}`, { quota: SLOW, mode });
+    const { socket } = await openPlain();
+    for (const name of upTo(60)) socket.send(kib(name));
+    await settled(() => endpoint.got.length);
+    socket.close(4_000, "bye");
+    await limit({});
+    await expect.poll(() => endpoint.events.at(-1), { timeout: 10_000 }).toBe("CLOSE");
+    expect(namesOf(endpoint.got)).toEqual(upTo(60));
+    await expect.poll(slots).toBe(0);
+  });
+
+  it.for(["device", "endpoint"] as const)(
+    "whose %s says more than may wait is closed with 1013, which names the bandwidth",
+    async (from) => {
+      const { openPlain, slots } = await pacedShard(`plain-full-${from}-${mode}`, { quota: SLOW, mode });
+      const connection = await openPlain();
+      // Twice what may go at once, and more than may wait.
+      const names = upTo(2 * (BURST_BYTES / KIB) + 300);
+      if (from === "endpoint") say(connection, { names });
+      else for (const name of names) connection.socket.send(kib(name));
+      await expect.poll(() => connection.closes, { timeout: 10_000 }).toEqual([{ code: 1013, reason: "bandwidth" }]);
+      expect(namesOf(connection.frames)).toEqual(upTo(connection.frames.length));
+      await expect.poll(() => endpoint.events.at(-1), { timeout: 10_000 }).toBe("CLOSE");
+      await expect.poll(slots).toBe(0);
+    },
+  );
+
+  it("is sent no push that would have to wait beyond that, and stays open", async () => {
+    const { openPlain, push, shard, bufferedBytes } = await pacedShard(`plain-push-${mode}`, { quota: SLOW, mode });
+    const { frames, closes } = await openPlain();
+    let sent = 0;
+    for (const name of upTo(400)) ({ sent } = await push(kib(name)));
+    expect([sent, closes]).toEqual([0, []]);
+    await settled(() => frames.length);
+    const waiting = await bufferedBytes(shard());
+    expect([waiting <= 256 * KIB, waiting > 200 * KIB]).toEqual([true, true]);
+  });
+
+  it("without a limit asks no pool", async () => {
+    const { openPlain, stats } = await pacedShard(`plain-free-${mode}`, { quota: {}, mode });
+    const { socket } = await openPlain();
+    for (const name of upTo(60)) socket.send(kib(name));
+    await expect.poll(() => namesOf(endpoint.got)).toEqual(upTo(60));
+    expect((await stats()).counters.renewCalls).toBe(0);
+  });
+});

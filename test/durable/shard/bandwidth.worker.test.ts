@@ -1,0 +1,204 @@
+// Messages of sessions are held to their flow's bandwidth, both ways: a second's worth and 32 KiB at least at once, and no byte more than is
+// earned. At 1,024 bytes a second what waits would wait for a minute, and goes when the limit is lifted: so no test here waits for the machine.
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  acknowledgedOf,
+  BURST_BYTES,
+  bytesMostSince,
+  kib,
+  KIB,
+  namesOf,
+  numbersOf,
+  pacedShard,
+  settled,
+  SETTLED_MS,
+  SLOW,
+  stubEndpoint,
+  tokenOf,
+  upTo,
+  type PacedEndpoint,
+} from "../../support/worker/paced-shard.ts";
+
+let endpoint: PacedEndpoint;
+beforeEach(() => {
+  endpoint = stubEndpoint();
+});
+afterEach(() => vi.restoreAllMocks());
+
+describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
+  it("hands its endpoint no more than the bandwidth lets, acknowledges no more, and all of it in order once it may", async () => {
+    const { open, limit } = await pacedShard(`in-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    const bytesMost = bytesMostSince();
+    for (const name of upTo(60)) connection.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => endpoint.got.length);
+    expect(endpoint.got.length * KIB).toBeLessThanOrEqual(bytesMost());
+    expect(endpoint.got.length).toBeGreaterThan(8);
+    expect(endpoint.got.length).toBeLessThan(60);
+    await expect.poll(() => acknowledgedOf(connection)).toBe(endpoint.got.length);
+    await limit({});
+    await expect.poll(() => acknowledgedOf(connection), { timeout: 10_000 }).toBe(60);
+    expect(namesOf(endpoint.got)).toEqual(upTo(60));
+    expect(connection.closes).toEqual([]);
+  });
+
+  it("sends its device no more than the bandwidth lets, and all of it in order once it may", async () => {
+    const { open, push, limit } = await pacedShard(`out-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    const bytesMost = bytesMostSince();
+    for (const name of upTo(60)) expect(await push(kib(name))).toMatchObject({ taken: 1 });
+    await settled(() => numbersOf(connection).length);
+    const came = numbersOf(connection).length;
+    expect(came * KIB).toBeLessThanOrEqual(bytesMost());
+    expect([came > 8, came < 60]).toEqual([true, true]);
+    // What is no message is not held back.
+    connection.socket.send("ping");
+    connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
+    await limit({});
+    await expect.poll(() => numbersOf(connection), { timeout: 10_000 }).toEqual(upTo(60));
+  });
+
+  it("keeps what waits through a resumption: what is sent again counts again, and is not sent twice at once", async () => {
+    const { open, push, resume, limit } = await pacedShard(`again-${mode}`, { quota: SLOW, mode });
+    const first = await open();
+    const bytesMost = bytesMostSince();
+    for (const name of upTo(50)) await push(kib(name));
+    await settled(() => numbersOf(first).length);
+    const came = numbersOf(first).length;
+    first.socket.close(4_000);
+    const next = await resume(tokenOf(first), { attempt: 2, received: came - 3 });
+    await settled(() => numbersOf(next).length);
+    const again = numbersOf(next);
+    expect((came + again.length) * KIB).toBeLessThanOrEqual(bytesMost());
+    expect(again).toEqual(upTo(again.length).map((name) => came - 3 + name));
+    await limit({});
+    await expect.poll(() => numbersOf(next).at(-1), { timeout: 10_000 }).toBe(50);
+    expect(numbersOf(next)).toEqual(upTo(53 - came).map((name) => came - 3 + name));
+  });
+
+  it("loses nothing where its object dies with messages that wait, either way", async () => {
+    const { open, push, resume, limit, die } = await pacedShard(`dies-${mode}`, { quota: SLOW, mode });
+    const first = await open();
+    for (const name of upTo(40)) await push(kib(name));
+    for (const name of upTo(40)) first.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => numbersOf(first).length + endpoint.got.length);
+    await die();
+    const received = numbersOf(first).at(-1) ?? 0;
+    const next = await resume(tokenOf(first), { attempt: 2, received });
+    const { received: has } = JSON.parse(next.frames[0] ?? "{}") as { received: number };
+    // The device has what was not acknowledged still.
+    for (const name of upTo(40).slice(has)) next.socket.send(`m${name}:${kib(name)}`);
+    await limit({});
+    await expect.poll(() => acknowledgedOf(next), { timeout: 10_000 }).toBe(40);
+    expect(namesOf(endpoint.got)).toEqual(upTo(40));
+    await expect.poll(() => numbersOf(next), { timeout: 10_000 }).toEqual(upTo(40).slice(received));
+  });
+
+  it("is not put to sleep while messages wait, either way", async () => {
+    const { open, push, limit, shard } = await pacedShard(`awake-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    for (const name of upTo(40)) await push(kib(name));
+    for (const name of upTo(40)) connection.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => numbersOf(connection).length + endpoint.got.length);
+    let isEvicted = false;
+    const evicted = evictDurableObject(shard()).then(() => (isEvicted = true));
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+    expect(isEvicted).toBe(false);
+    await limit({});
+    await expect.poll(() => acknowledgedOf(connection), { timeout: 10_000 }).toBe(40);
+    await expect.poll(() => numbersOf(connection), { timeout: 10_000 }).toEqual(upTo(40));
+    expect(namesOf(endpoint.got)).toEqual(upTo(40));
+    // An endpoint's socket keeps it awake.
+    if (mode === "websocket") connection.socket.close(1000);
+    await evicted;
+  });
+
+  it("that fails while messages wait is over soon, and its device is told what it misses", async () => {
+    const { open, push, slots } = await pacedShard(`fails-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    for (const name of upTo(50)) await push(kib(name));
+    await settled(() => numbersOf(connection).length);
+    // More than a device may say.
+    for (let index = 0; index < 1_500; index += 1) connection.socket.send("pong");
+    await expect.poll(() => connection.closes, { timeout: 10_000 }).toEqual([{ code: 1008, reason: "message-rate" }]);
+    expect(JSON.parse(connection.frames.at(-1) ?? "{}")).toMatchObject({ type: "end", why: "policy", sent: 50 });
+    expect(numbersOf(connection)).toEqual(upTo(numbersOf(connection).length));
+    await expect.poll(slots).toBe(0);
+  });
+
+  it("without a limit asks no pool, and neither does one whose object is silent", async () => {
+    const { open, stats, limit } = await pacedShard(`free-${mode}`, { quota: {}, mode });
+    const connection = await open();
+    for (const name of upTo(60)) connection.socket.send(`m${name}:${kib(name)}`);
+    await expect.poll(() => acknowledgedOf(connection)).toBe(60);
+    expect((await stats()).counters.renewCalls).toBe(0);
+    await limit({});
+  });
+});
+
+describe("a session whose endpoint", () => {
+  it("closes while messages wait ends when its device has them all", async () => {
+    const { open, limit } = await pacedShard("closes", { quota: SLOW });
+    endpoint.answer = () => [
+      ...upTo(40).map((name) => ({ type: "TEXT", text: kib(name) }) as const),
+      { type: "CLOSE", code: 4_001, reason: "done" },
+    ];
+    const connection = await open();
+    connection.socket.send("m1:x");
+    await settled(() => numbersOf(connection).length);
+    expect(connection.closes).toEqual([]);
+    await limit({});
+    await expect.poll(() => numbersOf(connection), { timeout: 10_000 }).toEqual(upTo(40));
+    connection.socket.send("a40");
+    await expect.poll(() => connection.closes).toEqual([{ code: 4_001, reason: "done" }]);
+  });
+
+  it("says more than the window holds meanwhile is over with a reason that names the bandwidth", async () => {
+    const { open } = await pacedShard("overflows", { quota: SLOW });
+    endpoint.answer = () => upTo(200).map((name) => ({ type: "TEXT", text: kib(name) }));
+    const connection = await open();
+    for (const name of [1, 2]) {
+      connection.socket.send(`m${name}:x`);
+      if (name === 1) await settled(() => numbersOf(connection).length);
+    }
+    await expect.poll(() => connection.closes, { timeout: 10_000 }).toMatchObject([{ code: 1013 }]);
+    expect(connection.closes[0]?.reason).toContain("bandwidth");
+    expect(JSON.parse(connection.frames.at(-1) ?? "{}")).toMatchObject({ type: "end", why: "overflow", sent: 200 });
+  });
+});
+
+it("a device that acknowledges what was not sent to it gets no more of it, and its window is no larger for that", async () => {
+  const { open, push, limit, shard } = await pacedShard("liar", { quota: SLOW });
+  const connection = await open();
+  for (const name of upTo(100)) await push(kib(name));
+  await settled(() => numbersOf(connection).length);
+  connection.socket.send("a90");
+  await expect.poll(async () => runInDurableObject(shard(), (instance) => instance.bufferedBytes)).toBe(10 * KIB);
+  await limit({});
+  await expect.poll(() => numbersOf(connection).at(-1), { timeout: 10_000 }).toBe(100);
+  expect(numbersOf(connection).slice(-10)).toEqual(upTo(100).slice(90));
+});
+
+it("a shadow holds nothing back, and counts what it would have; the bytes are told a second after the last message", async () => {
+  const { open, stats } = await pacedShard("shadow", { quota: { ...SLOW, mode: "shadow" } });
+  const connection = await open();
+  for (const name of upTo(100)) connection.socket.send(`m${name}:${kib(name)}`);
+  await expect.poll(() => acknowledgedOf(connection)).toBe(100);
+  await expect.poll(async () => (await stats()).counters.bytes["acme/gold"], { timeout: 10_000 }).toBe(100 * KIB);
+  expect((await stats()).counters.shadow["acme/gold bandwidth"]).toBeGreaterThan(100 * KIB - BURST_BYTES - 20 * KIB);
+});
+
+it("an object whose devices have fallen silent asks no pool, holds no credit and has no alarm for it", async () => {
+  const { open, stats, shard } = await pacedShard("quiet", { quota: { bandwidthBytesPerSecond: 10_000_000 } });
+  const connection = await open();
+  const alarm = async () => runInDurableObject(shard(), async (_instance, { storage }) => storage.getAlarm());
+  const alarmAtMs = await alarm();
+  connection.socket.send("m1:x");
+  await expect.poll(() => acknowledgedOf(connection)).toBe(1);
+  // Its credit, and a second later what is left of it.
+  await expect.poll(async () => (await stats()).counters.renewCalls, { timeout: 10_000 }).toBe(2);
+  expect((await stats()).counters.bytes["acme/gold"]).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect([(await stats()).counters.renewCalls, await alarm()]).toEqual([2, alarmAtMs]);
+});

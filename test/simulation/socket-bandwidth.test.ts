@@ -1,0 +1,75 @@
+// Messages of sockets at several Shard objects under one bandwidth, with bodies at isolates beside them.
+import { describe, expect, it } from "vitest";
+import { runSockets, type Canary, type SocketScenario } from "./socket-bandwidth-simulation.ts";
+
+const SEEDS = process.env["TIDEGATE_LONG"] === "1" ? 200 : 8;
+const SECONDS = 60;
+const CALM: SocketScenario = { bytesPerSecond: 200_000, objects: 3, socketsEach: 4, seconds: SECONDS, bytesMax: 2_000 };
+const STORM: SocketScenario = { ...CALM, seconds: 40, isStormy: true, isolates: 1 };
+
+describe("messages without end at all Shard objects together", () => {
+  const CELLS: readonly SocketScenario[] = [1, 3, 9].flatMap((objects) =>
+    [20_000, 200_000, 5_000_000].map((bytesPerSecond) => ({
+      ...CALM,
+      objects,
+      bytesPerSecond,
+      seconds: bytesPerSecond > 1e6 ? 15 : SECONDS,
+    })),
+  );
+  it.for(CELLS)("$objects objects and $bytesPerSecond bytes a second: never over it, and nearly all of it", (cell) => {
+    const { bytes, overshoot, faults, callsInSilence } = runSockets(cell, 1);
+    expect([faults, callsInSilence]).toEqual([[], 0]);
+    expect(overshoot).toBeLessThanOrEqual(0);
+    expect(bytes).toBeGreaterThan(0.95 * cell.bytesPerSecond * (cell.seconds - 5));
+  });
+});
+
+it("messages larger than the pool ever lends at once pass, and cost no more than one message at each object", () => {
+  const { bytes, overshoot, asideMax, faults } = runSockets({ ...CALM, objects: 2, socketsEach: 3, bytesMax: 1_048_576 }, 2);
+  expect(faults).toEqual([]);
+  expect(overshoot).toBeLessThanOrEqual(0);
+  expect(asideMax).toBeGreaterThan(100_000);
+  expect(bytes).toBeGreaterThan(0.9 * CALM.bytesPerSecond * (SECONDS - 5));
+});
+
+it("messages of 100 kB at 1,024 bytes a second pass some day", () => {
+  const scenario = { ...CALM, objects: 1, socketsEach: 1, bytesPerSecond: 1_024, bytesMax: 100_000, gapMs: 20_000, seconds: 40 };
+  const { overshoot, faults } = runSockets(scenario, 3);
+  expect([faults, overshoot <= 0]).toEqual([[], true]);
+});
+
+it("the sockets of one object share its credit: who sends large messages has no more than who sends small ones", () => {
+  const { perLine } = runSockets({ ...CALM, objects: 1, socketsEach: 3, bytesMax: 32_768 }, 4);
+  const [mean] = [perLine.reduce((sum, own) => sum + own, 0) / perLine.length];
+  for (const own of perLine) expect(Math.abs(own - mean) / mean).toBeLessThan(0.1);
+});
+
+it("isolates and objects share it", () => {
+  const { bytes, bodyBytes, overshoot } = runSockets({ ...CALM, objects: 2, isolates: 2 }, 5);
+  expect(overshoot).toBeLessThanOrEqual(0);
+  expect(bodyBytes / (bytes + bodyBytes)).toBeGreaterThan(0.3);
+  expect(bodyBytes / (bytes + bodyBytes)).toBeLessThan(0.7);
+});
+
+it("a lone message now and then costs two calls: one for its credit, one that gives the rest back", () => {
+  const scenario = { ...CALM, objects: 1, socketsEach: 1, seconds: 600, gapMs: 20_000 };
+  const { calls, perLine, faults, tokensLentInSilence } = runSockets(scenario, 6);
+  expect([faults, tokensLentInSilence]).toEqual([[], 0]);
+  expect(perLine.length).toBe(2);
+  expect(calls).toBeLessThan(2 * 2 * 45);
+});
+
+describe("lost, late and repeated calls, evictions, sockets that come and go", () => {
+  const seeds = Array.from({ length: SEEDS }, (_, index) => index + 1);
+  it.for(seeds)("seed %d: never over it, nothing lost, repeated or out of order, and nothing done in silence", (seed) => {
+    const { overshoot, faults, callsInSilence, evictions } = runSockets({ ...STORM, bytesMax: seed % 2 === 0 ? 2_000 : 60_000 }, seed);
+    expect([faults, callsInSilence]).toEqual([[], 0]);
+    expect(overshoot).toBeLessThanOrEqual(0);
+    expect(evictions).toBeGreaterThan(3);
+  });
+
+  it.for<Canary>(["pays-nothing", "forgets", "overtakes", "stays-awake"])("finds an object that is broken: %s", (canary) => {
+    const { overshoot, faults, callsInSilence } = runSockets({ ...STORM, canary }, 1);
+    expect(overshoot > 0 || faults.length > 0 || callsInSilence > 0).toBe(true);
+  });
+});

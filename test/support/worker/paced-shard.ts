@@ -1,0 +1,208 @@
+// A Shard object whose sockets' flow has a quota, with endpoints of both kinds, for the tests of what that holds back.
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { expect, vi } from "vitest";
+import { poolName } from "#shared/protocol/pool-rpc.ts";
+import {
+  shardObjectName,
+  SOCKET_ASSIGNMENT_HEADER,
+  SOCKET_RESUMPTION_HEADER,
+  type FlowPace,
+  type SocketAssignment,
+} from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
+import { parseResumeToken } from "#shared/resume/resume-token.ts";
+import { applyServices } from "./configuration.ts";
+
+const FLOW = "acme/gold";
+const EVENTS = { headers: { "content-type": "application/websocket-events" } };
+/** Of the smallest bandwidths: what may go at once. */
+export const BURST_BYTES = 32 * 1_024;
+
+export interface PacedEndpoint {
+  /** Texts of messages that it got, in order. */
+  readonly got: string[];
+  /** The types of what it was told, over HTTP; how its sockets were closed, else. */
+  readonly events: string[];
+  answer: (texts: readonly string[]) => readonly SocketEvent[];
+  /** What its answer to messages over HTTP takes. */
+  delayMs: number;
+}
+
+/** In place of the network, which the test runner does not have. */
+export function stubEndpoint(): PacedEndpoint {
+  const endpoint: PacedEndpoint = { got: [], events: [], answer: () => [], delayMs: 0 };
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
+    if (new Headers(init?.headers).get("upgrade") === "websocket") {
+      const { 0: webSocket, 1: own } = new WebSocketPair();
+      own.addEventListener("message", ({ data }) => {
+        endpoint.got.push(String(data));
+        for (const event of endpoint.answer([String(data)])) {
+          if (event.type === "TEXT") own.send(event.text);
+          if (event.type === "CLOSE") own.close(event.code ?? 1000, event.reason);
+        }
+      });
+      own.addEventListener("close", () => void endpoint.events.push("CLOSE"));
+      own.accept();
+      return Promise.resolve(new Response(null, { status: 101, webSocket }));
+    }
+    const events = new EventParser(2_000_000).push(init?.body as Uint8Array);
+    if ("ok" in events) throw new Error(events.detail);
+    endpoint.events.push(...events.map(({ type }) => type));
+    if (events[0]?.type === "OPEN") return Promise.resolve(new Response(encodeEvents([{ type: "OPEN" }]), EVENTS));
+    const texts = events.flatMap((event) => (event.type === "TEXT" ? [event.text] : []));
+    await new Promise((resolve) => setTimeout(resolve, endpoint.delayMs));
+    const answered = endpoint.answer(texts);
+    endpoint.got.push(...texts);
+    return Promise.resolve(new Response(encodeEvents(answered), EVENTS));
+  });
+  return endpoint;
+}
+
+export interface PacedConnection {
+  readonly socket: WebSocket;
+  /** As they came. */
+  readonly frames: string[];
+  /** When the last one came. */
+  readonly closes: { readonly code: number; readonly reason: string }[];
+}
+
+/** What a quota says to the sockets of a flow, as the edge reads it. */
+function paceOf(version: number, quota: Readonly<Record<string, unknown>>): { pace?: FlowPace } {
+  const isTimed = quota["cpuSecondsPerSecond"] !== undefined;
+  const bytes = quota["bandwidthBytesPerSecond"] === undefined ? null : quota["mode"] === "shadow" ? "counted" : "held";
+  return bytes === null && !isTimed ? {} : { pace: { flow: FLOW, version, bytes, isTimed } };
+}
+
+export async function pacedShard(
+  service: string,
+  { quota, mode = "http" }: { readonly quota: Readonly<Record<string, unknown>>; readonly mode?: SocketAssignment["mode"] },
+) {
+  const services = (given: Readonly<Record<string, unknown>>) => [
+    { service, capacity: 64, quota: given, more: { shards: { sizeMin: 64, sizeMax: 64 }, sockets: { mode } } },
+  ];
+  const version = await applyServices(services(quota));
+  const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
+  const shardId = `${service}-1`;
+  // One that was aborted needs another stub.
+  const shard = () => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
+  const connect = async (headers: Headers): Promise<PacedConnection> => {
+    headers.set("upgrade", "websocket");
+    const response = await shard().fetch("https://shard/", { headers });
+    const socket = response.webSocket;
+    if (socket === null) throw new Error(`status ${response.status}: ${JSON.stringify([...response.headers])}`);
+    const [frames, closes]: [string[], PacedConnection["closes"]] = [[], []];
+    socket.addEventListener("message", ({ data }) => void frames.push(String(data)));
+    socket.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
+    socket.accept();
+    return { socket, frames, closes };
+  };
+  let opened = 0;
+  const openPlain = async (isResumable = false): Promise<PacedConnection> => {
+    const slotId = `${service}-${(opened += 1)}`;
+    const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
+    const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: FLOW, ...more });
+    if (!acquired.ok) throw new Error("no slot");
+    const assignment: SocketAssignment = {
+      service,
+      tenant: "acme",
+      device: `d-${opened}`,
+      isResumable,
+      mode,
+      slotId,
+      holder: "edge",
+      flow: FLOW,
+      shardId,
+      upstreamUrl: `https://${service}.example/`,
+      deadlineMs: 5_000,
+      startedAtMs: Date.now(),
+      ...paceOf(version, quota),
+    };
+    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+  };
+  /** A session that its device has confirmed. */
+  const open = async (): Promise<PacedConnection> => {
+    const connection = await openPlain(true);
+    connection.socket.send('{"type":"hello","attempt":1,"received":0}');
+    await expect.poll(() => connection.frames.length).toBe(1);
+    connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
+    return connection;
+  };
+  const resume = async (token: string, hello: { attempt: number; received: number }, device = "d-1"): Promise<PacedConnection> => {
+    const { sessionId = "", secret = "" } = parseResumeToken(token) ?? {};
+    const resumption = { service, tenant: "acme", device, sessionId, secret, ...paceOf(version, quota) };
+    const connection = await connect(new Headers({ [SOCKET_RESUMPTION_HEADER]: JSON.stringify(resumption) }));
+    connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
+    await expect.poll(() => connection.frames[0] ?? "").toContain('"resumed"');
+    return connection;
+  };
+  const push = async (payload: string, device: string | null = null) =>
+    shard().push({ tenant: "acme", device, topic: null, payload, pushId: crypto.randomUUID() });
+  /** Applied, and known to the pool. */
+  const limit = async (next: Readonly<Record<string, unknown>>) => pool.stats(service, await applyServices(services(next)));
+  const stats = async () => pool.stats(service, version);
+  const slots = async (): Promise<number> => (await stats()).endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
+  const die = async (): Promise<void> => {
+    await runInDurableObject(shard(), (_instance, state) => state.abort("as a process that dies")).catch(() => undefined);
+  };
+  const bufferedBytes = async (stub: ReturnType<typeof shard>): Promise<number> =>
+    runInDurableObject(stub, (instance) => instance.bufferedBytes);
+  const renewAs = async (flow: FlowTelemetry | null) => {
+    const named = { flow: FLOW, want: 0, running: 0, keep: 0, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 };
+    const lease = { holder: crypto.randomUUID(), sequence: 1, appliedSequence: 0, flows: [named], lanes: [], adopted: [] };
+    const telemetry = { flows: flow === null ? [] : [flow], shards: [], edge: {} };
+    return pool.renew({ service, configurationVersion: version, tableVersion: 0, lease, telemetry });
+  };
+  const nothing = { flow: FLOW, arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+  /** As an isolate hears it. */
+  const blockedMs = async (): Promise<number> => (await renewAs(null)).left[0]?.blockedMs ?? 0;
+  /** As an isolate tells it. */
+  const useTime = async (busyMs: number) => renewAs({ ...nothing, busyMs });
+  /** What one request more would be counted for. */
+  const shadowOf = async (kind: string): Promise<number> => {
+    const before = (await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0;
+    await renewAs({ ...nothing, arrivals: 1 });
+    return ((await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0) - before;
+  };
+  return { blockedMs, useTime, shadowOf, shard, die, bufferedBytes, open, openPlain, resume, push, limit, stats, slots };
+}
+
+export const SLOW = { bandwidthBytesPerSecond: 1_024 };
+export const KIB = 1_024;
+/** Several renewals. */
+export const SETTLED_MS = 1_500;
+
+/** Until what may go at once has gone: nothing more for a while. */
+export async function settled(count: () => number): Promise<void> {
+  let [last, sinceMs] = [-1, 0];
+  const isSettled = (): boolean => {
+    const now = count();
+    if (now !== last) [last, sinceMs] = [now, Date.now()];
+    return now > 0 && Date.now() - sinceMs >= SETTLED_MS;
+  };
+  await expect.poll(isSettled, { timeout: 20_000, interval: 100 }).toBe(true);
+}
+
+/** Of `SLOW`: so much may have gone since it was called. */
+export function bytesMostSince(): () => number {
+  const atMs = Date.now();
+  // Clocks of whole milliseconds, at the pool and here.
+  return () => BURST_BYTES + 1.024 * (Date.now() - atMs + 5);
+}
+
+/** A message of a KiB that has a name. */
+export const kib = (name: number): string => `${name} `.padEnd(KIB, "x");
+export const namesOf = (texts: readonly string[]): number[] => texts.map((text) => Number.parseInt(text, 10));
+
+export const tokenOf = ({ frames }: PacedConnection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
+
+/** Of `tidegate.v1`: the numbers of the messages that came, in order. */
+export const numbersOf = ({ frames }: PacedConnection): number[] =>
+  frames.flatMap((frame) => (/^m\d/.test(frame) ? [Number(frame.slice(1, frame.indexOf(":")))] : []));
+
+export const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+
+/** The last that was acknowledged. */
+export const acknowledgedOf = ({ frames }: PacedConnection): number =>
+  Math.max(0, ...frames.flatMap((frame) => (/^a\d+$/.test(frame) ? [Number(frame.slice(1))] : [])));
