@@ -17,6 +17,8 @@ export interface CreditDemand {
   /** Out at others, whatever became of the lease. */
   readonly passedOn: number;
   readonly tokensWant: number;
+  /** Of these, those for which somebody waits; if left out, 0. */
+  readonly tokensNow?: number;
   /** Tokens out at others, as last heard; if left out, 0. */
   readonly tokensPassedOn?: number;
 }
@@ -79,7 +81,7 @@ export class CreditLease {
     const isLive = nowMs < this.#expiresAtMs;
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
-    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0 }) => {
+    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0, tokensNow = 0 }) => {
       const credit = this.#credits.get(flow) ?? { slots: 0, tokens: 0 };
       this.#credits.set(flow, credit);
       credit.slots = isLive ? Math.min(credit.slots, Math.max(want, passedOn)) : 0;
@@ -93,6 +95,7 @@ export class CreditLease {
         tokensWant,
         tokensHeld: credit.tokens + tokensPassedOn,
         tokensReturned: tokens - credit.tokens,
+        ...(tokensNow > 0 && { tokensNow }),
       };
     });
     const named = new Set(demands.map(({ flow }) => flow));

@@ -3,7 +3,7 @@
 // Promise: over any interval T at most burst + rate × T are spent, at holders and here together. For what lies at holders and what
 // lies here is never more than a burst: while tokens are out the bucket is that much smaller. `clip` says so to the bucket before
 // every change of what is out. Half a burst may be out at most, so that the bucket fills while holders spend; where
-// holders are objects, each may have its part of that half.
+// holders are objects, each may have its part of that half, and whatever is here for a request that waits for it: that one is spent as it comes.
 import { divide, UNITS_MAX } from "./divide.ts";
 import type { FlowRecord } from "./holder-record.ts";
 import { LENT_BURST_MIN, TOKEN_WANT_MS } from "#shared/lease/token-meter.ts";
@@ -58,40 +58,40 @@ export class FlowTokens {
   }
 
   /** How many a holder gets beside those it has. */
-  lend({ flow: { flow, tokensWant, tokensHeld }, source, atMs }: Lending): number {
+  lend({ flow: record, source, atMs }: Lending): number {
+    const { flow, tokensWant, tokensHeld } = record;
     const lent = this.#lent();
     if (lent !== undefined) {
-      const available = lent.available(flow);
+      const available = Math.max(0, lent.available(flow) - lent.awaited(flow));
       const more = Math.min(Math.max(0, tokensWant - tokensHeld), this.#totals().tokensPart(flow, source, available), available);
       lent.take(flow, more);
       return more;
     }
     const { rate, shared } = this.#policy().flow(flow);
     if (rate === null && shared === undefined) return 0;
-    const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow, source, tokensHeld, atMs });
-    const ofShared = shared === undefined ? Infinity : this.#ofShared(shared, { flow, source });
+    const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow: record, source, atMs });
+    const ofShared = shared === undefined ? Infinity : this.#ofShared(shared, { flow: record, source });
     const count = Math.min(Math.max(0, tokensWant - tokensHeld), ofRate, ofShared);
     if (count > 0) this.pay(flow, count, atMs);
     if (shared !== undefined) this.#offered.set(flow, count);
     return count;
   }
 
-  #ofRate(
-    rate: RatePolicy,
-    { flow, source, tokensHeld, atMs }: { flow: string; source: string; tokensHeld: number; atMs: number },
-  ): number {
-    if (rate.burst < LENT_BURST_MIN) return 0;
+  #ofRate(rate: RatePolicy, { flow: { flow, tokensHeld, tokensNow = 0 }, source, atMs }: Lending): number {
+    const available = this.#budgets.available(flow, rate, atMs);
+    const now = Math.min(tokensNow, available);
+    if (rate.burst < LENT_BURST_MIN) return now;
     const totals = this.#totals();
     const outMax = Math.floor(rate.burst * OUT_RATIO_MAX);
     // Objects take no token here but by being lent some: were what is out all that counts, whoever came first would hold it, and get back
     // what it has spent with each renewal, and the others would never have any. A holder that has none here asks for one at a time.
-    const room =
-      this.#policy().areHoldersDurable === true ? totals.tokensPart(flow, source, outMax) - tokensHeld : outMax - totals.tokensOutOf(flow);
-    return Math.min(Math.max(0, room), totals.tokensPart(flow, source, this.#budgets.available(flow, rate, atMs)));
+    const isObject = this.#policy().areHoldersDurable === true || totals.partOf(flow, source)?.claimants !== undefined;
+    const room = isObject ? totals.tokensPart(flow, source, outMax) - tokensHeld : outMax - totals.tokensOutOf(flow);
+    return Math.max(now, Math.min(room, totals.tokensPart(flow, source, available)));
   }
 
   /** First the flow's part among those that share, by weight; then the holder's in the flow. */
-  #ofShared(shared: SharedTokens, { flow, source }: { flow: string; source: string }): number {
+  #ofShared(shared: SharedTokens, { flow: { flow, tokensNow = 0 }, source }: Pick<Lending, "flow" | "source">): number {
     const available = shared.available();
     if (available === Infinity) return Infinity;
     const totals = this.#totals();
@@ -105,7 +105,7 @@ export class FlowTokens {
     }));
     const share = divide(Math.min(UNITS_MAX, available + out), claims)[shared.flows.findIndex(({ flow: name }) => name === flow)] ?? 0;
     const part = Math.min(available, Math.max(0, share - outOf(flow)));
-    return Math.min(part, totals.tokensPart(flow, source, part));
+    return Math.max(Math.min(tokensNow, available), Math.min(part, totals.tokensPart(flow, source, part)));
   }
 
   /** Whether holders want more than the rate earns: then each interval between reports costs what the bucket could not take. */
@@ -146,8 +146,8 @@ export class FlowTokens {
     if (rate !== null && tokensOut > 0 && this.#budgets.clip(flow, rate, { tokensOut, nowMs: atMs })) this.#write(flow, rate, atMs);
   }
 
-  clipAll(atMs: number): void {
-    for (const flow of this.#budgets.all.keys()) this.clip(flow, atMs);
+  clipEach(flows: readonly { readonly flow: string }[], atMs: number): void {
+    for (const { flow } of flows) this.clip(flow, atMs);
   }
 
   /** A negative count comes back. */

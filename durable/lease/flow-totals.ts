@@ -26,7 +26,7 @@ interface FlowTotal {
   pinned: number;
   tokensWant: number;
   tokensOut: number;
-  readonly policy: FlowPolicy;
+  policy: FlowPolicy;
   readonly by: Map<string, Contribution>;
 }
 
@@ -47,6 +47,7 @@ interface SharePolicy {
   readonly areHoldersDurable?: boolean;
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
+  readonly flowChanged?: (flow: string) => void;
 }
 
 export class FlowTotals {
@@ -145,6 +146,8 @@ export class FlowTotals {
     for (const contribution of before ?? []) this.#count(source, contribution, -1);
     for (const contribution of contributions) this.#count(source, contribution, 1);
     for (const { flow } of before ?? []) this.#forgetEmpty(flow);
+    this.#tell(before);
+    this.#tell(contributions);
     if (contributions.length === 0) this.#bySource.delete(source);
     else this.#bySource.set(source, contributions);
   }
@@ -162,6 +165,28 @@ export class FlowTotals {
     this.#slots = 0;
     this.#running = 0;
     for (const [source, contributions] of sources) this.replace(source, contributions);
+  }
+
+  /** The policy says something else of this flow alone: of how many slots it may have. */
+  refresh(flow: string): void {
+    const total = this.#flows.get(flow);
+    if (total === undefined) return;
+    const before = demandOf(total);
+    total.policy = this.#policy.flow(flow);
+    this.#demandChanged(this.#class(total.policy.className), demandOf(total) - before, 0);
+  }
+
+  #tell(contributions: readonly Contribution[] | undefined): void {
+    const { flowChanged } = this.#policy;
+    if (flowChanged !== undefined && contributions !== undefined) for (const { flow } of contributions) flowChanged(flow);
+  }
+
+  #demandChanged(ofClass: ClassTotal, want: number, pinned: number): void {
+    if (want === 0 && pinned === 0) return;
+    ofClass.want += want;
+    ofClass.pinned += pinned;
+    ofClass.shares = null;
+    this.#isDivided = false;
   }
 
   #divideClasses(): void {
@@ -197,12 +222,7 @@ export class FlowTotals {
     ofClass.slots += sign * contribution.slots;
     if (sign === 1) total.by.set(source, contribution);
     else total.by.delete(source);
-    const [want, pinned] = [demandOf(total), total.pinned];
-    if (want === wantBefore && pinned === pinnedBefore) return;
-    ofClass.want += want - wantBefore;
-    ofClass.pinned += pinned - pinnedBefore;
-    ofClass.shares = null;
-    this.#isDivided = false;
+    this.#demandChanged(ofClass, demandOf(total) - wantBefore, total.pinned - pinnedBefore);
   }
 
   #total(flow: string): FlowTotal {

@@ -24,6 +24,8 @@ export interface FlowRecord extends SlotsRecord {
   /** Others waited for this flow when it was answered. */
   readonly isQueued: boolean;
   readonly tokensWant: number;
+  /** Of these, those for which somebody waited when it was answered. */
+  readonly tokensNow?: number;
   readonly tokensHeld: number;
   readonly tokensOffered: number;
 }

@@ -50,11 +50,10 @@ export class LeaseLedger {
     ledger.#clock = { seenMs: nowMs, ledgerMs };
     for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs }, ledgerMs);
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
-    for (const { block } of rows.blocks) ledger.#book.restoreBlock(block);
+    for (const { key, block } of rows.blocks) ledger.#book.restoreBlock(key, block);
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);
-    ledger.#changed.take(ledger.#state);
     // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
-    ledger.#book.watch(ledgerMs);
+    ledger.#changed.take(ledger.#state);
     return ledger;
   }
 
@@ -152,7 +151,12 @@ export class LeaseLedger {
   configure(policy: LedgerPolicy, nowMs: number): void {
     this.tick(nowMs);
     this.#policy = policy;
-    this.#book.configure(policy);
+    this.#book.configure(policy, this.#clock.ledgerMs);
+  }
+
+  /** The policy is the same, and says something else of these flows: of how many slots each may have. */
+  flowsChanged(flows: readonly string[]): void {
+    for (const flow of flows) this.#book.totals.refresh(flow);
   }
 
   /** Moves the ledger's time and ends what ended; returns the ledger's time. */
@@ -163,8 +167,10 @@ export class LeaseLedger {
     this.#isGapTrusted = false;
     if (this.#clock.ledgerMs - nowMs !== before.ledgerMs - before.seenMs) this.#changed.clock();
     const { ledgerMs } = this.#clock;
-    if (ledgerMs >= this.#book.nextChangeMs) this.#tokens.clipAll(ledgerMs);
-    this.#reclaimedCount += this.#book.expire(ledgerMs, (record) => nameEndsAtMs(record, this.#policy));
+    this.#reclaimedCount += this.#book.expire(ledgerMs, {
+      endsAtMs: (record) => nameEndsAtMs(record, this.#policy),
+      changing: ({ flows }) => this.#tokens.clipEach(flows, ledgerMs),
+    });
     return ledgerMs;
   }
 
@@ -179,7 +185,7 @@ export class LeaseLedger {
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
     const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
     this.#overshootCount += carried.overshootCount;
-    for (const { flow } of known?.flows ?? []) this.#tokens.clip(flow, atMs);
+    this.#tokens.clipEach(known?.flows ?? [], atMs);
     for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
     const flows = this.#offerFlows(carried.record, atMs);

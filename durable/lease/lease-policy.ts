@@ -20,6 +20,8 @@ export interface LedgerPolicy {
   readonly lanes: ReadonlyMap<string, number>;
   readonly classes: ReadonlyMap<string, ClassShare>;
   readonly flow: (flow: string) => FlowPolicy;
+  /** Is told of each flow whose slots, wants or tokens may be others now. */
+  readonly flowChanged?: (flow: string) => void;
   readonly requestDurationMsMax: number;
   /** Holders are objects: their whole lease is held after its end, so no jump of the clock ends one early, and each counts in full. */
   readonly areHoldersDurable?: boolean;

@@ -4,6 +4,8 @@
 export interface LentTokens {
   /** Neither spent nor lent on. */
   available(flow: string): number;
+  /** Of these, those that are for requests which wait for them by name. */
+  awaited(flow: string): number;
   /** A negative count comes back. */
   take(flow: string, count: number): void;
 }

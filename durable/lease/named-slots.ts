@@ -163,15 +163,11 @@ export class NamedSlots {
     return slots;
   }
 
-  /** Forgets the blocks that ended; returns their keys. */
-  endBlocks(nowMs: number): readonly string[] {
-    const ended = [...this.#blocks].filter(([, { untilMs }]) => untilMs <= nowMs).map(([key]) => key);
-    for (const key of ended) {
-      this.#blocks.delete(key);
-      if ((this.#out.get(key) ?? 0) === 0) this.#out.delete(key);
-      this.#nameless.delete(key);
-    }
-    return ended;
+  /** Forgets a block that ended; false: there is none. */
+  endBlock(key: string): boolean {
+    if ((this.#out.get(key) ?? 0) === 0) this.#out.delete(key);
+    this.#nameless.delete(key);
+    return this.#blocks.delete(key);
   }
 }
 

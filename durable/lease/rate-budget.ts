@@ -55,10 +55,6 @@ export class RateBudgets {
   /** What the disk says: never less than is owed, so that most tokens need no row. */
   readonly #written = new Map<string, RateBudget>();
 
-  get all(): ReadonlyMap<string, RateBudget> {
-    return this.#budgets;
-  }
-
   get written(): ReadonlyMap<string, RateBudget> {
     return this.#written;
   }

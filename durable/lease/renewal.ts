@@ -21,7 +21,12 @@ export function checkRequest({ sequence, appliedSequence, flows, lanes, lentTo =
   assert(Number.isSafeInteger(sequence) && sequence >= 1 && appliedSequence < sequence, "a renewal follows the answer it lives by");
   assert(new Set(flows.map(({ flow }) => flow)).size === flows.length, "a renewal names a flow once");
   assert(new Set(lanes.map(({ lane }) => lane)).size === lanes.length, "a renewal names a lane once");
-  const ofFlows = flows.flatMap(({ tokensWant, tokensHeld, tokensReturned }) => [tokensWant, tokensHeld, tokensReturned]);
+  const ofFlows = flows.flatMap(({ tokensWant, tokensHeld, tokensReturned, tokensNow = 0 }) => [
+    tokensWant,
+    tokensHeld,
+    tokensReturned,
+    tokensNow,
+  ]);
   const ofBoth = [...flows, ...lanes].flatMap(({ want, running, keep }) => [want, running, keep]);
   assert(
     [...ofFlows, ...ofBoth].every((count) => Number.isSafeInteger(count) && count >= 0 && count <= UNITS_MAX),
@@ -83,8 +88,16 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     const carried = carrySlots(input, { report, old: before.get(report.flow), free: slotsFree, adoptedCount });
     slotsFree -= carried.taken;
     overshootCount += carried.overshootCount;
-    const { flow, tokensWant, tokensHeld } = report;
-    return { flow, ...carried.slots, isQueued: false, tokensWant, tokensHeld, tokensOffered: 0 };
+    const { flow, tokensWant, tokensHeld, tokensNow } = report;
+    return {
+      flow,
+      ...carried.slots,
+      isQueued: false,
+      tokensWant,
+      tokensHeld,
+      tokensOffered: 0,
+      ...(tokensNow !== undefined && { tokensNow }),
+    };
   });
   const lanes = request.lanes.map((report): LaneRecord => {
     const adoptedCount = input.adopted.filter(({ lane }) => lane === report.lane).length;

@@ -1,6 +1,7 @@
 // What is out, in flows and in lanes: leased and held by holders, named by sockets and queued requests. It keeps the sums
 // and when the next of them ends by time alone; what may be promised is the ledger's business.
 import { assert } from "#shared/assert.ts";
+import { DueTimes } from "./due-times.ts";
 import { FlowTotals } from "./flow-totals.ts";
 import { nextChangeMs, slotsOf, type HolderRecord } from "./holder-record.ts";
 import { LaneTotals } from "./lane-totals.ts";
@@ -19,6 +20,12 @@ export interface SlotCounts {
   readonly inUse: number;
 }
 
+interface Expiring {
+  readonly endsAtMs: (record: HolderRecord) => number;
+  /** What the holder counts for is about to change. */
+  readonly changing: (record: HolderRecord) => void;
+}
+
 export class SlotBook {
   readonly holders = new Map<string, HolderRecord>();
   readonly slots = new NamedSlots();
@@ -30,7 +37,10 @@ export class SlotBook {
   #waitingCount = 0;
   readonly #changed: ChangedKeys;
   #policy: LedgerPolicy;
-  #nextChangeMs = Infinity;
+  /** When each counts for less, or ends, by time alone. */
+  readonly #holderTimes = new DueTimes();
+  readonly #slotTimes = new DueTimes();
+  readonly #blockTimes = new DueTimes();
 
   constructor(policy: LedgerPolicy, changed: ChangedKeys) {
     this.#policy = policy;
@@ -39,7 +49,7 @@ export class SlotBook {
   }
 
   get nextChangeMs(): number {
-    return this.#nextChangeMs;
+    return Math.min(this.#holderTimes.nextMs, this.#slotTimes.nextMs, this.#blockTimes.nextMs);
   }
 
   get counts(): SlotCounts {
@@ -93,9 +103,12 @@ export class SlotBook {
     this.totals.replace(queueKey(flow), count === 0 ? [] : [waiting]);
   }
 
-  configure(policy: LedgerPolicy): void {
+  configure(policy: LedgerPolicy, nowMs: number): void {
+    const isSameEnd =
+      policy.requestDurationMsMax === this.#policy.requestDurationMsMax && policy.lentDurationMsMax === this.#policy.lentDurationMsMax;
     this.#policy = policy;
     this.totals.configure(policy);
+    if (!isSameEnd) for (const record of this.holders.values()) this.#watchHolder(record, nowMs);
   }
 
   putHolder(record: HolderRecord, nowMs: number): void {
@@ -107,11 +120,12 @@ export class SlotBook {
       source,
       record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at), running: lane.running })),
     );
-    this.watch(nextChangeMs(record, this.#policy, nowMs));
+    this.#watchHolder(record, nowMs);
   }
 
   dropHolder(holder: string): void {
     this.holders.delete(holder);
+    this.#holderTimes.delete(holder);
     this.totals.replace(holderKey(holder), []);
     this.lanes.replace(holderKey(holder), []);
     this.#changed.holder(holder);
@@ -119,7 +133,10 @@ export class SlotBook {
 
   putSlot(slot: NamedSlot, nowMs: number): void {
     const block = this.slots.put(slot, nowMs);
-    if (block !== null) this.#changed.block(block);
+    if (block !== null) {
+      this.#changed.block(block);
+      this.#blockTimes.put(block, this.slots.blocks.get(block)?.untilMs ?? Infinity);
+    }
     if (slot.isDurable) this.#changed.slot(slot.slotId);
     if (slot.inPlaceOf !== undefined) this.#successors.set(slot.inPlaceOf, slot.slotId);
     this.#countSlot(slot);
@@ -137,14 +154,15 @@ export class SlotBook {
     return !isOver && before.inPlaceOf === undefined && !this.#successors.has(inPlaceOf);
   }
 
-  restoreBlock(block: SlotBlock): void {
+  restoreBlock(key: string, block: SlotBlock): void {
     for (const slot of this.slots.restoreBlock(block)) this.#countSlot(slot);
-    this.watch(block.untilMs);
+    this.#blockTimes.put(key, block.untilMs);
   }
 
   dropSlot(slotId: string): void {
     const slot = this.slots.drop(slotId);
     assert(slot !== undefined, "a slot is freed once");
+    this.#slotTimes.delete(slotId);
     this.totals.replace(slotKey(slotId), []);
     this.lanes.replace(slotKey(slotId), []);
     if (slot.isDurable) this.#changed.slot(slotId);
@@ -158,26 +176,27 @@ export class SlotBook {
   }
 
   /** Forgets what ended by `nowMs`, and counts anew what counts for less. How many slots came back so. */
-  expire(nowMs: number, endsAtMs: (record: HolderRecord) => number): number {
-    if (nowMs < this.#nextChangeMs) return 0;
+  expire(nowMs: number, { endsAtMs, changing }: Expiring): number {
     let count = 0;
-    this.#nextChangeMs = Infinity;
-    for (const { slotId, expiresAtMs, owner } of this.slots.values) {
-      if (expiresAtMs === null || expiresAtMs > nowMs) continue;
+    for (const slotId of this.#slotTimes.take(nowMs)) {
+      const slot = this.slots.get(slotId);
+      // Handed over meanwhile, to somebody who has no end.
+      if (slot === undefined || slot.expiresAtMs === null) continue;
       // Without an owner it only stood for names that a restart has lost.
-      if (owner !== "") count += 1;
+      if (slot.owner !== "") count += 1;
       this.dropSlot(slotId);
     }
-    for (const key of this.slots.endBlocks(nowMs)) this.#changed.block(key);
-    for (const record of this.holders.values()) {
+    for (const key of this.#blockTimes.take(nowMs)) if (this.slots.endBlock(key)) this.#changed.block(key);
+    for (const holder of this.#holderTimes.take(nowMs)) {
+      const record = this.holders.get(holder);
+      if (record === undefined) continue;
+      changing(record);
       if (endsAtMs(record) > nowMs) this.putHolder(record, nowMs);
       else {
         for (const { running } of record.flows) count += running;
         this.dropHolder(record.holder);
       }
     }
-    for (const slot of this.slots.values) this.watch(slot.expiresAtMs ?? Infinity);
-    for (const { untilMs } of this.slots.blocks.values()) this.watch(untilMs);
     return count;
   }
 
@@ -186,11 +205,12 @@ export class SlotBook {
     const lane = { lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 };
     this.totals.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [slotContribution(slot)]);
     this.lanes.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [lane]);
-    this.watch(slot.expiresAtMs ?? Infinity);
+    this.#slotTimes.put(slot.slotId, slot.expiresAtMs ?? Infinity);
   }
 
-  /** Something may end then: `expire` looks at everything. */
-  watch(atMs: number): void {
-    this.#nextChangeMs = Math.min(this.#nextChangeMs, atMs);
+  /** Where all of it is over, it is looked at once more, and forgotten. */
+  #watchHolder(record: HolderRecord, nowMs: number): void {
+    const changesAtMs = nextChangeMs(record, this.#policy, nowMs);
+    this.#holderTimes.put(record.holder, changesAtMs === Infinity ? nowMs : changesAtMs);
   }
 }

@@ -1,15 +1,17 @@
 // The calls that keep a pool's credit with its tenants' quotas: one at a time per tenant; whoever needs an answer waits for the one
 // on its way. What fails is told to the credits, which know how long the last word holds.
 import type { CreditDemand } from "#durable/lease/credit-lease.ts";
-import type { ObjectEnv } from "#durable/lib/env.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
-import { quotaFlowOf, quotaName } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf, type QuotaRpc } from "#shared/protocol/quota-rpc.ts";
 import { lackOf, tokenDemandOf, type Wanted } from "./token-demand.ts";
 import type { Pool } from "./pool.ts";
 import type { TenantWants } from "./tenant-credits.ts";
 
+/** Others may take, before who waits for it, what an answer brought. */
+const TURNS_MAX = 3;
+
 interface CreditRenewalsInput {
-  readonly env: Pick<ObjectEnv, "QUOTA">;
+  readonly quotaOf: (tenant: string) => Pick<QuotaRpc, "renew">;
   /** This pool's life, written down: a number that no life before had. */
   readonly life: () => number;
   /** Other slots may be granted now. */
@@ -20,31 +22,65 @@ export class CreditRenewals {
   readonly #pool: Pool;
   readonly #input: CreditRenewalsInput;
   readonly #asking = new Map<string, Promise<void>>();
+  /** By tenant, of those who wait for an answer. */
+  readonly #waiting = new Map<string, Set<readonly Wanted[]>>();
   #life = 0;
+  #capacity = 0;
 
   constructor(pool: Pool, input: CreditRenewalsInput) {
     this.#pool = pool;
     this.#input = input;
   }
 
-  /** Waits where nothing is known of the credit of a flow's tenant. Each flow comes with what it wants beside what is known. */
+  /** Waits where nothing is known of the credit of a flow's tenant, or nothing is left of it. Each flow comes with what it wants beside what is
+   * known. Those that came while a call was on its way are asked for with the next. */
   async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
     const { credits } = this.#pool;
     credits.tick(nowMs);
-    const asked = wants.filter((want) => credits.isUnknown(tenantOf(want.flow)) || (lackOf(want) > 0 && credits.isEmpty(want.flow)));
-    const unknown = new Set(asked.map(({ flow }) => tenantOf(flow)));
-    if (unknown.size > 0) await Promise.all([...unknown].map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant, wants)));
+    if (this.#unansweredOf(wants).size === 0) return;
+    const byTenant = Map.groupBy(wants, ({ flow }) => tenantOf(flow));
+    for (const [tenant, own] of byTenant) this.#waiting.set(tenant, (this.#waiting.get(tenant) ?? new Set()).add(own));
+    for (let turn = 0; turn < TURNS_MAX; turn += 1) {
+      const tenants = [...this.#unansweredOf(wants)];
+      if (tenants.length === 0) break;
+      await Promise.all(tenants.map((tenant) => this.#asking.get(tenant) ?? this.#renew(tenant)));
+    }
+    for (const [tenant, own] of byTenant) {
+      const others = this.#waiting.get(tenant);
+      others?.delete(own);
+      if (others?.size === 0) this.#waiting.delete(tenant);
+    }
+  }
+
+  #unansweredOf(wants: readonly Wanted[]): ReadonlySet<string> {
+    const { credits } = this.#pool;
+    const isUnanswered = (want: Wanted): boolean => {
+      const tenant = tenantOf(want.flow);
+      return credits.isUnknown(tenant) || (lackOf(want) > 0 && credits.isEmpty(want.flow, this.#neededOf(tenant, want)));
+    };
+    return new Set(wants.filter(isUnanswered).map(({ flow }) => tenantOf(flow)));
+  }
+
+  /** With what others wait for. */
+  #neededOf(tenant: string, { tokensNow = 0 }: Wanted): number {
+    if (tokensNow === 0) return 0;
+    let waiting = 0;
+    for (const own of this.#waiting.get(tenant) ?? []) for (const want of own) waiting += want.tokensNow ?? 0;
+    return Math.max(tokensNow, waiting);
   }
 
   /** Behind whatever is going on. */
   renewDue(nowMs: number): void {
     const { credits, ledger } = this.#pool;
     credits.tick(nowMs);
+    // Nobody wants more slots than there are.
+    if (ledger.capacity !== this.#capacity) credits.lookAtAll();
+    this.#capacity = ledger.capacity;
     const wants: TenantWants = {
       slots: (tenant, flow) => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
       tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
     };
-    for (const tenant of credits.due(wants)) void this.#renew(tenant, []);
+    for (const tenant of credits.due(wants)) void this.#renew(tenant);
   }
 
   /** Of those who wait no more than could ever have a slot here: a long queue at one class would else be a shortage of all. */
@@ -53,24 +89,23 @@ export class CreditRenewals {
     return Math.max(ledger.slotsOfFlow(flow), Math.min(ledger.wantOfFlow(flow) + more, ledger.capacity));
   }
 
-  #renew(tenant: string, wants: readonly Wanted[]): Promise<void> {
-    const renewing = this.#ask(tenant, wants).finally(() => this.#asking.delete(tenant));
+  #renew(tenant: string): Promise<void> {
+    const renewing = this.#ask(tenant).finally(() => this.#asking.delete(tenant));
     this.#asking.set(tenant, renewing);
     return renewing;
   }
 
-  async #ask(tenant: string, wants: readonly Wanted[]): Promise<void> {
-    const { env, onChanged } = this.#input;
+  async #ask(tenant: string): Promise<void> {
+    const { quotaOf, onChanged } = this.#input;
     const { credits, configuration } = this.#pool;
     this.#life ||= this.#input.life();
-    const demands = this.#demandsOf(tenant, wants);
+    const demands = this.#demandsOf(tenant, [...(this.#waiting.get(tenant) ?? [])].flat());
     const lease = credits.request(tenant, demands, { holder: configuration.name, life: this.#life });
     const isIdle =
       lease.flows.every(({ want, running }) => want === 0 && running === 0) && demands.every(({ tokensWant }) => tokensWant === 0);
     try {
-      const quota = env.QUOTA.get(env.QUOTA.idFromName(quotaName(tenant)));
       const use = credits.takeUse(tenant);
-      const answer = await quota.renew({ tenant, configurationVersion: configuration.version, lease, use });
+      const answer = await quotaOf(tenant).renew({ tenant, configurationVersion: configuration.version, lease, use });
       credits.tick(Date.now());
       credits.apply(tenant, answer, isIdle);
     } catch (error) {
@@ -79,7 +114,7 @@ export class CreditRenewals {
       console.warn(JSON.stringify({ level: "warn", event: "quota-failed", tenant, error: String(error).slice(0, 500) }));
     }
     const nowMs = Date.now();
-    this.#pool.policyChanged(nowMs);
+    this.#pool.ledger.flowsChanged(configuration.classes.map(({ className }) => `${tenant}/${className}`));
     onChanged(nowMs);
   }
 

@@ -20,6 +20,16 @@ export interface FlowLimits {
   readonly bandwidth: RatePolicy | null;
   readonly queueLengthMax: number;
   readonly waitMsMax: number;
+  /** Null: it is not limited. */
+  readonly memory: MemoryLimit | null;
+}
+
+export interface MemoryLimit {
+  readonly bytesMax: number;
+  /** It is what bounds who waits, … */
+  readonly isQueue: boolean;
+  /** … and who runs. */
+  readonly isSlots: boolean;
 }
 
 /** Of a flow since the last report. */
@@ -34,7 +44,19 @@ export interface FlowUse {
   readonly waiting: number;
 }
 
-const UNLIMITED: FlowLimits = { slotsMax: Infinity, rate: null, bandwidth: null, queueLengthMax: Infinity, waitMsMax: Infinity };
+const UNLIMITED: FlowLimits = {
+  slotsMax: Infinity,
+  rate: null,
+  bandwidth: null,
+  queueLengthMax: Infinity,
+  waitMsMax: Infinity,
+  memory: null,
+};
+
+/** Bytes that a flow's requests keep in the gateway, as its memory is counted. */
+export function memoryBytesOf(quota: FlowQuota | undefined, { waiting, slots }: { waiting: number; slots: number }): number {
+  return waiting * WAITING_BYTES_MAX + (isBandwidthCounted(quota) ? slots * PACED_BYTES_MAX : 0);
+}
 
 /** The limits that bind. Memory binds by construction: so many bytes a waiting request, so many a paced one. */
 export function flowLimitsOf(quota: FlowQuota | undefined): FlowLimits {
@@ -42,12 +64,15 @@ export function flowLimitsOf(quota: FlowQuota | undefined): FlowLimits {
   const { slots = Infinity, ratePerSecond, burst, queueLengthMax = Infinity, waitMsMax = Infinity, memoryBytesMax = Infinity } = quota;
   const isPaced = isBandwidthCounted(quota);
   const [waitingBytes, pacedBytes] = isPaced ? [memoryBytesMax / 2, memoryBytesMax / 2] : [memoryBytesMax, Infinity];
+  const [waitingMax, pacedMax] = [Math.floor(waitingBytes / WAITING_BYTES_MAX), Math.floor(pacedBytes / PACED_BYTES_MAX)];
   return {
-    slotsMax: Math.min(slots, Math.floor(pacedBytes / PACED_BYTES_MAX)),
+    slotsMax: Math.min(slots, pacedMax),
     rate: ratePerSecond === undefined ? null : { tokens: ratePerSecond, periodMs: SECOND_MS, burst: burst ?? ratePerSecond },
     bandwidth: byteRateOf(bandwidthOf(quota)),
-    queueLengthMax: Math.min(queueLengthMax, Math.floor(waitingBytes / WAITING_BYTES_MAX)),
+    queueLengthMax: Math.min(queueLengthMax, waitingMax),
     waitMsMax,
+    memory:
+      memoryBytesMax === Infinity ? null : { bytesMax: memoryBytesMax, isQueue: waitingMax < queueLengthMax, isSlots: pacedMax < slots },
   };
 }
 
@@ -135,8 +160,8 @@ export class FlowQuotas {
       const { bytesPerSecond: perSecond, burstBytes: burst } = bandwidth;
       this.#count(flow, "bandwidth", pour(this.#shadowBytes, flow, { count: use.bytes, perSecond, burst, nowMs }));
     }
-    this.#count(flow, "slots", Math.max(0, use.running - limits.slotsMax));
-    this.#count(flow, "queue", Math.max(0, use.waiting - limits.queueLengthMax));
+    this.#count(flow, limits.memory?.isSlots === true ? "memory" : "slots", Math.max(0, use.running - limits.slotsMax));
+    this.#count(flow, limits.memory?.isQueue === true ? "memory" : "queue", Math.max(0, use.waiting - limits.queueLengthMax));
     if (quota.cpuSecondsPerSecond !== undefined && blockedForMs(this.#costs.get(flow), quota.cpuSecondsPerSecond, nowMs) > 0)
       this.#count(flow, "cpu", use.arrivals);
   }

@@ -24,6 +24,8 @@ export interface Wanted {
   readonly want: number;
   /** Beside those that are held. */
   readonly tokens?: number;
+  /** Of these, those for which somebody waits at this moment. */
+  readonly tokensNow?: number;
 }
 
 export interface Lender {
@@ -43,10 +45,16 @@ export class HomeLease implements LentTokens {
   /** Tokens that the newest request asks for beside those that are here. */
   #lacked: ReadonlyMap<string, number> = new Map();
   #failedUntilMs = -Infinity;
-  /** Flows of which the last answer brought fewer tokens than were wanted. */
+  /** Flows of which the last answer brought fewer tokens than were wanted, … */
   #dry: ReadonlySet<string> = new Set();
+  /** … and those of which it left fewer than somebody waited for. */
+  #none: ReadonlySet<string> = new Set();
+  /** By flow, for how many tokens somebody waited when it was asked for. */
+  #needed: ReadonlyMap<string, number> = new Map();
   #left: ReadonlyMap<string, FlowLeft> = new Map();
   #isContended = false;
+  /** How many tokens of the flow requests wait for. */
+  awaited: (flow: string) => number = () => 0;
   #leaseMs = 0;
   #answeredAtMs = 0;
 
@@ -108,13 +116,14 @@ export class HomeLease implements LentTokens {
   isUnknown(wants: readonly Wanted[]): boolean {
     if (this.#nowMs < this.#failedUntilMs) return false;
     if (!this.isLive) return true;
-    return wants.some(({ flow, want, tokens = 0 }) => (want > 0 && !this.#asked.has(flow)) || this.#lacksTokens(flow, tokens));
+    return wants.some((wanted) => (wanted.want > 0 && !this.#asked.has(wanted.flow)) || this.#lacksTokens(wanted));
   }
 
   /** A rate that is short is asked for again a little later, and not by each request. */
-  #lacksTokens(flow: string, tokens: number): boolean {
-    if (tokens === 0 || this.available(flow) > 0) return false;
-    return !this.#dry.has(flow) || this.#nowMs >= this.#answeredAtMs + LENT_TOKENS_MS;
+  #lacksTokens({ flow, tokens = 0, tokensNow = 0 }: Wanted): boolean {
+    if (tokens === 0 || this.available(flow) >= Math.max(1, tokensNow && this.awaited(flow))) return false;
+    const isWithout = tokensNow > 0 ? this.#none.has(flow) : this.#dry.has(flow);
+    return !isWithout || this.#nowMs >= this.#answeredAtMs + LENT_TOKENS_MS;
   }
 
   /** Whether to ask now: it is time, or more is wanted than was asked for. */
@@ -129,13 +138,14 @@ export class HomeLease implements LentTokens {
   /** The message's lease. `wants` come on top of what the ledger knows. */
   request(ledger: LeaseLedger, wants: readonly Wanted[], { holder, life }: Lender): RenewalRequest {
     this.#lease ??= new CreditLease(holder, life());
-    const demands = demandsOf(ledger, wants);
+    const demands = demandsOf(ledger, wants, (flow) => this.available(flow));
     this.#isAsking = true;
     this.#askedAtMs = this.#nowMs;
     this.#asked = new Map(demands.map(({ flow, want }) => [flow, want]));
     this.#lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn }) => [flow, tokensWant - tokensPassedOn - this.available(flow)]),
     );
+    this.#needed = new Map(demands.flatMap(({ flow, tokensNow }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
     const lanes = [...ledger.flows.lanes.names].map((lane) => ({ lane, passedOn: ledger.slotsOfLane(lane) }));
     return { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
   }
@@ -148,6 +158,7 @@ export class HomeLease implements LentTokens {
       this.#left = new Map(left.map((of) => [of.flow, of]));
       this.#answeredAtMs = this.#nowMs;
       this.#dry = new Set(lease.flows.filter(({ flow, tokens }) => tokens < (this.#lacked.get(flow) ?? 0)).map(({ flow }) => flow));
+      this.#none = new Set([...this.#needed].flatMap(([flow, count]) => (this.available(flow) < count ? [flow] : [])));
       this.#isContended = isContended;
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
     }
@@ -168,12 +179,15 @@ export class HomeLease implements LentTokens {
 }
 
 /** What is out first: the home pool takes a flow that is left out for given back. */
-function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[]): readonly Required<CreditDemand>[] {
+function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[], available: (flow: string) => number): readonly Required<CreditDemand>[] {
   const more = new Map<string, number>();
   const moreTokens = new Map<string, number>();
-  for (const { flow, want, tokens = 0 } of wants) {
-    more.set(flow, (more.get(flow) ?? 0) + want);
-    moreTokens.set(flow, (moreTokens.get(flow) ?? 0) + tokens);
+  const now = new Map<string, number>();
+  const add = (to: Map<string, number>, flow: string, count: number): void => void to.set(flow, (to.get(flow) ?? 0) + count);
+  for (const { flow, want, tokens = 0, tokensNow = 0 } of wants) {
+    add(more, flow, want);
+    add(moreTokens, flow, tokens);
+    add(now, flow, tokensNow);
   }
   const { totals } = ledger.flows;
   const flows = new Set([...ledger.flows.totals.flows, ...more.keys()]);
@@ -186,6 +200,7 @@ function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[]): readonly Requ
       want: withFloat(wanted),
       passedOn,
       tokensWant: tokensWanted === 0 ? 0 : withFloat(tokensWanted) + SPARE_TOKENS,
+      tokensNow: Math.max(0, (now.get(flow) ?? 0) - available(flow)),
       tokensPassedOn: totals.tokensOutOf(flow),
     };
   });

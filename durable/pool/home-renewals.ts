@@ -1,7 +1,7 @@
 // The calls that keep a regional pool's lease at its home: one at a time; whoever needs an answer waits for the one on its way. Each brings
 // along what was measured here, and takes back slots and the table of shards.
-import type { ObjectEnv } from "#durable/lib/env.ts";
-import { poolName, type RenewAnswer, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import type { Region } from "#shared/config/regions.ts";
+import type { PoolRpc, RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Pool } from "./pool.ts";
 import type { HomeLease, Wanted } from "./home-lease.ts";
@@ -11,7 +11,8 @@ import type { RegionalTelemetry } from "./regional-telemetry.ts";
 const TELL_MS = 5 * SECOND_MS;
 
 interface HomeRenewalsInput {
-  readonly env: Pick<ObjectEnv, "POOL">;
+  /** The service's home pool, near where its region is. */
+  readonly homeOf: (service: string, region: Region | undefined) => Pick<PoolRpc, "renew">;
   readonly home: HomeLease;
   readonly telemetry: RegionalTelemetry;
   readonly life: () => number;
@@ -31,6 +32,7 @@ export class HomeRenewals {
   constructor(pool: Pool, input: HomeRenewalsInput) {
     this.#pool = pool;
     this.#input = input;
+    input.home.awaited = (flow) => this.#awaited(flow);
   }
 
   /** Waits where what is wanted was never asked for, or the lease is over. */
@@ -42,6 +44,12 @@ export class HomeRenewals {
     for (let turn = 0; turn < 2 && this.#input.home.isUnknown(wants); turn += 1) await (this.#asking ?? this.#renew());
     this.#waiting.delete(wants);
     this.#tick(Date.now());
+  }
+
+  #awaited(flow: string): number {
+    let sum = 0;
+    for (const wants of this.#waiting) for (const wanted of wants) if (wanted.flow === flow) sum += wanted.tokensNow ?? 0;
+    return sum;
   }
 
   /** Behind whatever is going on. */
@@ -73,7 +81,7 @@ export class HomeRenewals {
   }
 
   async #ask(): Promise<void> {
-    const { env, home, telemetry } = this.#input;
+    const { homeOf, home, telemetry } = this.#input;
     // Those that came together ask together.
     if (this.#waiting.size > 0) await new Promise((wake) => setTimeout(wake, 0));
     home.tick(Date.now());
@@ -82,9 +90,7 @@ export class HomeRenewals {
     const { flows } = message.lease;
     const isIdle = flows.length === 0;
     try {
-      const [locationHint] = this.#pool.configuration.service?.regions ?? [];
-      const stub = env.POOL.get(env.POOL.idFromName(poolName(message.service)), locationHint && { locationHint });
-      const answer = await stub.renew(message);
+      const answer = await homeOf(message.service, this.#pool.configuration.service?.regions?.[0]).renew(message);
       home.tick(Date.now());
       home.apply(answer, isIdle);
       this.#wasLive = home.isLive;

@@ -5,6 +5,7 @@ import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Region } from "#shared/config/regions.ts";
 import type { FlowQuota } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
+import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import { quotaFlowOf, TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
@@ -19,6 +20,8 @@ import type { TenantCredits } from "./tenant-credits.ts";
 const HOLDERS_MAX = 4_096;
 /** Tenants' and their bandwidths'. */
 const FLOWS_PER_HOLDER_MAX = 2 * 4_096;
+/** Whose policies are kept ready. */
+const FLOWS_KNOWN_MAX = 8 * FLOWS_PER_HOLDER_MAX;
 /** Of a flow without a limit of its own. */
 const FLOW_SLOTS_MAX = LIMITS.capacityMax * LIMITS.endpointCountMax;
 
@@ -133,7 +136,7 @@ export function capacityOf(
 }
 
 interface PolicyParts {
-  readonly credits: Pick<TenantCredits, "slotsMaxOf" | "sharedOf">;
+  readonly credits: Pick<TenantCredits, "slotsMaxOf" | "sharedOf" | "look">;
   readonly adaptive: Pick<AdaptiveLanes, "slotsMaxOf">;
   readonly regions: Pick<RegionalParts, "home">;
 }
@@ -143,36 +146,52 @@ export function policyOf(
   shards: readonly PoolShard[],
   { credits, adaptive, regions }: PolicyParts,
 ): LedgerPolicy {
-  const { name: serviceName, service, tenantWeights, quotas } = configuration;
+  const { service } = configuration;
+  // Each request asks several times.
+  const known = new Map<string, FixedPolicy>();
   const policy: LedgerPolicy = {
     ...capacityOf(configuration, shards, adaptive),
     flow: (name): FlowPolicy => {
-      const ofBytes = flowOfBytes(name);
-      const flow = ofBytes ?? name;
-      const [tenant = "", className = ""] = flow.split("/");
-      const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
-      if (ofBytes !== null)
-        return {
-          className,
-          weight: tenantWeights[tenant] ?? 1,
-          slotsMax: 0,
-          rate: bandwidth,
-          shared: credits.sharedOf(tenant, TOTAL_BYTES),
-        };
-      return {
-        className,
-        weight: tenantWeights[tenant] ?? 1,
-        slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX, credits.slotsMaxOf(tenant, quotaFlowOf(serviceName, className))),
-        rate,
-        shared: credits.sharedOf(tenant, TOTAL_REQUESTS),
-      };
+      let fixed = known.get(name);
+      if (fixed === undefined) {
+        if (known.size >= FLOWS_KNOWN_MAX) known.clear();
+        known.set(name, (fixed = fixedPolicyOf(name, configuration)));
+      }
+      const { tenant, limit, isOfBytes, ...own } = fixed;
+      const shared = credits.sharedOf(tenant, isOfBytes ? TOTAL_BYTES : TOTAL_REQUESTS);
+      return { ...own, slotsMax: isOfBytes ? 0 : Math.min(own.slotsMax, credits.slotsMaxOf(tenant, limit)), shared };
     },
+    flowChanged: (flow) => credits.look(tenantOf(flow)),
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
     lentDurationMsMax: (service?.requestDurationMsMax ?? 0) + LEASE_MS_MAX,
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };
   return regions.home === null ? policy : lentPolicyOf(policy, regions.home);
+}
+
+/** What the configuration alone says of a flow. */
+interface FixedPolicy extends Omit<FlowPolicy, "shared"> {
+  readonly tenant: string;
+  /** The tenant's quota's name of it. */
+  readonly limit: string;
+  readonly isOfBytes: boolean;
+}
+
+function fixedPolicyOf(name: string, { name: serviceName, tenantWeights, quotas }: PoolConfiguration): FixedPolicy {
+  const ofBytes = flowOfBytes(name);
+  const flow = ofBytes ?? name;
+  const [tenant = "", className = ""] = flow.split("/");
+  const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
+  return {
+    tenant,
+    className,
+    weight: tenantWeights[tenant] ?? 1,
+    slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX),
+    rate: ofBytes === null ? rate : bandwidth,
+    limit: quotaFlowOf(serviceName, className),
+    isOfBytes: ofBytes !== null,
+  };
 }
 
 export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import { quotasOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
@@ -22,7 +23,7 @@ import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
-import type { Counters } from "./counters.ts";
+import { NOTHING, type Counters } from "./counters.ts";
 import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
@@ -68,7 +69,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     write: (save: () => void): void => this.#write(save),
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
-  readonly #credits = new CreditRenewals(this.#pool, { life: () => this.#store.nextLife(), ...this.#shell });
+  readonly #credits = new CreditRenewals(this.#pool, { quotaOf: quotasOf(this.env), life: () => this.#store.nextLife(), ...this.#shell });
   readonly #fleet = openFleet(this.#pool, this.#shell);
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
   readonly #devices = new DeviceReports(this.#kernels, { pool: this.#pool, drains: this.#drains });
@@ -100,7 +101,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
-    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1 }], Date.now());
+    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1, tokensNow: 1 }], Date.now());
     const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
@@ -166,7 +167,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats() };
+    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats(Date.now()) };
   }
 
   async report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> {
@@ -258,7 +259,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
     this.#pool.observe(telemetry, nowMs);
-    this.#counters.countTelemetry(isCounted ? { flows: [], shards: [], edge: {} } : telemetry, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(isCounted ? NOTHING : telemetry, this.#pool.gate);
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
@@ -268,7 +269,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.arrive(nowMs);
     const arrival = { flow, arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
     this.#pool.observe({ flows: [arrival] }, nowMs);
-    this.#counters.countTelemetry({ flows: [], shards: [], edge: {} }, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(NOTHING, this.#pool.gate);
   }
 
   #write(save: () => void): void {

@@ -3,6 +3,7 @@ import { refuse, type QueueFacts, type Refusal } from "#shared/errors/refusal.ts
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import type { FlowLimits } from "./flow-quotas.ts";
 import type { Awaited } from "./fleet/awaited.ts";
 
 /** Said where nothing was served lately to estimate from. */
@@ -33,8 +34,20 @@ export function expiredRefusal({ queue, slotInMs }: QueueEnd, { slots, awaited, 
     const whose = waitMsMax === null ? "." : `: your tenant and class wait for ${waitMsMax} ms at most.`;
     return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue${whose}`, more);
   }
-  const detail = `Your tenant and class had all their ${slots.quota} slots for the ${queue.waitMs} ms that you could wait.`;
+  const detail = `${slotsDetail(slots, "had")} for the ${queue.waitMs} ms that you could wait.`;
   return refuse("rejected-quota", detail, { ...more, violated: [slots, ...violated], decidedBy: "queue" });
+}
+
+/** All slots that a flow may have are in use: its own, or as many as the memory allows that their bodies may take. */
+export function slotsState({ memory }: Pick<FlowLimits, "memory">, slots: number): QuotaState {
+  if (memory?.isSlots === true) return { kind: "memory", quota: memory.bytesMax, remaining: 0 };
+  return { kind: "slots", quota: slots, remaining: 0 };
+}
+
+export function slotsDetail({ kind, quota }: QuotaState, have: "have" | "had"): string {
+  if (kind === "total-slots") return `Your tenant ${have === "have" ? "has" : "had"} all its ${quota} slots`;
+  if (kind === "memory") return `The bodies of your tenant and class ${have} their part of ${quota} bytes of memory`;
+  return `Your tenant and class ${have} all their ${quota} slots`;
 }
 
 /** Its time would be up before its turn. */

@@ -7,12 +7,12 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import type { AcquireRequest, Dry, FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
-import type { QuotaState } from "#shared/protocol/quota-state.ts";
+import { queueDetail, queueState, type QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
-import type { Expiry } from "./queue-refusals.ts";
+import { slotsDetail, slotsState, type Expiry } from "./queue-refusals.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
@@ -45,7 +45,8 @@ export class QuotaGate {
   readonly #quotas = new FlowQuotas();
   #credits: Pick<TenantCredits, "blockedForMs"> | null = null;
   #configured: Readonly<Record<string, FlowQuota>> = {};
-  #costWeight = 1;
+  /** Of the service. */
+  costWeight = 1;
   /** Flows of requests that wait and have paid a token. */
   readonly #paid = new Map<string, string>();
 
@@ -57,7 +58,7 @@ export class QuotaGate {
 
   configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
-    this.#costWeight = service?.costWeight ?? 1;
+    this.costWeight = service?.costWeight ?? 1;
     this.#quotas.configure(quotas, { poolCount: service?.regions?.length ?? 1, isHome: region === undefined });
   }
 
@@ -113,10 +114,10 @@ export class QuotaGate {
   /** Whose deadline passed while its tenant had all the slots that it may have: that is what it waited for. */
   waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
     if (ledger.flows.roomOf(flow) > 0) return null;
-    const [{ slotsMax }, out] = [this.#quotas.limitsOf(flow), ledger.slotsOfFlow(flow)];
+    const [limits, out] = [this.#quotas.limitsOf(flow), ledger.slotsOfFlow(flow)];
     const total = this.#configured[flow]?.total;
-    if (out < slotsMax && total?.slots !== undefined) return { kind: "total-slots", quota: total.slots, remaining: 0 };
-    return { kind: "slots", quota: Math.min(slotsMax, out), remaining: 0 };
+    if (out < limits.slotsMax && total?.slots !== undefined) return { kind: "total-slots", quota: total.slots, remaining: 0 };
+    return slotsState(limits, Math.min(limits.slotsMax, out));
   }
 
   /** What of the tenant's own limits kept a request waiting until its time was up. */
@@ -129,7 +130,7 @@ export class QuotaGate {
     { flow, arrivals, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry,
     { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
   ): void {
-    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.#costWeight, bytes, running, waiting }, nowMs);
+    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.costWeight, bytes, running, waiting }, nowMs);
   }
 
   /** What is left of the flows' limits, for those that have any. */
@@ -153,20 +154,27 @@ export class QuotaGate {
 
   /** A queue that is full is the queue's fault, or the tenant's own where it waits for the slots that the tenant may have. */
   #checkQueue({ flow, waiting, isOpen, queueMs }: FlowStanding, ledger: LeaseLedger): QuotaRefusal | null {
-    const { queueLengthMax } = this.#quotas.limitsOf(flow);
+    const { queueLengthMax, memory } = this.#quotas.limitsOf(flow);
     if (waiting < queueLengthMax || (waiting === 0 && isOpen)) return null;
-    const queue: QuotaState = { kind: "queue", quota: queueLengthMax, remaining: 0 };
+    const memoryBytesMax = memory?.isQueue === true ? memory.bytesMax : undefined;
+    const queue = queueState(queueLengthMax, memoryBytesMax);
     const slots = this.waitedForQuota(flow, ledger);
     const facts = { retryAfterMs: SECOND_MS, queue: { position: waiting + 1, length: waiting, waitMs: 0 } };
     if (slots === null) {
-      const detail = `The queue of your tenant and class is full: ${waiting} wait.`;
+      const detail = queueDetail(waiting, memoryBytesMax);
       const forMs = Math.min(SHED_MS_MAX, Math.floor((queueMs ?? 0) / SHED_DIVISOR));
-      const shed = { flow, urgencyFrom: URGENCY_FIRST, forMs, retryAfterMs: SECOND_MS, queueLengthMax };
+      const shed = {
+        flow,
+        urgencyFrom: URGENCY_FIRST,
+        forMs,
+        retryAfterMs: SECOND_MS,
+        queueLengthMax,
+        ...(memoryBytesMax !== undefined && { memoryBytesMax }),
+      };
       return { ...refuse("rejected-queue-full", detail, { ...facts, violated: [queue] }), ...(forMs > 0 && { shed }) };
     }
-    const all = slots.kind === "total-slots" ? "Your tenant has all its" : "Your tenant and class have all their";
-    const detail = `${all} ${slots.quota} slots, and ${waiting} wait for one.`;
-    return refuse("rejected-quota", detail, { ...facts, violated: [slots, queue] });
+    const detail = `${slotsDetail(slots, "have")}, and ${waiting} wait for one.`;
+    return refuse("rejected-quota", detail, { ...facts, violated: slots.kind === queue.kind ? [slots] : [slots, queue] });
   }
 
   #refuseForRate(flow: string, waitMs: number, dryMs: number): QuotaRefusal {

@@ -5,6 +5,7 @@ import type { FlowLeft } from "#shared/protocol/pool-rpc.ts";
 import type { QuotaState } from "#shared/protocol/quota-state.ts";
 import { QuotaGate, type Blocked } from "./quota-gate.ts";
 import type { HomeLease } from "./home-lease.ts";
+import { slotsState } from "./queue-refusals.ts";
 
 type Home = Pick<HomeLease, "leftOf" | "slotsOf" | "available">;
 
@@ -19,7 +20,8 @@ export class RegionalGate extends QuotaGate {
   /** A flow that has all that was lent waits for its region; only the home pool knows whether the tenant has all that it may. */
   override waitedForQuota(flow: string, ledger: LeaseLedger): QuotaState | null {
     if (ledger.flows.roomOf(flow) > 0 || this.#home.leftOf(flow)?.slots !== 0) return null;
-    return { kind: "slots", quota: this.limitsOf(flow).slotsMax, remaining: 0 };
+    const limits = this.limitsOf(flow);
+    return slotsState(limits, limits.slotsMax);
   }
 
   override leftOf(flows: readonly string[], { ledger }: { ledger: LeaseLedger; nowMs: number }): readonly FlowLeft[] {

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import { homesOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { Region } from "#shared/config/regions.ts";
@@ -24,6 +25,7 @@ import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
+import { flowStatsOf } from "./flow-stats.ts";
 import { HomeLease, type Wanted } from "./home-lease.ts";
 import { HomeRenewals } from "./home-renewals.ts";
 import { regionalConfigurationOf } from "./regional-configuration.ts";
@@ -50,7 +52,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   readonly #telemetry = new RegionalTelemetry();
   readonly #pool = new Pool(instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES }), Date.now(), new RegionalParts(this.#home));
   readonly #renewals = new HomeRenewals(this.#pool, {
-    env: this.env,
+    homeOf: homesOf(this.env),
     home: this.#home,
     telemetry: this.#telemetry,
     life: () => this.#store.nextLife(),
@@ -88,14 +90,18 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
     const tokens = this.#pool.gate.isRated(request.flow) ? 1 : 0;
-    const wants = [{ flow: request.flow, want: 1, tokens }];
-    // Others may have taken, since the answer, what it brought.
-    for (let turn = 0; turn < TURNS_MAX && (turn === 0 || this.#home.isUnknown(wants)); turn += 1)
-      await this.#renewals.ensure(wants, Date.now());
-    const nowMs = Date.now();
+    const wants = [{ flow: request.flow, want: 1, tokens, tokensNow: tokens }];
+    await this.#renewals.ensure(wants, Date.now());
+    let nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
-    const verdict = this.#pool.acquire(request, nowMs);
+    let verdict = this.#pool.acquire(request, nowMs);
+    // Others may have taken, since the answer, what it brought.
+    for (let turn = 1; turn < TURNS_MAX && verdict?.dry !== undefined && this.#home.isUnknown(wants); turn += 1) {
+      await this.#renewals.ensure(wants, Date.now());
+      nowMs = Date.now();
+      verdict = this.#pool.acquire(request, nowMs);
+    }
     // Whoever asked before under this id has gone, or asks again here.
     this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
     const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
@@ -128,7 +134,9 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     const nowMs = Date.now();
     this.#settle(nowMs);
     const { queueLength, longestWaitMsNow } = this.#pool.view(nowMs);
-    return { holderCount: this.#pool.ledger.counts.holders, queueLength, longestWaitMsNow, counters: this.#counters.snapshot() };
+    const counters = this.#counters.snapshot();
+    const flows = flowStatsOf(this.#pool, counters);
+    return { holderCount: this.#pool.ledger.counts.holders, queueLength, longestWaitMsNow, counters, flows };
   }
 
   override alarm(): void {
@@ -196,7 +204,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   }
 
   #measure(telemetry: Telemetry): void {
-    this.#counters.countTelemetry(telemetry, {});
+    this.#counters.countTelemetry(telemetry, this.#pool.gate);
     this.#telemetry.add(telemetry);
     this.#pool.routes.refusals.take(telemetry.shards, Date.now());
     this.#touch();

@@ -9,7 +9,9 @@ import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
+import { CreditLooks } from "./credit-looks.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
+import { freshCredit, isSameCost, type TenantCredit } from "./tenant-credit.ts";
 import { TenantUse, useOf } from "./tenant-use.ts";
 
 /** A quota that does not answer is asked again after so long. */
@@ -31,28 +33,6 @@ export interface TenantWants {
   readonly tokensLacked: (flows: readonly string[]) => number;
 }
 
-interface TenantCredit {
-  readonly lease: CreditLease;
-  renewAtMs: number;
-  /** The quota did not answer: until then the tenant goes by what each service lets it have. */
-  openUntilMs: number;
-  isAsking: boolean;
-  /** The newest request was sent then, … */
-  askedAtMs: number;
-  /** … wanted that of each flow, … */
-  asked: ReadonlyMap<string, number>;
-  /** The most slots that were wanted since: they are asked for once more, so that chance costs no call and no wait. */
-  readonly peaks: Map<string, number>;
-  /** … so many tokens beside those that it has, … */
-  lacked: ReadonlyMap<string, number>;
-  /** … and told that. */
-  told: QuotaUse;
-  /** Of these the last answer brought fewer tokens than were asked for. */
-  dry: ReadonlySet<string>;
-  /** Until then the tenant's service time over all services is used up. */
-  blockedUntilMs: number;
-}
-
 type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
   readonly service: { readonly costWeight: number } | null;
   readonly classes: readonly { readonly className: string; readonly weight: number }[];
@@ -67,6 +47,7 @@ export class TenantCredits {
   readonly #use = new TenantUse();
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
+  readonly #looks = new CreditLooks();
   #nowMs = 0;
 
   /** The tenants that are limited over all services, or would be. */
@@ -80,6 +61,7 @@ export class TenantCredits {
     }
     this.#totals = totals;
     this.#costWeight = service?.costWeight ?? 1;
+    this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
     for (const [tenant, { ratePerSecond, bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
       if (mode === "shadow") continue;
@@ -92,7 +74,10 @@ export class TenantCredits {
   }
 
   #share(tenant: string, name: TotalTokens, flows: SharedTokens["flows"]): void {
-    const take = (count: number): void => this.#credits.get(tenant)?.lease.spend(name, count);
+    const take = (count: number): void => {
+      this.#credits.get(tenant)?.lease.spend(name, count);
+      this.#looks.soon(tenant);
+    };
     this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
   }
 
@@ -133,7 +118,9 @@ export class TenantCredits {
   /** What holders measured. */
   observe(telemetry: FlowTelemetry): void {
     const tenant = tenantOf(telemetry.flow);
-    if (this.#tellMsOf(tenant) < Infinity) this.#use.add(tenant, useOf(telemetry, this.#costWeight));
+    if (this.#tellMsOf(tenant) === Infinity) return;
+    this.#use.add(tenant, useOf(telemetry, this.#costWeight));
+    this.#looks.soon(tenant);
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
@@ -149,19 +136,39 @@ export class TenantCredits {
     return this.#slotTenants.has(tenant) || total?.slots !== undefined;
   }
 
-  /** Whether a flow has nothing left of its tenant's tokens, and asking may bring more: whoever wants some waits for the answer. */
-  isEmpty(flow: string): boolean {
+  /** Whether asking may bring a flow tokens that it has not: so many are needed at once, or, of 0, none is left. Whoever wants some waits for
+   * the answer; where the last one left it without, a little later. */
+  isEmpty(flow: string, needed = 0): boolean {
     const tenant = tenantOf(flow);
     const credit = this.#credits.get(tenant);
     const name = flowOfBytes(flow) === null ? TOTAL_REQUESTS : TOTAL_BYTES;
-    if (credit === undefined || this.sharedOf(tenant, name)?.available() !== 0) return false;
-    return !credit.dry.has(name) || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+    const available = this.sharedOf(tenant, name)?.available() ?? Infinity;
+    if (credit === undefined || available >= Math.max(1, needed)) return false;
+    const isWithout = needed > 0 ? credit.none.has(name) : credit.dry.has(name);
+    return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
   }
 
-  /** Tenants whose credit is to be renewed now: its time has come, more is wanted than was asked for, or something is to be told. */
+  /** What a tenant wants here may be something else now. */
+  look(tenant: string): void {
+    if (this.#credits.has(tenant)) this.#looks.soon(tenant);
+  }
+
+  /** Every tenant's may. */
+  lookAtAll(): void {
+    for (const tenant of this.#credits.keys()) this.#looks.soon(tenant);
+  }
+
+  /** Tenants whose credit is to be renewed now: its time has come, more is wanted than was asked for, or something is to be told. Looks at
+   * those of which something changed, or whose time has come. */
   due(wants: TenantWants): readonly string[] {
-    const tenants = new Set([...this.#credits.keys(), ...this.#use.tenants]);
-    return [...tenants].filter((tenant) => (this.#isLimited(tenant) || this.#use.has(tenant)) && this.#isDue(tenant, wants));
+    const due: string[] = [];
+    for (const tenant of this.#looks.take(this.#nowMs)) {
+      if (!this.#use.has(tenant) && !(this.#isLimited(tenant) && this.#credits.has(tenant))) continue;
+      const isDue = this.#isDue(tenant, wants);
+      if (isDue) due.push(tenant);
+      this.#looks.at(tenant, isDue ? this.#nowMs : this.#nextLookMs(tenant));
+    }
+    return due;
   }
 
   /** The message to the tenant's quota, from this pool in this life of it. */
@@ -174,6 +181,7 @@ export class TenantCredits {
     const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
     credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
     credit.peaks.clear();
+    credit.needed = new Map(demands.flatMap(({ flow, tokensNow = 0 }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
     credit.lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
         flow,
@@ -196,9 +204,12 @@ export class TenantCredits {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
     credit.isAsking = false;
+    this.#looks.soon(tenant);
     if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
       const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
       credit.dry = new Set(dry.map(({ flow }) => flow));
+      const none = [...credit.needed].filter(([flow, count]) => credit.lease.tokens(flow, this.#nowMs) < count);
+      credit.none = new Set(none.map(([flow]) => flow));
     }
     credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
     credit.blockedUntilMs = this.#nowMs + blockedMs;
@@ -209,6 +220,7 @@ export class TenantCredits {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
     this.#use.add(tenant, credit.told);
+    this.#looks.soon(tenant);
     credit.isAsking = false;
     credit.renewAtMs = this.#nowMs + RETRY_MS;
     credit.openUntilMs = this.#nowMs + 2 * RETRY_MS;
@@ -231,6 +243,16 @@ export class TenantCredits {
     // A shadow is told what is out with what it is told anyway.
     if (!this.#slotTenants.has(tenant)) return false;
     return this.#wantsMore(credit, { tenant, slots, isHeard });
+  }
+
+  /** When it may be due by time alone. */
+  #nextLookMs(tenant: string): number {
+    const credit = this.#credits.get(tenant);
+    if (credit === undefined || credit.isAsking) return Infinity;
+    const { askedAtMs, renewAtMs, lease, openUntilMs } = credit;
+    const tellAtMs = this.#use.has(tenant) ? askedAtMs + this.#tellMsOf(tenant) : Infinity;
+    const times = [renewAtMs, tellAtMs, askedAtMs + SHORT_SPACING_MS, lease.expiresAtMs, openUntilMs];
+    return Math.min(...times.filter((atMs) => atMs > this.#nowMs));
   }
 
   #tellMsOf(tenant: string): number {
@@ -259,24 +281,4 @@ export class TenantCredits {
     }
     return wantsMore;
   }
-}
-
-function isSameCost(one: TotalConfig | undefined, other: TotalConfig | undefined): boolean {
-  return one?.cpuSecondsPerSecond === other?.cpuSecondsPerSecond && one?.mode === other?.mode;
-}
-
-function freshCredit(lease: CreditLease): TenantCredit {
-  return {
-    lease,
-    renewAtMs: 0,
-    openUntilMs: -Infinity,
-    isAsking: true,
-    askedAtMs: 0,
-    asked: new Map(),
-    peaks: new Map(),
-    lacked: new Map(),
-    dry: new Set(),
-    told: { arrivals: 0, bytes: 0, costMs: 0 },
-    blockedUntilMs: -Infinity,
-  };
 }

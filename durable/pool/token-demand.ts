@@ -14,6 +14,8 @@ export interface Wanted {
   readonly want: number;
   readonly tokensWant?: number;
   readonly tokensHeld?: number;
+  /** Of what it lacks, what it waits for at this moment. */
+  readonly tokensNow?: number;
 }
 
 interface TokenDemandInput {
@@ -27,13 +29,16 @@ interface TokenDemandInput {
 export function tokenDemandOf(name: string, { shared, totals, wants }: TokenDemandInput): CreditDemand {
   const flows = shared.flows.map(({ flow }) => flow);
   const sum = (of: (flow: string) => number): number => flows.reduce((all, flow) => all + of(flow), 0);
-  const more = wants.filter(({ flow }) => flows.includes(flow)).reduce((all, of) => all + Math.max(0, lackOf(of)), 0);
+  const own = wants.filter(({ flow }) => flows.includes(flow));
+  const more = own.reduce((all, of) => all + Math.max(0, lackOf(of)), 0);
+  const now = own.reduce((all, { tokensNow = 0 }) => all + tokensNow, 0);
   const wanted = sum((flow) => Math.max(totals.tokensWantOf(flow), totals.tokensOutOf(flow))) + more;
   return {
     flow: name,
     want: 0,
     passedOn: 0,
     tokensWant: wanted === 0 ? 0 : Math.min(UNITS_MAX, wanted + Math.ceil(wanted / (FLOAT_DIVISOR - 1)) + SPARE_TOKENS),
+    tokensNow: Math.max(0, Math.min(UNITS_MAX, now) - shared.available()),
     tokensPassedOn: Math.min(
       UNITS_MAX,
       sum((flow) => totals.tokensOutOf(flow)),

@@ -30,6 +30,7 @@ export class FlowMeter {
   shedRetryAfterMs = 0;
   /** As many as may wait, where they do; null: the service's slots are what lacks. */
   shedQueueLength: number | null = null;
+  shedMemoryBytes: number | undefined;
   running = 0;
   /** Where the flow has a rate. */
   readonly rate = new FlowRate();
@@ -74,11 +75,12 @@ export class FlowMeter {
   }
 
   /** The pool's word. */
-  noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax }: Shed, nowMs: number): void {
+  noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax, memoryBytesMax }: Shed, nowMs: number): void {
     this.shedUntilMs = nowMs + forMs;
     this.shedUrgencyFrom = urgencyFrom;
     this.shedRetryAfterMs = retryAfterMs;
     this.shedQueueLength = queueLengthMax ?? null;
+    this.shedMemoryBytes = memoryBytesMax;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes

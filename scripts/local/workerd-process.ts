@@ -34,6 +34,8 @@ export const SOCKET_NAME = "http";
 export const DEBUG_PORT_NAME = "debug-port";
 /** leash.ts. */
 const LISTENER_DESCRIPTOR = 4;
+/** glibc keeps restartable sequences for itself; without them workerd's allocator has a cache for each thread only (docs/decisions/0112). */
+const RSEQ_TUNABLE = "glibc.pthread.rseq";
 
 /** Runs workerd on a leash; resolves once it listens, or to null where it ended before that. Has spawned when it returns. */
 export async function startWorkerd({
@@ -50,7 +52,7 @@ export async function startWorkerd({
   if (listener !== undefined) command.push(`--socket-fd=${SOCKET_NAME}=${LISTENER_DESCRIPTOR}`);
   const stdio: StdioOptions = ["pipe", "pipe", "pipe", "pipe"];
   if (listener !== undefined) stdio.push(listener);
-  const child = spawn(process.execPath, [...leash, ...command], { stdio, cwd: folder });
+  const child = spawn(process.execPath, [...leash, ...command], { stdio, cwd: folder, env: withFreeRseq(process.env) });
   for (const stream of [child.stdout, child.stderr]) if (stream !== null) createInterface({ input: stream }).on("line", onLog);
   const ended = once(child, "exit").then(() => undefined);
   const stop = async (): Promise<void> => {
@@ -59,6 +61,13 @@ export async function startWorkerd({
   };
   const port = await Promise.race([readPort(child, awaited), ended.then(() => null)]);
   return port === null || child.pid === undefined ? null : { port, leashPid: child.pid, ended, stop };
+}
+
+/** The environment, in which workerd's allocator may use restartable sequences, unless it says otherwise. Where there is no glibc nobody reads it. */
+export function withFreeRseq(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const said = environment["GLIBC_TUNABLES"] ?? "";
+  if (said.includes(RSEQ_TUNABLE)) return environment;
+  return { ...environment, GLIBC_TUNABLES: `${said === "" ? "" : `${said}:`}${RSEQ_TUNABLE}=0` };
 }
 
 /** workerd writes one JSON object a line to the control descriptor. */

@@ -12,6 +12,8 @@ export interface FlowReport {
   readonly keep: number;
   /** Rate tokens it would hold for the requests until its next renewal. */
   readonly tokensWant: number;
+  /** Of these, those for which somebody waits now, who holds none: spent as they come. Absent: 0. */
+  readonly tokensNow?: number;
   /** Unspent, and kept: they add to what is granted … */
   readonly tokensHeld: number;
   /** … unspent, and given back: no longer used. */

@@ -37,6 +37,18 @@ export interface QuotaState extends QuotaPolicy {
   readonly resetAfterMs?: number;
 }
 
+/** As many of a flow wait as may: by the length of its queue, or by the memory that they keep. */
+export function queueState(lengthMax: number, memoryBytesMax: number | undefined): QuotaState {
+  return memoryBytesMax === undefined
+    ? { kind: "queue", quota: lengthMax, remaining: 0 }
+    : { kind: "memory", quota: memoryBytesMax, remaining: 0 };
+}
+
+export function queueDetail(length: number, memoryBytesMax: number | undefined): string {
+  if (memoryBytesMax === undefined) return `The queue of your tenant and class is full: ${length} wait.`;
+  return `The memory of your tenant and class is full: ${length} wait, and may keep ${memoryBytesMax} bytes.`;
+}
+
 /** Over all services and classes of a tenant. */
 export function isTotal(kind: QuotaKind): boolean {
   return kind.startsWith("total-");

@@ -48,5 +48,5 @@ function withOneMore(...input: Parameters<typeof lentPolicyOf>): ReturnType<type
 
 function withLastingTokens(...input: Parameters<typeof lentPolicyOf>): ReturnType<typeof lentPolicyOf> {
   const lent = lentPolicyOf(...input);
-  return { ...lent, lentTokens: { available: (flow) => input[1].available(flow), take: () => undefined } };
+  return { ...lent, lentTokens: { available: (flow) => input[1].available(flow), take: () => undefined, awaited: () => 0 } };
 }

@@ -40,6 +40,11 @@ function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enfor
 }
 
 const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
+/** Whose flows' wants are others than before. */
+function dueOf(credits: TenantCredits, wants: TenantWants): readonly string[] {
+  credits.look("acme");
+  return credits.due(wants);
+}
 const measured = (more: object) => ({ flow: "acme/gold", arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0, ...more });
 
 describe("a tenant's credit", () => {
@@ -61,7 +66,7 @@ describe("a tenant's credit", () => {
   it("is renewed in time, sooner where more is wanted than was asked for, and one call at a time", () => {
     const credits = creditsOf(0);
     const { sequence } = credits.request("acme", [demand(9)], POOL);
-    const due = (want: number): readonly string[] => credits.due(wanting(want));
+    const due = (want: number): readonly string[] => dueOf(credits, wanting(want));
     expect(due(99)).toEqual([]);
     credits.apply("acme", answer(sequence, 9), false);
     expect([due(9), due(10)]).toEqual([[], ["acme"]]);
@@ -73,10 +78,10 @@ describe("a tenant's credit", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(9)], POOL).sequence, 7), false);
     credits.tick(249);
-    expect(credits.due(wanting(10))).toEqual([]);
+    expect(dueOf(credits, wanting(10))).toEqual([]);
     credits.tick(250);
-    expect(credits.due(wanting(9))).toEqual([]);
-    expect(credits.due(wanting(10))).toEqual(["acme"]);
+    expect(dueOf(credits, wanting(9))).toEqual([]);
+    expect(dueOf(credits, wanting(10))).toEqual(["acme"]);
   });
 
   it("is asked for at once for a flow that got all it asked for, though another flow of the tenant is short", () => {
@@ -84,7 +89,7 @@ describe("a tenant's credit", () => {
     const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
     credits.apply("acme", answer(sequence, 3, { silver: 60 }), false);
     const wants = (gold: number, silver: number) =>
-      credits.due({ slots: (_, flow) => (flow === FLOW ? gold : silver), tokensLacked: () => 0 });
+      dueOf(credits, { slots: (_, flow) => (flow === FLOW ? gold : silver), tokensLacked: () => 0 });
     credits.tick(1);
     expect(wants(3, 91)).toEqual([]);
     expect(wants(4, 90)).toEqual(["acme"]);
@@ -93,7 +98,7 @@ describe("a tenant's credit", () => {
   it("covers what was wanted at most since the last time: a peak comes again, and costs neither a call nor a wait", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(3)], POOL).sequence, 3), false);
-    expect(credits.due(wanting(6))).toEqual(["acme"]);
+    expect(dueOf(credits, wanting(6))).toEqual(["acme"]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 6 }]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 2 }]);
   });
@@ -102,8 +107,8 @@ describe("a tenant's credit", () => {
     const credits = creditsOf(0);
     credits.apply("acme", answer(credits.request("acme", [demand(0)], POOL).sequence, 0), true);
     credits.tick(1_000_000);
-    expect(credits.due(wanting(0))).toEqual([]);
-    expect(credits.due(wanting(1))).toEqual(["acme"]);
+    expect(dueOf(credits, wanting(0))).toEqual([]);
+    expect(dueOf(credits, wanting(1))).toEqual(["acme"]);
   });
 
   it("holds to its end where the quota does not answer, and then fails open in bounds: the service's own limits", () => {
@@ -114,7 +119,7 @@ describe("a tenant's credit", () => {
     credits.failed("acme");
     expect(credits.slotsMaxOf("acme", FLOW)).toBe(7);
     credits.tick(4_500);
-    expect(credits.due(wanting(0))).toEqual(["acme"]);
+    expect(dueOf(credits, wanting(0))).toEqual(["acme"]);
     expect(credits.slotsMaxOf("acme", FLOW)).toBe(Infinity);
     expect(credits.isUnknown("acme")).toBe(false);
   });
@@ -151,18 +156,18 @@ describe("a tenant's bytes over all services", () => {
     const credits = creditsOf(0, LIMITED);
     credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0, { tokens: 40 }), false);
     credits.tick(249);
-    expect(credits.due(wanting(0, 41))).toEqual([]);
+    expect(dueOf(credits, wanting(0, 41))).toEqual([]);
     credits.tick(250);
-    expect([credits.due(wanting(0, 40)), credits.due(wanting(0, 41))]).toEqual([[], ["acme"]]);
+    expect([dueOf(credits, wanting(0, 40)), dueOf(credits, wanting(0, 41))]).toEqual([[], ["acme"]]);
   });
 
   it("are asked for at once where the last answer brought all that was wanted: who comes next does not wait for a quarter second", () => {
     const credits = creditsOf(0, LIMITED);
     const flow = "acme/gold/bytes";
     credits.apply("acme", answer(credits.request("acme", [bytesDemand(0)], POOL).sequence, 0), false);
-    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([true, ["acme"]]);
+    expect([credits.isEmpty(flow), dueOf(credits, wanting(0, 1))]).toEqual([true, ["acme"]]);
     credits.apply("acme", answer(credits.request("acme", [bytesDemand(50)], POOL).sequence, 0), false);
-    expect([credits.isEmpty(flow), credits.due(wanting(0, 1))]).toEqual([false, []]);
+    expect([credits.isEmpty(flow), dueOf(credits, wanting(0, 1))]).toEqual([false, []]);
   });
 
   it("are a shadow's only to be counted: nobody waits for them", () => {
@@ -176,9 +181,9 @@ describe("a tenant's service time over all services", () => {
 
   it("is told by its cost, again where no answer came, and blocks as long as the quota says", () => {
     const credits = creditsOf(0, LIMITED);
-    expect(credits.due(wanting(0))).toEqual([]);
+    expect(dueOf(credits, wanting(0))).toEqual([]);
     credits.observe(measured({ busyMs: 400 }));
-    expect(credits.due(wanting(0))).toEqual(["acme"]);
+    expect(dueOf(credits, wanting(0))).toEqual(["acme"]);
     credits.request("acme", [], POOL);
     expect(credits.takeUse("acme")).toEqual({ arrivals: 1, bytes: 0, costMs: 800 });
     credits.failed("acme");
@@ -188,13 +193,13 @@ describe("a tenant's service time over all services", () => {
     credits.apply("acme", answer(sequence, 0, { blockedMs: 300 }), true);
     expect([credits.blockedForMs("acme"), credits.blockedForMs("globex")]).toEqual([300, 0]);
     credits.tick(300);
-    expect([credits.blockedForMs("acme"), credits.due(wanting(0))]).toEqual([0, []]);
+    expect([credits.blockedForMs("acme"), dueOf(credits, wanting(0))]).toEqual([0, []]);
   });
 
   it("is nobody's else: what others use is not told", () => {
     const credits = creditsOf(0, LIMITED);
     credits.observe(measured({ flow: "globex/gold", busyMs: 400 }));
-    expect(credits.due(wanting(0))).toEqual([]);
+    expect(dueOf(credits, wanting(0))).toEqual([]);
   });
 });
 
@@ -223,6 +228,6 @@ describe("a tenant's service time over all services that is used up", () => {
     credits.tick(10_000);
     credits.configure(configured(totals));
     expect(credits.blockedForMs("acme")).toBe(blockedMs);
-    expect(credits.due(wanting(0))).toEqual(due);
+    expect(dueOf(credits, wanting(0))).toEqual(due);
   });
 });
