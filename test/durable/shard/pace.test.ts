@@ -17,9 +17,14 @@ function leaseOf(pace = HELD) {
   const flow = lease.find(FLOW);
   if (flow === undefined) throw new Error("it was noted");
   const sent: string[] = [];
-  const send = (lane: Lane, name: string, bytes: number, nowMs = 0): void =>
+  const send = (lane: Lane, name: string, of: number | { readonly bytes: number; readonly nowMs: number }): void => {
+    const { bytes, nowMs } = typeof of === "number" ? { bytes: of, nowMs: 0 } : of;
     lane.send({ bytes, sequence: Number(name.replace(/\D/g, "")) || 0, run: () => void sent.push(name) }, nowMs);
-  const answer = (message: RenewMessage, units: number, nowMs: number, left: Partial<FlowLeft> = {}): void => {
+  };
+  const answer = (
+    message: RenewMessage,
+    { units, nowMs, left }: { units: number; nowMs: number; left?: Partial<FlowLeft> | undefined },
+  ): void => {
     const flows = message.lease.flows.map((of) => ({
       flow: of.flow,
       slots: 0,
@@ -44,7 +49,7 @@ function leaseOf(pace = HELD) {
     const nowMs = Math.max(fromMs, lease.nextAtMs(fromMs));
     const message = lease.step(nowMs);
     if (message === null) throw new Error("no renewal is due");
-    answer(message, units, nowMs, left);
+    answer(message, { units, nowMs, left });
     return nowMs;
   };
   const lane = (side: Side = "device"): Lane => flow.lane(side);
@@ -110,8 +115,8 @@ describe("what waits for credit", () => {
     soon.finish(() => void sent.push("soon ends"), { nowMs: 0, withinMs: 5_000 });
     const nowMs = renew(1, 0);
     expect(sent).toEqual(["s1", "soon ends"]);
-    send(late, "l1", 9_000, nowMs);
-    send(late, "l2", 0, nowMs);
+    send(late, "l1", { bytes: 9_000, nowMs: nowMs });
+    send(late, "l2", { bytes: 0, nowMs: nowMs });
     late.finish(() => void sent.push("late ends"), { nowMs, withinMs: 5_000 });
     lease.step(nowMs + 4_999);
     expect(sent.at(-1)).toBe("soon ends");
@@ -125,10 +130,10 @@ describe("what waits for credit", () => {
     send(one, "m1", 5_000_000);
     const nowMs = renew(0, 0, { bytes: null });
     expect(sent).toEqual(["m1"]);
-    send(one, "m2", 5_000_000, nowMs);
+    send(one, "m2", { bytes: 5_000_000, nowMs: nowMs });
     expect(sent).toEqual(["m1", "m2"]);
     expect(lease.note("echo", { ...HELD, version: 2 })).toBe(false);
-    send(one, "m3", 5_000, nowMs);
+    send(one, "m3", { bytes: 5_000, nowMs: nowMs });
     expect(sent).toEqual(["m1", "m2"]);
   });
 });
@@ -140,8 +145,8 @@ describe("service time that is used up", () => {
     send(into, "in1", 10);
     flow.spend(500, 0);
     const nowMs = renew(0, 0, { bytes: null, blockedMs: 20_000 });
-    send(into, "in2", 10, nowMs);
-    send(out, "out1", 10, nowMs);
+    send(into, "in2", { bytes: 10, nowMs: nowMs });
+    send(out, "out1", { bytes: 10, nowMs: nowMs });
     expect([sent, into.isBlocked(nowMs), out.isBlocked(nowMs)]).toEqual([["in1", "out1"], true, false]);
     // It asks on, so that it does not fall asleep and hears when it is lifted.
     expect(lease.nextAtMs(nowMs) - nowMs).toBeLessThanOrEqual(5_000);
@@ -165,7 +170,7 @@ describe("calls", () => {
       if (message === null) continue;
       expect(message.lease.flows.filter(({ flow }) => flow.endsWith("/bytes")).length).toBe(2);
       atMs.push(nowMs);
-      answer(message, nowMs < 5_000 ? 1 : 0, nowMs);
+      answer(message, { units: nowMs < 5_000 ? 1 : 0, nowMs: nowMs });
     }
     const gaps = atMs.slice(1).map((at, index) => at - (atMs[index] ?? 0));
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(250);
@@ -180,7 +185,7 @@ describe("calls", () => {
     if (first !== null) lease.failed(first, 1_100);
     // Nothing waits and nothing is held: an object that is silent is not kept awake for figures.
     expect(lease.nextAtMs(1_100)).toBe(Infinity);
-    send(lane(), "m2", 1, 60_000);
+    send(lane(), "m2", { bytes: 1, nowMs: 60_000 });
     expect(lease.step(61_000)?.telemetry.flows[0]?.bytes).toBe(701);
   });
 
@@ -193,7 +198,7 @@ describe("calls", () => {
     const last = lease.step(1_000);
     const ofBytes = last?.lease.flows.find(({ flow }) => flow.endsWith("/bytes"));
     expect(ofBytes).toMatchObject({ tokensWant: 0, tokensHeld: 0, tokensReturned: 11 });
-    if (last !== null) answer(last, 0, 1_000);
+    if (last !== null) answer(last, { units: 0, nowMs: 1_000 });
     expect(lease.nextAtMs(1_000)).toBe(Infinity);
   });
 
@@ -202,20 +207,20 @@ describe("calls", () => {
     const one = lane();
     const told: number[] = [];
     for (let nowMs = 0; nowMs < 60_000; nowMs += 20_000) {
-      send(one, `m${nowMs + 1}`, 200, nowMs);
+      send(one, `m${nowMs + 1}`, { bytes: 200, nowMs: nowMs });
       const message = lease.step(nowMs);
       told.push(message?.telemetry.flows[0]?.bytes ?? 0);
-      if (message !== null) answer(message, 1, nowMs);
+      if (message !== null) answer(message, { units: 1, nowMs: nowMs });
       expect([lease.step(nowMs + 1_000), lease.nextAtMs(nowMs + 1_000)]).toEqual([null, Infinity]);
     }
     expect([sent.length, told]).toEqual([3, [200, 200, 200]]);
     // What was told and never went makes up for what goes later.
-    send(one, "lost1", 300, 60_000);
+    send(one, "lost1", { bytes: 300, nowMs: 60_000 });
     const lost = lease.step(60_000);
     expect(lost?.telemetry.flows[0]?.bytes).toBe(300);
     one.clear();
-    if (lost !== null) answer(lost, 1, 60_000);
-    send(one, "m5", 250, 60_100);
+    if (lost !== null) answer(lost, { units: 1, nowMs: 60_000 });
+    send(one, "m5", { bytes: 250, nowMs: 60_100 });
     expect([sent.length, flow.isWaiting]).toEqual([4, false]);
     expect(lease.step(61_200)).toBe(null);
   });
