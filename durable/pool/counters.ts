@@ -2,6 +2,7 @@
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { PoolCounters } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry, type Telemetry } from "#shared/protocol/telemetry.ts";
+import type { QuotaGate } from "./quota-gate.ts";
 
 export interface FlowCounters {
   outcomes: Record<string, number>;
@@ -9,10 +10,14 @@ export interface FlowCounters {
   sumMs: number;
   /** Of bodies; absent: its bandwidth was never limited. */
   bytes?: number;
+  /** Times the service's costWeight. */
+  serviceMs?: number;
 }
 
 export type GlobalCounters = {
-  -readonly [Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "edgeOutcomes" | "shadow" | "socketFaults">]: number;
+  -readonly [
+    Key in keyof Omit<PoolCounters, "outcomes" | "latency" | "bytes" | "serviceMs" | "edgeOutcomes" | "shadow" | "socketFaults">
+  ]: number;
 } & {
   edgeOutcomes: Record<string, number>;
   socketFaults: Record<string, number>;
@@ -41,6 +46,9 @@ export function emptyGlobal(): GlobalCounters {
   };
 }
 
+/** What a regional pool has counted already. */
+export const NOTHING: Telemetry = { flows: [], shards: [], edge: {} };
+
 export class Counters {
   readonly global: GlobalCounters;
   readonly #flows: Map<string, FlowCounters>;
@@ -57,17 +65,18 @@ export class Counters {
   }
 
   /** What a holder reported, and what that tells of limits in shadow. */
-  countTelemetry({ flows, edge }: Telemetry, shadow: Readonly<Record<string, number>>): void {
-    for (const flow of flows) this.#countFlow(flow);
+  countTelemetry({ flows, edge }: Telemetry, gate: Pick<QuotaGate, "costWeight" | "takeShadow">): void {
+    for (const flow of flows) this.#countFlow(flow, gate.costWeight);
     addTo(this.global.edgeOutcomes, edge);
-    addTo(this.global.shadow, shadow);
+    addTo(this.global.shadow, gate.takeShadow());
   }
 
-  #countFlow({ flow, outcomes, buckets, sumMs, bytes = 0 }: FlowTelemetry): void {
+  #countFlow({ flow, outcomes, buckets, sumMs, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry, costWeight: number): void {
     const counters = this.#flow(flow);
     for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
     counters.sumMs += sumMs;
+    counters.serviceMs = (counters.serviceMs ?? 0) + (busyMs + messagesMs) * costWeight;
     if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;
   }
 
@@ -96,6 +105,7 @@ export class Counters {
         flows.flatMap(([flow, { outcomes }]) => Object.entries(outcomes).map(([outcome, count]) => [`${flow} ${outcome}`, count])),
       ),
       bytes: Object.fromEntries(flows.flatMap(([flow, { bytes }]) => (bytes === undefined ? [] : [[flow, bytes]]))),
+      serviceMs: Object.fromEntries(flows.flatMap(([flow, { serviceMs }]) => (serviceMs === undefined ? [] : [[flow, serviceMs]]))),
       latency: Object.fromEntries(flows.map(([flow, { buckets, sumMs }]) => [flow, { buckets: [...buckets], sumMs }])),
     };
   }

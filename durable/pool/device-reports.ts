@@ -48,7 +48,8 @@ export class DeviceReports {
     return { leave };
   }
 
-  stats(): { readonly devices: readonly DeviceStats[]; readonly deviceHealth: DeviceHealthStats } {
+  stats(nowMs: number): { readonly devices: readonly DeviceStats[]; readonly deviceHealth: DeviceHealthStats } {
+    this.#health.expire(this.#around(nowMs));
     const { suspect, looks } = this.#health;
     const shards = [...looks].map(([shardId, { log, devices, worse }]) => ({
       shardId,
@@ -83,7 +84,7 @@ export class DeviceReports {
     const { suspect } = this.#health;
     if (suspect !== null && suspect.shardId !== this.#suspectId) this.#log("shard-suspect", suspect);
     this.#suspectId = suspect?.shardId ?? null;
-    pool.routes.choice.avoided = isActing ? this.#suspectId : null;
+    pool.routes.choice.avoid(isActing ? this.#suspectId : null, this.#health.suspectUntilMs);
     const drained = isActing ? this.#health.takeDrain(around) : null;
     if (drained === null) return;
     const answer = drains.obey({ order: { shardIds: [drained.shardId], reason: REASON, graceMs: DRAIN.graceMsDefault } });

@@ -23,7 +23,7 @@ import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
-import type { Counters } from "./counters.ts";
+import { NOTHING, type Counters } from "./counters.ts";
 import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
@@ -167,7 +167,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (telemetry) this.#measure(telemetry, "");
     this.#settle(Date.now());
     const [pool, meters, counters, demand, fleet] = [this.#pool, this.#meters, this.#counters, this.#demand, this.#fleet];
-    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats() };
+    return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats(Date.now()) };
   }
 
   async report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> {
@@ -259,7 +259,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#demand.report(holder, reportOf(telemetry.flows), nowMs);
     this.#pool.observe(telemetry, nowMs);
-    this.#counters.countTelemetry(isCounted ? { flows: [], shards: [], edge: {} } : telemetry, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(isCounted ? NOTHING : telemetry, this.#pool.gate);
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
     this.#touch();
@@ -269,7 +269,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.arrive(nowMs);
     const arrival = { flow, arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
     this.#pool.observe({ flows: [arrival] }, nowMs);
-    this.#counters.countTelemetry({ flows: [], shards: [], edge: {} }, this.#pool.gate.takeShadow());
+    this.#counters.countTelemetry(NOTHING, this.#pool.gate);
   }
 
   #write(save: () => void): void {

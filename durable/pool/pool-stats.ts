@@ -2,6 +2,7 @@
 import type { PoolStats } from "#shared/protocol/pool-rpc.ts";
 import type { Counters } from "./counters.ts";
 import type { FleetKeeper } from "./fleet-keeper.ts";
+import { flowStatsOf } from "./flow-stats.ts";
 import type { Pool } from "./pool.ts";
 import { capacityOf } from "./pool-configuration.ts";
 import type { Demand } from "./scaled-demand.ts";
@@ -23,6 +24,7 @@ export function poolStatsOf(service: string, { pool, meters, counters, demand, f
   const { ledger, shards } = pool;
   const { lanes, queueLength, longestWaitMsNow } = pool.view(nowMs);
   const { lanes: configured } = capacityOf(pool.configuration, shards, FIXED);
+  const counted = counters.snapshot();
   return {
     service,
     endpoints: [...configured].map(([endpointUrl, capacity]) => ({
@@ -38,7 +40,8 @@ export function poolStatsOf(service: string, { pool, meters, counters, demand, f
     holderCount: ledger.counts.holders,
     queueLength,
     longestWaitMsNow,
-    counters: counters.snapshot(),
+    counters: counted,
+    flows: flowStatsOf(pool, counted),
     demand: demand.stats(nowMs),
     fleet: fleet.stats(nowMs),
   };

@@ -193,6 +193,7 @@ export class Pool {
   decide(nowMs: number): readonly Decision[] {
     const atMs = this.#ledger.tick(nowMs);
     this.#estimate.tick(nowMs);
+    this.routes.choice.tick(nowMs);
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const grant = (ticket: Ticket): void => {

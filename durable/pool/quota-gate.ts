@@ -45,7 +45,8 @@ export class QuotaGate {
   readonly #quotas = new FlowQuotas();
   #credits: Pick<TenantCredits, "blockedForMs"> | null = null;
   #configured: Readonly<Record<string, FlowQuota>> = {};
-  #costWeight = 1;
+  /** Of the service. */
+  costWeight = 1;
   /** Flows of requests that wait and have paid a token. */
   readonly #paid = new Map<string, string>();
 
@@ -57,7 +58,7 @@ export class QuotaGate {
 
   configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
-    this.#costWeight = service?.costWeight ?? 1;
+    this.costWeight = service?.costWeight ?? 1;
     this.#quotas.configure(quotas, { poolCount: service?.regions?.length ?? 1, isHome: region === undefined });
   }
 
@@ -129,7 +130,7 @@ export class QuotaGate {
     { flow, arrivals, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry,
     { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
   ): void {
-    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.#costWeight, bytes, running, waiting }, nowMs);
+    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.costWeight, bytes, running, waiting }, nowMs);
   }
 
   /** What is left of the flows' limits, for those that have any. */

@@ -25,6 +25,7 @@ import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
+import { flowStatsOf } from "./flow-stats.ts";
 import { HomeLease, type Wanted } from "./home-lease.ts";
 import { HomeRenewals } from "./home-renewals.ts";
 import { regionalConfigurationOf } from "./regional-configuration.ts";
@@ -133,7 +134,9 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     const nowMs = Date.now();
     this.#settle(nowMs);
     const { queueLength, longestWaitMsNow } = this.#pool.view(nowMs);
-    return { holderCount: this.#pool.ledger.counts.holders, queueLength, longestWaitMsNow, counters: this.#counters.snapshot() };
+    const counters = this.#counters.snapshot();
+    const flows = flowStatsOf(this.#pool, counters);
+    return { holderCount: this.#pool.ledger.counts.holders, queueLength, longestWaitMsNow, counters, flows };
   }
 
   override alarm(): void {
@@ -201,7 +204,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   }
 
   #measure(telemetry: Telemetry): void {
-    this.#counters.countTelemetry(telemetry, {});
+    this.#counters.countTelemetry(telemetry, this.#pool.gate);
     this.#telemetry.add(telemetry);
     this.#pool.routes.refusals.take(telemetry.shards, Date.now());
     this.#touch();

@@ -12,12 +12,20 @@ export class ShardChoice {
   readonly #refusals: Pick<Refusals, "isSuspect">;
   /** Where every endpoint refuses connections, requests rather wait: others are about to be there. */
   mayWait = false;
-  /** A shard that is only used where there is no other; null: none. */
-  avoided: string | null = null;
+  #avoided: { readonly shardId: string; readonly untilMs: number } | null = null;
 
   constructor(kernels: Kernels, refusals: Pick<Refusals, "isSuspect">) {
     this.#table = new ShardTable(kernels);
     this.#refusals = refusals;
+  }
+
+  /** This shard is only used where there is no other, until then: who suspects it may fall silent. Null: none. */
+  avoid(shardId: string | null, untilMs: number): void {
+    this.#avoided = shardId === null ? null : { shardId, untilMs };
+  }
+
+  tick(nowMs: number): void {
+    if (this.#avoided !== null && nowMs >= this.#avoided.untilMs) this.#avoided = null;
   }
 
   replace(shards: readonly PoolShard[]): void {
@@ -42,7 +50,7 @@ export class ShardChoice {
       const isOpen = hasRoom(lane) && this.#isUsable(lane);
       if (isOpen !== wasOpen) this.#weigh(lane, isOpen);
     }
-    const avoided = [this.avoided, left ?? null].filter((shardId) => shardId !== null);
+    const avoided = [this.#avoided?.shardId ?? null, left ?? null].filter((shardId) => shardId !== null);
     return avoided.length === 0 ? this.#shards[this.#table.choose(key)] : this.#chooseBut(avoided, key);
   }
 

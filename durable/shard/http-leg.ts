@@ -57,7 +57,7 @@ export class HttpLeg implements Leg {
       // Told once: an endpoint that misses it forgets the session in its own time.
       if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event], spend: this.#shell.spend });
     };
-    this.#input.events.waitUntil(this.#shell.permits.run(tell));
+    this.#input.events.waitUntil(this.#shell.permits.run(tell, "farewell"));
   }
 
   leave(): null {

@@ -6,7 +6,8 @@ import { SECOND_MS } from "#shared/units.ts";
 import { demandFamilies } from "./demand-families.ts";
 import { deviceFamilies } from "./device-families.ts";
 import { fleetFamilies } from "./fleet-families.ts";
-import type { Family, Labels, Sample } from "./prometheus-text.ts";
+import { flowFamilies } from "./flow-families.ts";
+import { flowLabels, type Family, type Labels, type Sample } from "./prometheus-text.ts";
 import { tenantFamilies } from "./tenant-families.ts";
 
 export interface GatewayFacts {
@@ -26,6 +27,7 @@ export function gatewayFamilies(facts: GatewayFacts): Family[] {
     ...demandFamilies(facts.pools),
     ...fleetFamilies(facts.pools),
     ...deviceFamilies(facts.pools),
+    ...flowFamilies(facts.pools),
     ...tenantFamilies(facts.tenants),
     ...callFamilies(facts),
     ...isolateFamilies(facts),
@@ -254,13 +256,6 @@ function isolateFamilies({ configurationVersion, verifiedTokenCount }: GatewayFa
       samples: [{ value: verifiedTokenCount }],
     },
   ];
-}
-
-/** `tenant/class outcome`, or `tenant/class`. */
-function flowLabels(key: string): Labels {
-  const [flow = "", outcome] = key.split(" ");
-  const [tenant = "", className = ""] = flow.split("/");
-  return outcome === undefined ? { tenant, class: className } : { tenant, class: className, outcome };
 }
 
 function sumEdge(pools: readonly PoolStats[]): Record<string, number> {

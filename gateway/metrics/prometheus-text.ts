@@ -16,6 +16,13 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
+/** Of `tenant/class outcome`, or `tenant/class`. */
+export function flowLabels(key: string): Labels {
+  const [flow = "", outcome] = key.split(" ");
+  const [tenant = "", className = ""] = flow.split("/");
+  return outcome === undefined ? { tenant, class: className } : { tenant, class: className, outcome };
+}
+
 /** A family without samples is left out: its labels are not known yet. */
 export function renderFamilies(families: readonly Family[]): string {
   return families

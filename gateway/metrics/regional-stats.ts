@@ -1,7 +1,7 @@
 // A service's pools as one: the home pool's stats with what the regional pools counted and have. Slots are the home pool's to tell: what a
 // region has is lent by it, so nothing is counted twice.
 import type { Region } from "#shared/config/regions.ts";
-import type { PoolCounters, PoolStats, RegionalStats } from "#shared/protocol/pool-rpc.ts";
+import type { FlowStats, PoolCounters, PoolStats, RegionalStats } from "#shared/protocol/pool-rpc.ts";
 
 interface RegionOf {
   readonly region: Region;
@@ -10,12 +10,13 @@ interface RegionOf {
 
 export function withRegions(home: PoolStats, regions: readonly RegionOf[]): PoolStats {
   const sum = regions.reduce<PoolStats>(
-    (before, { stats: { holderCount, queueLength, longestWaitMsNow, counters } }) => ({
+    (before, { stats: { holderCount, queueLength, longestWaitMsNow, counters, flows = [] } }) => ({
       ...before,
       holderCount: before.holderCount + holderCount,
       queueLength: before.queueLength + queueLength,
       longestWaitMsNow: Math.max(before.longestWaitMsNow, longestWaitMsNow),
       counters: sumOfCounters(before.counters, counters),
+      flows: sumOfFlows(before.flows ?? [], flows),
     }),
     home,
   );
@@ -33,6 +34,7 @@ function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
     shadow: sumOfCounts(a.shadow, b.shadow),
     socketFaults: sumOfCounts(a.socketFaults, b.socketFaults),
     bytes: sumOfCounts(a.bytes, b.bytes),
+    serviceMs: sumOfCounts(a.serviceMs ?? {}, b.serviceMs ?? {}),
     latency: sumOfLatencies(a.latency, b.latency),
     slotsReclaimed: a.slotsReclaimed + b.slotsReclaimed,
     slotsOvershot: a.slotsOvershot + b.slotsOvershot,
@@ -45,6 +47,20 @@ function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
     waitMsMax: Math.max(a.waitMsMax, b.waitMsMax),
     idleWhileWaitingMs: a.idleWhileWaitingMs + b.idleWhileWaitingMs,
   };
+}
+
+function sumOfFlows(a: readonly FlowStats[], b: readonly FlowStats[]): readonly FlowStats[] {
+  const sum = new Map(a.map((of) => [of.flow, of]));
+  for (const of of b) {
+    const known = sum.get(of.flow);
+    if (known === undefined) sum.set(of.flow, of);
+    else {
+      const memoryBytes = known.memoryBytes === null ? of.memoryBytes : known.memoryBytes + (of.memoryBytes ?? 0);
+      const [slotsOut, slotsInUse] = [known.slotsOut + of.slotsOut, known.slotsInUse + of.slotsInUse];
+      sum.set(of.flow, { flow: of.flow, slotsOut, slotsInUse, waiting: known.waiting + of.waiting, memoryBytes });
+    }
+  }
+  return [...sum.values()];
 }
 
 type Counts = Readonly<Record<string, number>>;

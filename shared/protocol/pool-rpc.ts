@@ -187,6 +187,8 @@ export interface PoolStats {
   readonly queueLength: number;
   readonly longestWaitMsNow: number;
   readonly counters: PoolCounters;
+  /** Of flows that have, or had, anything here. */
+  readonly flows?: readonly FlowStats[];
   readonly demand: DemandStats;
   /** As devices report. */
   readonly devices?: readonly DeviceStats[];
@@ -195,6 +197,18 @@ export interface PoolStats {
   readonly fleet: FleetStats | null;
   /** Of its regional pools, which are part of the sums: requests and sockets that were counted there. */
   readonly regions?: readonly { readonly region: Region; readonly requests: number }[];
+}
+
+/** What a flow has now, as its limits count it. */
+export interface FlowStats {
+  readonly flow: string;
+  /** Leased, held and named; with what a region has. */
+  readonly slotsOut: number;
+  /** As holders last said; a region uses what it has lent on. */
+  readonly slotsInUse: number;
+  readonly waiting: number;
+  /** What counts against its memory; null: that is not limited. */
+  readonly memoryBytes: number | null;
 }
 
 /** Monotonic since the pool's creation; on disk within seconds. */
@@ -207,6 +221,8 @@ export interface PoolCounters {
   readonly shadow: Readonly<Record<string, number>>;
   /** Flow → bytes of bodies, both directions, where its bandwidth is limited, or would be. */
   readonly bytes: Readonly<Record<string, number>>;
+  /** Flow → time that its requests held slots, times the service's costWeight; absent: of a pool that had none yet. */
+  readonly serviceMs?: Readonly<Record<string, number>>;
   /** Flow → histogram of latency, counts per bucket of LATENCY_BUCKETS_MS, the last one +Inf. */
   readonly latency: Readonly<Record<string, { readonly buckets: readonly number[]; readonly sumMs: number }>>;
   /** Slots that came back by expiry or reconciliation, not by a message. */
@@ -256,7 +272,7 @@ export interface PoolRpc {
 }
 
 /** What a pool of a region counted by itself, and has now; what its slots are is the home pool's to tell. */
-export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters">;
+export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters" | "flows">;
 
 /** A service's pool of one region but the home's: requests only; a socket's slot is the home pool's own. */
 export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack"> {

@@ -64,6 +64,11 @@ export class DeviceHealth {
     return this.#suspect;
   }
 
+  /** Until then it is one though nothing more is said of any shard. */
+  get suspectUntilMs(): number {
+    return (this.#looks.get(this.#suspect?.shardId ?? "")?.atMs ?? -Infinity) + this.#settings.wordMsMax;
+  }
+
   /** Of shards that were looked at. */
   get looks(): ReadonlyMap<string, ShardEvidence> {
     return this.#looks;
@@ -98,6 +103,11 @@ export class DeviceHealth {
     this.#drained.note(ALL, nowMs);
     this.#drainedLanes.note(lane, nowMs);
     return suspect;
+  }
+
+  /** What nothing was heard after for long. */
+  expire({ lanes, nowMs }: Pick<Surroundings, "lanes" | "nowMs">): void {
+    this.#forget(lanes, nowMs);
   }
 
   #mayLeave({ flow, device }: Leaving, nowMs: number): boolean {

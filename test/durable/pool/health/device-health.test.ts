@@ -187,3 +187,24 @@ describe("what is kept", () => {
     expect([backoff.isOver("a", 90), backoff.isOver("b", 90), backoff.isOver("c", 90)]).toEqual([true, false, false]);
   });
 });
+
+describe("a suspect", () => {
+  it("is one no more when its last word is forgotten, though nobody says anything more", () => {
+    const health = new DeviceHealth();
+    const devices = Array.from({ length: 12 }, (_, number) => ({ flow: `t-${number % 3}/gold`, device: `d-${number}` }));
+    let nowMs = 0;
+    for (let round = 0; round < 30 && health.suspect === null; round += 1) {
+      nowMs += PERIOD_MS;
+      for (const shardId of LANES.keys()) {
+        const latencyMs = shardId === "s-1" ? 900 : 20;
+        const words = devices.map((said, index) => ({ ...said, device: `${said.device}-${shardId}-${index}`, latencyMs, drops: 0 }));
+        health.hear({ shardId, words, mayLeave: false }, around(nowMs));
+      }
+    }
+    expect([health.suspect?.shardId, health.suspectUntilMs]).toEqual(["s-1", nowMs + HEALTH.wordMsMax]);
+    health.expire(around(health.suspectUntilMs - 1));
+    expect(health.suspect).not.toBeNull();
+    health.expire(around(health.suspectUntilMs));
+    expect(health.suspect).toBeNull();
+  });
+});
