@@ -35,12 +35,20 @@ interface ClassTotal {
   want: number;
   pinned: number;
   readonly flows: Map<string, FlowTotal>;
-  /** By flow; null: to be divided anew. */
-  shares: ReadonlyMap<string, number> | null;
+  /** Null: to be divided anew. */
+  shares: Shares | null;
+  /** By how many slots the demands have changed since. */
+  drift: number;
   share: number;
   /** Its flows by name; null: they changed. */
   order: readonly string[] | null;
 }
+
+/**
+ * A class of many flows is not divided anew for each request that comes or ends: until the demands have changed by one in so many of its flows, a share
+ * follows its own flow's demand up to what the last division gave to each weight. Of fewer flows than that it is exact at any time.
+ */
+const DRIFT_DIVISOR = 32;
 
 interface SharePolicy {
   readonly capacity: number;
@@ -113,8 +121,14 @@ export class FlowTotals {
     if (total === undefined || ofClass === undefined) return 0;
     this.#divideClasses();
     if (ofClass.share >= ofClass.want) return demandOf(total);
-    ofClass.shares ??= divideWithin(ofClass);
-    return ofClass.shares.get(flow) ?? 0;
+    if (ofClass.shares === null) {
+      ofClass.shares = divideWithin(ofClass);
+      ofClass.drift = 0;
+    }
+    const { byFlow, level } = ofClass.shares;
+    if (ofClass.drift === 0) return byFlow.get(flow) ?? 0;
+    const most = Math.max(byFlow.get(flow) ?? 0, Math.floor(level * total.policy.weight));
+    return Math.max(total.pinned, Math.min(demandOf(total), most));
   }
 
   /** Whether the flow's class has fewer slots than its reserve. */
@@ -185,7 +199,8 @@ export class FlowTotals {
     if (want === 0 && pinned === 0) return;
     ofClass.want += want;
     ofClass.pinned += pinned;
-    ofClass.shares = null;
+    ofClass.drift += Math.abs(want) + Math.abs(pinned);
+    if (ofClass.drift * DRIFT_DIVISOR > ofClass.flows.size) ofClass.shares = null;
     this.#isDivided = false;
   }
 
@@ -240,7 +255,10 @@ export class FlowTotals {
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(className, (ofClass = { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, share: 0, order: null }));
+      this.#classes.set(
+        className,
+        (ofClass = { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, drift: 0, share: 0, order: null }),
+      );
       this.#isDivided = false;
     }
     return ofClass;
@@ -264,7 +282,13 @@ function demandOf({ want, pinned, policy }: FlowTotal): number {
   return Math.max(Math.min(want, policy.slotsMax), pinned);
 }
 
-function divideWithin(ofClass: ClassTotal): ReadonlyMap<string, number> {
+/** One share for each weight, below the flows' own demands: what a flow may have whose demand is another since. */
+interface Shares {
+  readonly byFlow: ReadonlyMap<string, number>;
+  readonly level: number;
+}
+
+function divideWithin(ofClass: ClassTotal): Shares {
   ofClass.order ??= [...ofClass.flows.keys()].toSorted(compare);
   const { order, flows } = ofClass;
   const claims = order.map((flow): Claim => {
@@ -272,7 +296,12 @@ function divideWithin(ofClass: ClassTotal): ReadonlyMap<string, number> {
     return { want: total === undefined ? 0 : demandOf(total), weight: total?.policy.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
   });
   const shares = divide(ofClass.share, claims);
-  return new Map(order.map((flow, index) => [flow, shares[index] ?? 0]));
+  let level = Infinity;
+  for (const [index, { want, weight, pinned = 0 }] of claims.entries()) {
+    const share = shares[index] ?? 0;
+    if (share < want && share > pinned && weight > 0) level = Math.min(level, share / weight);
+  }
+  return { byFlow: new Map(order.map((flow, index) => [flow, shares[index] ?? 0])), level: level === Infinity ? 0 : level };
 }
 
 /** All sources of the flow, what each wants, and for how many. */

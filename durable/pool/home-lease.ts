@@ -53,6 +53,11 @@ export class HomeLease implements LentTokens {
   #needed: ReadonlyMap<string, number> = new Map();
   #left: ReadonlyMap<string, FlowLeft> = new Map();
   #isContended = false;
+  /** Flows whose wants may be others since they were looked at, and those of which more is wanted than was asked for. */
+  readonly #changed = new Set<string>();
+  readonly #over = new Set<string>();
+  /** Of some flow the last answer lent fewer slots than were asked for. */
+  #isLentShort = false;
   /** How many tokens of the flow requests wait for. */
   awaited: (flow: string) => number = () => 0;
   #leaseMs = 0;
@@ -112,6 +117,11 @@ export class HomeLease implements LentTokens {
     return left && { ...left, blockedMs: Math.max(0, left.blockedMs - (this.#nowMs - this.#answeredAtMs)) };
   }
 
+  /** What is wanted of a flow here may be something else now. */
+  look(flow: string): void {
+    this.#changed.add(flow);
+  }
+
   /** Whether whoever wants this waits for the home pool's answer: nothing is lent, and it was not asked for. */
   isUnknown(wants: readonly Wanted[]): boolean {
     if (this.#nowMs < this.#failedUntilMs) return false;
@@ -127,12 +137,16 @@ export class HomeLease implements LentTokens {
   }
 
   /** Whether to ask now: it is time, or more is wanted than was asked for. */
-  isDue(ledger: LeaseLedger): boolean {
+  isDue(ledger: Pick<LeaseLedger, "wantOfFlow">): boolean {
     if (this.#isAsking || this.#nowMs < this.#failedUntilMs) return false;
     if (this.#nowMs >= this.#renewAtMs) return true;
     if (this.#nowMs < this.#askedAtMs + SHORT_SPACING_MS && this.#isShort) return false;
-    for (const flow of ledger.flows.totals.flows) if (ledger.wantOfFlow(flow) > (this.#asked.get(flow) ?? 0)) return true;
-    return false;
+    for (const flow of this.#changed) {
+      if (ledger.wantOfFlow(flow) > (this.#asked.get(flow) ?? 0)) this.#over.add(flow);
+      else this.#over.delete(flow);
+    }
+    this.#changed.clear();
+    return this.#over.size > 0;
   }
 
   /** The message's lease. `wants` come on top of what the ledger knows. */
@@ -145,6 +159,7 @@ export class HomeLease implements LentTokens {
     this.#lacked = new Map(
       demands.map(({ flow, tokensWant, tokensPassedOn }) => [flow, tokensWant - tokensPassedOn - this.available(flow)]),
     );
+    for (const flow of demands.length < FLOWS_MAX ? this.#over : ledger.flows.totals.flows) this.#changed.add(flow);
     this.#needed = new Map(demands.flatMap(({ flow, tokensNow }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
     const lanes = [...ledger.flows.lanes.names].map((lane) => ({ lane, passedOn: ledger.slotsOfLane(lane) }));
     return { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
@@ -159,6 +174,7 @@ export class HomeLease implements LentTokens {
       this.#answeredAtMs = this.#nowMs;
       this.#dry = new Set(lease.flows.filter(({ flow, tokens }) => tokens < (this.#lacked.get(flow) ?? 0)).map(({ flow }) => flow));
       this.#none = new Set([...this.#needed].flatMap(([flow, count]) => (this.available(flow) < count ? [flow] : [])));
+      this.#isLentShort = [...this.#asked].some(([flow, want]) => this.slotsOf(flow) < want);
       this.#isContended = isContended;
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
     }
@@ -173,8 +189,7 @@ export class HomeLease implements LentTokens {
   }
 
   get #isShort(): boolean {
-    for (const [flow, want] of this.#asked) if (this.slotsOf(flow) < want) return true;
-    return false;
+    return this.isLive ? this.#isLentShort : [...this.#asked.values()].some((want) => want > 0);
   }
 }
 

@@ -26,6 +26,7 @@ export function lentPolicyOf(whole: LedgerPolicy, home: HomeLease): LedgerPolicy
       const isRated = !isOfBytes && typeof home.leftOf(name)?.tokens === "number";
       return { ...policy, slotsMax: isOfBytes ? 0 : home.slotsOf(name), rate: policy.rate ?? (isRated ? RATED : null) };
     },
+    flowChanged: (flow) => home.look(flow),
     leaseMs: home.leaseMs,
     lentTokens: home,
   };

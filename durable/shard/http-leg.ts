@@ -21,13 +21,22 @@ interface HttpLegShell {
   readonly spend: SpendTime;
 }
 
-/** Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake. */
+/**
+ * Events over HTTP, one request at a time: at least once, in order. Between two requests nothing keeps the object awake.
+ *
+ * What a device sent before it closed goes before its close is told, each request once and begun no later than the farewell itself may wait; what
+ * does not reach the endpoint is named in the log, and was never acknowledged. Of a session that ends for another reason nothing more is sent.
+ */
 export class HttpLeg implements Leg {
   readonly #input: LegInput;
   readonly #shell: HttpLegShell;
   readonly #queue: Message[] = [];
-  #isPosting = false;
+  #posting: Promise<void> | null = null;
   #hasStopped = false;
+  /** The endpoint ended it, and wants to hear no more. */
+  #isClosed = false;
+  /** Its device closed then, and what it said before is being sent. */
+  #lastSinceMs: number | null = null;
 
   constructor(input: LegInput, shell: HttpLegShell) {
     this.#input = input;
@@ -36,11 +45,11 @@ export class HttpLeg implements Leg {
 
   deliver(message: Message): void {
     this.#queue.push(message);
-    if (!this.#isPosting && this.#queue.length === 1) this.#input.events.afterSave(() => this.flush());
+    if (this.#posting === null && this.#queue.length === 1) this.#input.events.afterSave(() => this.flush());
   }
 
   flush(): void {
-    if (!this.#isPosting && this.#queue.length > 0 && !this.#hasStopped) this.#input.events.waitUntil(this.#postAll());
+    if (this.#posting === null && this.#queue.length > 0 && !this.#hasStopped) this.#input.events.waitUntil(this.#post());
   }
 
   wake(): void {
@@ -51,13 +60,12 @@ export class HttpLeg implements Leg {
     if (this.#hasStopped) return;
     this.#hasStopped = true;
     const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
-    const { sessionId, route } = this.#input;
     const endedAtMs = Date.now();
-    const tell = async (): Promise<void> => {
-      // Told once: an endpoint that misses it forgets the session in its own time.
-      if (Date.now() - endedAtMs < route.deadlineMs) await post(route, { sessionId, events: [event], spend: this.#shell.spend });
-    };
-    this.#input.events.waitUntil(this.#shell.permits.run(tell, "farewell"));
+    const { waitUntil } = this.#input.events;
+    if (end.why !== "closed" || this.#isClosed || this.#queue.length === 0) return waitUntil(this.#tell(event, endedAtMs));
+    this.#lastSinceMs = endedAtMs;
+    const posting = this.#posting ?? this.#post();
+    waitUntil(posting.then(async () => this.#tell(event, Date.now())));
   }
 
   leave(): null {
@@ -69,16 +77,44 @@ export class HttpLeg implements Leg {
     this.#hasStopped = true;
   }
 
+  async #tell(event: SocketEvent, sinceMs: number): Promise<void> {
+    const { sessionId, route } = this.#input;
+    const { permits, spend } = this.#shell;
+    const tell = async (): Promise<void> => {
+      // Told once: an endpoint that misses it forgets the session in its own time.
+      if (Date.now() - sinceMs < route.deadlineMs) await post(route, { sessionId, events: [event], spend });
+    };
+    await permits.run(tell, "farewell");
+  }
+
+  /** Nothing more of it is sent. */
+  get #isOver(): boolean {
+    return this.#hasStopped && (this.#lastSinceMs === null || Date.now() - this.#lastSinceMs >= this.#input.route.deadlineMs);
+  }
+
+  async #post(): Promise<void> {
+    this.#posting = this.#postAll();
+    await this.#posting;
+    this.#posting = null;
+    this.#nameLost();
+  }
+
   async #postAll(): Promise<void> {
-    this.#isPosting = true;
-    while (this.#queue.length > 0 && !this.#hasStopped) {
+    while (this.#queue.length > 0 && !this.#isOver) {
       const batch = takeBatch(this.#queue);
       const answer = await this.#postBatch(batch);
-      if (this.#hasStopped) break;
+      if (this.#hasStopped && (this.#lastSinceMs === null || !answer.ok)) return;
       this.#queue.splice(0, batch.length);
-      this.#onAnswer(batch, answer);
+      // Of a session that is over nobody hears the answer.
+      if (!this.#hasStopped) this.#onAnswer(batch, answer);
     }
-    this.#isPosting = false;
+  }
+
+  #nameLost(): void {
+    if (this.#lastSinceMs === null || this.#queue.length === 0) return;
+    const { sessionId, route } = this.#input;
+    const lost = { service: route.service, session: sessionId, count: this.#queue.length };
+    console.warn(JSON.stringify({ level: "warn", event: "messages-lost", ...lost }));
   }
 
   async #postBatch(batch: readonly Message[]): Promise<PostAnswer> {
@@ -87,7 +123,7 @@ export class HttpLeg implements Leg {
     const first = batch[0]?.sequence ?? 0;
     for (let attempt = 0; ; attempt += 1) {
       const answer = await permits.run(async (): Promise<PostAnswer> =>
-        this.#hasStopped
+        this.#isOver
           ? { ok: false, isFinal: true, detail: "the session is over", silence: null }
           : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received(), spend }),
       );
@@ -101,6 +137,7 @@ export class HttpLeg implements Leg {
     const { events } = this.#input;
     if (!answer.ok) return events.failed(answer.detail);
     const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
+    this.#isClosed = close !== undefined;
     const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
     events.answered(batch.at(-1)?.sequence ?? 0, readGrip(before, this.#input.route.messagePrefix ?? null));
     if (close?.type === "CLOSE") {

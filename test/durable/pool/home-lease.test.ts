@@ -166,3 +166,25 @@ describe("a regional pool's gate", () => {
     expect(gate.enter("a", standing, { ledger, nowMs: START_MS + 800 })).toBeNull();
   });
 });
+
+describe("whether to ask", () => {
+  it("is looked at where something changed, however many flows there are", () => {
+    const { home, ledger } = lent(3, {}, [
+      { flow: FLOW, want: 8, tokens: 0 },
+      { flow: "globex/gold", want: 1, tokens: 0 },
+    ]);
+    const seen: string[] = [];
+    const watched = {
+      wantOfFlow: (flow: string) => {
+        seen.push(flow);
+        return ledger.wantOfFlow(flow);
+      },
+    };
+    home.tick(START_MS + 300);
+    expect([home.isDue(watched), seen.splice(0)]).toEqual([false, []]);
+    acquire(ledger, "a", START_MS + 300);
+    expect([home.isDue(watched), home.isDue(watched), seen]).toEqual([false, false, [FLOW]]);
+    ledger.setWaiting(FLOW, 9);
+    expect([home.isDue(watched), home.isDue(watched), seen]).toEqual([true, true, [FLOW, FLOW]]);
+  });
+});

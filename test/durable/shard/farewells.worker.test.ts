@@ -1,7 +1,8 @@
 // What an endpoint is told of sessions that end while all that a shard may ask at a time is asked.
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { HttpLeg } from "#durable/shard/http-leg.ts";
 import { PostPermits } from "#durable/shard/post-permits.ts";
+import { EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import type { SessionRoute } from "#durable/shard/session-store.ts";
 
 /** durable/shard/post-permits.ts. */
@@ -40,4 +41,75 @@ it("a farewell is sent in its turn, and not once it has waited as long as its de
   let begun = 0;
   await Promise.all(Array.from({ length: POSTS_MAX }, async () => permits.run(async () => Promise.resolve((begun += 1)))));
   expect(begun).toBe(POSTS_MAX);
+});
+
+describe("what a device said before it closed", () => {
+  /** Requests as the endpoint has them, in their order: events' types and texts. */
+  function world(answers: Response[] = []) {
+    let nowMs = 1_000_000;
+    vi.spyOn(Date, "now").mockImplementation(() => nowMs);
+    const asked: string[][] = [];
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
+      const read = new EventParser(1_000).push(init?.body as Uint8Array);
+      asked.push("ok" in read ? [] : (read as SocketEvent[]).map((event) => (event.type === "TEXT" ? event.text : event.type)));
+      return Promise.resolve(answers.shift() ?? new Response(null, { status: 204 }));
+    });
+    const permits = new PostPermits();
+    const others = Promise.withResolvers<void>();
+    const busy = Array.from({ length: POSTS_MAX }, async () => permits.run(async () => others.promise));
+    const ends: Promise<unknown>[] = [];
+    const saves: (() => void)[] = [];
+    const route = { upstreamUrl: "https://echo.example/", headers: [], deadlineMs: 5_000, service: "echo" } as unknown as SessionRoute;
+    const events = {
+      waitUntil: (end: Promise<unknown>) => void ends.push(end),
+      afterSave: (run: () => void) => void saves.push(run),
+      received: () => 0,
+      answered: () => undefined,
+      closed: () => undefined,
+    };
+    const leg = new HttpLeg({ sessionId: "s", route, events: events as never }, { permits, spend: () => {} });
+    /** In one turn. */
+    const say = (...texts: string[]): void => {
+      for (const [index, payload] of texts.entries()) leg.deliver({ type: "message", sequence: index + 1, payload });
+      for (const run of saves.splice(0)) run();
+    };
+    const rest = async (): Promise<void> => {
+      others.resolve();
+      await Promise.all(busy);
+      for (const end of ends) await end;
+    };
+    return { leg, say, rest, asked, pass: (ms: number) => void (nowMs += ms) };
+  }
+  const CLOSED = { why: "closed", code: 1000, reason: "" } as const;
+
+  it("goes before its close does, though all that a shard may ask was asked when it closed", async () => {
+    const { leg, say, rest, asked } = world();
+    say("1", "2", "3");
+    leg.stop(CLOSED);
+    await rest();
+    expect(asked).toEqual([["1", "2", "3"], ["CLOSE"]]);
+  });
+
+  it("is not sent where the session ended for another reason", async () => {
+    const { leg, say, rest, asked } = world();
+    say("1");
+    leg.stop({ why: "expired", code: 1008, reason: "" });
+    await rest();
+    expect(asked).toEqual([["DISCONNECT"]]);
+  });
+
+  it.for([
+    { name: "the endpoint does not take it", pass: 0, answers: 1, want: [["1", "2"], ["CLOSE"]] },
+    { name: "its turn does not come within the deadline", pass: 5_000, answers: 0, want: [["CLOSE"]] },
+  ])("is sent once, and named where $name", async ({ pass, answers, want }) => {
+    const { leg, say, rest, asked, pass: wait } = world(Array.from({ length: answers }, () => new Response(null, { status: 503 })));
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    say("1", "2");
+    leg.stop(CLOSED);
+    wait(pass);
+    await rest();
+    expect(asked).toEqual(want);
+    const named = { level: "warn", event: "messages-lost", service: "echo", session: "s", count: 2 };
+    expect(warned.mock.calls.map(([line]) => JSON.parse(String(line)) as unknown)).toEqual([named]);
+  });
 });
