@@ -18,7 +18,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
+        plugins: [cloudflareTest({ main: "./gateway/worker.ts", wrangler: { configPath: "./wrangler.toml" } })],
         test: { name: "worker", include: ["test/**/*.worker.test.ts"], testTimeout: 30_000 },
       },
     ],

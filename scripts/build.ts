@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { build as bundle } from "esbuild";
 import { buildClientTypes, CLIENT_MODULES } from "./client-types.ts";
 import { ROOT } from "./root.ts";
+import { zodWithoutJsonSchema } from "./zod-without-json-schema.ts";
 
 export const WASM_FILE = join(ROOT, "wasm/build/tidegate.wasm");
 /** asc resolves what its configuration names as a package's, so it is named on the command line. */
@@ -79,6 +80,7 @@ export async function bundleWorker(entryPoint: string, outFile: string): Promise
     loader: { ".wasm": "copy" },
     assetNames: "[name]",
     logLevel: "warning",
+    plugins: [zodWithoutJsonSchema],
   });
 }
 

@@ -8,7 +8,7 @@ export interface FlowCounters {
   outcomes: Record<string, number>;
   buckets: number[];
   sumMs: number;
-  /** Of bodies; absent: its bandwidth was never limited. */
+  /** Of bodies and messages of sockets; absent: its bandwidth was never limited. */
   bytes?: number;
   /** Times the service's costWeight. */
   serviceMs?: number;

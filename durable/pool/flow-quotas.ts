@@ -37,7 +37,7 @@ export interface FlowUse {
   readonly arrivals: number;
   /** Time that requests took at the endpoint, times the service's costWeight. */
   readonly costMs: number;
-  /** Of bodies, both directions. */
+  /** Of bodies and messages of sockets, both directions. */
   readonly bytes: number;
   /** Requests in flight, as last heard. */
   readonly running: number;

@@ -4,7 +4,7 @@ import { LIMITS } from "#shared/limits.ts";
 
 export interface Breach {
   readonly code: number;
-  readonly reason: "message-rate" | "message-size" | "idle" | "lifetime" | "token-expired" | "bandwidth" | "service-time";
+  readonly reason: "message-rate" | "message-size" | "idle" | "lifetime" | "token-expired" | "bandwidth" | "service-time" | "shard-busy";
 }
 
 const GOING_AWAY = 1001;

@@ -3,7 +3,7 @@ import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { Breach } from "./breach.ts";
-import type { BufferBudget } from "./buffer-budget.ts";
+import { BUSY, type BufferBudget } from "./buffer-budget.ts";
 import { costOf, type Lane, type Side } from "./pace/lane.ts";
 import type { ShardPace } from "./shard-pace.ts";
 
@@ -23,6 +23,10 @@ export class PlainLane {
   readonly #side: Side;
   readonly #shell: PlainPace;
   #lane: Lane | undefined;
+  #isBusy = false;
+  #hasRefused = false;
+  /** Whoever waits for the end of what waits. */
+  #onCleared = (): void => {};
 
   constructor(flow: string, side: Side, shell: PlainPace) {
     this.#flow = flow;
@@ -30,13 +34,15 @@ export class PlainLane {
     this.#shell = shell;
   }
 
-  get isEmpty(): boolean {
-    return this.#lane?.isEmpty !== false;
+  /** Of what it was given last. */
+  get hasRefused(): boolean {
+    return this.#hasRefused;
   }
 
   /** What a socket is closed with for which more waits than may. */
   get breach(): Breach {
-    return this.#lane?.isBlocked(Date.now()) === true ? TOO_LONG : TOO_WIDE;
+    if (this.#isBusy) return BUSY;
+    return this.#lane?.isBlocked(Date.now()) === true ? TOO_LONG : TOO_MUCH;
   }
 
   /** Now, or in its turn. False: as much waits as may, and this does not. */
@@ -45,8 +51,10 @@ export class PlainLane {
     if (lane === undefined) run();
     else {
       const bytes = payload instanceof ArrayBuffer ? Math.max(1, payload.byteLength) : costOf(payload);
-      const isFull = lane.count >= WAITING_COUNT_MAX || lane.bytes + bytes > WAITING_BYTES_MAX || !this.#shell.budget().hasRoom(bytes);
-      if (isFull && !lane.isEmpty) return false;
+      this.#isBusy = !this.#shell.budget().hasRoom(bytes);
+      const isFull = lane.count >= WAITING_COUNT_MAX || lane.bytes + bytes > WAITING_BYTES_MAX;
+      this.#hasRefused = this.#isBusy || (isFull && !lane.isEmpty);
+      if (this.#hasRefused) return false;
       lane.send({ bytes, run }, Date.now());
     }
     return true;
@@ -73,8 +81,6 @@ export class PlainLane {
     this.#onCleared();
   }
 
-  #onCleared = (): void => {};
-
   #open(): Lane | undefined {
     const lane = this.#shell.pace().find(this.#flow)?.lane(this.#side);
     if (lane !== undefined) lane.onHeld = (change) => this.#shell.budget().hold(change);
@@ -83,5 +89,5 @@ export class PlainLane {
 }
 
 const TRY_LATER = 1013;
-const TOO_WIDE: Breach = { code: TRY_LATER, reason: "bandwidth" };
+const TOO_MUCH: Breach = { code: TRY_LATER, reason: "bandwidth" };
 const TOO_LONG: Breach = { code: TRY_LATER, reason: "service-time" };

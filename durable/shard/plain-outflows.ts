@@ -28,7 +28,7 @@ export class PlainOutflows {
   /** What a socket is closed with that did not take what it was to be sent; null: it is closing. */
   breachOf(socketId: string): Breach | null {
     const lane = this.#lanes.get(socketId);
-    return lane === undefined || lane.isEmpty ? null : lane.breach;
+    return lane?.hasRefused === true ? lane.breach : null;
   }
 
   /** In order: what waits goes before, for as long as that may take. */

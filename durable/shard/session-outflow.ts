@@ -25,12 +25,10 @@ export class SessionOutflow {
   }
 
   transmit(live: Live, { attempt, frame }: Extract<GatewayEffect, { kind: "transmit" }>): void {
-    const run = (): void => sendFrame(this.#shell.socketOf(live, attempt), frame);
-    if (frame.type === "end") return this.#finish(live, run);
-    if (frame.type !== "message") return run();
-    live.outflow ??= this.#shell.pace().find(live.route.flow)?.lane("device");
-    if (live.outflow === undefined) return run();
-    live.outflow.send({ bytes: costOf(frame.payload), sequence: frame.sequence, run }, Date.now());
+    const send = (): void => sendFrame(this.#shell.socketOf(live, attempt), frame);
+    if (frame.type === "end") this.#finish(live, send);
+    else if (frame.type !== "message" || !this.#isPaced(live)) send();
+    else live.outflow?.send({ bytes: costOf(frame.payload), sequence: frame.sequence, run: send }, Date.now());
   }
 
   disconnect(live: Live, effect: Extract<GatewayEffect, { kind: "disconnect" }>): void {
@@ -45,6 +43,11 @@ export class SessionOutflow {
     if (outflow === undefined || outflow.isEmpty) return;
     if (state.detachedAtMs !== null || state.attempt !== attemptBefore) outflow.clear();
     else if (state.end === null) outflow.dropThrough(state.outbound.acknowledged);
+  }
+
+  #isPaced(live: Live): boolean {
+    live.outflow ??= this.#shell.pace().find(live.route.flow)?.lane("device");
+    return live.outflow !== undefined;
   }
 
   #finish(live: Live, run: () => void): void {

@@ -31,7 +31,7 @@ export function flowFamilies(pools: readonly Pick<PoolStats, "service" | "flows"
     {
       name: "tidegate_service_seconds_total",
       type: "counter",
-      help: "Time that requests of a tenant and class held slots, times the service's cost weight.",
+      help: "Time that requests of a tenant and class held slots, and requests of their sockets' messages took, times the service's cost weight.",
       samples: pools.flatMap(({ service, counters: { serviceMs = {} } }) =>
         Object.entries(serviceMs).map(([flow, value]) => ({ labels: { service, ...flowLabels(flow) }, value: value / SECOND_MS })),
       ),

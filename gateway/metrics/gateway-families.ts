@@ -72,7 +72,7 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_body_bytes_total",
       type: "counter",
-      help: "Bytes of bodies, both directions together, of tenants and classes whose bandwidth is limited, or limited in shadow.",
+      help: "Bytes of bodies and of messages of sockets, both directions together, of tenants and classes whose bandwidth is limited, or limited in shadow.",
       samples: pools.flatMap(({ service, counters }) =>
         Object.entries(counters.bytes).map(([flow, value]) => ({ labels: { service, ...flowLabels(flow) }, value })),
       ),

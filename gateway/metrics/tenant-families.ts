@@ -27,12 +27,12 @@ export function tenantFamilies(usages: readonly QuotaUsage[]): Family[] {
     },
     counter(
       "tidegate_tenant_body_bytes_total",
-      "Bytes of bodies over all services of a tenant, as pools told its quota; where a limit over all of them needs them.",
+      "Bytes of bodies and of messages of sockets over all services of a tenant, as pools told its quota; where a limit over all of them needs them.",
       ({ bytes }) => bytes,
     ),
     counter(
       "tidegate_tenant_service_seconds_total",
-      "Service time over all services of a tenant, times each one's cost weight, as pools told its quota.",
+      "Service time of requests and of messages of sockets over all services of a tenant, times each one's cost weight, as pools told its quota.",
       ({ costMs }) => costMs / SECOND_MS,
     ),
     counter("tidegate_tenant_quota_calls_total", "Calls of pools to a tenant's quota that were answered.", ({ renewals }) => renewals),

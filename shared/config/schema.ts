@@ -228,7 +228,7 @@ const quotaSchema = z.strictObject({
   slots: slots.optional().describe("Requests and sockets in flight."),
   ratePerSecond: tokens.optional().describe("Requests per second, in the mean."),
   burst: tokens.optional().describe("Requests at once after a pause; else a second's worth."),
-  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies and messages per second, both directions together; paced."),
   cpuSecondsPerSecond: cpuSeconds
     .optional()
     .describe("Seconds that requests take at the endpoints, times the service's costWeight, per second."),
@@ -252,7 +252,7 @@ const totalSchema = z.strictObject({
     .max(LIMITS.rateMax)
     .optional()
     .describe("Requests at once after a pause; else two seconds' worth. Of less than 32 nothing could be lent to the services."),
-  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies per second, both directions together; streams are paced."),
+  bandwidthBytesPerSecond: bandwidth.optional().describe("Bytes of bodies and messages per second, both directions together; paced."),
   cpuSecondsPerSecond: cpuSeconds
     .optional()
     .describe("Seconds that requests take at the endpoints, times each service's costWeight, per second."),

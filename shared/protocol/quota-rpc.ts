@@ -14,7 +14,7 @@ export interface QuotaRenewalRequest {
 /** What a tenant used at one service. */
 export interface QuotaUse {
   readonly arrivals: number;
-  /** Of bodies, both directions. */
+  /** Of bodies and messages of sockets, both directions. */
   readonly bytes: number;
   /** Service time, in milliseconds times the service's costWeight. */
   readonly costMs: number;
@@ -43,7 +43,7 @@ export interface QuotaUsage {
   readonly slotsOverMax: number;
   readonly flows: readonly QuotaFlowUsage[];
   readonly renewals: number;
-  /** Of bodies, as pools told, where it is limited or would be. Since the object's creation, on disk within so many renewals. */
+  /** Of bodies and messages of sockets, as pools told, where it is limited or would be. Since the object's creation, on disk within so many renewals. */
   readonly bytes: number;
   readonly costMs: number;
   /** What limits in shadow would have refused or held back: requests or bytes, by limit. */

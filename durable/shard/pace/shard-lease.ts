@@ -67,6 +67,8 @@ export class ShardLease {
     if (pace.version <= known.pace.version) return false;
     const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
     known.pace = pace;
+    // What the pool said of an older one.
+    known.credit.isUnlimited = false;
     return !isSame;
   }
 

@@ -180,6 +180,18 @@ it("a device that acknowledges what was not sent to it gets no more of it, and i
   expect(numbersOf(connection).slice(-10)).toEqual(upTo(100).slice(90));
 });
 
+it("a limit that is added reaches sockets that are open when another one of their tenant and class opens, and outlasts hibernation", async () => {
+  const { open, limit, shard, push } = await pacedShard("added", { quota: {} });
+  const first = await open();
+  await limit(SLOW);
+  const bytesMost = bytesMostSince();
+  await open();
+  await evictDurableObject(shard());
+  for (const name of upTo(60)) await push(kib(name), "d-1");
+  await settled(() => numbersOf(first).length);
+  expect(numbersOf(first).length * KIB).toBeLessThanOrEqual(bytesMost());
+});
+
 it("a shadow holds nothing back, and counts what it would have; the bytes are told a second after the last message", async () => {
   const { open, stats } = await pacedShard("shadow", { quota: { ...SLOW, mode: "shadow" } });
   const connection = await open();

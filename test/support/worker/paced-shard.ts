@@ -82,7 +82,8 @@ export async function pacedShard(
   const services = (given: Readonly<Record<string, unknown>>) => [
     { service, capacity: 64, quota: given, more: { shards: { sizeMin: 64, sizeMax: 64 }, sockets: { mode } } },
   ];
-  const version = await applyServices(services(quota));
+  let current = quota;
+  let version = await applyServices(services(quota));
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   // One that was aborted needs another stub.
@@ -117,7 +118,7 @@ export async function pacedShard(
       upstreamUrl: `https://${service}.example/`,
       deadlineMs: 5_000,
       startedAtMs: Date.now(),
-      ...paceOf(version, quota),
+      ...paceOf(version, current),
     };
     return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
   };
@@ -131,7 +132,7 @@ export async function pacedShard(
   };
   const resume = async (token: string, hello: { attempt: number; received: number }, device = "d-1"): Promise<PacedConnection> => {
     const { sessionId = "", secret = "" } = parseResumeToken(token) ?? {};
-    const resumption = { service, tenant: "acme", device, sessionId, secret, ...paceOf(version, quota) };
+    const resumption = { service, tenant: "acme", device, sessionId, secret, ...paceOf(version, current) };
     const connection = await connect(new Headers({ [SOCKET_RESUMPTION_HEADER]: JSON.stringify(resumption) }));
     connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
     await expect.poll(() => connection.frames[0] ?? "").toContain('"resumed"');
@@ -140,7 +141,10 @@ export async function pacedShard(
   const push = async (payload: string, device: string | null = null) =>
     shard().push({ tenant: "acme", device, topic: null, payload, pushId: crypto.randomUUID() });
   /** Applied, and known to the pool. */
-  const limit = async (next: Readonly<Record<string, unknown>>) => pool.stats(service, await applyServices(services(next)));
+  const limit = async (next: Readonly<Record<string, unknown>>): Promise<void> => {
+    [current, version] = [next, await applyServices(services(next))];
+    await pool.stats(service, version);
+  };
   const stats = async () => pool.stats(service, version);
   const slots = async (): Promise<number> => (await stats()).endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
   const die = async (): Promise<void> => {
