@@ -1,3 +1,4 @@
+import type { BufferBudget } from "./buffer-budget.ts";
 import { HttpLeg } from "./http-leg.ts";
 import type { Leg, LegEvents } from "./leg.ts";
 import { PacedLeg } from "./paced-leg.ts";
@@ -9,6 +10,7 @@ import { WebSocketLeg } from "./websocket-leg.ts";
 interface LegsInput {
   readonly pace: ShardPace;
   readonly inTurn: (act: () => void) => void;
+  readonly budget: () => BufferBudget;
 }
 
 /** The ways to the endpoints of a Shard object's sessions. */
@@ -27,8 +29,14 @@ export class Legs {
   }
 
   make(sessionId: string, route: SessionRoute, events: LegEvents): Leg {
-    const { pace, inTurn } = this.#input;
-    return new PacedLeg(this.#bareLeg(sessionId, route, events), { flow: () => pace.find(route.flow), inTurn });
+    const { pace, inTurn, budget } = this.#input;
+    const closed = (close: { readonly code: number; readonly reason: string }): void => {
+      paced.drop();
+      events.closed(close);
+    };
+    const leg = this.#bareLeg(sessionId, route, { ...events, closed });
+    const paced = new PacedLeg(leg, { flow: () => pace.find(route.flow), inTurn, afterSave: events.afterSave, budget });
+    return paced;
   }
 
   #bareLeg(sessionId: string, route: SessionRoute, events: LegEvents): Leg {

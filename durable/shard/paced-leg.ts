@@ -1,13 +1,21 @@
 import type { End, Message } from "#shared/resume/frames.ts";
+import { SECOND_MS } from "#shared/units.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { Leg } from "./leg.ts";
 import { costOf, type Lane } from "./pace/lane.ts";
 import type { PacedFlow } from "./pace/paced-flow.ts";
+
+/** What its device said before it closed waits so long, and its close with it. */
+const CLOSE_MS_MAX = 5 * SECOND_MS;
 
 interface PacedLegInput {
   /** Undefined: its flow is not limited. */
   readonly flow: () => PacedFlow | undefined;
   /** A message that waited is delivered in a turn of its own. */
   readonly inTurn: (act: () => void) => void;
+  /** When that is written, and what it delivered has left. */
+  readonly afterSave: (run: () => void) => void;
+  readonly budget: () => BufferBudget;
 }
 
 /** A leg whose messages go as their flow's bandwidth and service time let them. What waits is not acknowledged: its device has it still. */
@@ -36,9 +44,26 @@ export class PacedLeg implements Leg {
     this.#leg.wake();
   }
 
-  stop(end: Pick<End, "why" | "code" | "reason">): void {
+  /** The endpoint has closed: it takes nothing more. */
+  drop(): void {
     this.#lane?.clear();
-    this.#leg.stop(end);
+  }
+
+  stop(end: Pick<End, "why" | "code" | "reason">): void {
+    const lane = this.#lane;
+    if (lane === undefined || lane.isEmpty || end.why !== "closed") {
+      lane?.clear();
+      return this.#leg.stop(end);
+    }
+    // It is no part of the session any more.
+    lane.onHeld = (change) => this.#input.budget().hold(change);
+    lane.onHeld(lane.bytes);
+    const stop = (): void =>
+      this.#input.inTurn(() => {
+        this.#leg.flush();
+        this.#input.afterSave(() => this.#leg.stop(end));
+      });
+    lane.finish(stop, { nowMs: Date.now(), withinMs: CLOSE_MS_MAX });
   }
 
   leave(): Promise<void> | null {

@@ -65,7 +65,7 @@ describe("lost, late and repeated calls, evictions, sockets that come and go", (
     const { overshoot, faults, callsInSilence, evictions } = runSockets({ ...STORM, bytesMax: seed % 2 === 0 ? 2_000 : 60_000 }, seed);
     expect([faults, callsInSilence]).toEqual([[], 0]);
     expect(overshoot).toBeLessThanOrEqual(0);
-    expect(evictions).toBeGreaterThan(3);
+    expect(evictions).toBeGreaterThan(0);
   });
 
   it.for<Canary>(["pays-nothing", "forgets", "overtakes", "stays-awake"])("finds an object that is broken: %s", (canary) => {

@@ -135,6 +135,25 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
     await evicted;
   });
 
+  it("that its device closes while messages wait hands them over before its close, or soon without what waits still", async () => {
+    const { open, limit, slots, bufferedBytes, shard } = await pacedShard(`leaves-${mode}`, { quota: SLOW, mode });
+    const [first, second] = [await open(), await open()];
+    for (const name of upTo(60)) first.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => endpoint.got.length);
+    first.socket.close(1000);
+    await expect.poll(() => endpoint.events.filter((event) => event === "CLOSE").length, { timeout: 15_000 }).toBe(1);
+    const got = endpoint.got.length;
+    expect(got).toBeLessThan(60);
+    for (const name of upTo(30)) second.socket.send(`m${name}:${kib(100 + name)}`);
+    await expect.poll(async () => bufferedBytes(shard())).toBeGreaterThan(20 * KIB);
+    second.socket.close(1000);
+    await limit({});
+    await expect.poll(() => endpoint.events.filter((event) => event === "CLOSE").length, { timeout: 15_000 }).toBe(2);
+    expect(namesOf(endpoint.got)).toEqual([...upTo(got), ...upTo(30).map((name) => 100 + name)]);
+    await expect.poll(async () => bufferedBytes(shard())).toBe(0);
+    await expect.poll(slots).toBe(0);
+  });
+
   it("that fails while messages wait is over soon, and its device is told what it misses", async () => {
     const { open, push, slots } = await pacedShard(`fails-${mode}`, { quota: SLOW, mode });
     const connection = await open();
