@@ -131,3 +131,19 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
     expect((await stats()).counters.renewCalls).toBe(0);
   });
 });
+
+it("what was queued for the endpoint when its device closed does not count against others for ever", async () => {
+  const { openPlain, slots } = await pacedShard("plain-queue", { quota: {} });
+  // More than all plain sockets of an object may have queued, one after the other.
+  for (let name = 0; name < 10; name += 1) {
+    const { socket } = await openPlain();
+    endpoint.delayMs = 20;
+    for (const text of ["first", "x".repeat(950_000), "x".repeat(950_000)]) socket.send(text);
+    socket.close(1000);
+    await expect.poll(slots, { timeout: 10_000 }).toBe(0);
+    endpoint.delayMs = 0;
+  }
+  const last = await openPlain();
+  last.socket.send("hello");
+  await expect.poll(() => [endpoint.got.at(-1), last.closes]).toEqual(["hello", []]);
+});
