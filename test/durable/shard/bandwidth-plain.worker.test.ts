@@ -1,5 +1,6 @@
 // Messages of plain sockets, over HTTP and joined to one of the endpoint's, are held to their flow's bandwidth both ways; what waits is in memory, and bounded.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { RESUME } from "#shared/resume/bounds.ts";
 import {
   BURST_BYTES,
   bytesMostSince,
@@ -130,6 +131,18 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
     await expect.poll(() => namesOf(endpoint.got)).toEqual(upTo(60));
     expect((await stats()).counters.renewCalls).toBe(0);
   });
+});
+
+it("a plain socket that is closed for a fault of its device keeps nothing of what waited for it", async () => {
+  const { openPlain, shard, bufferedBytes } = await pacedShard("plain-fault", { quota: SLOW, mode: "websocket" });
+  const connection = await openPlain();
+  say(connection, { names: upTo(100) });
+  await settled(() => connection.frames.length);
+  expect(await bufferedBytes(shard())).toBeGreaterThan(30 * KIB);
+  // It never answers the close.
+  connection.socket.send("x".repeat(RESUME.messageBytesMax + 1));
+  await expect.poll(() => connection.closes.length).toBe(1);
+  expect(await bufferedBytes(shard())).toBe(0);
 });
 
 it("what was queued for the endpoint when its device closed does not count against others for ever", async () => {
