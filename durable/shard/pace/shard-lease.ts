@@ -105,10 +105,12 @@ export class ShardLease {
     if (table !== null) this.#tableVersion = table.version;
     this.#version = Math.max(this.#version, configurationVersion);
     if (lease.sequence === this.#sequence) this.#renewingUntilMs = -Infinity;
+    if (!lease.ok) this.#spacingMs = Math.min(SPACING_MS_MAX, 2 * this.#spacingMs);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#renewAfterMs = lease.renewAfterMs;
     const leftOf = new Map(left.map((one) => [one.flow, one]));
-    for (const flow of this.#asked) flow.apply(leftOf.get(flow.flow), nowMs);
+    // Of one that has been limited since it was asked for the pool has said nothing yet.
+    for (const flow of this.#asked) if (configurationVersion >= flow.pace.version) flow.apply(leftOf.get(flow.flow), nowMs);
     let isShort = false;
     for (const flow of this.#active) {
       flow.pump(nowMs);

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { ShardLease } from "#durable/shard/pace/shard-lease.ts";
+import { byteFlowOf } from "#shared/lease/byte-flow.ts";
+import type { FlowLeft, RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
+
+const FLOW = "acme/gold";
+const HELD: FlowPace = { flow: FLOW, version: 1, bytes: "held", isTimed: false };
+
+function begin(pace: FlowPace = HELD) {
+  const lease = new ShardLease("holder", () => {});
+  lease.note("echo", pace);
+  const lane = lease.find(FLOW)?.lane("device");
+  if (lane === undefined) throw new Error("it is limited");
+  let gone = 0;
+  const say = (nowMs: number, bytes = 1_000): void => lane.send({ bytes, run: () => void (gone += bytes) }, nowMs);
+  return { lease, say, gone: () => gone };
+}
+
+function sent(message: RenewMessage | null): RenewMessage {
+  if (message === null) throw new Error("a renewal is due");
+  return message;
+}
+
+/** As a pool answers that has so much for it; null: its bytes are not limited. */
+function answerTo({ lease: { sequence } }: RenewMessage, { units, version = 1 }: { units: number | null; version?: number }): RenewAnswer {
+  const flows = [{ flow: byteFlowOf(FLOW), slots: 0, tokens: units ?? 0, isQueued: false, named: 0 }];
+  const left: FlowLeft[] = units === null ? [] : [{ flow: FLOW, slots: null, tokens: null, bytes: 0, blockedMs: 0 }];
+  const lease = { ok: true, sequence, lengthMs: 7_000, renewAfterMs: 3_500, flows, lanes: [] } as const;
+  return { lease, table: null, sheds: [], left, isContended: false, configurationVersion: version };
+}
+
+describe("what a Shard object holds of its pool", () => {
+  it("asks a pool that refuses it less and less often, down to once a second", () => {
+    const { lease, say, gone } = begin();
+    say(0);
+    const atMs: number[] = [];
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 50) {
+      const message = lease.step(nowMs);
+      if (message === null) continue;
+      atMs.push(nowMs);
+      const refused = { ok: false, reason: "full", sequence: message.lease.sequence, renewAfterMs: 1_000 } as const;
+      lease.apply({ ...answerTo(message, { units: 0 }), lease: refused }, nowMs);
+    }
+    expect(atMs.slice(0, 4)).toEqual([0, 500, 1_500, 2_500]);
+    expect(atMs.length).toBeLessThanOrEqual(12);
+    expect(gone()).toBe(0);
+  });
+
+  it("lets nothing go unpaid for an answer of before the limit was added", () => {
+    const { lease, say, gone } = begin({ ...HELD, bytes: "counted", isTimed: true });
+    say(0);
+    expect(gone()).toBe(1_000);
+    const before = sent(lease.step(1_000));
+    lease.note("echo", { ...HELD, version: 2, isTimed: true });
+    lease.apply(answerTo(before, { units: null, version: 1 }), 1_010);
+    say(1_020);
+    expect(gone()).toBe(1_000);
+    const next = sent(lease.step(2_000));
+    expect(next.configurationVersion).toBe(2);
+    lease.apply(answerTo(next, { units: 4, version: 2 }), 2_010);
+    expect(gone()).toBe(2_000);
+  });
+});
