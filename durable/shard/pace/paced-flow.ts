@@ -141,7 +141,11 @@ export class PacedFlow {
 
   /** What the next renewal asks for, in units of BYTE_UNIT. */
   want(elapsedMs: number, nowMs: number): number {
-    if (this.pace.bytes !== "held") return 0;
+    // What it held goes back, and a unit that was begun ends.
+    if (this.pace.bytes !== "held") {
+      this.credit.forgetDemand();
+      return this.credit.want(elapsedMs, nowMs);
+    }
     const waiting = this.#waitingBytes(nowMs);
     if (this.#isShort && waiting > 0) this.credit.lack(Math.max(1, waiting - this.#aside), Math.min(this.#unsaid, waiting));
     this.#unsaid = 0;

@@ -61,4 +61,20 @@ describe("what a Shard object holds of its pool", () => {
     lease.apply(answerTo(next, { units: 4, version: 2 }), 2_010);
     expect(gone()).toBe(2_000);
   });
+
+  it("falls silent where a limit casts a shadow only since", () => {
+    const { lease, say } = begin();
+    say(0);
+    lease.apply(answerTo(sent(lease.step(0)), { units: 16 }), 0);
+    lease.note("echo", { ...HELD, version: 2, bytes: "counted" });
+    say(100);
+    let calls = 0;
+    for (let nowMs = 100; nowMs < 60_000; nowMs += 50) {
+      const message = lease.step(nowMs);
+      if (message === null) continue;
+      calls += 1;
+      lease.apply(answerTo(message, { units: null, version: 2 }), nowMs);
+    }
+    expect([calls, lease.nextAtMs(60_000)]).toEqual([1, Infinity]);
+  });
 });
