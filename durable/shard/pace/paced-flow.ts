@@ -89,7 +89,7 @@ export class PacedFlow {
 
   /** A lane's. */
   send(lane: Lane, parcel: Parcel, nowMs: number): void {
-    this.#onActive(this, nowMs);
+    if (this.pace.bytes !== null || this.isAsked) this.#onActive(this, nowMs);
     const mayPass = lane.isEmpty && !this.#isPumping && !this.#isShort && !this.#isBlocked(lane.side, nowMs);
     if (mayPass && this.#lanes[lane.side].first === undefined && this.#pay(parcel.bytes, nowMs)) return parcel.run();
     this.#queue(lane, parcel);

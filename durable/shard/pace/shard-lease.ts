@@ -56,9 +56,11 @@ export class ShardLease {
 
   /** What a connection that opens was told of its flow by the configuration; false: nothing new. */
   note(service: string, pace: FlowPace): boolean {
+    const known = this.#flows.get(pace.flow);
+    // Of nothing that was ever limited nothing is kept.
+    if (known === undefined && pace.bytes === null && !pace.isTimed) return false;
     this.#service = service;
     this.#version = Math.max(this.#version, pace.version);
-    const known = this.#flows.get(pace.flow);
     if (known === undefined) {
       if (this.#flows.size >= FLOWS_MAX) return false;
       this.#flows.set(pace.flow, new PacedFlow(pace, this.#held, (flow, nowMs) => this.#wake(flow, nowMs)));

@@ -62,6 +62,26 @@ describe("what a Shard object holds of its pool", () => {
     expect(gone()).toBe(2_000);
   });
 
+  it("asks nobody where the limit was lifted, and again where it is back", () => {
+    const { lease, say, gone } = begin();
+    say(0);
+    lease.apply(answerTo(sent(lease.step(0)), { units: 16 }), 0);
+    expect(gone()).toBe(1_000);
+    expect(lease.note("echo", { ...HELD, version: 2, bytes: null })).toBe(true);
+    // What is held goes back.
+    lease.apply(answerTo(sent(lease.step(1_000)), { units: null, version: 2 }), 1_000);
+    for (let nowMs = 1_050; nowMs < 60_000; nowMs += 50) {
+      say(nowMs);
+      expect(lease.step(nowMs)).toBeNull();
+    }
+    expect(lease.nextAtMs(60_000)).toBe(Infinity);
+    const before = gone();
+    expect(lease.note("echo", { ...HELD, version: 3 })).toBe(true);
+    say(60_000);
+    expect(gone()).toBe(before);
+    expect(lease.step(60_000)).not.toBeNull();
+  });
+
   it("falls silent where a limit casts a shadow only since", () => {
     const { lease, say } = begin();
     say(0);
@@ -76,5 +96,11 @@ describe("what a Shard object holds of its pool", () => {
       lease.apply(answerTo(message, { units: null, version: 2 }), nowMs);
     }
     expect([calls, lease.nextAtMs(60_000)]).toEqual([1, Infinity]);
+  });
+
+  it("keeps nothing of a flow that was never limited", () => {
+    const lease = new ShardLease("holder", () => {});
+    expect(lease.note("echo", { ...HELD, bytes: null })).toBe(false);
+    expect([lease.isEmpty, lease.find(FLOW)]).toEqual([true, undefined]);
   });
 });
