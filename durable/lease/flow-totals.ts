@@ -1,6 +1,7 @@
 // Sums over holders, named slots and those who wait, per flow, per class and in all, kept up to date one record at a
 // time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
 // only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
+import { compare, demandOf, freshClass, noteChange, shareWithin, type ClassTotal, type FlowTotal } from "./class-shares.ts";
 import { divide, partByWant, type Claim, type ClassShare } from "./divide.ts";
 import { floatOf } from "./float.ts";
 import type { FlowPolicy } from "./lease-policy.ts";
@@ -18,37 +19,6 @@ export interface Contribution {
   /** For so many holders, where it lends on; else 1. */
   readonly claimants?: number;
 }
-
-interface FlowTotal {
-  slots: number;
-  running: number;
-  want: number;
-  pinned: number;
-  tokensWant: number;
-  tokensOut: number;
-  policy: FlowPolicy;
-  readonly by: Map<string, Contribution>;
-}
-
-interface ClassTotal {
-  slots: number;
-  want: number;
-  pinned: number;
-  readonly flows: Map<string, FlowTotal>;
-  /** Null: to be divided anew. */
-  shares: Shares | null;
-  /** By how many slots the demands have changed since. */
-  drift: number;
-  share: number;
-  /** Its flows by name; null: they changed. */
-  order: readonly string[] | null;
-}
-
-/**
- * A class of many flows is not divided anew for each request that comes or ends: until the demands have changed by one in so many of its flows, a share
- * follows its own flow's demand up to what the last division gave to each weight. Of fewer flows than that it is exact at any time.
- */
-const DRIFT_DIVISOR = 32;
 
 interface SharePolicy {
   readonly capacity: number;
@@ -121,14 +91,7 @@ export class FlowTotals {
     if (total === undefined || ofClass === undefined) return 0;
     this.#divideClasses();
     if (ofClass.share >= ofClass.want) return demandOf(total);
-    if (ofClass.shares === null) {
-      ofClass.shares = divideWithin(ofClass);
-      ofClass.drift = 0;
-    }
-    const { byFlow, level } = ofClass.shares;
-    if (ofClass.drift === 0) return byFlow.get(flow) ?? 0;
-    const most = Math.max(byFlow.get(flow) ?? 0, Math.floor(level * total.policy.weight));
-    return Math.max(total.pinned, Math.min(demandOf(total), most));
+    return shareWithin(ofClass, flow);
   }
 
   /** Whether the flow's class has fewer slots than its reserve. */
@@ -199,8 +162,7 @@ export class FlowTotals {
     if (want === 0 && pinned === 0) return;
     ofClass.want += want;
     ofClass.pinned += pinned;
-    ofClass.drift += Math.abs(want) + Math.abs(pinned);
-    if (ofClass.drift * DRIFT_DIVISOR > ofClass.flows.size) ofClass.shares = null;
+    noteChange(ofClass, Math.abs(want) + Math.abs(pinned));
     this.#isDivided = false;
   }
 
@@ -255,10 +217,7 @@ export class FlowTotals {
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(
-        className,
-        (ofClass = { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, drift: 0, share: 0, order: null }),
-      );
+      this.#classes.set(className, (ofClass = freshClass()));
       this.#isDivided = false;
     }
     return ofClass;
@@ -278,39 +237,9 @@ export class FlowTotals {
 
 const NOTHING: Contribution = { flow: "", slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0 };
 
-function demandOf({ want, pinned, policy }: FlowTotal): number {
-  return Math.max(Math.min(want, policy.slotsMax), pinned);
-}
-
-/** One share for each weight, below the flows' own demands: what a flow may have whose demand is another since. */
-interface Shares {
-  readonly byFlow: ReadonlyMap<string, number>;
-  readonly level: number;
-}
-
-function divideWithin(ofClass: ClassTotal): Shares {
-  ofClass.order ??= [...ofClass.flows.keys()].toSorted(compare);
-  const { order, flows } = ofClass;
-  const claims = order.map((flow): Claim => {
-    const total = flows.get(flow);
-    return { want: total === undefined ? 0 : demandOf(total), weight: total?.policy.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
-  });
-  const shares = divide(ofClass.share, claims);
-  let level = Infinity;
-  for (const [index, { want, weight, pinned = 0 }] of claims.entries()) {
-    const share = shares[index] ?? 0;
-    if (share < want && share > pinned && weight > 0) level = Math.min(level, share / weight);
-  }
-  return { byFlow: new Map(order.map((flow, index) => [flow, shares[index] ?? 0])), level: level === Infinity ? 0 : level };
-}
-
 /** All sources of the flow, what each wants, and for how many. */
 function wantsOf({ by }: FlowTotal, wantOf: (one: Contribution) => number): (readonly [string, number, number])[] {
   const wants: (readonly [string, number, number])[] = [];
   for (const [source, one] of by) wants.push([source, wantOf(one), one.claimants ?? 1]);
   return wants;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

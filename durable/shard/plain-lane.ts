@@ -14,7 +14,7 @@ const WAITING_COUNT_MAX = RESUME.windowCountMax;
 const CLOSE_MS_MAX = 5 * SECOND_MS;
 
 export interface PlainPace {
-  readonly pace: () => Pick<ShardPace, "find">;
+  readonly pace: () => Pick<ShardPace, "find" | "isOff">;
   readonly budget: () => BufferBudget;
 }
 
@@ -32,6 +32,11 @@ export class PlainLane {
     this.#flow = flow;
     this.#side = side;
     this.#shell = shell;
+  }
+
+  /** Nothing of its flow is limited, or counted: what comes may go, and need not be asked for. A limit that is added later reaches it. */
+  get isFree(): boolean {
+    return this.#lane === undefined && (this.#shell.pace().isOff || (this.#lane = this.#open()) === undefined);
   }
 
   /** Of what it was given last. */

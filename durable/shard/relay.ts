@@ -97,7 +97,8 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
       legEnded(leg, true);
       return;
     }
-    if (!lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
+    if (lane.isFree) sendQuietly(to, data);
+    else if (!lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
   });
   let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {

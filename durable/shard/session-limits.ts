@@ -105,8 +105,10 @@ export class SessionLimits {
     const { terms = NO_TERMS, acceptedAtMs, idle = { count: 0, sinceMs: acceptedAtMs } } = attachment;
     const { idleMsMax } = terms.limits;
     if (idleMsMax === null || live.state.detachedAtMs !== null) return Infinity;
+    // What waits for its endpoint, or its bandwidth, is not silence.
+    const isWaiting = live.state.pending.length > 0 || live.outflow?.isEmpty === false;
     const count = live.state.received + live.state.pending.length + live.state.outbound.sent;
-    if (count !== idle.count) {
+    if (isWaiting || count !== idle.count) {
       socket.serializeAttachment({ ...attachment, idle: { count, sinceMs: nowMs } } satisfies SocketAttachment);
       return nowMs + idleMsMax / 2;
     }

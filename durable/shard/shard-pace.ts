@@ -86,10 +86,11 @@ export class ShardPace {
 
   #wait(nowMs: number): void {
     const atMs = this.#lease.nextAtMs(nowMs);
-    if (atMs === this.#timerAtMs) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    // One that comes too early looks again: while messages pass the time moves on with each of them.
+    if (atMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
-    this.#timer = atMs === Infinity ? null : setTimeout(() => this.#onTimer(), Math.max(0, atMs - nowMs));
+    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, atMs - nowMs));
   }
 
   #onTimer(): void {

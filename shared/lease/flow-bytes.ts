@@ -17,6 +17,7 @@ export class FlowBytes {
   isUnlimited = false;
   readonly #held: HeldLease;
   readonly #byteFlow: string;
+  readonly #beginUnits: number;
   #meter = new TokenMeter();
   /** Of the first unit that is held, so many bytes are gone: it counts as held until it is spent whole. */
   #used = 0;
@@ -28,9 +29,11 @@ export class FlowBytes {
   #isNew = true;
   #unreported = 0;
 
-  constructor(held: HeldLease, byteFlow: string) {
+  /** `beginUnits`: what is asked for before anything is known, if less waits. */
+  constructor(held: HeldLease, byteFlow: string, beginUnits = BEGIN_UNITS) {
     this.#held = held;
     this.#byteFlow = byteFlow;
+    this.#beginUnits = beginUnits;
   }
 
   get isIdle(): boolean {
@@ -80,16 +83,19 @@ export class FlowBytes {
 
   /** Units to ask for until the renewal after the next. 0: what is held goes back, a unit that was begun as spent. */
   want(elapsedMs: number, nowMs: number): number {
-    const expected = this.#isNew ? BEGIN_UNITS : this.#meter.want(elapsedMs);
+    const expected = this.#isNew ? this.#beginUnits : this.#meter.want(elapsedMs);
     if (this.#lacked > 0) this.#hunger = Math.min(HUNGER_MAX, this.#hunger + 1);
     const want = Math.min(UNITS_MAX, Math.ceil(Math.max(expected, this.#lacked / BYTE_UNIT) * (1 + this.#hunger)));
     this.#isNew = false;
     this.#lacked = 0;
-    if (want === 0 && this.#used > 0) {
-      this.#held.spend(this.#byteFlow, 1, nowMs);
-      this.#used = 0;
-    }
+    if (want === 0) this.endUnit(nowMs);
     return want;
+  }
+
+  /** Nothing more comes for now: a unit that was begun is as good as spent. */
+  endUnit(nowMs: number): void {
+    if (this.#used > 0) this.#held.spend(this.#byteFlow, 1, nowMs);
+    this.#used = 0;
   }
 
   /** What came before is no reason to want anything. */

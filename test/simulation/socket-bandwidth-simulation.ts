@@ -44,6 +44,8 @@ export interface SocketScenario {
 export interface SocketResult {
   /** Messages' bytes that left, after the first five seconds. */
   readonly bytes: number;
+  /** Of lines that were there in the end. */
+  readonly messages: number;
   readonly perLine: readonly number[];
   /** The most that was paid beyond a burst and what was earned, over any interval: 0 at the most. */
   readonly overshoot: number;
@@ -308,5 +310,18 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     if (line.received !== line.sent) faults.push(`line ${line.name} sent ${line.sent} and ${line.received} arrived`);
   for (const object of objects) if (object.lease.nextAtMs(clock.wallMs) !== Infinity) faults.push("a silent object has something to do");
   const tokensLentInSilence = ledger.flows.totals.tokensOutOf(byteFlowOf(FLOW));
-  return { bytes, perLine, overshoot, asideMax, faults, calls, callsInSilence: calls - callsAt, evictions, bodyBytes, tokensLentInSilence };
+  const messages = objects.flatMap(({ lines }) => lines).reduce((sum, { sent }) => sum + sent, 0);
+  return {
+    bytes,
+    messages,
+    perLine,
+    overshoot,
+    asideMax,
+    faults,
+    calls,
+    callsInSilence: calls - callsAt,
+    evictions,
+    bodyBytes,
+    tokensLentInSilence,
+  };
 }

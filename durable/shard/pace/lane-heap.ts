@@ -1,8 +1,16 @@
 import type { Lane } from "./lane.ts";
 
-/** Lanes that wait, the lowest tag first. One that was cleared may be among them until it is first. */
+/** Fewer lanes are not looked through for those that were cleared. */
+const SWEEP_COUNT_MIN = 64;
+
+/** Lanes that wait, the lowest tag first. Those that were cleared are among them until they are first, or as many as the others. */
 export class LaneHeap {
-  readonly #lanes: Lane[] = [];
+  #lanes: Lane[] = [];
+  #sweepAt = SWEEP_COUNT_MIN;
+
+  get length(): number {
+    return this.#lanes.length;
+  }
 
   /** Undefined: none waits. */
   get first(): Lane | undefined {
@@ -11,17 +19,8 @@ export class LaneHeap {
   }
 
   push(lane: Lane): void {
-    lane.isQueued = true;
-    const lanes = this.#lanes;
-    let at = lanes.length;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      const parent = lanes[above];
-      if (parent === undefined || parent.tag <= lane.tag) break;
-      lanes[at] = parent;
-      at = above;
-    }
-    lanes[at] = lane;
+    if (this.#lanes.length >= this.#sweepAt) this.#sweep();
+    this.#insert(lane);
   }
 
   /** Takes the first out. */
@@ -42,5 +41,29 @@ export class LaneHeap {
       at = child;
     }
     lanes[at] = last;
+  }
+
+  #sweep(): void {
+    const lanes = this.#lanes;
+    this.#lanes = [];
+    for (const lane of lanes) {
+      if (lane.isEmpty) lane.isQueued = false;
+      else this.#insert(lane);
+    }
+    this.#sweepAt = Math.max(SWEEP_COUNT_MIN, 2 * this.#lanes.length);
+  }
+
+  #insert(lane: Lane): void {
+    lane.isQueued = true;
+    const lanes = this.#lanes;
+    let at = lanes.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const parent = lanes[above];
+      if (parent === undefined || parent.tag <= lane.tag) break;
+      lanes[at] = parent;
+      at = above;
+    }
+    lanes[at] = lane;
   }
 }

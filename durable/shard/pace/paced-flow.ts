@@ -27,6 +27,8 @@ export class PacedFlow {
   #aside = 0;
   /** That began to wait since the last renewal. */
   #unsaid = 0;
+  /** Told before they went, with the renewal that asked for them. */
+  #ahead = 0;
   #messagesMs = 0;
   #blockedUntilMs = -Infinity;
   #isPumping = false;
@@ -37,7 +39,7 @@ export class PacedFlow {
   constructor(pace: FlowPace, held: HeldLease, onActive: (flow: PacedFlow, nowMs: number) => void) {
     this.flow = pace.flow;
     this.pace = pace;
-    this.credit = new FlowBytes(held, byteFlowOf(pace.flow));
+    this.credit = new FlowBytes(held, byteFlowOf(pace.flow), 0);
     this.#onActive = onActive;
   }
 
@@ -164,9 +166,18 @@ export class PacedFlow {
     if (this.#isShort) this.#aside += this.credit.take(this.credit.left(nowMs), nowMs);
   }
 
-  /** What was measured since the last time, handed over; null: nothing. */
-  take(): FlowTelemetry | null {
-    const [bytes, messagesMs] = [this.credit.takeCount(), this.#messagesMs];
+  /** Nothing more comes for now. */
+  rest(nowMs: number): void {
+    this.credit.endUnit(nowMs);
+    this.credit.count(this.#takeCount());
+  }
+
+  /** What was measured since the last time, handed over, with what waits and is asked for: one call for a lone message. Null: nothing. */
+  take(nowMs: number): FlowTelemetry | null {
+    const count = this.#takeCount();
+    const ahead = this.#isShort ? Math.max(0, this.#waitingBytes(nowMs) - this.#aside - this.#ahead) : 0;
+    this.#ahead += ahead;
+    const [bytes, messagesMs] = [count + ahead, this.#messagesMs];
     this.#messagesMs = 0;
     if (bytes + messagesMs === 0) return null;
     const nothing = { arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
@@ -190,6 +201,14 @@ export class PacedFlow {
       parcel?.run();
     }
     return true;
+  }
+
+  /** Of what went, that which was not told ahead. */
+  #takeCount(): number {
+    const bytes = this.credit.takeCount();
+    const ahead = Math.min(bytes, this.#ahead);
+    this.#ahead -= ahead;
+    return bytes - ahead;
   }
 
   #isBlocked(side: Side, nowMs: number): boolean {

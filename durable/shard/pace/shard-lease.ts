@@ -98,7 +98,10 @@ export class ShardLease {
       flow.endDue(nowMs);
       flow.pump(nowMs);
     }
-    if (this.#isQuiet(nowMs)) this.#forget(this.#active, nowMs);
+    if (this.#isQuiet(nowMs)) {
+      for (const flow of this.#active) flow.rest(nowMs);
+      this.#forget(this.#active, nowMs);
+    }
     return nowMs < this.#renewingUntilMs || nowMs < this.#renewAtMs(nowMs) ? null : this.#message(nowMs);
   }
 
@@ -174,7 +177,7 @@ export class ShardLease {
       if (isQuiet) flow.credit.forgetDemand();
       const tokensWant = flow.want(elapsedMs, nowMs);
       if (tokensWant > 0) demands.push({ flow: byteFlowOf(flow.flow), want: 0, tokensWant });
-      const telemetry = flow.take();
+      const telemetry = flow.take(nowMs);
       if (telemetry !== null) told.push(telemetry);
     }
     const request = this.#held.request({ flows: demands, lanes: [] }, nowMs);

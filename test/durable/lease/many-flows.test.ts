@@ -3,7 +3,7 @@ import { FlowTotals, type Contribution } from "#durable/lease/flow-totals.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
 
 const CAPACITY = 1_600;
-/** durable/lease/flow-totals.ts. */
+/** durable/lease/class-shares.ts. */
 const DRIFT_DIVISOR = 32;
 
 /** `onWeight`: a division reads the weight of every flow. */
@@ -30,6 +30,13 @@ const wanting = (flow: string, want: number): Contribution => ({
   tokensOut: 0,
 });
 
+/** As they are divided at once. */
+function exactOf(wants: ReadonlyMap<string, number>): FlowTotals {
+  const exact = totalsOf();
+  for (const [flow, want] of wants) exact.replace(flow, want === 0 ? [] : [wanting(flow, want)]);
+  return exact;
+}
+
 describe("shares in a class that is short", () => {
   it.for([16, 400])("of %i flows are near those of a division at that moment, whatever was wanted since the last one", (count) => {
     for (let seed = 1; seed <= 10; seed += 1) {
@@ -44,8 +51,7 @@ describe("shares in a class that is short", () => {
         wants.set(flow, want);
         totals.replace(flow, want === 0 ? [] : [wanting(flow, want)]);
         if (step % 10 > 0) continue;
-        const exact = totalsOf();
-        for (const [of, wanted] of wants) if (wanted > 0) exact.replace(of, [wanting(of, wanted)]);
+        const exact = exactOf(wants);
         let sum = 0;
         for (const of of wants.keys()) {
           const [share, should] = [totals.shareOf(of), exact.shareOf(of)];

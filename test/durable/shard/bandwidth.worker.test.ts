@@ -95,6 +95,27 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
     await expect.poll(() => numbersOf(next), { timeout: 10_000 }).toEqual(upTo(40).slice(received));
   });
 
+  it("takes what waits along where it moves to another shard, which sends it on as the bandwidth lets it", async () => {
+    const { open, push, move, limit, shard, slots } = await pacedShard(`moves-${mode}`, { quota: SLOW, mode });
+    const first = await open();
+    const bytesMost = bytesMostSince();
+    for (const name of upTo(50)) await push(kib(name));
+    for (const name of upTo(30)) first.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => numbersOf(first).length + endpoint.got.length);
+    const received = numbersOf(first).at(-1) ?? 0;
+    const next = await move(tokenOf(first), { attempt: 2, received });
+    const { received: has } = JSON.parse(next.frames[0] ?? "{}") as { received: number };
+    for (const name of upTo(30).slice(has)) next.socket.send(`m${name}:${kib(name)}`);
+    await settled(() => next.frames.length);
+    expect((received + numbersOf(next).length + endpoint.got.length) * KIB).toBeLessThanOrEqual(bytesMost());
+    expect((await shard().drainProgress()).sessions).toBe(0);
+    await limit({});
+    await expect.poll(() => acknowledgedOf(next), { timeout: 10_000 }).toBe(30);
+    expect(namesOf(endpoint.got)).toEqual(upTo(30));
+    await expect.poll(() => numbersOf(next), { timeout: 10_000 }).toEqual(upTo(50).slice(received));
+    await expect.poll(slots).toBe(1);
+  });
+
   it("is not put to sleep while messages wait, either way", async () => {
     const { open, push, limit, shard } = await pacedShard(`awake-${mode}`, { quota: SLOW, mode });
     const connection = await open();
@@ -233,12 +254,16 @@ it("an object whose devices have fallen silent asks no pool, holds no credit and
   const { open, stats, shard } = await pacedShard("quiet", { quota: { bandwidthBytesPerSecond: 10_000_000 } });
   const connection = await open();
   const alarm = async () => runInDurableObject(shard(), async (_instance, { storage }) => storage.getAlarm());
+  const calls = async (): Promise<number> => (await stats()).counters.renewCalls;
   const alarmAtMs = await alarm();
   connection.socket.send("m1:x");
   await expect.poll(() => acknowledgedOf(connection)).toBe(1);
+  await settled(() => acknowledgedOf(connection));
+  // Its credit, and nothing that would have to go back.
+  expect([await calls(), (await stats()).counters.bytes["acme/gold"]]).toEqual([1, 1]);
+  connection.socket.send(`m2:${"x".repeat(5_000)}`);
   // Its credit, and a second later what is left of it.
-  await expect.poll(async () => (await stats()).counters.renewCalls, { timeout: 10_000 }).toBe(2);
-  expect((await stats()).counters.bytes["acme/gold"]).toBe(1);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  expect([(await stats()).counters.renewCalls, await alarm()]).toEqual([2, alarmAtMs]);
+  await expect.poll(calls, { timeout: 10_000 }).toBe(3);
+  await new Promise((resolve) => setTimeout(resolve, 2 * SETTLED_MS));
+  expect([await calls(), (await stats()).counters.bytes["acme/gold"], await alarm()]).toEqual([3, 5_001, alarmAtMs]);
 });

@@ -87,10 +87,10 @@ export async function pacedShard(
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   // One that was aborted needs another stub.
-  const shard = () => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
-  const connect = async (headers: Headers): Promise<PacedConnection> => {
+  const shard = (id = shardId) => env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, id)));
+  const connect = async (headers: Headers, to = shardId): Promise<PacedConnection> => {
     headers.set("upgrade", "websocket");
-    const response = await shard().fetch("https://shard/", { headers });
+    const response = await shard(to).fetch("https://shard/", { headers });
     const socket = response.webSocket;
     if (socket === null) throw new Error(`status ${response.status}: ${JSON.stringify([...response.headers])}`);
     const [frames, closes]: [string[], PacedConnection["closes"]] = [[], []];
@@ -100,7 +100,7 @@ export async function pacedShard(
     return { socket, frames, closes };
   };
   let opened = 0;
-  const openPlain = async (isResumable = false): Promise<PacedConnection> => {
+  const openPlain = async (isResumable = false, move: Partial<SocketAssignment> = {}): Promise<PacedConnection> => {
     const slotId = `${service}-${(opened += 1)}`;
     const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
     const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: FLOW, ...more });
@@ -119,8 +119,18 @@ export async function pacedShard(
       deadlineMs: 5_000,
       startedAtMs: Date.now(),
       ...paceOf(version, current),
+      ...move,
     };
-    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }), assignment.shardId);
+  };
+  /** The session of the first socket comes to another shard with its token. */
+  const move = async (token: string, hello: { attempt: number; received: number }): Promise<PacedConnection> => {
+    const { sessionId = "", secret = "" } = parseResumeToken(token) ?? {};
+    const movedFrom = { shardId, slotId: `${service}-1`, sessionId, secret };
+    const connection = await openPlain(true, { device: "d-1", shardId: `${service}-2`, movedFrom });
+    connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
+    await expect.poll(() => connection.frames[0] ?? "").toContain('"resumed"');
+    return connection;
   };
   /** A session that its device has confirmed. */
   const open = async (): Promise<PacedConnection> => {
@@ -169,7 +179,7 @@ export async function pacedShard(
     await renewAs({ ...nothing, arrivals: 1 });
     return ((await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0) - before;
   };
-  return { blockedMs, useTime, shadowOf, shard, die, bufferedBytes, open, openPlain, resume, push, limit, stats, slots };
+  return { blockedMs, useTime, shadowOf, shard, die, bufferedBytes, move, open, openPlain, resume, push, limit, stats, slots };
 }
 
 export const SLOW = { bandwidthBytesPerSecond: 1_024 };
