@@ -23,6 +23,8 @@ const RENEWAL_MS_MAX = 2 * SECOND_MS;
 const RENEW_MS_MAX = 5 * SECOND_MS;
 /** Flows of one Shard object: more than it takes sockets. Of those beyond nothing is held back. */
 const FLOWS_MAX = 32_768;
+/** Flows of one renewal, each named twice, beside what those of the one before give back: a pool takes no more names of one holder. */
+const ASKED_MAX = 2_048;
 
 export class ShardLease {
   readonly #held: HeldLease;
@@ -165,15 +167,28 @@ export class ShardLease {
     for (const flow of flows) if (flow.isIdle && this.#held.tokens(byteFlowOf(flow.flow), nowMs) === 0) this.#active.delete(flow);
   }
 
+  /** Those whose turn it is. Where they are more than a renewal takes, the others give back what they have. */
+  #turn(nowMs: number): readonly PacedFlow[] {
+    const flows = [...this.#active];
+    if (flows.length <= ASKED_MAX) return flows;
+    for (const flow of flows.splice(ASKED_MAX)) flow.rest(nowMs);
+    for (const flow of flows) {
+      this.#active.delete(flow);
+      this.#active.add(flow);
+    }
+    return flows;
+  }
+
   #message(nowMs: number): RenewMessage {
     const isQuiet = this.#isQuiet(nowMs);
     const elapsedMs = this.#sentAtMs === -Infinity ? SECOND_MS : nowMs - this.#sentAtMs;
     this.#sentAtMs = nowMs;
     this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
-    const asked = [...this.#active].filter((flow) => flow.isAsked);
+    const flows = this.#turn(nowMs);
+    const asked = flows.filter((flow) => flow.isAsked);
     const demands: FlowDemand[] = [];
     const told: FlowTelemetry[] = [];
-    for (const flow of this.#active) {
+    for (const flow of flows) {
       if (isQuiet) flow.credit.forgetDemand();
       const tokensWant = flow.want(elapsedMs, nowMs);
       if (tokensWant > 0) demands.push({ flow: byteFlowOf(flow.flow), want: 0, tokensWant });

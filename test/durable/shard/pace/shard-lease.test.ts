@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { flowLimitsOf } from "#durable/pool/flow-quotas.ts";
 import { ShardLease } from "#durable/shard/pace/shard-lease.ts";
-import { byteFlowOf } from "#shared/lease/byte-flow.ts";
+import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { FlowLeft, RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
 
@@ -96,6 +98,38 @@ describe("what a Shard object holds of its pool", () => {
       lease.apply(answerTo(message, { units: null, version: 2 }), nowMs);
     }
     expect([calls, lease.nextAtMs(60_000)]).toEqual([1, Infinity]);
+  });
+
+  it("asks for more flows than one renewal takes in turns", () => {
+    const names = Array.from({ length: 5_000 }, (_, index) => `t${index}/gold`);
+    const rate = flowLimitsOf({ weight: 1, mode: "enforce", bandwidthBytesPerSecond: 100_000 }).bandwidth;
+    const policy = {
+      capacity: 1,
+      lanes: new Map([["lane", 1]]),
+      classes: new Map([["gold", { weight: 1, reserve: 0 }]]),
+      flow: (name: string) => ({ className: "gold", weight: 1, slotsMax: Infinity, rate: flowOfBytes(name) === null ? null : rate }),
+      requestDurationMsMax: 1_000,
+      holdersMax: 1,
+      flowsPerHolderMax: 8_192,
+    };
+    const ledger = new LeaseLedger(policy, 0);
+    const lease = new ShardLease("holder", () => {});
+    const gone = new Map<string, number>();
+    for (const flow of names) {
+      lease.note("echo", { ...HELD, flow });
+      const lane = lease.find(flow)?.lane("device");
+      for (const bytes of [1_000, 1_000, 1_000]) lane?.send({ bytes, run: () => void gone.set(flow, (gone.get(flow) ?? 0) + bytes) }, 0);
+    }
+    let told = 0;
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += 250) {
+      const message = lease.step(nowMs);
+      if (message === null) continue;
+      told += message.telemetry.flows.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+      const left = message.lease.flows.map(({ flow }): FlowLeft => ({ flow, slots: null, tokens: null, bytes: 0, blockedMs: 0 }));
+      lease.apply({ ...answerTo(message, { units: 0 }), lease: ledger.renew(message.lease, nowMs), left }, nowMs);
+    }
+    expect([gone.size, [...gone.values()].every((bytes) => bytes === 3_000)]).toEqual([5_000, true]);
+    expect([told, lease.nextAtMs(10_000)]).toEqual([5_000 * 3_000, Infinity]);
   });
 
   it("keeps nothing of a flow that was never limited", () => {
