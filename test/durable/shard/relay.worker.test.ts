@@ -32,7 +32,7 @@ it("keeps nothing, and asks for nothing, for a device that is closed for a fault
     endpoint: endpoint as unknown as WebSocket,
     owner: { tenant: "acme", device: "d-1", slotId: "s", flow: FLOW },
     terms: { ...NO_TERMS, limits: { ...NO_TERMS.limits, messageBytesMax: 10 } },
-    shell: { pace: () => lease, budget: () => budget },
+    shell: { pace: () => ({ find: (flow) => lease.find(flow), isOff: false }), budget: () => budget },
     onEnd: () => {},
   });
   // The pool has nothing for it.
