@@ -97,6 +97,8 @@ export class HttpLeg implements Leg {
     await this.#posting;
     this.#posting = null;
     this.#nameLost();
+    // What came after the last look, and before this was over.
+    this.flush();
   }
 
   async #postAll(): Promise<void> {

@@ -185,7 +185,11 @@ export class PlainHost {
       const batch = plain.queue.splice(0, BATCH_COUNT_MAX);
       const bytes = batch.reduce((sum, event) => sum + bytesOf(event), 0);
       plain.queuedBytes -= bytes;
-      if (batch.some(isEnd)) return this.#end(plain, batch);
+      if (batch.some(isEnd)) {
+        await this.#end(plain, batch);
+        this.#queuedBytes -= bytes;
+        return;
+      }
       const answer = await this.#post(plain, batch);
       this.#queuedBytes -= bytes;
       if (!answer.ok) {

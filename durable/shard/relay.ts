@@ -90,7 +90,7 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
     const breach = limits.breachOf(leg, data);
     if (breach !== null) {
       closeQuietly(from, breach.code, breach.reason);
-      lane.clear();
+      for (const one of [lane, back]) one.clear();
       // It did nothing wrong; but a message of the endpoint's that is too big is the endpoint's fault, and its device is told so.
       closeQuietly(to, leg === "device" ? GOING_AWAY : BAD_UPSTREAM, breach.reason);
       limits.stop();

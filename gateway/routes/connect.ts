@@ -87,12 +87,11 @@ async function termsOf(
   return { limits, tokenUntilMs: isBound ? verified.entitlement.expiresAtMs + LIMITS.clockSkewMsMax : null };
 }
 
-/** What the flow's sockets are held to together; null: nothing, and their Shard object asks nobody. */
-function paceOf({ snapshot: { configuration, version } }: ActiveConfiguration, identifier: AppliedIdentifier): FlowPace | null {
+/** What the flow's sockets are held to together. Also where it is nothing: their Shard object may know of a limit that has been lifted. */
+function paceOf({ snapshot: { configuration, version } }: ActiveConfiguration, identifier: AppliedIdentifier): FlowPace {
   const quota = quotaOf(configuration, identifier);
   const bytes = isBandwidthLimited(quota) ? "held" : isBandwidthCounted(quota) ? "counted" : null;
-  const isTimed = isTimeCounted(quota);
-  return bytes === null && !isTimed ? null : { flow: flowOf(identifier), version, bytes, isTimed };
+  return { flow: flowOf(identifier), version, bytes, isTimed: isTimeCounted(quota) };
 }
 
 function assignmentOf(
@@ -101,7 +100,7 @@ function assignmentOf(
   given: {
     readonly path: ServicePath;
     readonly terms: ConnectionTerms;
-    readonly pace: FlowPace | null;
+    readonly pace: FlowPace;
     readonly slot: GrantedSlot;
     readonly movedFrom: MovedFrom | null;
   },
@@ -122,7 +121,7 @@ function assignmentOf(
     startedAtMs,
     retry: service.retry,
     terms,
-    ...(pace === null ? {} : { pace }),
+    pace,
     ...(movedFrom === null ? {} : { movedFrom }),
   };
 }

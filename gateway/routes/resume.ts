@@ -26,7 +26,7 @@ import { outboundHeaders, type OutboundInput } from "../upstream/outbound-header
  */
 export async function resumeSocket(
   input: OutboundInput,
-  given: { readonly text: string; readonly terms: ConnectionTerms; readonly pace: FlowPace | null; readonly isStaying?: boolean },
+  given: { readonly text: string; readonly terms: ConnectionTerms; readonly pace: FlowPace; readonly isStaying?: boolean },
 ): Promise<Response | MovedFrom> {
   const { scope, identifier } = input;
   const { text, terms, pace, isStaying = false } = given;
@@ -40,7 +40,7 @@ export async function resumeSocket(
   const { sessionId, secret } = token;
   // A copy: where the device is admitted anew, its headers are used again.
   const headers = { ...outboundHeaders(input) };
-  let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms, ...(pace !== null && { pace }) };
+  let resumption: SocketResumption = { service, tenant, device, sessionId, secret, isStaying, terms, pace };
   let { shardId } = token;
   for (let hop = 0; hop < SESSION_HOPS_MAX; hop += 1) {
     headers[SOCKET_RESUMPTION_HEADER] = JSON.stringify(resumption);

@@ -61,7 +61,7 @@ export interface SocketAssignment {
   readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
-  /** Absent: neither its bytes nor its time is limited, or would be. */
+  /** Absent: as if nothing were known of it. */
   readonly pace?: FlowPace;
   /** The device resumes a session of a shard that is being drained: it moves here. */
   readonly movedFrom?: MovedFrom;

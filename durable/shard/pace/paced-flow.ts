@@ -91,7 +91,7 @@ export class PacedFlow {
 
   /** A lane's. */
   send(lane: Lane, parcel: Parcel, nowMs: number): void {
-    this.#onActive(this, nowMs);
+    if (this.pace.bytes !== null || this.isAsked) this.#onActive(this, nowMs);
     const mayPass = lane.isEmpty && !this.#isPumping && !this.#isShort && !this.#isBlocked(lane.side, nowMs);
     if (mayPass && this.#lanes[lane.side].first === undefined && this.#pay(parcel.bytes, nowMs)) return parcel.run();
     this.#queue(lane, parcel);
@@ -143,7 +143,11 @@ export class PacedFlow {
 
   /** What the next renewal asks for, in units of BYTE_UNIT. */
   want(elapsedMs: number, nowMs: number): number {
-    if (this.pace.bytes !== "held") return 0;
+    // What it held goes back, and a unit that was begun ends.
+    if (this.pace.bytes !== "held") {
+      this.credit.forgetDemand();
+      return this.credit.want(elapsedMs, nowMs);
+    }
     const waiting = this.#waitingBytes(nowMs);
     if (this.#isShort && waiting > 0) this.credit.lack(Math.max(1, waiting - this.#aside), Math.min(this.#unsaid, waiting));
     this.#unsaid = 0;

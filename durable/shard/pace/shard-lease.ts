@@ -23,6 +23,8 @@ const RENEWAL_MS_MAX = 2 * SECOND_MS;
 const RENEW_MS_MAX = 5 * SECOND_MS;
 /** Flows of one Shard object: more than it takes sockets. Of those beyond nothing is held back. */
 const FLOWS_MAX = 32_768;
+/** Flows of one renewal, each named twice, beside what those of the one before give back: a pool takes no more names of one holder. */
+const ASKED_MAX = 2_048;
 
 export class ShardLease {
   readonly #held: HeldLease;
@@ -56,9 +58,11 @@ export class ShardLease {
 
   /** What a connection that opens was told of its flow by the configuration; false: nothing new. */
   note(service: string, pace: FlowPace): boolean {
+    const known = this.#flows.get(pace.flow);
+    // Of nothing that was ever limited nothing is kept.
+    if (known === undefined && pace.bytes === null && !pace.isTimed) return false;
     this.#service = service;
     this.#version = Math.max(this.#version, pace.version);
-    const known = this.#flows.get(pace.flow);
     if (known === undefined) {
       if (this.#flows.size >= FLOWS_MAX) return false;
       this.#flows.set(pace.flow, new PacedFlow(pace, this.#held, (flow, nowMs) => this.#wake(flow, nowMs)));
@@ -108,10 +112,12 @@ export class ShardLease {
     if (table !== null) this.#tableVersion = table.version;
     this.#version = Math.max(this.#version, configurationVersion);
     if (lease.sequence === this.#sequence) this.#renewingUntilMs = -Infinity;
+    if (!lease.ok) this.#spacingMs = Math.min(SPACING_MS_MAX, 2 * this.#spacingMs);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#renewAfterMs = lease.renewAfterMs;
     const leftOf = new Map(left.map((one) => [one.flow, one]));
-    for (const flow of this.#asked) flow.apply(leftOf.get(flow.flow), nowMs);
+    // Of one that has been limited since it was asked for the pool has said nothing yet.
+    for (const flow of this.#asked) if (configurationVersion >= flow.pace.version) flow.apply(leftOf.get(flow.flow), nowMs);
     let isShort = false;
     for (const flow of this.#active) {
       flow.pump(nowMs);
@@ -161,15 +167,28 @@ export class ShardLease {
     for (const flow of flows) if (flow.isIdle && this.#held.tokens(byteFlowOf(flow.flow), nowMs) === 0) this.#active.delete(flow);
   }
 
+  /** Those whose turn it is. Where they are more than a renewal takes, the others give back what they have. */
+  #turn(nowMs: number): readonly PacedFlow[] {
+    const flows = [...this.#active];
+    if (flows.length <= ASKED_MAX) return flows;
+    for (const flow of flows.splice(ASKED_MAX)) flow.rest(nowMs);
+    for (const flow of flows) {
+      this.#active.delete(flow);
+      this.#active.add(flow);
+    }
+    return flows;
+  }
+
   #message(nowMs: number): RenewMessage {
     const isQuiet = this.#isQuiet(nowMs);
     const elapsedMs = this.#sentAtMs === -Infinity ? SECOND_MS : nowMs - this.#sentAtMs;
     this.#sentAtMs = nowMs;
     this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
-    const asked = [...this.#active].filter((flow) => flow.isAsked);
+    const flows = this.#turn(nowMs);
+    const asked = flows.filter((flow) => flow.isAsked);
     const demands: FlowDemand[] = [];
     const told: FlowTelemetry[] = [];
-    for (const flow of this.#active) {
+    for (const flow of flows) {
       if (isQuiet) flow.credit.forgetDemand();
       const tokensWant = flow.want(elapsedMs, nowMs);
       if (tokensWant > 0) demands.push({ flow: byteFlowOf(flow.flow), want: 0, tokensWant });

@@ -131,3 +131,23 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
     expect((await stats()).counters.renewCalls).toBe(0);
   });
 });
+
+it("what was queued for the endpoint when its device closed does not count against others for ever", async () => {
+  const { openPlain, slots } = await pacedShard("plain-queue", { quota: {} });
+  // More than all plain sockets of an object may have queued, and never so much at once.
+  for (let wave = 0; wave < 2; wave += 1) {
+    // While the first is under way all the others come, with the close.
+    endpoint.delayMs = 500;
+    const sockets = await Promise.all(upTo(5).map(async () => openPlain()));
+    for (const { socket } of sockets) {
+      for (const text of ["first", "x".repeat(950_000), "x".repeat(950_000)]) socket.send(text);
+      socket.close(1000);
+    }
+    await expect.poll(slots, { timeout: 10_000 }).toBe(0);
+  }
+  expect(endpoint.got.length).toBe(30);
+  endpoint.delayMs = 0;
+  const last = await openPlain();
+  last.socket.send("hello");
+  await expect.poll(() => [endpoint.got.at(-1), last.closes]).toEqual(["hello", []]);
+});

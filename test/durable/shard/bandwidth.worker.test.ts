@@ -232,6 +232,34 @@ it("a limit that is added reaches sockets that are open when another one of thei
   expect(numbersOf(first).length * KIB).toBeLessThanOrEqual(bytesMost());
 });
 
+it("a limit that was lifted is asked about no more once another socket of the flow opens, and comes back to all of them as one that is added", async () => {
+  const { open, limit, stats, shard, push } = await pacedShard("lifted", { quota: { bandwidthBytesPerSecond: 10_000_000 } });
+  const first = await open();
+  const talk = async (from: number, to: number): Promise<void> => {
+    for (let name = from; name <= to; name += 1) first.socket.send(`m${name}:x`);
+    await expect.poll(() => acknowledgedOf(first)).toBe(to);
+  };
+  await talk(1, 10);
+  await limit({});
+  await open();
+  const renewals = async (): Promise<number> => (await stats()).counters.renewCalls;
+  // What was on its way, and what is held goes back.
+  await settled(() => 1);
+  const before = await renewals();
+  await talk(11, 20);
+  await settled(() => 1);
+  await evictDurableObject(shard());
+  await talk(21, 30);
+  await settled(() => 1);
+  expect([before > 0, await renewals()]).toEqual([true, before]);
+  await limit(SLOW);
+  const bytesMost = bytesMostSince();
+  await open();
+  for (const name of upTo(60)) await push(kib(name), "d-1");
+  await settled(() => numbersOf(first).length);
+  expect(numbersOf(first).length * KIB).toBeLessThanOrEqual(bytesMost());
+});
+
 it("a shadow holds nothing back, and counts what it would have; the bytes are told a second after the last message", async () => {
   const { open, stats } = await pacedShard("shadow", { quota: { ...SLOW, mode: "shadow" } });
   const connection = await open();

@@ -69,10 +69,10 @@ export interface PacedConnection {
 }
 
 /** What a quota says to the sockets of a flow, as the edge reads it. */
-function paceOf(version: number, quota: Readonly<Record<string, unknown>>): { pace?: FlowPace } {
+function paceOf(version: number, quota: Readonly<Record<string, unknown>>): { pace: FlowPace } {
   const isTimed = quota["cpuSecondsPerSecond"] !== undefined;
   const bytes = quota["bandwidthBytesPerSecond"] === undefined ? null : quota["mode"] === "shadow" ? "counted" : "held";
-  return bytes === null && !isTimed ? {} : { pace: { flow: FLOW, version, bytes, isTimed } };
+  return { pace: { flow: FLOW, version, bytes, isTimed } };
 }
 
 export async function pacedShard(
