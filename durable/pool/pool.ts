@@ -267,7 +267,7 @@ export class Pool {
   }
 
   #shedOf(flow: string, leftMs: number): Shed | null {
-    return this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
+    return this.#line.lengthOf(flow) === 0 || this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
   }
 
   /** All who wait in the flow have a slot in its share: they get the next ones, whatever an estimate says. */

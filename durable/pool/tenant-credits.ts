@@ -41,6 +41,7 @@ type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
 export class TenantCredits {
   #slotTenants: ReadonlySet<string> = new Set();
   #totals: Readonly<Record<string, TotalConfig>> = {};
+  #areTotals = false;
   #costWeight = 1;
   /** By tenant and what is limited over all services. */
   readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
@@ -60,6 +61,7 @@ export class TenantCredits {
       credit.renewAtMs = this.#nowMs;
     }
     this.#totals = totals;
+    this.#areTotals = Object.keys(totals).length > 0;
     this.#costWeight = service?.costWeight ?? 1;
     this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
@@ -117,10 +119,16 @@ export class TenantCredits {
 
   /** What holders measured. */
   observe(telemetry: FlowTelemetry): void {
+    if (!this.#areTotals) return;
     const tenant = tenantOf(telemetry.flow);
     if (this.#tellMsOf(tenant) === Infinity) return;
     this.#use.add(tenant, useOf(telemetry, this.#costWeight));
     this.#looks.soon(tenant);
+  }
+
+  /** Whether quotas lend anything here: slots, requests or bytes of some tenant. */
+  get areLent(): boolean {
+    return this.#slotTenants.size + this.#shared[TOTAL_REQUESTS].size + this.#shared[TOTAL_BYTES].size > 0;
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
@@ -148,8 +156,10 @@ export class TenantCredits {
     return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
   }
 
-  /** What a tenant wants here may be something else now. */
-  look(tenant: string): void {
+  /** What is wanted of a flow here may be something else now. */
+  look(flow: string): void {
+    if (this.#credits.size === 0) return;
+    const tenant = tenantOf(flow);
     if (this.#credits.has(tenant)) this.#looks.soon(tenant);
   }
 

@@ -42,7 +42,7 @@ function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enfor
 const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
 /** Whose flows' wants are others than before. */
 function dueOf(credits: TenantCredits, wants: TenantWants): readonly string[] {
-  credits.look("acme");
+  credits.look("acme/gold");
   return credits.due(wants);
 }
 const measured = (more: object) => ({ flow: "acme/gold", arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0, ...more });
