@@ -7,7 +7,8 @@ import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemet
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
 
-const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
+const NO_BUCKETS: readonly number[] = [...LATENCY_BUCKETS_MS, Infinity].map(() => 0);
+const BUCKET_COUNT = NO_BUCKETS.length;
 /** An answer that takes longer was waited for. */
 const CALL_MS_MAX = 50;
 /** How long a mean concurrency, and a peak, are remembered. */
@@ -47,10 +48,11 @@ export class FlowMeter {
   #busyMs = 0;
   /** Of reports that did not arrive: it counts for the cost, no longer for the demand. */
   #busyMsLost = 0;
+  #arrivalsLost = 0;
   #mean = 0;
   /** Since when nothing came, at renewals. */
   #quietMs = 0;
-  #buckets = new Uint32Array(BUCKET_COUNT);
+  #buckets = NO_BUCKETS.slice();
   #sumMs = 0;
   #outcomes: Record<string, number> = {};
   #isReported = true;
@@ -161,7 +163,7 @@ export class FlowMeter {
 
   /** What was measured since the last time, handed over; null: nothing. */
   take(flow: string): FlowTelemetry | null {
-    const arrivals = this.#arrivals;
+    const arrivals = this.#arrivals + this.#arrivalsLost;
     const [outcomes, buckets, sumMs, busyMs] = [this.#outcomes, this.#buckets, this.#sumMs, this.#busyMs + this.#busyMsLost];
     this.#peak = this.running;
     this.#arrivals = 0;
@@ -170,17 +172,19 @@ export class FlowMeter {
     if (this.#isReported && bytes === 0) return null;
     this.#isReported = true;
     this.#busyMsLost = 0;
+    this.#arrivalsLost = 0;
     this.#outcomes = {};
-    this.#buckets = new Uint32Array(BUCKET_COUNT);
+    this.#buckets = NO_BUCKETS.slice();
     this.#sumMs = 0;
-    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs, ...(bytes > 0 && { bytes }) };
+    return { flow, arrivals, outcomes, buckets, sumMs, busyMs, ...(bytes > 0 && { bytes }) };
   }
 
   /** Puts back what did not arrive. */
-  restore({ outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry): void {
+  restore({ arrivals, outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry): void {
     this.#isReported = false;
     this.bytes?.count(bytes);
     this.#busyMsLost += busyMs;
+    this.#arrivalsLost += arrivals;
     for (const [outcome, count] of Object.entries(outcomes)) this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) this.#buckets[index] = (this.#buckets[index] ?? 0) + count;
     this.#sumMs += sumMs;

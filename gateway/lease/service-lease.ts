@@ -216,7 +216,7 @@ export class ServiceLease {
 
   /** Something has ended, or was measured, since the last renewal. */
   get hasNews(): boolean {
-    return this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
+    return this.pace.hasFailed || this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
   }
 
   /** Nothing has come for a while: what came before is no reason to want anything. */
