@@ -1,6 +1,7 @@
 // What the tenants' quotas have lent to this pool: slots, requests and bytes over all services, of those tenants that have such limits. Pure; the
 // shell carries the messages. A tenant without `total` is none of its business.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
+import { advanceClock, FORWARD, UNSEEN } from "#durable/lease/lease-clock.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
@@ -49,6 +50,7 @@ export class TenantCredits {
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
   readonly #looks = new CreditLooks();
+  #clock = UNSEEN;
   #nowMs = 0;
 
   /** The tenants that are limited over all services, or would be. */
@@ -83,9 +85,10 @@ export class TenantCredits {
     this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
   }
 
-  /** The pool's time, for what follows. */
+  /** For what follows: a time that does not go back with the pool's, so that no credit lasts longer than it was lent for. */
   tick(nowMs: number): void {
-    this.#nowMs = nowMs;
+    this.#clock = advanceClock(this.#clock, nowMs, FORWARD);
+    this.#nowMs = this.#clock.ledgerMs;
   }
 
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */

@@ -48,7 +48,7 @@ export function noteFlows(
     if (meter === undefined) continue;
     meter.isQueued = isQueued;
     meter.left = leftBy.get(flow);
-    meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
+    meter.blocked.begin(meter.left?.blockedMs ?? 0, nowMs);
     meter.rate.granted(held.tokens(flow, nowMs));
     // Its bandwidth is limited no more: what waits for credit goes on.
     if (meter.bytes !== null) meter.bytes.isUnlimited = typeof meter.left?.bytes !== "number";

@@ -6,6 +6,7 @@ import type { FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
+import { Spell } from "./spell.ts";
 
 const NO_BUCKETS: readonly number[] = [...LATENCY_BUCKETS_MS, Infinity].map(() => 0);
 const BUCKET_COUNT = NO_BUCKETS.length;
@@ -25,8 +26,8 @@ export class FlowMeter {
   readonly #asked = new Map<string, number>();
   /** The pool's word: others wait for this flow. */
   isQueued = false;
-  /** The pool's word: newcomers of this urgency or a later one are refused until then. */
-  shedUntilMs = -Infinity;
+  /** The pool's word: newcomers of this urgency or a later one are refused for a while. */
+  readonly #shed = new Spell();
   shedUrgencyFrom = 0;
   shedRetryAfterMs = 0;
   /** As many as may wait, where they do; null: the service's slots are what lacks. */
@@ -40,8 +41,8 @@ export class FlowMeter {
   /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
   left: FlowLeft | undefined;
   line: RateLimitLine | undefined;
-  /** Until then the flow's service time is used up. */
-  blockedUntilMs = -Infinity;
+  /** The flow's service time is used up. */
+  readonly blocked = new Spell();
   #peak = 0;
   #peakBefore = 0;
   #arrivals = 0;
@@ -78,11 +79,16 @@ export class FlowMeter {
 
   /** The pool's word. */
   noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax, memoryBytesMax }: Shed, nowMs: number): void {
-    this.shedUntilMs = nowMs + forMs;
+    this.#shed.begin(forMs, nowMs);
     this.shedUrgencyFrom = urgencyFrom;
     this.shedRetryAfterMs = retryAfterMs;
     this.shedQueueLength = queueLengthMax ?? null;
     this.shedMemoryBytes = memoryBytesMax;
+  }
+
+  /** Refuses a newcomer. */
+  sheds(urgency: number, nowMs: number): boolean {
+    return urgency >= this.shedUrgencyFrom && this.#shed.leftMs(nowMs) > 0;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes

@@ -38,7 +38,7 @@ export class RenewalPace {
   }
 
   isRenewing(nowMs: number): boolean {
-    return nowMs < this.#renewingUntilMs;
+    return nowMs < this.#renewingUntilMs && nowMs >= this.#sentAtMs;
   }
 
   sent(nowMs: number): void {

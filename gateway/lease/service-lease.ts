@@ -80,14 +80,15 @@ export class ServiceLease {
     if (meter === null)
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
-    if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
+    if (meter.sheds(urgency, nowMs)) {
       const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));
       meter.refuse(refusal.outcome);
       return refusal;
     }
-    if (nowMs < meter.blockedUntilMs) {
+    const blockedMs = meter.blocked.leftMs(nowMs);
+    if (blockedMs > 0) {
       meter.refuse("rejected-quota");
-      const facts = { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) };
+      const facts = { retryAfterMs: blockedMs, lease: leaseFactsOf(this.#held, flow, nowMs) };
       return costRefusal(quota, { ...facts, isTotal: meter.left?.isTotalBlocked === true });
     }
     const tokens = isRated(quota) ? 1 : 0;

@@ -63,6 +63,18 @@ describe("a tenant's credit", () => {
     expect([credits.slotsMaxOf("acme", FLOW), credits.isUnknown("acme")]).toEqual([0, true]);
   });
 
+  it("ends after the time that it was lent for, and is renewed in it, though the pool's clock is set back", () => {
+    const credits = creditsOf(3_600_000);
+    const { sequence } = credits.request("acme", [demand(9)], POOL);
+    credits.apply("acme", answer(sequence, 7), false);
+    for (const nowMs of [0, 1_999]) credits.tick(nowMs);
+    expect([credits.slotsMaxOf("acme", FLOW), dueOf(credits, wanting(0))]).toEqual([7, []]);
+    credits.tick(2_000);
+    expect(dueOf(credits, wanting(0))).toEqual(["acme"]);
+    credits.tick(4_000);
+    expect([credits.slotsMaxOf("acme", FLOW), credits.isUnknown("acme")]).toEqual([0, true]);
+  });
+
   it("is renewed in time, sooner where more is wanted than was asked for, and one call at a time", () => {
     const credits = creditsOf(0);
     const { sequence } = credits.request("acme", [demand(9)], POOL);

@@ -52,6 +52,8 @@ describe("an isolate's lease of a service", () => {
     expect([lease.pace.isDue(3_499), lease.pace.isDue(3_500)]).toEqual([false, true]);
     lease.message(1, 3_500);
     expect([lease.pace.isDue(3_600), lease.pace.isDue(5_500)]).toEqual([false, true]);
+    // One that was lost, with its request's context, before the clock was set back.
+    expect([lease.pace.isRenewing(5_499), lease.pace.isRenewing(3_499)]).toEqual([true, false]);
   });
 
   it("sends newcomers to the pool while others wait there, though a slot is free here", () => {
@@ -70,6 +72,8 @@ describe("an isolate's lease of a service", () => {
     expect(admit(lease, 100, 4)).toMatchObject({ ok: false, outcome: "rejected-capacity", retryAfterMs: 2_500 });
     expect(admit(lease, 100, 3)).toBeNull();
     expect(admit(lease, 500, 4)).toBeNull();
+    // Not for as long as a clock is set back.
+    expect(admit(leaseOf(0, { sheds: [shed] }), -3_600_000, 4)).toBeNull();
     expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
   });
 
