@@ -54,7 +54,7 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
   });
 
   it("keeps what waits through a resumption: what is sent again counts again, and is not sent twice at once", async ({ expect }) => {
-    const { settled, open, push, resume, limit } = await pacedShard(`again-${mode}`, { quota: SLOW, mode });
+    const { settled, open, push, resume, limit, stats } = await pacedShard(`again-${mode}`, { quota: SLOW, mode });
     const first = await open();
     const bytesMost = bytesMostSince();
     for (const name of upTo(50)) await push(kib(name));
@@ -69,6 +69,8 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
     await limit({});
     await expect.poll(() => numbersOf(next).at(-1)).toBe(50);
     expect(numbersOf(next)).toEqual(upTo(53 - came).map((name) => came - 3 + name));
+    // What waited for the connection that is gone was not paid for.
+    await expect.poll(async () => (await stats()).counters.bytes["acme/gold"]).toBe(53 * KIB);
   });
 
   it("loses nothing where its object dies with messages that wait, either way", async ({ expect }) => {
@@ -211,13 +213,16 @@ it.concurrent("a device that acknowledges what was not sent to it gets no more o
 }) => {
   const { settled, open, push, limit, shard } = await pacedShard("liar", { quota: SLOW });
   const connection = await open();
+  const bytesMost = bytesMostSince();
   for (const name of upTo(100)) await push(kib(name));
   await settled(() => numbersOf(connection).length);
   connection.socket.send("a90");
   await expect.poll(async () => runInDurableObject(shard(), (instance) => instance.bufferedBytes)).toBe(10 * KIB);
+  const most = bytesMost() / KIB;
   await limit({});
   await expect.poll(() => numbersOf(connection).at(-1)).toBe(100);
   expect(numbersOf(connection).slice(-10)).toEqual(upTo(100).slice(90));
+  expect(numbersOf(connection).length).toBeLessThanOrEqual(most + 10);
 });
 
 it.concurrent("a limit that is added reaches sockets that are open when another one of their tenant and class opens, and outlasts hibernation", async ({
