@@ -229,9 +229,9 @@ export class FlowTotals {
   #total(flow: string): FlowTotal {
     const known = this.#flows.get(flow);
     if (known !== undefined) return known;
-    const { className, weight, slotsMax } = this.#policy.flow(flow);
-    const ofClass = this.#class(className);
-    const total = { ofClass, slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, weight, slotsMax, by: new Map() };
+    const policy = this.#policy.flow(flow);
+    const [ofClass, { slotsMax }] = [this.#class(policy.className), policy];
+    const total = { ofClass, slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, policy, slotsMax, by: new Map() };
     this.#flows.set(flow, total);
     ofClass.flows.set(flow, total);
     ofClass.order = null;
