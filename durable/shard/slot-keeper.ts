@@ -29,6 +29,13 @@ const DEBT_LOOK_MS = MINUTE_MS;
 /** A call of an instance that died may still be on its way for so long: what was asked for and not done is given back only then. */
 export const CALL_MS_MAX = 15 * SECOND_MS;
 
+interface ReleaseOptions {
+  readonly hasFailed?: boolean;
+  readonly holder?: string;
+  readonly sinceMs?: number;
+  readonly after?: Promise<void> | null;
+}
+
 interface SlotKeeperInput {
   readonly debts: SlotDebts;
   readonly poolOf: (service: string) => {
@@ -82,11 +89,22 @@ export class SlotKeeper {
     if (this.#input.isHeldOnDisk(slotId)) this.#settled.add(slotId);
   }
 
-  /** `holder`: who has it, where that is not this Shard object. Never throws: what does not succeed now does later. */
-  async release(slot: SlotOwner, { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now() } = {}): Promise<void> {
+  /**
+   * `holder`: who has it, where that is not this Shard object. `after`: it is owed from now on, and goes back then, or with this instance.
+   * Never throws: what does not succeed now does later.
+   */
+  async release(
+    slot: SlotOwner,
+    { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now(), after = null }: ReleaseOptions = {},
+  ): Promise<void> {
     const { slotId, flow, service } = slot;
     this.#held.delete(slotId);
     this.#owe(slot, sinceMs);
+    if (after !== null) {
+      this.#held.add(slotId);
+      await after;
+      this.#held.delete(slotId);
+    }
     this.#releasing.add(slotId);
     const outcome = hasFailed ? "upstream-failed" : "admitted-queued";
     for (let attempt = 1; attempt <= RELEASE_ATTEMPTS_MAX; attempt += 1) {
