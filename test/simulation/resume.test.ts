@@ -105,7 +105,10 @@ const stepOldDevice: typeof stepDevice = (state, input, nowMs) => {
 const WITHOUT_WINDOW: Machines = {
   ...MACHINES,
   stepDevice: stepOldDevice,
-  stepGateway: ({ windowBytes: _, ...state }, input, nowMs) => stepGateway(state, input, nowMs),
+  stepGateway: (state, input, nowMs) => {
+    const { windowBytes: _, ...whole } = state;
+    return stepGateway(whole, input, nowMs);
+  },
 };
 
 /** The token that a device may still have is worth nothing as soon as its successor was sent. */
