@@ -20,7 +20,7 @@ export interface SlotDebts {
   all(): readonly SlotDebt[];
 }
 
-/** At once; what fails so often waits for the alarm. */
+/** In a row; what fails so often waits for the alarm. */
 const RELEASE_ATTEMPTS_MAX = 3;
 /** Of an alarm, at a time. */
 const RELEASES_MAX = 64;
@@ -48,6 +48,8 @@ interface SlotKeeperInput {
   readonly isHeldOnDisk: (slotId: string) => boolean;
   /** An alarm comes then, or before. */
   readonly wakeAt: (atMs: number) => void;
+  /** After a call that failed, before the next (repeatPauseMs). */
+  readonly pause: () => Promise<void>;
   readonly now: () => number;
 }
 
@@ -113,6 +115,7 @@ export class SlotKeeper {
       } catch (error) {
         if (attempt === RELEASE_ATTEMPTS_MAX)
           console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
+        await this.#input.pause();
       }
     }
     this.#releasing.delete(slotId);
@@ -152,13 +155,14 @@ export class SlotKeeper {
 
   /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */
   async #keep(assignment: SocketAssignment): Promise<boolean> {
-    const { poolOf, owner, debts } = this.#input;
+    const { poolOf, owner, debts, pause } = this.#input;
     const { slotId, service, holder } = assignment;
     try {
       const isKept = await poolOf(service).keep(slotId, holder, owner);
       if (!isKept) debts.drop(slotId);
       return isKept;
     } catch {
+      await pause();
       await this.release(assignment);
       // The call may still be on its way, and come after that.
       this.#owe(assignment);

@@ -106,8 +106,8 @@ const WITHOUT_WINDOW: Machines = {
   ...MACHINES,
   stepDevice: stepOldDevice,
   stepGateway: (state, input, nowMs) => {
-    const { windowBytes: _, ...whole } = state;
-    return stepGateway(whole, input, nowMs);
+    const { windowBytes: _, ...unaware } = state;
+    return stepGateway(unaware, input, nowMs);
   },
 };
 
