@@ -59,7 +59,7 @@ function run(seed: number, fault: Fault | null): { readonly most: number; readon
     total.sockets += 1;
     if (memoryBytes === undefined) throw new Error("a socket was given no part of the memory");
     pool.ledger.keep(slotId, "h", OBJECT);
-    const windowBytes = fault === "windows" ? RESUME.windowBytesMax : memoryBytes / 2;
+    const windowBytes = fault === "windows" ? RESUME.windowBytesMax : Math.floor(memoryBytes / 4);
     const opened = { ...openSession({ sessionId: slotId, shardId: "s", random: "r" }, nowMs), windowBytes };
     const hello = { type: "hello", attempt: 1, received: 0 } as const;
     sockets.set(slotId, { slotId, state: stepGateway(opened, { kind: "hello", secret: "r", hello, random: "" }, nowMs).state });

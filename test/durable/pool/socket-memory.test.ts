@@ -55,7 +55,7 @@ describe("a socket is given", () => {
     ["two whole windows at most", { slots: 1, memoryBytesMax: 1_024 * MIB_BYTES }, free, 2 * RESUME.windowBytesMax],
     ["a little at least, so that thousands fit", { slots: 10_000, memoryBytesMax: 256 * MIB_BYTES }, free, SOCKET_BYTES_MIN],
     ["a part for a thousand where nothing says how many", { memoryBytesMax: 1_024 * MIB_BYTES }, free, MIB_BYTES / 2],
-    ["a message each way at least", { memoryBytesMax: MIB_BYTES }, { ...free, messageBytesMax: 100_000 }, 200_000],
+    ["a message at least, of those that may be", { memoryBytesMax: MIB_BYTES }, { ...free, messageBytesMax: 100_000 }, 400_000],
     [
       "of a flow whose bodies are paced, what they do not take",
       { memoryBytesMax: 32 * MIB_BYTES, bandwidthBytesPerSecond: 9_999 },
