@@ -266,7 +266,7 @@ export class SessionHost {
   /** A session that is new here: in memory and on disk. */
   add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
     const { memoryBytes } = route;
-    const held = memoryBytes === undefined ? state : { ...state, windowBytes: memoryBytes / 2 };
+    const held = memoryBytes === undefined ? state : { ...state, windowBytes: Math.floor(memoryBytes / 4) };
     const live: Live = { route, state: held, saved: null, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
     this.#shell.store.begin(sessionId, route);
