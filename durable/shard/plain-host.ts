@@ -90,8 +90,7 @@ export class PlainHost {
 
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
-    const { pace, store } = this.#shell;
-    const flow = pace().isOff ? "" : (this.#plain.get(socketId)?.route ?? store.load(socketId))?.flow;
+    const flow = this.#shell.pace().isOff ? "" : this.#flowOf(socketId);
     return flow !== undefined && this.#outflows.send(socketId, flow, payload);
   }
 
@@ -253,6 +252,13 @@ export class PlainHost {
     this.#queuedBytes -= plain.queuedBytes;
     plain.queuedBytes = 0;
     plain.queue.length = 0;
+  }
+
+  /** Of one that something may wait for; undefined: behind its close, or once its device has gone, nothing leaves. */
+  #flowOf(socketId: string): string | undefined {
+    const plain = this.#plain.get(socketId);
+    if (plain?.isOver === true || this.#socketOf(socketId)?.readyState !== WebSocket.OPEN) return undefined;
+    return (plain?.route ?? this.#shell.store.load(socketId))?.flow;
   }
 
   #load({ plainId = "", terms = NO_TERMS }: SocketAttachment): Plain | null {
