@@ -1,20 +1,20 @@
-// Names by when each is to be looked at next, soonest first. Pure. A name has one time, or none: put again it has the new one. What a call
-// costs is what is due, not what is there: O(log n) for a name put or taken. Lazy deletion: an entry whose name has another time by now is
+// Names, or objects, by when each is to be looked at next, soonest first. Pure. A name has one time, or none: put again it has the new one. What a
+// call costs is what is due, not what is there: O(log n) for a name put or taken. Lazy deletion: an entry whose name has another time by now is
 // dropped as it is met, and all such where they are more than the names.
 
 import { BinaryHeap } from "#shared/binary-heap.ts";
 
-interface Entry {
+interface Entry<T> {
   readonly atMs: number;
-  readonly name: string;
+  readonly name: T;
 }
 
 /** Fewer entries are not worth sorting out. */
 const STALE_COUNT_MIN = 64;
 
-export class DueTimes {
-  readonly #times = new Map<string, number>();
-  readonly #entries = new BinaryHeap<Entry>(({ atMs }) => atMs);
+export class DueTimes<T = string> {
+  readonly #times = new Map<T, number>();
+  readonly #entries = new BinaryHeap<Entry<T>>(({ atMs }) => atMs);
 
   /** Infinity: nothing is to be looked at. */
   get nextMs(): number {
@@ -26,21 +26,21 @@ export class DueTimes {
   }
 
   /** Infinity: not to be looked at. */
-  put(name: string, atMs: number): void {
-    if (this.#times.get(name) === atMs) return;
+  put(name: T, atMs: number): void {
+    if ((this.#times.get(name) ?? Infinity) === atMs) return;
     if (atMs === Infinity) return this.delete(name);
     this.#times.set(name, atMs);
     this.#entries.push({ atMs, name });
     if (this.#entries.length > 2 * this.#times.size + STALE_COUNT_MIN) this.#sortOut();
   }
 
-  delete(name: string): void {
+  delete(name: T): void {
     this.#times.delete(name);
   }
 
   /** Takes out the names whose time has come, soonest first. */
-  take(nowMs: number): readonly string[] {
-    const due: string[] = [];
+  take(nowMs: number): readonly T[] {
+    const due: T[] = [];
     while (this.nextMs <= nowMs) {
       const first = this.#entries.pop();
       if (first === undefined) break;
@@ -52,7 +52,7 @@ export class DueTimes {
 
   /** A name that had a time, another one and the first again has it twice. */
   #sortOut(): void {
-    const kept = new Set<string>();
+    const kept = new Set<T>();
     this.#entries.filter(({ name, atMs }) => {
       const isKept = this.#times.get(name) === atMs && !kept.has(name);
       if (isKept) kept.add(name);

@@ -22,13 +22,12 @@ export class Lane {
   tag = 0;
   /** It is among those of its flow that wait. */
   isQueued = false;
-  /** From then on nothing of what waits is waited for any more. */
-  endsAtMs = Infinity;
   /** Told of each change in how many bytes wait. */
   onHeld: ((change: number) => void) | null = null;
   readonly #flow: PacedFlow;
   #parcels: Parcel[] = [];
   #bytes = 0;
+  #endsAtMs = Infinity;
 
   constructor(flow: PacedFlow, side: Side) {
     this.#flow = flow;
@@ -65,14 +64,24 @@ export class Lane {
 
   /** After all that waits, or in so long without what waits still. */
   finish(run: () => void, { nowMs, withinMs }: { readonly nowMs: number; readonly withinMs: number }): void {
-    this.#flow.finish(this, run, { nowMs, withinMs });
+    if (this.isEmpty) return run();
+    this.#flow.finish(this, run, nowMs);
+    this.#setEnd(Math.min(this.#endsAtMs, nowMs + withinMs));
+  }
+
+  /** Its flow's: what waits still is waited for no more. */
+  end(): void {
+    const ends = this.#parcels.filter(({ isEnd }) => isEnd === true);
+    this.clear();
+    for (const { run } of ends) run();
   }
 
   /** What waits is dropped. */
   clear(): void {
+    const count = this.#parcels.length;
     this.#parcels = [];
-    this.endsAtMs = Infinity;
-    this.#hold(-this.#bytes);
+    this.#setEnd(Infinity);
+    this.#hold(-this.#bytes, -count);
   }
 
   /** Messages up to this number need not be sent. */
@@ -80,35 +89,34 @@ export class Lane {
     const dropped = this.#parcels.filter((parcel) => (parcel.sequence ?? Infinity) <= sequence);
     if (dropped.length === 0) return;
     this.#parcels = this.#parcels.filter((parcel) => (parcel.sequence ?? Infinity) > sequence);
-    this.#hold(-dropped.reduce((sum, { bytes }) => sum + bytes, 0));
-  }
-
-  /** Its flow's: messages that wait are dropped; what is to come after them is handed over. */
-  takeEnds(): readonly Parcel[] {
-    const ends = this.#parcels.filter(({ isEnd }) => isEnd === true);
-    this.clear();
-    return ends;
+    this.#hold(-dropped.reduce((sum, { bytes }) => sum + bytes, 0), -dropped.length);
   }
 
   /** Its flow's. */
   push(parcel: Parcel): void {
     this.#parcels.push(parcel);
-    this.#hold(parcel.bytes);
+    this.#hold(parcel.bytes, 1);
   }
 
   /** Its flow's: the first one leaves. */
   shift(): Parcel | undefined {
     const parcel = this.#parcels.shift();
-    if (parcel !== undefined) this.#hold(-parcel.bytes);
-    if (this.isEmpty) this.endsAtMs = Infinity;
+    if (this.isEmpty) this.#setEnd(Infinity);
+    if (parcel !== undefined) this.#hold(-parcel.bytes, -1);
     return parcel;
   }
 
-  #hold(change: number): void {
-    if (change === 0) return;
-    this.#bytes += change;
-    this.#flow.held(this.side, change);
-    this.onHeld?.(change);
+  #setEnd(atMs: number): void {
+    if (atMs === this.#endsAtMs) return;
+    this.#endsAtMs = atMs;
+    this.#flow.endAt(this, atMs);
+  }
+
+  #hold(bytes: number, count: number): void {
+    if (count === 0) return;
+    this.#bytes += bytes;
+    this.#flow.held(this.side, bytes, count);
+    if (bytes !== 0) this.onHeld?.(bytes);
   }
 }
 

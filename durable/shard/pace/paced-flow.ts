@@ -13,14 +13,24 @@ import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { Lane, type Parcel, type Side } from "./lane.ts";
 import { LaneHeap } from "./lane-heap.ts";
 
+/** Who keeps the flows of an object. */
+export interface FlowKeeper {
+  /** Something of it waits, is held, or is to be told. */
+  wake(flow: PacedFlow, nowMs: number): void;
+  /** What it is by now is another: what waits has changed. */
+  touch(flow: PacedFlow): void;
+  /** Then the lane is to `end`; Infinity: it is not. */
+  endAt(lane: Lane, atMs: number): void;
+}
+
 export class PacedFlow {
   readonly flow: string;
   readonly credit: FlowBytes;
-  pace: FlowPace;
-  readonly #onActive: (flow: PacedFlow, nowMs: number) => void;
+  readonly #keeper: FlowKeeper;
+  #pace: FlowPace;
   readonly #lanes: Readonly<Record<Side, LaneHeap>> = { device: new LaneHeap(), endpoint: new LaneHeap() };
-  readonly #ending = new Set<Lane>();
   readonly #held: Record<Side, number> = { device: 0, endpoint: 0 };
+  #heldCount = 0;
   /** The tag of what left last. */
   #tag = 0;
   /** Paid for the first that waits. */
@@ -36,11 +46,23 @@ export class PacedFlow {
   #isShort = false;
   #isLow = false;
 
-  constructor(pace: FlowPace, held: HeldLease, onActive: (flow: PacedFlow, nowMs: number) => void) {
+  constructor(pace: FlowPace, held: HeldLease, keeper: FlowKeeper) {
     this.flow = pace.flow;
-    this.pace = pace;
+    this.#pace = pace;
     this.credit = new FlowBytes(held, byteFlowOf(pace.flow), 0);
-    this.#onActive = onActive;
+    this.#keeper = keeper;
+  }
+
+  get pace(): FlowPace {
+    return this.#pace;
+  }
+
+  /** Another configuration's. What the pool said of an older one's limits says nothing of these. */
+  change(pace: FlowPace): void {
+    this.#pace = pace;
+    this.credit.isUnlimited = false;
+    if (!pace.isTimed) this.#blockedUntilMs = -Infinity;
+    this.#keeper.touch(this);
   }
 
   lane(side: Side): Lane {
@@ -59,7 +81,7 @@ export class PacedFlow {
 
   /** Something waits, for whatever. */
   get isWaiting(): boolean {
-    return this.#held.device + this.#held.endpoint > 0 || this.#ending.size > 0;
+    return this.#heldCount > 0;
   }
 
   /** Put aside for what waits first. */
@@ -70,13 +92,6 @@ export class PacedFlow {
   /** Until when service time holds back what waits for the endpoint; null: it does not. */
   blockedUntilMs(nowMs: number): number | null {
     return nowMs < this.#blockedUntilMs && this.#lanes.endpoint.first !== undefined ? this.#blockedUntilMs : null;
-  }
-
-  /** When the first lane that ends is over without what waits still; Infinity: none ends. */
-  get endsAtMs(): number {
-    let atMs = Infinity;
-    for (const lane of this.#ending) atMs = Math.min(atMs, lane.endsAtMs);
-    return atMs;
   }
 
   /** What its bytes or its time are held to has to be asked. */
@@ -91,7 +106,7 @@ export class PacedFlow {
 
   /** A lane's. */
   send(lane: Lane, parcel: Parcel, nowMs: number): void {
-    if (this.pace.bytes !== null || this.isAsked) this.#onActive(this, nowMs);
+    if (this.pace.bytes !== null || this.isAsked) this.#keeper.wake(this, nowMs);
     const mayPass = lane.isEmpty && !this.#isPumping && !this.#isShort && !this.#isBlocked(lane.side, nowMs);
     if (mayPass && this.#lanes[lane.side].first === undefined && this.#pay(parcel.bytes, nowMs)) return parcel.run();
     this.#queue(lane, parcel);
@@ -99,25 +114,29 @@ export class PacedFlow {
   }
 
   /** A lane's. */
-  finish(lane: Lane, run: () => void, { nowMs, withinMs }: { readonly nowMs: number; readonly withinMs: number }): void {
-    if (lane.isEmpty) return run();
-    this.#onActive(this, nowMs);
-    lane.endsAtMs = Math.min(lane.endsAtMs, nowMs + withinMs);
-    this.#ending.add(lane);
+  finish(lane: Lane, run: () => void, nowMs: number): void {
+    this.#keeper.wake(this, nowMs);
     this.#queue(lane, { bytes: 0, isEnd: true, run });
   }
 
-  /** A lane's: so many bytes more wait, or fewer. */
-  held(side: Side, change: number): void {
-    this.#held[side] += change;
+  /** A lane's: it is to end then; Infinity: it is not. */
+  endAt(lane: Lane, atMs: number): void {
+    this.#keeper.endAt(lane, atMs);
+  }
+
+  /** A lane's: so much more waits, or less. */
+  held(side: Side, bytes: number, count: number): void {
+    this.#held[side] += bytes;
+    this.#heldCount += count;
     if (this.#held.device + this.#held.endpoint === 0) this.#isShort = false;
+    this.#keeper.touch(this);
   }
 
   /** A request of a socket's messages has ended. */
   spend(ms: number, nowMs: number): void {
     if (!this.pace.isTimed || ms <= 0) return;
     this.#messagesMs += ms;
-    this.#onActive(this, nowMs);
+    this.#keeper.wake(this, nowMs);
   }
 
   /** What may go goes. */
@@ -128,16 +147,6 @@ export class PacedFlow {
       this.#isShort = !this.#letGo(nowMs);
     } finally {
       this.#isPumping = false;
-    }
-  }
-
-  /** Lanes whose time to end has come do so. */
-  endDue(nowMs: number): void {
-    for (const lane of this.#ending) {
-      if (lane.isEmpty) this.#ending.delete(lane);
-      if (nowMs < lane.endsAtMs) continue;
-      this.#ending.delete(lane);
-      for (const { run } of lane.takeEnds()) run();
     }
   }
 

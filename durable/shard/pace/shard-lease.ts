@@ -7,7 +7,8 @@ import type { RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import { PacedFlow } from "./paced-flow.ts";
+import { ActiveFlows } from "./active-flows.ts";
+import { PacedFlow, type FlowKeeper } from "./paced-flow.ts";
 
 /** So long after the last message what is held goes back, and what was measured is told: its object is awake still. */
 const LINGER_MS = SECOND_MS;
@@ -30,8 +31,12 @@ export class ShardLease {
   readonly #held: HeldLease;
   readonly #onActive: () => void;
   readonly #flows = new Map<string, PacedFlow>();
-  /** Something of theirs waits, is held, or is to be told. */
-  readonly #active = new Set<PacedFlow>();
+  readonly #active = new ActiveFlows();
+  readonly #keeper: FlowKeeper = {
+    wake: (flow, nowMs) => this.#wake(flow, nowMs),
+    touch: (flow) => this.#active.touch(flow),
+    endAt: (lane, atMs) => this.#active.endAt(lane, atMs),
+  };
   /** In the newest renewal. */
   #asked: ReadonlySet<PacedFlow> = new Set();
   #service = "";
@@ -65,14 +70,12 @@ export class ShardLease {
     this.#version = Math.max(this.#version, pace.version);
     if (known === undefined) {
       if (this.#flows.size >= FLOWS_MAX) return false;
-      this.#flows.set(pace.flow, new PacedFlow(pace, this.#held, (flow, nowMs) => this.#wake(flow, nowMs)));
+      this.#flows.set(pace.flow, new PacedFlow(pace, this.#held, this.#keeper));
       return true;
     }
     if (pace.version <= known.pace.version) return false;
     const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
-    known.pace = pace;
-    // What the pool said of an older one.
-    known.credit.isUnlimited = false;
+    known.change(pace);
     return !isSame;
   }
 
@@ -87,19 +90,14 @@ export class ShardLease {
 
   /** When `step` has something to do, if nothing comes before; Infinity: never. */
   nextAtMs(nowMs: number): number {
-    let atMs = nowMs < this.#renewingUntilMs ? this.#renewingUntilMs : this.#renewAtMs(nowMs);
-    for (const flow of this.#active) atMs = Math.min(atMs, flow.endsAtMs, flow.blockedUntilMs(nowMs) ?? Infinity);
-    return atMs;
+    return Math.min(this.#active.dueAtMs(nowMs), nowMs < this.#renewingUntilMs ? this.#renewingUntilMs : this.#renewAtMs(nowMs));
   }
 
   /** Does what is due by now. Returns the renewal to send; null: none is due. */
   step(nowMs: number): RenewMessage | null {
     // A clock that was set back: what was planned by it is now.
     if (nowMs < this.#sentAtMs) this.#sentAtMs = this.#renewingUntilMs = -Infinity;
-    for (const flow of this.#active) {
-      flow.endDue(nowMs);
-      flow.pump(nowMs);
-    }
+    this.#active.step(nowMs);
     if (this.#isQuiet(nowMs)) {
       for (const flow of this.#active) flow.rest(nowMs);
       this.#forget(this.#active, nowMs);
@@ -118,9 +116,9 @@ export class ShardLease {
     const leftOf = new Map(left.map((one) => [one.flow, one]));
     // Of one that has been limited since it was asked for the pool has said nothing yet.
     for (const flow of this.#asked) if (configurationVersion >= flow.pace.version) flow.apply(leftOf.get(flow.flow), nowMs);
+    this.#active.stepAll(nowMs);
     let isShort = false;
     for (const flow of this.#active) {
-      flow.pump(nowMs);
       flow.putAside(nowMs);
       isShort ||= flow.isShort;
     }
@@ -145,21 +143,16 @@ export class ShardLease {
   }
 
   #isQuiet(nowMs: number): boolean {
-    if (nowMs < this.#activeAtMs + LINGER_MS) return false;
-    for (const flow of this.#active) if (flow.isWaiting) return false;
-    return true;
+    return nowMs >= this.#activeAtMs + LINGER_MS && !this.#active.isWaiting(nowMs);
   }
 
   #renewAtMs(nowMs: number): number {
     if (this.#active.size === 0) return Infinity;
-    const sinceMs = Math.max(this.#sinceMs, this.#sentAtMs);
-    let [atMs, isWaiting] = [sinceMs + Math.min(RENEW_MS_MAX, this.#renewAfterMs), false];
-    for (const flow of this.#active) {
-      if (flow.isShort || flow.isLow) return Math.max(nowMs, this.#sentAtMs + this.#spacingMs);
-      if (flow.pace.isTimed) atMs = Math.min(atMs, sinceMs + TELL_TIME_MS);
-      isWaiting ||= flow.isWaiting;
-    }
-    return Math.max(this.#sentAtMs + SPACING_MS_MIN, isWaiting ? atMs : Math.min(atMs, this.#activeAtMs + LINGER_MS));
+    if (this.#active.isHungry(nowMs)) return Math.max(nowMs, this.#sentAtMs + this.#spacingMs);
+    const tellMs = this.#active.isTimed(nowMs) ? TELL_TIME_MS : Infinity;
+    const atMs = Math.max(this.#sinceMs, this.#sentAtMs) + Math.min(RENEW_MS_MAX, this.#renewAfterMs, tellMs);
+    const lingerMs = this.#active.isWaiting(nowMs) ? Infinity : this.#activeAtMs + LINGER_MS;
+    return Math.max(this.#sentAtMs + SPACING_MS_MIN, Math.min(atMs, lingerMs));
   }
 
   /** Those of which nothing waits, is held, or is to be told. */
@@ -172,10 +165,7 @@ export class ShardLease {
     const flows = [...this.#active];
     if (flows.length <= ASKED_MAX) return flows;
     for (const flow of flows.splice(ASKED_MAX)) flow.rest(nowMs);
-    for (const flow of flows) {
-      this.#active.delete(flow);
-      this.#active.add(flow);
-    }
+    for (const flow of flows) this.#active.requeue(flow);
     return flows;
   }
 
@@ -203,6 +193,7 @@ export class ShardLease {
       [...this.#active].filter(({ flow }) => !wanting.has(byteFlowOf(flow))),
       nowMs,
     );
+    this.#active.learnAll(nowMs);
     return {
       service: this.#service,
       configurationVersion: this.#version,

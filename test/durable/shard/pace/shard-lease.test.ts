@@ -132,6 +132,33 @@ describe("what a Shard object holds of its pool", () => {
     expect([told, lease.nextAtMs(10_000)]).toEqual([5_000 * 3_000, Infinity]);
   });
 
+  it("holds nothing back for service time that was used up under a limit that is lifted, however long it has been silent", () => {
+    const { lease } = begin({ ...HELD, bytes: null, isTimed: true });
+    const flow = lease.find(FLOW);
+    flow?.spend(500, 0);
+    const message = sent(lease.step(1_000));
+    const left: FlowLeft[] = [{ flow: FLOW, slots: null, tokens: null, bytes: null, blockedMs: 60_000 }];
+    lease.apply({ ...answerTo(message, { units: null }), left }, 1_000);
+    expect(lease.nextAtMs(1_000)).toBe(Infinity);
+    lease.note("echo", { ...HELD, version: 2, bytes: null });
+    let gone = 0;
+    flow?.lane("endpoint").send({ bytes: 10, run: () => void (gone += 10) }, 2_000);
+    expect(gone).toBe(10);
+  });
+
+  it("does not ask again at once where it asked in time and no answer came, and what is left suffices", () => {
+    const { lease, say } = begin();
+    say(0);
+    lease.apply(answerTo(sent(lease.step(0)), { units: 16 }), 0);
+    for (let count = 0; count < 13; count += 1) say(1_100);
+    const message = sent(lease.step(1_100));
+    lease.failed(message, 1_200);
+    expect(lease.nextAtMs(1_200)).toBe(1_100 + 1_000);
+    // Little is left, and some of that goes.
+    say(1_300);
+    expect(lease.nextAtMs(1_300)).toBe(1_200 + 500);
+  });
+
   it("keeps nothing of a flow that was never limited", () => {
     const lease = new ShardLease("holder", () => {});
     expect(lease.note("echo", { ...HELD, bytes: null })).toBe(false);
