@@ -45,6 +45,11 @@ export class SessionOutflow {
     else if (state.end === null) outflow.dropThrough(state.outbound.acknowledged);
   }
 
+  /** A connection has closed: also where the session was over before, nobody is there for what waits still. */
+  leave(live: Live, attempt: number): void {
+    if (attempt === live.state.attempt) live.outflow?.clear();
+  }
+
   #isPaced(live: Live): boolean {
     live.outflow ??= this.#shell.pace().find(live.route.flow)?.lane("device");
     return live.outflow !== undefined;

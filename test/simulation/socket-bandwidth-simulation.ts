@@ -37,6 +37,8 @@ export interface SocketScenario {
   readonly bytesMax: number;
   /** Between two messages of one line; 0: as many as its window takes. */
   readonly gapMs?: number;
+  /** From a call's arrival at the pool until its answer is here; else as long as the way there. */
+  readonly answerMs?: number;
   readonly isStormy?: boolean;
   readonly canary?: Canary;
 }
@@ -86,6 +88,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     seconds,
     bytesMax,
     gapMs = 0,
+    answerMs = CALL_MS,
     isStormy = false,
     canary,
   } = scenario;
@@ -175,7 +178,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     const { lease, life } = object;
     calls += 1;
     const fate = isStormy ? random.below(12) : 12;
-    const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, CALL_MS];
+    const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, answerMs];
     const then = (run: () => void): void => {
       if (object.life === life) run();
       check();
@@ -302,7 +305,9 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
   const waitingBytes = objects
     .flatMap(({ lines }) => lines)
     .reduce((sum, line) => sum + line.unacknowledged.reduce((of, one) => of + one.bytes, 0), 0);
-  const drainMs = Math.ceil((2 * waitingBytes * 1_000) / bytesPerSecond) + 20_000;
+  // Half a burst is lent at most, and the next one asked for once that has come.
+  const slowness = 1 + answerMs / 250;
+  const drainMs = Math.ceil((2 * slowness * waitingBytes * 1_000) / bytesPerSecond) + 20_000 * slowness;
   clock.until(endMs + SETTLED_MS + drainMs);
   const callsAt = calls;
   clock.until(endMs + SETTLED_MS + drainMs + 60_000);

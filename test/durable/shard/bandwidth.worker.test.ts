@@ -2,6 +2,7 @@
 // earned. At 1,024 bytes a second what waits would wait for a minute, and goes when the limit is lifted: so no test here waits for the machine.
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Lane } from "#durable/shard/pace/lane.ts";
 import {
   acknowledgedOf,
   BURST_BYTES,
@@ -165,6 +166,20 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", (mode) => {
     expect(JSON.parse(connection.frames.at(-1) ?? "{}")).toMatchObject({ type: "end", why: "policy", sent: 50 });
     expect(numbersOf(connection)).toEqual(upTo(numbersOf(connection).length));
     await expect.poll(slots).toBe(0);
+  });
+
+  it("that is over and whose device has gone takes no more of the bandwidth for what waits", async () => {
+    const { open, push, shard, bufferedBytes } = await pacedShard(`gone-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    for (const name of upTo(60)) await push(kib(name));
+    await settled(() => numbersOf(connection).length);
+    // When it is not waited for any more, five seconds later.
+    const ended = vi.spyOn(Lane.prototype, "end");
+    // More than a device may say.
+    for (let index = 0; index < 1_500; index += 1) connection.socket.send("pong");
+    connection.socket.close(4_000);
+    await expect.poll(async () => bufferedBytes(shard()), { timeout: 10_000 }).toBe(0);
+    expect([numbersOf(connection).length < 60, ended.mock.calls.length]).toEqual([true, 0]);
   });
 
   it("without a limit asks no pool, and neither does one whose object is silent", async () => {
