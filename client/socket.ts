@@ -65,8 +65,8 @@ export class Socket {
   send(payload: Payload): boolean {
     const bytes = payloadBytes(payload);
     if (this.#hasEnded || this.#isClosing) return false;
-    if (bytes > RESUME.messageBytesMax)
-      throw new RangeError(`Cannot send a message of ${bytes} bytes: expected at most ${RESUME.messageBytesMax}`);
+    const bytesMax = Math.min(RESUME.messageBytesMax, this.#state.windowBytes);
+    if (bytes > bytesMax) throw new RangeError(`Cannot send a message of ${bytes} bytes: expected at most ${bytesMax}`);
     const nowMs = this.#context.platform.nowMs();
     this.#hasRoom = canSend(this.#state, bytes, nowMs);
     if (!this.#hasRoom) return false;

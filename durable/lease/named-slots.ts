@@ -21,6 +21,8 @@ export interface NamedSlot {
   readonly device?: string | undefined;
   /** A socket's that moves: as long as that slot is there, the two are one, and this one counts for nothing. */
   readonly inPlaceOf?: string | undefined;
+  /** A socket's: what of its flow's memory its messages may take, while it has the slot. Undefined: not counted. */
+  readonly memoryBytes?: number | undefined;
 }
 
 export interface AcquireInput extends Omit<NamedSlot, "acquiredAtMs" | "expiresAtMs"> {

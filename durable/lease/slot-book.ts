@@ -165,6 +165,7 @@ export class SlotBook {
     this.#slotTimes.delete(slotId);
     this.totals.replace(slotKey(slotId), []);
     this.lanes.replace(slotKey(slotId), []);
+    this.slots.sockets.memory.drop(slotId);
     if (slot.isDurable) this.#changed.slot(slotId);
     if (slot.inPlaceOf !== undefined && this.#successors.get(slot.inPlaceOf) === slotId) this.#successors.delete(slot.inPlaceOf);
     const successor = this.slots.get(this.#successors.get(slotId) ?? "");
@@ -205,6 +206,7 @@ export class SlotBook {
     const lane = { lane: slot.lane, slots: 1, running: slot.owner === "" ? 0 : 1 };
     this.totals.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [slotContribution(slot)]);
     this.lanes.replace(slotKey(slot.slotId), isOneWithAnother ? [] : [lane]);
+    this.slots.sockets.memory.put(slot, isOneWithAnother);
     this.#slotTimes.put(slot.slotId, slot.expiresAtMs ?? Infinity);
   }
 

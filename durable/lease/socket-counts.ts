@@ -1,7 +1,9 @@
 import { tenantOf } from "#shared/identifier/entitlement.ts";
+import { SocketMemory } from "./socket-memory.ts";
 
 /** How many sockets a flow has, and how many a device of a tenant over all its classes; and who has any on which shard. */
 export class SocketCounts {
+  readonly memory = new SocketMemory();
   readonly #counts = new Map<string, number>();
   /** Shard → tenant, or its device → count. */
   readonly #onShards = new Map<string, Map<string, number>>();

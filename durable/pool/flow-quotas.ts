@@ -30,6 +30,8 @@ export interface MemoryLimit {
   readonly isQueue: boolean;
   /** … and who runs. */
   readonly isSlots: boolean;
+  /** What requests that wait here and sockets have between them. */
+  readonly sharedBytes: number;
 }
 
 /** Of a flow since the last report. */
@@ -42,6 +44,8 @@ export interface FlowUse {
   /** Requests in flight, as last heard. */
   readonly running: number;
   readonly waiting: number;
+  /** Of its memory, what its sockets have. */
+  readonly socketBytes?: number;
 }
 
 const UNLIMITED: FlowLimits = {
@@ -58,6 +62,14 @@ export function memoryBytesOf(quota: FlowQuota | undefined, { waiting, slots }: 
   return waiting * WAITING_BYTES_MAX + (isBandwidthCounted(quota) ? slots * PACED_BYTES_MAX : 0);
 }
 
+/** How many may wait beside sockets that have so much of the memory. */
+export function besideSockets(limits: FlowLimits, socketBytes: number): FlowLimits {
+  const { memory, queueLengthMax } = limits;
+  if (memory === null || socketBytes === 0) return limits;
+  const waitingMax = Math.max(0, Math.floor((memory.sharedBytes - socketBytes) / WAITING_BYTES_MAX));
+  return waitingMax >= queueLengthMax ? limits : { ...limits, queueLengthMax: waitingMax, memory: { ...memory, isQueue: true } };
+}
+
 /** The limits that bind. Memory binds by construction: so many bytes a waiting request, so many a paced one. */
 export function flowLimitsOf(quota: FlowQuota | undefined): FlowLimits {
   if (quota === undefined || quota.mode === "shadow") return UNLIMITED;
@@ -72,7 +84,14 @@ export function flowLimitsOf(quota: FlowQuota | undefined): FlowLimits {
     queueLengthMax: Math.min(queueLengthMax, waitingMax),
     waitMsMax,
     memory:
-      memoryBytesMax === Infinity ? null : { bytesMax: memoryBytesMax, isQueue: waitingMax < queueLengthMax, isSlots: pacedMax < slots },
+      memoryBytesMax === Infinity
+        ? null
+        : {
+            bytesMax: memoryBytesMax,
+            isQueue: waitingMax < queueLengthMax,
+            isSlots: pacedMax < slots,
+            sharedBytes: waitingBytes,
+          },
   };
 }
 
@@ -94,9 +113,17 @@ export interface QueuePart {
 
 const WHOLE: QueuePart = { poolCount: 1, isHome: true };
 
-function partOfQueue(lengthMax: number, { poolCount, isHome }: QueuePart): number {
+/** What the other pools' queues may keep is no part of this one's memory. */
+function partOf(whole: FlowLimits, { poolCount, isHome }: QueuePart): FlowLimits {
+  const { queueLengthMax: lengthMax, memory } = whole;
+  if (lengthMax === Infinity) return whole;
   const part = Math.floor(lengthMax / poolCount);
-  return isHome && lengthMax < Infinity ? lengthMax - (poolCount - 1) * part : part;
+  const sharedBytes = isHome ? (memory?.sharedBytes ?? 0) - (poolCount - 1) * part * WAITING_BYTES_MAX : part * WAITING_BYTES_MAX;
+  return {
+    ...whole,
+    queueLengthMax: isHome ? lengthMax - (poolCount - 1) * part : part,
+    memory: memory === null ? null : { ...memory, sharedBytes },
+  };
 }
 
 export class FlowQuotas {
@@ -121,10 +148,15 @@ export class FlowQuotas {
   limitsOf(flow: string): FlowLimits {
     let limits = this.#limits.get(flow);
     if (limits === undefined && Object.hasOwn(this.#quotas, flow)) {
-      const whole = flowLimitsOf(this.#quotas[flow]);
-      this.#limits.set(flow, (limits = { ...whole, queueLengthMax: partOfQueue(whole.queueLengthMax, this.#part) }));
+      this.#limits.set(flow, (limits = partOf(flowLimitsOf(this.#quotas[flow]), this.#part)));
     }
     return limits ?? UNLIMITED;
+  }
+
+  /** Those that would bind if the quota were enforced. */
+  shadowOf(flow: string): FlowLimits {
+    const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
+    return quota?.mode === "shadow" ? partOf(flowLimitsOf({ ...quota, mode: "enforce" }), this.#part) : this.limitsOf(flow);
   }
 
   /** Takes what a holder measured. Service time is known afterwards only: a flow goes over by what runs when it is used up. */
@@ -149,8 +181,13 @@ export class FlowQuotas {
     return shadow;
   }
 
+  /** Something of a quota in shadow would have been refused. */
+  noteShadow(flow: string, kind: QuotaKind): void {
+    this.#count(flow, kind, 1);
+  }
+
   #castShadow(flow: string, { quota, use, nowMs }: { quota: FlowQuota; use: FlowUse; nowMs: number }): void {
-    const limits = flowLimitsOf({ ...quota, mode: "enforce" });
+    const limits = besideSockets(flowLimitsOf({ ...quota, mode: "enforce" }), use.socketBytes ?? 0);
     const bandwidth = bandwidthOf(quota);
     if (limits.rate !== null) {
       const { tokens: perSecond, burst } = limits.rate;

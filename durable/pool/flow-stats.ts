@@ -7,7 +7,7 @@ import { memoryBytesOf } from "./flow-quotas.ts";
 import type { Pool } from "./pool.ts";
 
 export function flowStatsOf(
-  { ledger, configuration, regions }: Pick<Pool, "ledger" | "configuration" | "regions">,
+  { ledger, configuration, regions, gate }: Pick<Pool, "ledger" | "configuration" | "regions" | "gate">,
   { latency, outcomes }: Pick<PoolCounters, "latency" | "outcomes">,
 ): readonly FlowStats[] {
   const { totals } = ledger.flows;
@@ -18,7 +18,7 @@ export function flowStatsOf(
     const waiting = totals.partOf(flow, queueKey(flow))?.want ?? 0;
     // A region's slots are its home pool's to tell.
     const [slotsOut, slotsInUse] = regions.home === null ? [totals.slotsOf(flow), totals.runningOf(flow)] : [0, 0];
-    const memoryBytes = quota?.memoryBytesMax === undefined ? null : memoryBytesOf(quota, { waiting, slots: slotsOut });
-    return { flow, slotsOut, slotsInUse, waiting, memoryBytes };
+    const bytes = memoryBytesOf(quota, { waiting, slots: slotsOut }) + gate.socketsBytes(flow, ledger);
+    return { flow, slotsOut, slotsInUse, waiting, memoryBytes: quota?.memoryBytesMax === undefined ? null : bytes };
   });
 }

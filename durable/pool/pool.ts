@@ -122,8 +122,8 @@ export class Pool {
     for (const telemetry of flows) {
       const { flow } = telemetry;
       this.credits.observe(telemetry);
-      const running = this.#ledger.slotsOfFlow(flow) - this.#ledger.idleOfFlow(flow);
-      this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), nowMs });
+      const [running, socketBytes] = [this.#ledger.flows.totals.runningOf(flow), this.gate.socketsBytes(flow, this.#ledger)];
+      this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), socketBytes, nowMs });
     }
     if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger, this.regions.lent), nowMs)) return;
     this.#applyPolicy({ ...this.#policy, ...capacityOf(this.#configuration, this.shards, this.adaptive) }, nowMs);
@@ -155,7 +155,7 @@ export class Pool {
     };
     const verdict =
       moveSlot(request, this, nowMs) ??
-      refuseSocket(request, service, this.#ledger) ??
+      refuseSocket(request, this) ??
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
       this.#enter({ request: { ...request, waitMsMax: this.waitMsMaxOf(request) }, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
@@ -230,19 +230,15 @@ export class Pool {
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
     const { slotId, holder, flow, kind, affinityKey, device, inPlaceOf } = request;
     // Others of its device may have been served while it waited.
-    const tooMany = refuseSocket(request, this.#configuration.service, this.#ledger);
+    const tooMany = refuseSocket(request, this);
     if (tooMany !== null) return tooMany;
     const left = this.#ledger.slot(inPlaceOf ?? "")?.shardId;
     const shard = this.routes.choice.choose(affinityKey ?? slotId, (lane) => this.#ledger.slotsFreeIn(lane) > 0, left);
     const isSocket = kind === "socket";
+    const memoryBytes = isSocket ? this.gate.reserve(request, this.#ledger) : undefined;
     const lifeMs = isSocket ? (this.#configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS : NAMED_SLOT_MS;
-    const slot =
-      shard === undefined
-        ? null
-        : this.#ledger.acquire(
-            { slotId, owner: holder, flow, lane: shard.endpointUrl, shardId: shard.shardId, lifeMs, isDurable: isSocket, device },
-            nowMs,
-          );
+    const named = { slotId, owner: holder, flow, lifeMs, isDurable: isSocket, device, memoryBytes };
+    const slot = shard === undefined ? null : this.#ledger.acquire({ ...named, lane: shard.endpointUrl, shardId: shard.shardId }, nowMs);
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
     this.#estimate.served();
     this.gate.granted(slotId);

@@ -1,7 +1,9 @@
 // Whether a request may ask for a slot at all: its tenant's service time, rate and queue at this service. Pure; what it took is
 // given back where the request is refused after all.
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
+import { queueKey } from "#durable/lease/sources.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
+import { socketLimitsOf } from "#shared/config/socket-limits.ts";
 import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
@@ -10,9 +12,10 @@ import type { AcquireRequest, Dry, FlowLeft, Shed } from "#shared/protocol/pool-
 import { queueDetail, queueState, type QuotaState } from "#shared/protocol/quota-state.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import { dryMsOf, FlowQuotas, type FlowLimits } from "./flow-quotas.ts";
+import { besideSockets, dryMsOf, FlowQuotas, WAITING_BYTES_MAX, type FlowLimits } from "./flow-quotas.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
 import { slotsDetail, slotsState, type Expiry } from "./queue-refusals.ts";
+import { socketBytesOf } from "./socket-memory.ts";
 import type { TenantCredits } from "./tenant-credits.ts";
 
 /** A rate of nothing is asked for again after so long: the configuration may have changed. */
@@ -45,6 +48,7 @@ export class QuotaGate {
   readonly #quotas = new FlowQuotas();
   #credits: Pick<TenantCredits, "blockedForMs"> | null = null;
   #configured: Readonly<Record<string, FlowQuota>> = {};
+  #service: PoolConfiguration["service"] = null;
   /** Of the service. */
   costWeight = 1;
   /** Flows of requests that wait and have paid a token. */
@@ -58,12 +62,46 @@ export class QuotaGate {
 
   configure({ quotas, service, region }: Pick<PoolConfiguration, "quotas" | "service" | "region">): void {
     this.#configured = quotas;
+    this.#service = service;
     this.costWeight = service?.costWeight ?? 1;
     this.#quotas.configure(quotas, { poolCount: service?.regions?.length ?? 1, isHome: region === undefined });
   }
 
   limitsOf(flow: string): FlowLimits {
     return this.#quotas.limitsOf(flow);
+  }
+
+  /** What a socket of the flow takes of its memory, be it for a limit in shadow; null: nothing is counted. */
+  socketBytes(flow: string): number | null {
+    if (this.#service === null || this.#configured[flow]?.memoryBytesMax === undefined) return null;
+    const className = flow.slice(flow.indexOf("/") + 1);
+    return socketBytesOf(this.#quotas.shadowOf(flow), socketLimitsOf(this.#service.sockets, className));
+  }
+
+  /** What the flow's sockets have of its memory. Those that opened when it was not limited count as one that opens now. */
+  socketsBytes(flow: string, { sockets }: Pick<LeaseLedger, "sockets">): number {
+    if (this.#configured[flow]?.memoryBytesMax === undefined) return 0;
+    const { bytes, count } = sockets.memory.of(flow);
+    const uncounted = Math.max(0, sockets.ofFlow(flow) - count);
+    return bytes + (uncounted === 0 ? 0 : uncounted * (this.socketBytes(flow) ?? 0));
+  }
+
+  /** What a socket that opens now is given of its flow's memory; undefined: it is not limited. */
+  reserve({ flow, inPlaceOf }: AcquireRequest, ledger: LeaseLedger): number | undefined {
+    // A session that moves has what it was opened with: it may keep so much already.
+    const before = ledger.slot(inPlaceOf ?? "");
+    if (before !== undefined) return before.memoryBytes;
+    if (this.limitsOf(flow).memory !== null) return this.socketBytes(flow) ?? undefined;
+    const { memory } = this.#quotas.shadowOf(flow);
+    const bytes = this.socketBytes(flow) ?? 0;
+    if (memory !== null && this.memoryUsed(flow, ledger) + bytes > memory.sharedBytes) this.#quotas.noteShadow(flow, "memory");
+    return undefined;
+  }
+
+  /** Of what requests that wait and sockets have between them. */
+  memoryUsed(flow: string, ledger: LeaseLedger): number {
+    const waiting = ledger.flows.totals.partOf(flow, queueKey(flow))?.want ?? 0;
+    return this.socketsBytes(flow, ledger) + waiting * WAITING_BYTES_MAX;
   }
 
   /** Whether a request of the flow costs a token: of its own rate, or its tenant's over all services. */
@@ -128,9 +166,9 @@ export class QuotaGate {
 
   observe(
     { flow, arrivals, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry,
-    { running, waiting, nowMs }: { running: number; waiting: number; nowMs: number },
+    { nowMs, ...now }: { running: number; waiting: number; socketBytes?: number; nowMs: number },
   ): void {
-    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.costWeight, bytes, running, waiting }, nowMs);
+    this.#quotas.observe(flow, { arrivals, costMs: (busyMs + messagesMs) * this.costWeight, bytes, ...now }, nowMs);
   }
 
   /** What is left of the flows' limits, for those that have any. */
@@ -154,7 +192,7 @@ export class QuotaGate {
 
   /** A queue that is full is the queue's fault, or the tenant's own where it waits for the slots that the tenant may have. */
   #checkQueue({ flow, waiting, isOpen, queueMs }: FlowStanding, ledger: LeaseLedger): QuotaRefusal | null {
-    const { queueLengthMax, memory } = this.#quotas.limitsOf(flow);
+    const { queueLengthMax, memory } = besideSockets(this.#quotas.limitsOf(flow), this.socketsBytes(flow, ledger));
     if (waiting < queueLengthMax || (waiting === 0 && isOpen)) return null;
     const memoryBytesMax = memory?.isQueue === true ? memory.bytesMax : undefined;
     const queue = queueState(queueLengthMax, memoryBytesMax);

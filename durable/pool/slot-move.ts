@@ -16,11 +16,15 @@ export function moveSlot(request: AcquireRequest, { ledger, routes, configuratio
   const { slotId, holder, flow, device, affinityKey, inPlaceOf } = request;
   const before = inPlaceOf === undefined ? undefined : ledger.slot(inPlaceOf);
   if (before === undefined) return null;
-  const { lane, shardId: left } = before;
+  const { lane, shardId: left, memoryBytes } = before;
   const shard = routes.choice.choose(affinityKey ?? slotId, (candidate) => candidate === lane, left);
   if (shard === undefined || shard.shardId === left) return null;
   const lifeMs = (configuration.service?.deadlineMs ?? 0) + SLOT_GRACE_MS;
   const { shardId } = shard;
-  const slot = ledger.acquire({ slotId, owner: holder, flow, lane, shardId, lifeMs, isDurable: true, device, inPlaceOf }, nowMs);
+  // What it keeps already goes with it.
+  const slot = ledger.acquire(
+    { slotId, owner: holder, flow, lane, shardId, lifeMs, isDurable: true, device, inPlaceOf, memoryBytes },
+    nowMs,
+  );
   return slot === null ? null : { ok: true, slot: grantOf(slot, { waitedMs: 0, lifeMs }) };
 }

@@ -54,6 +54,11 @@ export const POOL_MIGRATIONS = [
     description: "slots in another one's place",
     sql: "ALTER TABLE named_slots ADD COLUMN in_place_of TEXT;",
   },
+  {
+    idMonotonicInc: FLEET_MIGRATION.idMonotonicInc + 3,
+    description: "sockets' memory",
+    sql: "ALTER TABLE named_slots ADD COLUMN memory_bytes INTEGER;",
+  },
 ];
 
 export class PoolStore {
@@ -206,6 +211,7 @@ export class PoolStore {
       expires_at_ms: number | null;
       device: string | null;
       in_place_of: string | null;
+      memory_bytes: number | null;
     };
     return this.#sql
       .exec<Row>("SELECT * FROM named_slots")
@@ -221,12 +227,14 @@ export class PoolStore {
         isDurable: true,
         device: row.device ?? undefined,
         inPlaceOf: row.in_place_of ?? undefined,
+        memoryBytes: row.memory_bytes ?? undefined,
       }));
   }
 
-  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device, inPlaceOf }: NamedSlot): void {
+  #saveSlot({ slotId, owner, flow, lane, shardId, acquiredAtMs, expiresAtMs, device, inPlaceOf, memoryBytes }: NamedSlot): void {
+    const columns = "slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device, in_place_of, memory_bytes";
     this.#sql.exec(
-      "INSERT OR REPLACE INTO named_slots (slot_id, owner, flow, lane, shard_id, acquired_at_ms, expires_at_ms, device, in_place_of) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO named_slots (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       slotId,
       owner,
       flow,
@@ -236,6 +244,7 @@ export class PoolStore {
       expiresAtMs,
       device ?? null,
       inPlaceOf ?? null,
+      memoryBytes ?? null,
     );
   }
 

@@ -16,6 +16,10 @@ export interface Decision {
   readonly verdict: Verdict;
 }
 
-export function grantOf({ slotId, shardId, lane }: NamedSlot, { waitedMs, lifeMs }: { waitedMs: number; lifeMs: number }): GrantedSlot {
-  return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX) };
+export function grantOf(
+  { slotId, shardId, lane, memoryBytes }: NamedSlot,
+  { waitedMs, lifeMs }: { waitedMs: number; lifeMs: number },
+): GrantedSlot {
+  const goodForMs = Math.max(0, Math.min(lifeMs, Number.MAX_SAFE_INTEGER) - GAP_MS_MAX);
+  return { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs: goodForMs, ...(memoryBytes !== undefined && { memoryBytes }) };
 }

@@ -4,16 +4,28 @@ import { LIMITS } from "#shared/limits.ts";
 
 export interface Breach {
   readonly code: number;
-  readonly reason: "message-rate" | "message-size" | "idle" | "lifetime" | "token-expired" | "bandwidth" | "service-time" | "shard-busy";
+  readonly reason:
+    | "message-rate"
+    | "message-size"
+    | "idle"
+    | "lifetime"
+    | "token-expired"
+    | "bandwidth"
+    | "service-time"
+    | "shard-busy"
+    | "memory";
 }
 
 const GOING_AWAY = 1001;
 const POLICY = 1008;
 const TOO_BIG = 1009;
+const TRY_LATER = 1013;
 
 export const TOO_MANY: Breach = { code: POLICY, reason: "message-rate" };
 export const TOO_LARGE: Breach = { code: TOO_BIG, reason: "message-size" };
 export const IDLE: Breach = { code: GOING_AWAY, reason: "idle" };
+/** As much of its messages is kept as its part of its flow's memory lets. */
+export const NO_MEMORY: Breach = { code: TRY_LATER, reason: "memory" };
 const TOO_OLD: Breach = { code: GOING_AWAY, reason: "lifetime" };
 const EXPIRED: Breach = { code: POLICY, reason: "token-expired" };
 

@@ -64,7 +64,8 @@ export class EndpointSide {
     const { payloads: answers } = answer;
     const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
     const { kept, keptBytes } = live.state.outbound;
-    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
+    const { windowBytes = RESUME.windowBytesMax } = live.state;
+    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= windowBytes;
     if (answers.length > 0 && !(fits && this.#host.budget.hasRoom(bytes))) return this.#overflow(live);
     const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
     this.#host.step(live, [...pushes, { kind: "delivered", upTo }]);
@@ -79,7 +80,9 @@ export class EndpointSide {
 
   #overflow(live: Live): void {
     const isHeld = live.outflow?.isEmpty === false;
-    const more = "more for the device than its session's window, or its shard, holds";
+    const { windowBytes } = live.state;
+    const whose = windowBytes === undefined ? "" : `, which is ${windowBytes} bytes of its tenant's memory`;
+    const more = `more for the device than its session's window${whose}, or its shard, holds`;
     const reason = isHeld ? `${more}: it waits for its tenant's bandwidth` : more;
     this.#host.step(live, [{ kind: "fail", why: "overflow", code: TRY_LATER, reason }]);
   }

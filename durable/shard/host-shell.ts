@@ -12,7 +12,8 @@ export interface HostShell {
   readonly store: SessionStore;
   /** The way to the endpoint of a session that was loaded, or has just begun. */
   readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
-  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean) => void;
+  /** `after`: when what the slot stands for is not kept any more. */
+  readonly releaseSlot: (route: SessionRoute, hasFailed: boolean, after?: Promise<void> | null) => void;
   /** What its pool is told. */
   readonly news: () => ShardNews;
   /** What its messages are held to. */

@@ -62,10 +62,17 @@ export class HttpLeg implements Leg {
     const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
     const endedAtMs = Date.now();
     const { waitUntil } = this.#input.events;
-    if (end.why !== "closed" || this.#isClosed || this.#queue.length === 0) return waitUntil(this.#tell(event, endedAtMs));
+    if (end.why !== "closed" || this.#isClosed || this.#queue.length === 0) {
+      this.#queue.length = 0;
+      return waitUntil(this.#tell(event, endedAtMs));
+    }
     this.#lastSinceMs = endedAtMs;
     const posting = this.#posting ?? this.#post();
     waitUntil(posting.then(async () => this.#tell(event, Date.now())));
+  }
+
+  async emptied(): Promise<void> {
+    await this.#posting;
   }
 
   leave(): null {
@@ -117,6 +124,7 @@ export class HttpLeg implements Leg {
     const { sessionId, route } = this.#input;
     const lost = { service: route.service, session: sessionId, count: this.#queue.length };
     console.warn(JSON.stringify({ level: "warn", event: "messages-lost", ...lost }));
+    this.#queue.length = 0;
   }
 
   async #postBatch(batch: readonly Message[]): Promise<PostAnswer> {

@@ -38,6 +38,8 @@ export interface Leg {
   wake(): void;
   /** The session is over; the endpoint is told. */
   stop(end: Pick<End, "why" | "code" | "reason">): void;
+  /** Of one that has stopped, or was abandoned: when it keeps no message any more. */
+  emptied(): Promise<unknown>;
   /**
    * Before the session goes on elsewhere: what waits is forgotten, because its device sends it again, and an endpoint's socket is
    * ended in good order: what was said on it still comes until this resolves. Null: there is nothing to wait for.

@@ -23,6 +23,8 @@ export class PacedLeg implements Leg {
   readonly #leg: Leg;
   readonly #input: PacedLegInput;
   #lane: Lane | undefined;
+  /** Nothing waits here any more, nor comes. */
+  readonly #stopped = Promise.withResolvers<void>();
 
   constructor(leg: Leg, input: PacedLegInput) {
     this.#leg = leg;
@@ -47,12 +49,13 @@ export class PacedLeg implements Leg {
   /** The endpoint has closed: it takes nothing more. */
   drop(): void {
     this.#lane?.clear();
+    this.#stopped.resolve();
   }
 
   stop(end: Pick<End, "why" | "code" | "reason">): void {
     const lane = this.#lane;
     if (lane === undefined || lane.isEmpty || end.why !== "closed") {
-      lane?.clear();
+      this.drop();
       return this.#leg.stop(end);
     }
     // It is no part of the session any more.
@@ -61,18 +64,26 @@ export class PacedLeg implements Leg {
     const stop = (): void =>
       this.#input.inTurn(() => {
         this.#leg.flush();
-        this.#input.afterSave(() => this.#leg.stop(end));
+        this.#input.afterSave(() => {
+          this.#leg.stop(end);
+          this.#stopped.resolve();
+        });
       });
     lane.finish(stop, { nowMs: Date.now(), withinMs: CLOSE_MS_MAX });
   }
 
+  async emptied(): Promise<void> {
+    await this.#stopped.promise;
+    await this.#leg.emptied();
+  }
+
   leave(): Promise<void> | null {
-    this.#lane?.clear();
+    this.drop();
     return this.#leg.leave();
   }
 
   abandon(): void {
-    this.#lane?.clear();
+    this.drop();
     this.#leg.abandon();
   }
 }

@@ -11,6 +11,7 @@ import type { PostAnswer } from "./event-post.ts";
 import { postOnce } from "./http-leg.ts";
 import { PlainLane } from "./plain-lane.ts";
 import { PlainLimits } from "./plain-limits.ts";
+import { PlainMemory } from "./plain-memory.ts";
 import { PlainOutflows } from "./plain-outflows.ts";
 import type { HostShell } from "./host-shell.ts";
 import type { PlainStore } from "./plain-store.ts";
@@ -40,6 +41,7 @@ interface Plain {
   readonly socketId: string;
   readonly route: SessionRoute;
   readonly limits: PlainLimits;
+  readonly memory: PlainMemory;
   /** What may not go to the endpoint yet … */
   readonly inflow: PlainLane;
   /** … and what may. */
@@ -91,8 +93,8 @@ export class PlainHost {
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
     const { pace, store } = this.#shell;
-    const flow = pace().isOff ? "" : (this.#plain.get(socketId)?.route ?? store.load(socketId))?.flow;
-    return flow !== undefined && this.#outflows.send(socketId, flow, payload);
+    const owner = pace().isOff ? NOBODY : (this.#plain.get(socketId)?.route ?? store.load(socketId));
+    return owner !== null && this.#outflows.send(socketId, owner, payload);
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
@@ -107,6 +109,8 @@ export class PlainHost {
     const bytes = typeof data === "string" ? data.length : data.byteLength;
     const isFull = plain.queue.length >= RESUME.windowCountMax || plain.queuedBytes + bytes > RESUME.windowBytesMax;
     if (isFull || this.#queuedBytes + bytes > QUEUED_BYTES_MAX) return this.#expel(plain.socketId, TRY_LATER);
+    const tooMuch = plain.memory.take(event);
+    if (tooMuch !== null) return this.#expel(plain.socketId, tooMuch);
     const enters = plain.inflow.send(data, () => this.#enqueue(plain, event));
     if (!enters) this.#expel(plain.socketId, plain.inflow.breach);
   }
@@ -192,6 +196,7 @@ export class PlainHost {
       }
       const answer = await this.#post(plain, batch);
       this.#queuedBytes -= bytes;
+      plain.memory.free(batch);
       if (!answer.ok) {
         await this.#close(plain, { ...BAD_UPSTREAM, reason: answer.detail });
         return this.#end(plain, [{ type: "DISCONNECT" }], true);
@@ -210,7 +215,7 @@ export class PlainHost {
     const end = events.find(isEnd);
     const said = readGrip(end === undefined ? events : events.slice(0, events.indexOf(end)), route.messagePrefix ?? null);
     for (const payload of said.payloads) {
-      const breach = this.#outflows.send(socketId, route.flow, payload) ? null : this.#outflows.breachOf(socketId);
+      const breach = this.#outflows.send(socketId, route, payload) ? null : this.#outflows.breachOf(socketId);
       if (breach === null) continue;
       this.#expel(socketId, breach);
       break;
@@ -262,8 +267,9 @@ export class PlainHost {
   #loadById(socketId: string, limits = new PlainLimits(NO_TERMS.limits)): Plain | null {
     const route = this.#shell.store.load(socketId);
     if (route === null) return null;
-    const inflow = new PlainLane(route.flow, "endpoint", this.#shell);
-    const plain: Plain = { socketId, route, limits, inflow, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
+    const inflow = new PlainLane(route, "endpoint", this.#shell);
+    const memory = new PlainMemory(route);
+    const plain: Plain = { socketId, route, limits, memory, inflow, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
     this.#plain.set(socketId, plain);
     return plain;
   }
@@ -272,6 +278,9 @@ export class PlainHost {
     return this.#shell.ctx.getWebSockets(tagOf(socketId))[0];
   }
 }
+
+/** Whose flow is not limited. */
+const NOBODY = { flow: "" };
 
 /** No session's id begins so. */
 function tagOf(plainId: string): string {

@@ -2,12 +2,12 @@
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import type { Breach } from "./breach.ts";
+import { NO_MEMORY, TOO_LARGE, type Breach } from "./breach.ts";
 import { BUSY, type BufferBudget } from "./buffer-budget.ts";
 import { costOf, type Lane, type Side } from "./pace/lane.ts";
 import type { ShardPace } from "./shard-pace.ts";
 
-/** Of one direction of one socket; all of them together are part of the object's budget. */
+/** Of one direction of one socket, where its flow's memory is not limited; all of them together are part of the object's budget. */
 const WAITING_BYTES_MAX = RESUME.windowBytesMax;
 const WAITING_COUNT_MAX = RESUME.windowCountMax;
 /** A close waits so long for what came before it. */
@@ -18,18 +18,29 @@ export interface PlainPace {
   readonly budget: () => BufferBudget;
 }
 
+/** Whose socket it is. */
+export interface PlainOwner {
+  readonly flow: string;
+  /** What its messages may take of its flow's memory, both ways; absent: that is not limited. */
+  readonly memoryBytes?: number | undefined;
+}
+
 export class PlainLane {
   readonly #flow: string;
+  readonly #bytesMax: number;
   readonly #side: Side;
   readonly #shell: PlainPace;
   #lane: Lane | undefined;
   #isBusy = false;
   #hasRefused = false;
+  /** What it was given last fits nowhere. */
+  #isTooLarge = false;
   /** Whoever waits for the end of what waits. */
   #onCleared = (): void => {};
 
-  constructor(flow: string, side: Side, shell: PlainPace) {
+  constructor({ flow, memoryBytes }: PlainOwner, side: Side, shell: PlainPace) {
     this.#flow = flow;
+    this.#bytesMax = memoryBytes === undefined ? WAITING_BYTES_MAX : memoryBytes / 2;
     this.#side = side;
     this.#shell = shell;
   }
@@ -46,7 +57,9 @@ export class PlainLane {
 
   /** What a socket is closed with for which more waits than may. */
   get breach(): Breach {
+    if (this.#isTooLarge) return TOO_LARGE;
     if (this.#isBusy) return BUSY;
+    if (this.#bytesMax < WAITING_BYTES_MAX && this.#lane !== undefined && this.#lane.count < WAITING_COUNT_MAX) return NO_MEMORY;
     return this.#lane?.isBlocked(Date.now()) === true ? TOO_LONG : TOO_MUCH;
   }
 
@@ -57,8 +70,9 @@ export class PlainLane {
     else {
       const bytes = payload instanceof ArrayBuffer ? Math.max(1, payload.byteLength) : costOf(payload);
       this.#isBusy = !this.#shell.budget().hasRoom(bytes);
-      const isFull = lane.count >= WAITING_COUNT_MAX || lane.bytes + bytes > WAITING_BYTES_MAX;
-      this.#hasRefused = this.#isBusy || (isFull && !lane.isEmpty);
+      const isFull = lane.count >= WAITING_COUNT_MAX || lane.bytes + bytes > this.#bytesMax;
+      this.#isTooLarge = bytes > this.#bytesMax;
+      this.#hasRefused = this.#isTooLarge || this.#isBusy || (isFull && !lane.isEmpty);
       if (this.#hasRefused) return false;
       lane.send({ bytes, run }, Date.now());
     }
@@ -78,6 +92,11 @@ export class PlainLane {
       { nowMs: Date.now(), withinMs: CLOSE_MS_MAX },
     );
     return promise;
+  }
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#lane?.bytes ?? 0;
   }
 
   /** What waits is dropped. */

@@ -1,7 +1,7 @@
 // What leaves for the devices of plain sockets over HTTP: at most once, as the flow's bandwidth lets it go.
 import type { Payload } from "#shared/resume/frames.ts";
 import type { Breach } from "./breach.ts";
-import { PlainLane, type PlainPace } from "./plain-lane.ts";
+import { PlainLane, type PlainOwner, type PlainPace } from "./plain-lane.ts";
 import { closeQuietly, type Close } from "./socket-io.ts";
 
 interface Shell extends PlainPace {
@@ -18,8 +18,8 @@ export class PlainOutflows {
   }
 
   /** Now, or in its turn. False: its socket is closing, or too much waits for it. */
-  send(socketId: string, flow: string, payload: Payload): boolean {
-    const lane = this.#lanes.get(socketId) ?? this.#open(socketId, flow);
+  send(socketId: string, owner: PlainOwner, payload: Payload): boolean {
+    const lane = this.#lanes.get(socketId) ?? this.#open(socketId, owner);
     if (lane === undefined) return this.#send(socketId, payload);
     let isSent = true;
     return lane.send(payload, () => void (isSent = this.#send(socketId, payload))) && isSent;
@@ -43,9 +43,9 @@ export class PlainOutflows {
     this.#lanes.delete(socketId);
   }
 
-  #open(socketId: string, flow: string): PlainLane | undefined {
-    if (this.#shell.pace().find(flow) === undefined) return undefined;
-    const lane = new PlainLane(flow, "device", this.#shell);
+  #open(socketId: string, owner: PlainOwner): PlainLane | undefined {
+    if (this.#shell.pace().find(owner.flow) === undefined) return undefined;
+    const lane = new PlainLane(owner, "device", this.#shell);
     this.#lanes.set(socketId, lane);
     return lane;
   }

@@ -17,6 +17,9 @@ export interface RelayEnd {
   readonly isAbnormal: boolean;
 }
 
+/** With when nothing of its messages is kept any more; null: what is counts for nothing. */
+export type RelayOver = RelayEnd & { readonly emptied: Promise<void> | null };
+
 /**
  * Joins a device's socket and its endpoint's: text and binary both ways, one close for the other. Accepts both
  * sockets. Calls `onEnd` exactly once: when the endpoint's connection has ended, because that is what the slot stands
@@ -25,17 +28,17 @@ export interface RelayEnd {
 export function relay({
   device,
   endpoint,
-  owner: { tenant, device: deviceName, slotId, flow },
+  owner,
   terms,
   shell,
   onEnd,
 }: {
   device: WebSocket;
   endpoint: WebSocket;
-  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId" | "flow">;
+  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId" | "flow" | "memoryBytes">;
   terms: ConnectionTerms;
   shell: PlainPace;
-  onEnd: (end: RelayEnd) => void;
+  onEnd: (end: RelayOver) => void;
 }): Relayed {
   let first: RelayEnd | null = null;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -45,14 +48,14 @@ export function relay({
     limits.stop();
     if (hasEnded || first === null) return;
     hasEnded = true;
-    onEnd(first);
+    onEnd({ ...first, emptied: owner.memoryBytes === undefined ? null : emptied(Object.values(lanes)) });
   };
   const legEnded = (leg: Leg, abnormal: boolean): void => {
     first ??= { endedBy: leg, isAbnormal: abnormal };
     if (leg === "endpoint") finish();
     else timer ??= setTimeout(finish, CLOSE_MS_MAX);
   };
-  const lanes = { device: new PlainLane(flow, "endpoint", shell), endpoint: new PlainLane(flow, "device", shell) };
+  const lanes = { device: new PlainLane(owner, "endpoint", shell), endpoint: new PlainLane(owner, "device", shell) };
   const close = (code: number, reason: string): void => {
     for (const lane of Object.values(lanes)) lane.clear();
     closeQuietly(device, code, reason);
@@ -67,7 +70,13 @@ export function relay({
     socket.binaryType = "arraybuffer";
     socket.accept();
   }
-  return { relayId: slotId, tenant, device: deviceName, close, send: (payload) => pass(device, payload, lanes.endpoint) };
+  const { slotId: relayId, tenant, device: deviceName } = owner;
+  return { relayId, tenant, device: deviceName, close, send: (payload) => pass(device, payload, lanes.endpoint) };
+}
+
+/** When nothing waits there any more. */
+async function emptied(lanes: readonly PlainLane[]): Promise<void> {
+  await Promise.all(lanes.map(async (lane) => lane.finish(() => {})));
 }
 
 interface Join {

@@ -225,8 +225,7 @@ export class SessionHost {
       case "deliver":
         return live.leg.deliver(effect.message);
       case "over":
-        this.#shell.releaseSlot(live.route, effect.end.why === "endpoint");
-        return this.turn.afterSave(() => (live.route.isTentative === true ? live.leg.abandon() : live.leg.stop(effect.end)));
+        return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint", this.#outflow.stop(live, effect.end, this.turn));
     }
   }
 
@@ -268,7 +267,9 @@ export class SessionHost {
 
   /** A session that is new here: in memory and on disk. */
   add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
-    const live: Live = { route, state, saved: null, leg: this.#legOf(sessionId, route) };
+    const { memoryBytes } = route;
+    const held = memoryBytes === undefined ? state : { ...state, windowBytes: memoryBytes / 2 };
+    const live: Live = { route, state: held, saved: null, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
     this.#shell.store.begin(sessionId, route);
     this.#save(live, Date.now());

@@ -35,7 +35,7 @@ export class SessionLimits {
     const nowMs = Date.now();
     if (frame.type === "fault") return frame.isTooLarge === true ? TOO_LARGE : null;
     if (frame.type !== "message") return control.take(nowMs) ? null : TOO_MANY;
-    const { messageBytesMax } = terms.limits;
+    const messageBytesMax = Math.min(terms.limits.messageBytesMax, live.state.windowBytes ?? Infinity);
     // A unit of a string is at most three bytes.
     const isSmall = frame.payload.length * 3 <= messageBytesMax || messageBytesMax >= RESUME.messageBytesMax;
     if (!isSmall && payloadBytes(frame.payload) > messageBytesMax) return TOO_LARGE;

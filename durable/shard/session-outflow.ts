@@ -1,12 +1,14 @@
 // What leaves for the devices of sessions: their messages as the flow's bandwidth lets them go, all other frames at once. What waits is kept on
 // disk as what was sent is, until its device acknowledges it.
 import type { GatewayEffect } from "#shared/resume/gateway-session.ts";
+import type { End } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import type { Live } from "./host-shell.ts";
 import { closeQuietly, sendFrame } from "./socket-io.ts";
 import { costOf } from "./pace/lane.ts";
 import type { ShardPace } from "./shard-pace.ts";
+import type { Turn } from "./turn.ts";
 
 /** A session that is over waits so long for what it has to send still; its device is told what it misses. */
 const END_MS_MAX = 5 * SECOND_MS;
@@ -47,7 +49,19 @@ export class SessionOutflow {
 
   /** A connection has closed: also where the session was over before, nobody is there for what waits still. */
   leave(live: Live, attempt: number): void {
-    if (attempt === live.state.attempt) live.outflow?.clear();
+    if (attempt === live.state.attempt) live.outflow?.end();
+  }
+
+  /** A session is over: until nothing of its messages is kept any more its slot stands for them. Null: they count for nothing. */
+  stop(live: Live, end: End, turn: Pick<Turn<Live>, "afterSave">): Promise<void> | null {
+    const { leg, route } = live;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    turn.afterSave(() => {
+      if (route.isTentative === true) leg.abandon();
+      else leg.stop(end);
+      if (route.memoryBytes !== undefined) void leg.emptied().then(() => this.#finish(live, resolve));
+    });
+    return route.memoryBytes === undefined ? null : promise;
   }
 
   #isPaced(live: Live): boolean {

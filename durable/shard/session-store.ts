@@ -52,6 +52,8 @@ export interface SessionRoute {
   readonly mode: "http" | "websocket";
   readonly upstreamUrl: string;
   readonly deadlineMs: number;
+  /** What its messages may take of its flow's memory, both ways, as long as it has its slot. Absent: that is not limited. */
+  readonly memoryBytes?: number | undefined;
   /** What its endpoint, which speaks GRIP, puts before messages for the device. */
   readonly messagePrefix?: string | null;
   /** It may have come here and may not have left: the endpoint is told nothing by its end here. */

@@ -68,7 +68,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     ctx: this.ctx,
     store: this.#store,
     makeLeg: (sessionId, route, events) => this.#legs.make(sessionId, route, events),
-    releaseSlot: (route, hasFailed) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed })),
+    releaseSlot: (route, hasFailed, after = null) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed, after })),
     news: () => this.#news,
     pace: () => this.#pace,
     budget: () => this.#host.budget,
@@ -224,9 +224,9 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       shell: this.#shell,
-      onEnd: ({ endedBy, isAbnormal }) => {
+      onEnd: ({ endedBy, isAbnormal, emptied: after }) => {
         this.#relays.drop(relayed);
-        this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint" }));
+        this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint", after }));
       },
     });
     this.#relays.add(relayed);

@@ -1,5 +1,6 @@
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
+import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import { SlotKeeper, type SlotDebt, type SlotDebts } from "./slot-keeper.ts";
 
 /** Among the Shard object's other facts, each under its slot's name. */
@@ -44,6 +45,7 @@ export function openSlotKeeper({ ctx, env, isHeldOnDisk, wakeAt }: Shell): SlotK
     owner: ctx.id.toString(),
     isHeldOnDisk,
     wakeAt,
+    pause: async () => new Promise((wake) => setTimeout(wake, repeatPauseMs(Math.random()))),
     now: () => Date.now(),
   });
 }

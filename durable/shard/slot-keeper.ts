@@ -20,7 +20,7 @@ export interface SlotDebts {
   all(): readonly SlotDebt[];
 }
 
-/** At once; what fails so often waits for the alarm. */
+/** In a row; what fails so often waits for the alarm. */
 const RELEASE_ATTEMPTS_MAX = 3;
 /** Of an alarm, at a time. */
 const RELEASES_MAX = 64;
@@ -28,6 +28,13 @@ const RELEASES_MAX = 64;
 const DEBT_LOOK_MS = MINUTE_MS;
 /** A call of an instance that died may still be on its way for so long: what was asked for and not done is given back only then. */
 export const CALL_MS_MAX = 15 * SECOND_MS;
+
+interface ReleaseOptions {
+  readonly hasFailed?: boolean;
+  readonly holder?: string;
+  readonly sinceMs?: number;
+  readonly after?: Promise<void> | null;
+}
 
 interface SlotKeeperInput {
   readonly debts: SlotDebts;
@@ -41,6 +48,8 @@ interface SlotKeeperInput {
   readonly isHeldOnDisk: (slotId: string) => boolean;
   /** An alarm comes then, or before. */
   readonly wakeAt: (atMs: number) => void;
+  /** After a call that failed, before the next (repeatPauseMs). */
+  readonly pause: () => Promise<void>;
   readonly now: () => number;
 }
 
@@ -80,11 +89,22 @@ export class SlotKeeper {
     if (this.#input.isHeldOnDisk(slotId)) this.#settled.add(slotId);
   }
 
-  /** `holder`: who has it, where that is not this Shard object. Never throws: what does not succeed now does later. */
-  async release(slot: SlotOwner, { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now() } = {}): Promise<void> {
+  /**
+   * `holder`: who has it, where that is not this Shard object. `after`: it is owed from now on, and goes back then, or with this instance.
+   * Never throws: what does not succeed now does later.
+   */
+  async release(
+    slot: SlotOwner,
+    { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now(), after = null }: ReleaseOptions = {},
+  ): Promise<void> {
     const { slotId, flow, service } = slot;
     this.#held.delete(slotId);
     this.#owe(slot, sinceMs);
+    if (after !== null) {
+      this.#held.add(slotId);
+      await after;
+      this.#held.delete(slotId);
+    }
     this.#releasing.add(slotId);
     const outcome = hasFailed ? "upstream-failed" : "admitted-queued";
     for (let attempt = 1; attempt <= RELEASE_ATTEMPTS_MAX; attempt += 1) {
@@ -95,6 +115,7 @@ export class SlotKeeper {
       } catch (error) {
         if (attempt === RELEASE_ATTEMPTS_MAX)
           console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
+        await this.#input.pause();
       }
     }
     this.#releasing.delete(slotId);
@@ -134,13 +155,14 @@ export class SlotKeeper {
 
   /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */
   async #keep(assignment: SocketAssignment): Promise<boolean> {
-    const { poolOf, owner, debts } = this.#input;
+    const { poolOf, owner, debts, pause } = this.#input;
     const { slotId, service, holder } = assignment;
     try {
       const isKept = await poolOf(service).keep(slotId, holder, owner);
       if (!isKept) debts.drop(slotId);
       return isKept;
     } catch {
+      await pause();
       await this.release(assignment);
       // The call may still be on its way, and come after that.
       this.#owe(assignment);

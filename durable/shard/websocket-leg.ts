@@ -44,9 +44,14 @@ export class WebSocketLeg implements Leg {
 
   stop({ why, code, reason }: Pick<End, "why" | "code" | "reason">): void {
     this.#hasStopped = true;
+    this.#queue.length = 0;
     const close = why === "closed" ? { code, reason } : { code: 1001, reason: `session ${why}` };
     closeQuietly(this.#socket, close.code, close.reason);
     this.#socket = null;
+  }
+
+  async emptied(): Promise<void> {
+    // What it had is the runtime's, or dropped.
   }
 
   leave(): Promise<void> | null {
@@ -65,6 +70,7 @@ export class WebSocketLeg implements Leg {
 
   abandon(): void {
     this.#hasStopped = true;
+    this.#queue.length = 0;
     // Its next socket comes from elsewhere.
     const socket = this.#socket;
     this.#socket = null;

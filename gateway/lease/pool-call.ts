@@ -1,5 +1,6 @@
 import type { Region } from "#shared/config/regions.ts";
 import { poolName, regionalPoolName, type PoolRpc, type RegionalPoolRpc } from "#shared/protocol/pool-rpc.ts";
+import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
 import type { PoolPlace } from "./pool-place.ts";
 
@@ -37,7 +38,10 @@ async function attempt<T>(call: () => Promise<T> | T): Promise<T> {
       return await call();
     } catch (error) {
       const { retryable, overloaded } = marksOf(error);
-      if (!retryable || overloaded || count === CALL_ATTEMPTS_MAX) throw error;
+      if (!retryable || overloaded) throw error;
+      // After the last one too: whoever hears of it may give back what the call was for, with another call.
+      await new Promise((wake) => setTimeout(wake, repeatPauseMs(Math.random())));
+      if (count === CALL_ATTEMPTS_MAX) throw error;
     }
   }
 }

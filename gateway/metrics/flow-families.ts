@@ -25,7 +25,7 @@ export function flowFamilies(pools: readonly Pick<PoolStats, "service" | "flows"
     gauge("tidegate_flow_queue_length", "Requests and sockets of a tenant and class that wait.", ({ waiting }) => waiting),
     gauge(
       "tidegate_flow_memory_bytes",
-      "Memory of a tenant and class as its limit counts it: so many bytes for each that waits, and for each whose bodies are paced.",
+      "Memory of a tenant and class as its limit counts it: so many bytes for each that waits, for each whose bodies are paced, and for each socket.",
       ({ memoryBytes }) => memoryBytes,
     ),
     {

@@ -113,6 +113,7 @@ function assignmentOf(
     isResumable: inbound.isResumable,
     mode: service.sockets.mode,
     slotId: slot.slotId,
+    ...(slot.memoryBytes !== undefined && { memoryBytes: slot.memoryBytes }),
     holder: isolate.holder,
     flow: flowOf(identifier),
     shardId: slot.shardId,

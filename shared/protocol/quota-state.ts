@@ -46,7 +46,7 @@ export function queueState(lengthMax: number, memoryBytesMax: number | undefined
 
 export function queueDetail(length: number, memoryBytesMax: number | undefined): string {
   if (memoryBytesMax === undefined) return `The queue of your tenant and class is full: ${length} wait.`;
-  return `The memory of your tenant and class is full: ${length} wait, and may keep ${memoryBytesMax} bytes.`;
+  return `The memory of your tenant and class is full: ${length} wait, and with its sockets may keep ${memoryBytesMax} bytes.`;
 }
 
 /** Over all services and classes of a tenant. */

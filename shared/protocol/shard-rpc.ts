@@ -61,6 +61,8 @@ export interface SocketAssignment {
   readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
+  /** What its messages may take of its flow's memory, half of it each way; it holds with the slot. Absent: that is not limited. */
+  readonly memoryBytes?: number;
   /** Absent: as if nothing were known of it. */
   readonly pace?: FlowPace;
   /** The device resumes a session of a shard that is being drained: it moves here. */

@@ -12,7 +12,7 @@ import {
   type Payload,
   type Terms,
 } from "./frames.ts";
-import { acknowledge, append, EMPTY_OUTBOUND, hasRoom, type Outbound } from "./outbound.ts";
+import { acknowledge, append, EMPTY_OUTBOUND, firstOf, hasRoom, type Outbound } from "./outbound.ts";
 
 export interface DeviceSession {
   /** Offered when connecting; null: there is nothing to resume yet. */
@@ -31,6 +31,10 @@ export interface DeviceSession {
   readonly heardAtMs: number;
   readonly hasPinged: boolean;
   readonly outbound: Outbound;
+  /** Bytes that may be unacknowledged each way, as last told. */
+  readonly windowBytes: number;
+  /** Messages up to this one were transmitted on this connection. */
+  readonly transmitted: number;
   /** Of this connection. */
   readonly terms: Terms;
   /** When the next message would be due if all went evenly at the rate of `terms`: the generic cell rate algorithm, as at the gateway. */
@@ -91,19 +95,23 @@ export const NEW_DEVICE_SESSION: DeviceSession = {
   heardAtMs: 0,
   hasPinged: false,
   outbound: EMPTY_OUTBOUND,
+  windowBytes: RESUME.windowBytesMax,
+  transmitted: 0,
   terms: {},
   paceDueAtMs: 0,
   paceOpensAtMs: null,
 };
 
+/** Of the window: acknowledged so often that what comes meanwhile finds room. */
+const ACKS_PER_WINDOW = 4;
 /** Of the declared rate, so that no clock that is a little fast is too fast. */
 const RATE_USED = 0.95;
 
 const NOT_PACED = { paceDueAtMs: 0, paceOpensAtMs: null } as const;
 
 /** Whether the window has room, and the gateway's rate allows it now. */
-export function canSend({ phase, outbound, paceOpensAtMs }: DeviceSession, bytes: number, nowMs: number): boolean {
-  return phase !== "over" && hasRoom(outbound, bytes) && (paceOpensAtMs === null || nowMs >= paceOpensAtMs);
+export function canSend({ phase, outbound, windowBytes, paceOpensAtMs }: DeviceSession, bytes: number, nowMs: number): boolean {
+  return phase !== "over" && hasRoom(outbound, bytes, windowBytes) && (paceOpensAtMs === null || nowMs >= paceOpensAtMs);
 }
 
 /** One input. Never throws, whatever the gateway sends. */
@@ -155,7 +163,8 @@ function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: 
     case "ack": {
       const outbound = acknowledge(state.outbound, frame.sequence);
       if (outbound === null) return giveUp(state, "acknowledged what was never sent");
-      return step({ ...state, outbound }, [{ kind: "room" }]);
+      const flushed = flush({ ...state, outbound });
+      return step(flushed.state, [...flushed.effects, { kind: "room" }]);
     }
     case "drain":
       return step(state, [{ kind: "drain", reason: frame.reason, graceMs: frame.graceMs }]);
@@ -171,20 +180,34 @@ function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: 
 }
 
 /** The token is confirmed first, so that the older one is worth nothing as soon as anything else was heard. */
-function attach({ terms: { rate, reportMs }, ...state }: DeviceSession, isResumed: boolean): DeviceStep {
+function attach({ terms, ...state }: DeviceSession, isResumed: boolean): DeviceStep {
+  const { rate, reportMs, windowBytes = RESUME.windowBytesMax } = terms;
   // What the hello said it has is acknowledged with it.
   const attached: DeviceSession = {
     ...state,
     terms: { ...(rate === undefined ? {} : { rate }), ...(reportMs === undefined ? {} : { reportMs }) },
     phase: "attached",
+    windowBytes,
+    transmitted: state.outbound.acknowledged,
     ...(isResumed ? noAckDue(state.received) : {}),
   };
-  return step(attached, [
+  const flushed = flush(attached);
+  return step(flushed.state, [
     ...(state.token === null ? [] : [transmit(attached, { type: "rotated", token: state.token })]),
-    ...attached.outbound.kept.map((message) => transmit(attached, message)),
+    ...flushed.effects,
     { kind: "attached", isResumed },
     { kind: "room" },
   ]);
+}
+
+/** What was taken while less was known of the window waits for room in it; one that never fits goes alone, to be refused. */
+function flush(state: DeviceSession): DeviceStep {
+  const { transmitted, windowBytes, outbound } = state;
+  if (transmitted >= outbound.sent) return step(state);
+  const fits = firstOf(outbound, windowBytes);
+  const next = { ...state, transmitted: Math.max(transmitted, fits.at(-1)?.sequence ?? 0) };
+  const effects = fits.filter(({ sequence }) => sequence > transmitted).map((message) => transmit(next, message));
+  return step(next, effects);
 }
 
 function onMessage(state: DeviceSession, message: Message, nowMs: number): DeviceStep {
@@ -197,14 +220,16 @@ function onMessage(state: DeviceSession, message: Message, nowMs: number): Devic
     unacknowledgedBytes: state.unacknowledgedBytes + payloadBytes(message.payload),
     ackDueAtMs: state.ackDueAtMs ?? nowMs + RESUME.ackDelayMs,
   };
-  const isDue = next.received - next.acknowledged >= RESUME.ackCountMax || next.unacknowledgedBytes >= RESUME.ackBytesMax;
+  const ackBytes = Math.min(RESUME.ackBytesMax, state.windowBytes / ACKS_PER_WINDOW);
+  const isDue = next.received - next.acknowledged >= RESUME.ackCountMax || next.unacknowledgedBytes >= ackBytes;
   const acked = isDue ? sendAck(next) : step(next);
   return step(acked.state, [{ kind: "deliver", message }, ...acked.effects]);
 }
 
 function onSend(state: DeviceSession, payload: Payload, nowMs: number): DeviceStep {
   if (!canSend(state, payloadBytes(payload), nowMs)) return step(state);
-  const next = { ...state, ...paced(state, nowMs), outbound: append(state.outbound, payload) };
+  const outbound = append(state.outbound, payload);
+  const next = { ...state, ...paced(state, nowMs), outbound, transmitted: outbound.sent };
   const message = next.outbound.kept.at(-1);
   return step(next, message === undefined || next.phase !== "attached" ? [] : [transmit(next, message)]);
 }

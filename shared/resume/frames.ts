@@ -52,6 +52,8 @@ export interface Terms {
   readonly rate?: Rate;
   /** Absent: the gateway takes no reports in band. Else those that are no closer than that. */
   readonly reportMs?: number;
+  /** Bytes that may be unacknowledged each way, and so of a message; for the session. Absent: as many as in any. */
+  readonly windowBytes?: number;
 }
 /** A new session. */
 interface Welcome extends Terms {
@@ -148,11 +150,12 @@ function decodeGatewayControl(fields: Fields): GatewayFrame | null {
 }
 
 /** What is none is ignored, as unknown fields are. */
-function termsOf({ rate, reportMs }: Fields): Terms {
+function termsOf({ rate, reportMs, windowBytes }: Fields): Terms {
   const { perSecond, burst } = typeof rate === "object" && rate !== null ? (rate as Partial<Rate>) : {};
   return {
     ...(Number(perSecond) > 0 && isSequence(burst) ? { rate: { perSecond: Number(perSecond), burst } } : {}),
     ...(isCount(reportMs) ? { reportMs } : {}),
+    ...(isSequence(windowBytes) ? { windowBytes } : {}),
   };
 }
 

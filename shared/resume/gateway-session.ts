@@ -36,6 +36,8 @@ export interface GatewaySession {
   /** Bytes of each message that was given to the shell and is not the endpoint's yet: those after `received`, in order. */
   readonly pending: readonly number[];
   readonly outbound: Outbound;
+  /** Bytes that may be unacknowledged each way: its part of its flow's memory. Absent: as many as in any session. */
+  readonly windowBytes?: number;
   /** The endpoint closed: said to the device after the last message. */
   readonly closing: { readonly code: number; readonly reason: string } | null;
   /** Over: nothing but this is left of it. */
@@ -75,6 +77,7 @@ export interface GatewayStep {
 
 const PROTOCOL_ERROR = 1002;
 const POLICY = 1008;
+const NO_MEMORY = { code: 1013, reason: "memory" };
 const NORMAL = 1000;
 
 /** A session that waits for its device's first hello, which comes with `random`: the first secret. */
@@ -146,8 +149,8 @@ export function isTokenOld({ isConfirmed, rotatedAtMs }: GatewaySession, nowMs: 
 }
 
 /** Whether a message of so many bytes may be pushed. Otherwise the endpoint waits, or the session fails with `overflow`. */
-export function canPush({ outbound, end, closing }: GatewaySession, bytes: number): boolean {
-  return end === null && closing === null && hasRoom(outbound, bytes);
+export function canPush({ outbound, end, closing, windowBytes }: GatewaySession, bytes: number): boolean {
+  return end === null && closing === null && hasRoom(outbound, bytes, windowBytes);
 }
 
 function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" }, nowMs: number): GatewayStep {
@@ -167,13 +170,14 @@ function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" },
     detachedAtMs: null,
     outbound,
   };
-  const { shardId, sessionId, received, tokens } = attached;
+  const { shardId, sessionId, received, tokens, windowBytes } = attached;
+  const said = { ...terms, ...(windowBytes !== undefined && { windowBytes }) };
   const token = formatResumeToken({ shardId, sessionId, secret: tokens.next ?? tokens.current });
   const replaced: GatewayEffect[] =
     state.detachedAtMs === null ? [{ kind: "disconnect", attempt: state.attempt, code: POLICY, reason: "superseded" }] : [];
   return finishClosing(attached, [
     ...replaced,
-    transmit(attached, { ...(isFirst ? { type: "welcome", session: sessionId, token } : { type: "resumed", received, token }), ...terms }),
+    transmit(attached, { ...(isFirst ? { type: "welcome", session: sessionId, token } : { type: "resumed", received, token }), ...said }),
     ...outbound.kept.map((message) => transmit(attached, message)),
   ]);
 }
@@ -211,6 +215,9 @@ function onMessage(state: GatewaySession, message: Message, nowMs: number): Gate
   const pendingBytes = state.pending.reduce((sum, size) => sum + size, bytes);
   if (state.pending.length >= RESUME.windowCountMax || pendingBytes > RESUME.windowBytesMax)
     return violate(state, { detail: "more unacknowledged than the window holds", nowMs });
+  // A device that does not know of its window has the message still, and sends it again with its next connection.
+  if (pendingBytes > (state.windowBytes ?? Infinity))
+    return step(detach(state, nowMs), [{ kind: "disconnect", attempt: state.attempt, ...NO_MEMORY }]);
   return step({ ...state, pending: [...state.pending, bytes] }, [{ kind: "deliver", message }]);
 }
 

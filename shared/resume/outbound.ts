@@ -15,8 +15,15 @@ export interface Outbound {
 export const EMPTY_OUTBOUND: Outbound = { sent: 0, acknowledged: 0, kept: [], keptBytes: 0 };
 
 /** Whether one more message of so many bytes may be kept. */
-export function hasRoom({ kept, keptBytes }: Outbound, bytes: number): boolean {
-  return bytes <= RESUME.messageBytesMax && kept.length < RESUME.windowCountMax && keptBytes + bytes <= RESUME.windowBytesMax;
+export function hasRoom({ kept, keptBytes }: Outbound, bytes: number, windowBytes: number = RESUME.windowBytesMax): boolean {
+  return bytes <= RESUME.messageBytesMax && kept.length < RESUME.windowCountMax && keptBytes + bytes <= windowBytes;
+}
+
+/** The first messages that are kept, so many bytes of them; at least one. */
+export function firstOf({ kept }: Outbound, bytesMax: number): readonly Message[] {
+  let bytes = 0;
+  const end = kept.findIndex(({ payload }, index) => (bytes += payloadBytes(payload)) > bytesMax && index > 0);
+  return end === -1 ? kept : kept.slice(0, end);
 }
 
 /** Numbers a message. The caller asked `hasRoom`. */

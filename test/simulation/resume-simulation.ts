@@ -59,6 +59,8 @@ export interface SimulationOptions {
   readonly mode: EndpointMode;
   readonly machines?: Machines;
   readonly shardCount?: number;
+  /** Of each session, where its flow's memory is limited. */
+  readonly windowBytes?: number;
 }
 
 export interface SimulationResult {
@@ -158,6 +160,7 @@ export class ResumeSimulation {
   readonly #random: SeededRandom;
   readonly #machines: Machines;
   readonly #mode: EndpointMode;
+  readonly #windowBytes: number | undefined;
   readonly #queue: { atMs: number; order: number; run: () => void }[] = [];
   #order = 0;
   #nowMs = START_MS;
@@ -189,7 +192,8 @@ export class ResumeSimulation {
   };
 
   /** `shardCount`: more than one, and sessions move between them. */
-  constructor(seed: number, { mode, machines = MACHINES, shardCount = 1 }: SimulationOptions) {
+  constructor(seed: number, { mode, machines = MACHINES, shardCount = 1, windowBytes }: SimulationOptions) {
+    this.#windowBytes = windowBytes;
     this.#random = seededRandom(seed);
     this.#mode = mode;
     this.#machines = machines;
@@ -441,7 +445,8 @@ export class ResumeSimulation {
       end: null,
     });
     const secret = this.#secret();
-    const state = openSession({ sessionId, shardId: shard.shardId, random: secret }, this.#nowMs);
+    const held = this.#windowBytes === undefined ? {} : { windowBytes: this.#windowBytes };
+    const state = { ...openSession({ sessionId, shardId: shard.shardId, random: secret }, this.#nowMs), ...held };
     const live = this.#newLive(shard, this.#routeTo(shard), { state, saved: null });
     shard.live.set(sessionId, live);
     this.#stepLive(live, [{ kind: "hello", secret, hello, random: this.#secret() }], connection);
@@ -938,6 +943,7 @@ export class ResumeSimulation {
   #check(): void {
     const { session, outbound } = this.#device;
     this.#expect(outbound.kept.length <= RESUME.windowCountMax, "the device keeps more than its window");
+    for (const shard of this.#shards) for (const { state } of shard.live.values()) this.#checkWindow(state);
     const truth = session === null ? undefined : this.#truth.get(session);
     if (truth === undefined) {
       this.#expect(this.#log.length === 0, "the device saw messages of no session");
@@ -947,6 +953,14 @@ export class ResumeSimulation {
     this.#checkPrefix("the device", this.#log, truth.pushed);
     // The websocket one is looked at when a message arrives.
     if (truth.mode === "http") this.#checkPrefix("the endpoint", truth.seen, this.#sent);
+  }
+
+  #checkWindow({ pending, outbound }: GatewaySession): void {
+    const bytesMost = Math.max(
+      pending.reduce((sum, bytes) => sum + bytes, 0),
+      outbound.keptBytes,
+    );
+    this.#expect(bytesMost <= (this.#windowBytes ?? Infinity), `a session keeps ${bytesMost} bytes one way`);
   }
 
   /** Only the newest need a look after each event: the others were looked at when they came. */

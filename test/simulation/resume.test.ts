@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { stepDevice } from "#shared/resume/device-session.ts";
 import { stepGateway } from "#shared/resume/gateway-session.ts";
 import { handleOnce } from "#client/message-dedupe.ts";
 import {
@@ -48,6 +49,25 @@ describe("resume under faults", () => {
     },
   );
 
+  // Three messages or so.
+  const windowBytes = 24;
+
+  it.for(MODES)(
+    `does so in a window of ${windowBytes} bytes each way, while sessions move, for ${SEEDS} seeds of a %s endpoint`,
+    { timeout: 1_800_000 },
+    async (mode) => {
+      expect(await firstFailure({ mode, shardCount: 3, windowBytes }, SEEDS)).toBeNull();
+    },
+  );
+
+  it.for(MODES)(
+    `does so with a device that knows nothing of that window, for ${SEEDS} seeds of a %s endpoint`,
+    { timeout: 1_800_000 },
+    async (mode) => {
+      expect(await firstFailure({ mode, windowBytes, machines: { ...MACHINES, stepDevice: stepOldDevice } }, SEEDS)).toBeNull();
+    },
+  );
+
   it.for([
     { what: "three moves that its device did not hear of", seed: 3_353 },
     { what: "a handing over that waited while the session went and came back as a copy", seed: 3_683 },
@@ -73,6 +93,23 @@ describe("resume under faults", () => {
     }
   });
 });
+
+/** Of a version that was not told a window. */
+const stepOldDevice: typeof stepDevice = (state, input, nowMs) => {
+  if (input.kind !== "frame" || (input.frame.type !== "welcome" && input.frame.type !== "resumed")) return stepDevice(state, input, nowMs);
+  const { windowBytes: _, ...frame } = input.frame;
+  return stepDevice(state, { ...input, frame }, nowMs);
+};
+
+/** A session's part of the memory is whatever comes. */
+const WITHOUT_WINDOW: Machines = {
+  ...MACHINES,
+  stepDevice: stepOldDevice,
+  stepGateway: (state, input, nowMs) => {
+    const { windowBytes: _, ...unaware } = state;
+    return stepGateway(unaware, input, nowMs);
+  },
+};
 
 /** The token that a device may still have is worth nothing as soon as its successor was sent. */
 const WITHOUT_OLD_TOKEN: Machines = {
@@ -122,8 +159,9 @@ describe("canary: the simulation catches a gateway that", () => {
       says: /the endpoint saw/,
     },
     { name: "takes a repeated message for a new one", machines: WITHOUT_DUPLICATES, says: /the endpoint saw/ },
-  ])("$name", async ({ machines, says }) => {
-    expect(await firstFailure({ mode: "http", machines }, 200)).toMatch(says);
+    { name: "takes what its window does not hold", machines: WITHOUT_WINDOW, windowBytes: 24, says: /a session keeps \d+ bytes one way/ },
+  ])("$name", async ({ says, ...broken }) => {
+    expect(await firstFailure({ mode: "http", ...broken }, 200)).toMatch(says);
   });
 
   it.for([

@@ -23,6 +23,10 @@ const PIECE_BYTES = 16 * 1_024;
 const CALL_MS = 5;
 /** For what lingers, and for calls on their way. */
 const SETTLED_MS = 5_000;
+/** Until what is held has gone back, by calls that may be lost. */
+const LINGER_MS_MAX = 20_000;
+/** The time that it takes may be so many times that in which it is earned. */
+const DRAIN_RATIO_MAX = 20;
 
 /** Broken on purpose. */
 export type Canary = "pays-nothing" | "forgets" | "overtakes" | "stays-awake";
@@ -77,6 +81,8 @@ interface SimObject {
   lease: ShardLease;
   readonly lines: Line[];
   life: number;
+  /** Of its only timer; Infinity: none is set. */
+  timerAtMs: number;
 }
 
 export function runSockets(scenario: SocketScenario, seed: number): SocketResult {
@@ -158,8 +164,13 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     check();
     if (message !== null) call(object, message);
     const atMs = lease.nextAtMs(clock.wallMs);
-    if (atMs < Infinity)
-      clock.after(Math.max(0, atMs - clock.wallMs), () => void (object.life === life && clock.wallMs >= atMs && look(object)));
+    if (atMs >= object.timerAtMs) return;
+    object.timerAtMs = atMs;
+    clock.after(Math.max(0, atMs - clock.wallMs), () => {
+      if (object.life !== life || object.timerAtMs !== atMs) return;
+      object.timerAtMs = Infinity;
+      look(object);
+    });
   };
   const answerOf = (message: RenewMessage): RenewAnswer => {
     for (const told of message.telemetry.flows) gate.observe(told, { running: 0, waiting: 0, nowMs: clock.wallMs });
@@ -201,6 +212,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
 
   const start = (object: SimObject): void => {
     object.life += 1;
+    object.timerAtMs = Infinity;
     const { life } = object;
     object.lease = new ShardLease(`s${objects.indexOf(object)}-${life}`, () => {
       if (object.life === life) clock.after(0, () => void (object.life === life && look(object)));
@@ -239,7 +251,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
 
   for (let index = 0; index < objectCount; index += 1) {
     const lines = Array.from({ length: 2 * socketsEach }, (_, at) => openLine(at % 2 === 0 ? "device" : "endpoint"));
-    const object: SimObject = { lease: new ShardLease("", () => {}), lines, life: 0 };
+    const object: SimObject = { lease: new ShardLease("", () => {}), lines, life: 0, timerAtMs: Infinity };
     objects.push(object);
     start(object);
     for (let at = 0; at < lines.length; at += 1) talk(object, at);
@@ -301,16 +313,15 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
   };
   tick();
   clock.until(endMs + SETTLED_MS);
-  // What waits still goes, however long it takes.
-  const waitingBytes = objects
-    .flatMap(({ lines }) => lines)
-    .reduce((sum, line) => sum + line.unacknowledged.reduce((of, one) => of + one.bytes, 0), 0);
-  // Half a burst is lent at most, and the next one asked for once that has come.
-  const slowness = 1 + answerMs / 250;
-  const drainMs = Math.ceil((2 * slowness * waitingBytes * 1_000) / bytesPerSecond) + 20_000 * slowness;
-  clock.until(endMs + SETTLED_MS + drainMs);
+  // What waits still goes, however long it takes: of calls that are lost or late each costs time in which nothing is asked for.
+  const waitingBytes = (): number =>
+    objects.flatMap(({ lines }) => lines).reduce((sum, line) => sum + line.unacknowledged.reduce((of, one) => of + one.bytes, 0), 0);
+  const drainMsMax = ((isStormy || answerMs > CALL_MS ? DRAIN_RATIO_MAX : 2) * waitingBytes() * 1_000) / bytesPerSecond + SETTLED_MS;
+  const drainEndMs = clock.wallMs + drainMsMax;
+  while (waitingBytes() > 0 && clock.wallMs < drainEndMs) clock.until(clock.wallMs + SETTLED_MS);
+  clock.until(clock.wallMs + LINGER_MS_MAX);
   const callsAt = calls;
-  clock.until(endMs + SETTLED_MS + drainMs + 60_000);
+  clock.until(clock.wallMs + 60_000);
   for (const line of objects.flatMap(({ lines }) => lines))
     if (line.received !== line.sent) faults.push(`line ${line.name} sent ${line.sent} and ${line.received} arrived`);
   for (const object of objects) if (object.lease.nextAtMs(clock.wallMs) !== Infinity) faults.push("a silent object has something to do");

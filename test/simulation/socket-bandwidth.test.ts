@@ -38,6 +38,12 @@ it("messages of 100 kB at 1,024 bytes a second pass some day", () => {
   expect([faults, overshoot <= 0]).toEqual([[], true]);
 });
 
+it("messages of 300 kB at 5,000 bytes a second pass within five hours, and what is asked meanwhile is no more than four calls a second of each object", () => {
+  const { calls, overshoot, faults } = runSockets({ ...CALM, bytesPerSecond: 5_000, bytesMax: 300_000 }, 1);
+  expect([faults, overshoot <= 0]).toEqual([[], true]);
+  expect(calls).toBeLessThan(3 * 4 * 5 * 3_600);
+});
+
 it("the sockets of one object share its credit: who sends large messages has no more than who sends small ones", () => {
   const { perLine } = runSockets({ ...CALM, objects: 1, socketsEach: 3, bytesMax: 32_768 }, 4);
   const [mean] = [perLine.reduce((sum, own) => sum + own, 0) / perLine.length];
@@ -80,6 +86,14 @@ describe("lost, late and repeated calls, evictions, sockets that come and go", (
     expect([faults, callsInSilence]).toEqual([[], 0]);
     expect(overshoot).toBeLessThanOrEqual(0);
     expect(evictions).toBeGreaterThan(0);
+  });
+
+  it.for([
+    { seed: 1_000_082, objects: 1, socketsEach: 4, bytesPerSecond: 40_976, bytesMax: 773_579, seconds: 53 },
+    { seed: 1_000_200, objects: 1, socketsEach: 3, bytesPerSecond: 81_437, bytesMax: 143_254, seconds: 55, isolates: 2 },
+  ])("seed $seed, messages of up to $bytesMax bytes at $bytesPerSecond a second: so, too, however long it takes", ({ seed, ...more }) => {
+    const { overshoot, faults, callsInSilence } = runSockets({ ...STORM, isolates: 0, ...more }, seed);
+    expect([faults, callsInSilence, overshoot <= 0]).toEqual([[], 0, true]);
   });
 
   it.for<Canary>(["pays-nothing", "forgets", "overtakes", "stays-awake"])("finds an object that is broken: %s", (canary) => {

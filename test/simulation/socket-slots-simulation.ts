@@ -4,6 +4,7 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { CALL_MS_MAX, SlotKeeper, type SlotDebt, type SlotDebts } from "#durable/shard/slot-keeper.ts";
+import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
@@ -197,6 +198,7 @@ export class SocketSlotsSimulation {
       }),
       isHeldOnDisk: (slotId) => !isBlind && sessions.has(slotId),
       wakeAt: (atMs) => isAlive() && this.#wakeAt(shard, atMs),
+      pause: async () => new Promise((wake) => this.#queue.after(repeatPauseMs(0.5), () => isAlive() && wake())),
       now: () => this.#queue.nowMs,
     });
   }

@@ -15,8 +15,12 @@ import { startBucket } from "./bucket.ts";
 
 export interface Member {
   readonly url: string;
+  /** False: its process has ended, for whatever reason. */
+  readonly isRunning: boolean;
   /** Without a word. */
   kill(): Promise<void>;
+  /** One that has ended, as a supervisor starts it: on the disk that it had. */
+  restart(): Promise<Member>;
 }
 
 export interface Cluster {
@@ -33,7 +37,8 @@ export async function startCluster(count: number): Promise<Cluster> {
   const operatorKey = randomBytes(32).toString("base64url");
   const clusterKey = randomBytes(32).toString("hex");
   const logs: string[] = [];
-  const start = async (index: number): Promise<WorkerdProcess> => {
+  const processes: WorkerdProcess[] = [];
+  const configure = async (index: number): Promise<string> => {
     const configFile = join(folder, `workerd-${index}.capnp`);
     const objectsFolder = join(folder, `objects-${index}`);
     await mkdir(objectsFolder);
@@ -55,19 +60,29 @@ export async function startCluster(count: number): Promise<Cluster> {
 );`;
     // The first closing bracket of a line of its own ends the configuration.
     await writeFile(configFile, one.replace("\n);", `\n${cluster}`), { mode: 0o600 });
-    const process = await startWorkerd({ configFile, options: ["--experimental"], onLog: (line) => logs.push(`${index} ${line}`) });
-    if (process === null) throw new Error(`Cannot start process ${index} of the cluster: ${logs.slice(-5).join("\n")}`);
-    return process;
+    return configFile;
   };
-  const processes = await Promise.all(Array.from({ length: count }, async (_, index) => start(index)));
-  const members = processes.map(({ port, leashPid, ended }) => ({
-    url: `http://127.0.0.1:${port}`,
-    async kill() {
-      const children = await readFile(`/proc/${leashPid}/task/${leashPid}/children`, "utf8");
-      process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
-      await ended;
-    },
-  }));
+  const start = async (index: number, configFile: string): Promise<Member> => {
+    const started = await startWorkerd({ configFile, options: ["--experimental"], onLog: (line) => logs.push(`${index} ${line}`) });
+    if (started === null) throw new Error(`Cannot start process ${index} of the cluster: ${logs.slice(-5).join("\n")}`);
+    processes.push(started);
+    const { port, leashPid, ended } = started;
+    let isRunning = true;
+    void ended.then(() => (isRunning = false));
+    return {
+      url: `http://127.0.0.1:${port}`,
+      get isRunning() {
+        return isRunning;
+      },
+      async kill() {
+        const children = await readFile(`/proc/${leashPid}/task/${leashPid}/children`, "utf8");
+        process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
+        await ended;
+      },
+      restart: async () => start(index, configFile),
+    };
+  };
+  const members = await Promise.all(Array.from({ length: count }, async (_, index) => start(index, await configure(index))));
   const state = openState(folder);
   return {
     members,

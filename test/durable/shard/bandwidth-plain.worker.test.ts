@@ -1,5 +1,5 @@
 // Messages of plain sockets, over HTTP and joined to one of the endpoint's, are held to their flow's bandwidth both ways; what waits is in memory, and bounded.
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, it } from "vitest";
 import {
   BURST_BYTES,
   bytesMostSince,
@@ -7,19 +7,14 @@ import {
   KIB,
   namesOf,
   pacedShard,
-  settled,
   SLOW,
-  stubEndpoint,
+  stubEndpoints,
   upTo,
   type PacedConnection,
   type PacedEndpoint,
 } from "../../support/worker/paced-shard.ts";
 
-let endpoint: PacedEndpoint;
-beforeEach(() => {
-  endpoint = stubEndpoint();
-});
-afterEach(() => vi.restoreAllMocks());
+beforeAll(stubEndpoints);
 
 const KINDS = [
   { name: "over HTTP", mode: "http" },
@@ -27,7 +22,7 @@ const KINDS = [
 ] as const;
 
 /** The endpoint's messages to the device, and its close after them. */
-function say({ socket }: PacedConnection, { names, close }: { names: readonly number[]; close?: number }): void {
+function say(endpoint: PacedEndpoint, { to, names, close }: { to: PacedConnection; names: readonly number[]; close?: number }): void {
   endpoint.answer = (texts) =>
     texts.includes("say")
       ? [
@@ -35,12 +30,12 @@ function say({ socket }: PacedConnection, { names, close }: { names: readonly nu
           ...(close === undefined ? [] : [{ type: "CLOSE", code: close, reason: "done" } as const]),
         ]
       : [];
-  socket.send("say");
+  to.socket.send("say");
 }
 
-describe.for(KINDS)("a plain socket $name", ({ mode }) => {
-  it("hands its endpoint no more than the bandwidth lets, and all of it in order once it may", async () => {
-    const { openPlain, limit, slots } = await pacedShard(`plain-in-${mode}`, { quota: SLOW, mode });
+describe.for(KINDS)("a plain socket $name", { concurrent: true }, ({ mode }) => {
+  it("hands its endpoint no more than the bandwidth lets, and all of it in order once it may", async ({ expect }) => {
+    const { endpoint, settled, openPlain, limit, slots } = await pacedShard(`plain-in-${mode}`, { quota: SLOW, mode });
     const { socket, closes } = await openPlain();
     const bytesMost = bytesMostSince();
     for (const name of upTo(60)) socket.send(kib(name));
@@ -48,72 +43,74 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
     expect(endpoint.got.length * KIB).toBeLessThanOrEqual(bytesMost());
     expect(endpoint.got.length).toBeLessThan(60);
     await limit({});
-    await expect.poll(() => namesOf(endpoint.got), { timeout: 10_000 }).toEqual(upTo(60));
+    await expect.poll(() => namesOf(endpoint.got)).toEqual(upTo(60));
     expect(closes).toEqual([]);
     socket.close(1000);
     await expect.poll(slots).toBe(0);
   });
 
-  it("sends its device no more than the bandwidth lets, and all of it in order once it may, with the close behind it", async () => {
-    const { openPlain, limit, slots } = await pacedShard(`plain-out-${mode}`, { quota: SLOW, mode });
+  it("sends its device no more than the bandwidth lets, and all of it in order once it may, with the close behind it", async ({
+    expect,
+  }) => {
+    const { endpoint, settled, openPlain, limit, slots } = await pacedShard(`plain-out-${mode}`, { quota: SLOW, mode });
     const connection = await openPlain();
     const bytesMost = bytesMostSince();
-    say(connection, { names: upTo(60) });
+    say(endpoint, { to: connection, names: upTo(60) });
     await settled(() => connection.frames.length);
     expect(connection.frames.length * KIB).toBeLessThanOrEqual(bytesMost());
     expect(connection.frames.length).toBeLessThan(60);
     await limit({});
-    await expect.poll(() => namesOf(connection.frames), { timeout: 10_000 }).toEqual(upTo(60));
-    say(connection, { names: [61], close: 4_001 });
+    await expect.poll(() => namesOf(connection.frames)).toEqual(upTo(60));
+    say(endpoint, { to: connection, names: [61], close: 4_001 });
     await expect.poll(() => connection.closes).toMatchObject([{ code: 4_001 }]);
     expect(namesOf(connection.frames)).toEqual(upTo(61));
     await expect.poll(slots).toBe(0);
   });
 
-  it("is closed in order behind what waits where that goes soon enough, and without it where it does not", async () => {
-    const { openPlain, limit, slots } = await pacedShard(`plain-ends-${mode}`, { quota: SLOW, mode });
+  it("is closed in order behind what waits where that goes soon enough, and without it where it does not", async ({ expect }) => {
+    const { endpoint, openPlain, limit, slots } = await pacedShard(`plain-ends-${mode}`, { quota: SLOW, mode });
     const [soon, late] = [await openPlain(), await openPlain()];
-    say(late, { names: upTo(60), close: 4_002 });
-    await expect.poll(() => late.closes, { timeout: 15_000 }).toMatchObject([{ code: 4_002 }]);
+    say(endpoint, { to: late, names: upTo(60), close: 4_002 });
+    await expect.poll(() => late.closes).toMatchObject([{ code: 4_002 }]);
     expect(namesOf(late.frames)).toEqual(upTo(late.frames.length));
     expect(late.frames.length).toBeLessThan(60);
-    say(soon, { names: upTo(60), close: 4_001 });
+    say(endpoint, { to: soon, names: upTo(60), close: 4_001 });
     await limit({});
-    await expect.poll(() => soon.closes, { timeout: 10_000 }).toMatchObject([{ code: 4_001 }]);
+    await expect.poll(() => soon.closes).toMatchObject([{ code: 4_001 }]);
     expect(namesOf(soon.frames)).toEqual(upTo(60));
     await expect.poll(slots).toBe(0);
   });
 
-  it("that its device closes while messages wait for the endpoint hands them over before its close", async () => {
-    const { openPlain, limit, slots } = await pacedShard(`plain-leaves-${mode}`, { quota: SLOW, mode });
+  it("that its device closes while messages wait for the endpoint hands them over before its close", async ({ expect }) => {
+    const { endpoint, settled, openPlain, limit, slots } = await pacedShard(`plain-leaves-${mode}`, { quota: SLOW, mode });
     const { socket } = await openPlain();
     for (const name of upTo(60)) socket.send(kib(name));
     await settled(() => endpoint.got.length);
     socket.close(4_000, "bye");
     await limit({});
-    await expect.poll(() => endpoint.events.at(-1), { timeout: 10_000 }).toBe("CLOSE");
+    await expect.poll(() => endpoint.events.at(-1)).toBe("CLOSE");
     expect(namesOf(endpoint.got)).toEqual(upTo(60));
     await expect.poll(slots).toBe(0);
   });
 
   it.for(["device", "endpoint"] as const)(
     "whose %s says more than may wait is closed with 1013, which names the bandwidth",
-    async (from) => {
-      const { openPlain, slots } = await pacedShard(`plain-full-${from}-${mode}`, { quota: SLOW, mode });
+    async (from, { expect }) => {
+      const { endpoint, openPlain, slots } = await pacedShard(`plain-full-${from}-${mode}`, { quota: SLOW, mode });
       const connection = await openPlain();
       // Twice what may go at once, and more than may wait.
       const names = upTo(2 * (BURST_BYTES / KIB) + 300);
-      if (from === "endpoint") say(connection, { names });
+      if (from === "endpoint") say(endpoint, { to: connection, names });
       else for (const name of names) connection.socket.send(kib(name));
-      await expect.poll(() => connection.closes, { timeout: 10_000 }).toEqual([{ code: 1013, reason: "bandwidth" }]);
+      await expect.poll(() => connection.closes).toEqual([{ code: 1013, reason: "bandwidth" }]);
       expect(namesOf(connection.frames)).toEqual(upTo(connection.frames.length));
-      await expect.poll(() => endpoint.events.at(-1), { timeout: 10_000 }).toBe("CLOSE");
+      await expect.poll(() => endpoint.events.at(-1)).toBe("CLOSE");
       await expect.poll(slots).toBe(0);
     },
   );
 
-  it("is sent no push that would have to wait beyond that, and stays open", async () => {
-    const { openPlain, push, shard, bufferedBytes } = await pacedShard(`plain-push-${mode}`, { quota: SLOW, mode });
+  it("is sent no push that would have to wait beyond that, and stays open", async ({ expect }) => {
+    const { settled, openPlain, push, shard, bufferedBytes } = await pacedShard(`plain-push-${mode}`, { quota: SLOW, mode });
     const { frames, closes } = await openPlain();
     let sent = 0;
     for (const name of upTo(400)) ({ sent } = await push(kib(name)));
@@ -123,8 +120,8 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
     expect([waiting <= 256 * KIB, waiting > 200 * KIB]).toEqual([true, true]);
   });
 
-  it("without a limit asks no pool", async () => {
-    const { openPlain, stats } = await pacedShard(`plain-free-${mode}`, { quota: {}, mode });
+  it("without a limit asks no pool", async ({ expect }) => {
+    const { endpoint, openPlain, stats } = await pacedShard(`plain-free-${mode}`, { quota: {}, mode });
     const { socket } = await openPlain();
     for (const name of upTo(60)) socket.send(kib(name));
     await expect.poll(() => namesOf(endpoint.got)).toEqual(upTo(60));
@@ -132,21 +129,23 @@ describe.for(KINDS)("a plain socket $name", ({ mode }) => {
   });
 });
 
-it("what was queued for the endpoint when its device closed does not count against others for ever", async () => {
-  const { openPlain, slots } = await pacedShard("plain-queue", { quota: {} });
+it.concurrent("what was queued for the endpoint when its device closed does not count against others for ever", async ({ expect }) => {
+  const { endpoint, openPlain, slots } = await pacedShard("plain-queue", { quota: {} });
   // More than all plain sockets of an object may have queued, and never so much at once.
   for (let wave = 0; wave < 2; wave += 1) {
     // While the first is under way all the others come, with the close.
-    endpoint.delayMs = 500;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    endpoint.takes = async () => promise;
     const sockets = await Promise.all(upTo(5).map(async () => openPlain()));
     for (const { socket } of sockets) {
       for (const text of ["first", "x".repeat(950_000), "x".repeat(950_000)]) socket.send(text);
       socket.close(1000);
     }
-    await expect.poll(slots, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => sockets.map(({ closes }) => closes.length)).toEqual([1, 1, 1, 1, 1]);
+    resolve();
+    await expect.poll(slots).toBe(0);
   }
   expect(endpoint.got.length).toBe(30);
-  endpoint.delayMs = 0;
   const last = await openPlain();
   last.socket.send("hello");
   await expect.poll(() => [endpoint.got.at(-1), last.closes]).toEqual(["hello", []]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { changesOf, sessionFromRows } from "#durable/shard/session-rows.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { canSend, NEW_DEVICE_SESSION, nextTickAtMs, stepDevice, type DeviceInput } from "#shared/resume/device-session.ts";
-import { decodeDeviceFrame, decodeGatewayFrame } from "#shared/resume/frames.ts";
+import { decodeDeviceFrame, decodeGatewayFrame, type GatewayFrame } from "#shared/resume/frames.ts";
 import {
   canPush,
   expiresAtMs,
@@ -125,6 +125,21 @@ describe("the gateway's side", () => {
     expect(stepGateway(state, { kind: "push", payload: "x" }, 0).state).toBe(state);
   });
 
+  it("keeps no more each way than its part of its flow's memory, and puts a device off that does not know of it", () => {
+    const held = { ...opened(), windowBytes: 10 };
+    expect([canPush(held, 10), canPush(held, 11)]).toEqual([true, false]);
+    const { state, effects } = stepAll(held, [message(1, "12345"), message(2, "12345"), message(3, "1")]);
+    expect(effects.at(-1)).toEqual({ kind: "disconnect", attempt: 1, code: 1013, reason: "memory" });
+    expect(state).toMatchObject({ pending: [5, 5], detachedAtMs: 0, end: null });
+    // What it has is the endpoint's in time; the device sends the rest again, and finds room.
+    const delivered = stepAll(state, [{ kind: "delivered", upTo: 2 }]).state;
+    const hello = { type: "hello", attempt: 2, received: 0 } as const;
+    const resumed = stepGateway(delivered, { kind: "hello", secret: secret("first"), hello, random: secret("next") }, 0);
+    expect(resumed.effects).toMatchObject([{ frame: { type: "resumed", received: 2, windowBytes: 10 } }]);
+    const again = { ...message(3, "1"), attempt: 2 } as GatewayInput;
+    expect(stepAll(resumed.state, [again]).effects).toMatchObject([{ kind: "deliver", message: { sequence: 3 } }]);
+  });
+
   it("replaces an hour-old token with the next frame, and takes the old one until the new one is confirmed", () => {
     const { state, effects } = stepAll({ ...opened(), isConfirmed: true }, [message(1)], RESUME.tokenMsMax);
     const rotate = effects.at(-1);
@@ -209,6 +224,37 @@ describe("the device's side", () => {
     expect(effects.filter(({ kind }) => kind === "transmit")).toEqual([
       { kind: "transmit", attempt: 1, frame: { type: "ack", sequence: RESUME.ackCountMax } },
     ]);
+  });
+
+  it("sends what it took before it knew of a smaller window as that has room, in order, and what never fits alone", () => {
+    let state = stepDevice(NEW_DEVICE_SESSION, { kind: "connect" }, 0).state;
+    for (const payload of ["1234", "5678", "9", "much too long", "x"]) ({ state } = stepDevice(state, { kind: "send", payload }, 0));
+    ({ state } = stepDevice(state, { kind: "connected", attempt: 1 }, 0));
+    const welcome = { type: "welcome", session: SESSION_ID, token: "t", windowBytes: 9 } as const;
+    const sentAt = (frame: GatewayFrame): readonly unknown[] => {
+      const step = stepDevice(state, { kind: "frame", attempt: 1, frame }, 0);
+      ({ state } = step);
+      return step.effects.flatMap((effect) =>
+        effect.kind === "transmit" && effect.frame.type === "message" ? [effect.frame.sequence] : [],
+      );
+    };
+    expect(sentAt(welcome)).toEqual([1, 2, 3]);
+    expect(canSend(state, 1, 0)).toBe(false);
+    expect(sentAt({ type: "ack", sequence: 1 })).toEqual([]);
+    expect(sentAt({ type: "ack", sequence: 3 })).toEqual([4]);
+    expect(sentAt({ type: "ack", sequence: 4 })).toEqual([5]);
+    expect([canSend(state, 8, 0), canSend(state, 9, 0)]).toEqual([true, false]);
+    // It is told again on each connection, and known in between.
+    expect(canSend(stepDevice(state, { kind: "dropped", attempt: 1 }, 0).state, 9, 0)).toBe(false);
+  });
+
+  it("acknowledges a quarter of its window at the latest", () => {
+    const state = { ...attachedDevice(), windowBytes: 40 };
+    const [one, ten] = ["x", "x".repeat(10)].map((payload) => {
+      const frame = { type: "message", sequence: 1, payload } as const;
+      return stepDevice(state, { kind: "frame", attempt: 1, frame }, 0).effects.map(({ kind }) => kind);
+    });
+    expect([one, ten]).toEqual([["deliver"], ["deliver", "transmit"]]);
   });
 
   it("asks a silent connection for a sign of life, and gives it up", () => {

@@ -1,7 +1,8 @@
-// A Shard object whose sockets' flow has a quota, with endpoints of both kinds, for the tests of what that holds back.
+// A Shard object whose sockets' flow has a quota, with endpoints of both kinds, for the tests of what that holds back. Most of such a test is
+// waiting for the pool's word, so the tests of a file run at the same time: each has a service of its own, and nothing here is shared.
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { expect, vi } from "vitest";
+import { vi } from "vitest";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
   shardObjectName,
@@ -13,10 +14,12 @@ import {
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
-import { applyServices } from "./configuration.ts";
+import { applyServices, type TestService } from "./configuration.ts";
 
 const FLOW = "acme/gold";
 const EVENTS = { headers: { "content-type": "application/websocket-events" } };
+const SILENCE_MS = 1_500;
+const UNTIL_MS_MAX = 20_000;
 /** Of the smallest bandwidths: what may go at once. */
 export const BURST_BYTES = 32 * 1_024;
 
@@ -26,45 +29,64 @@ export interface PacedEndpoint {
   /** The types of what it was told, over HTTP; how its sockets were closed, else. */
   readonly events: string[];
   answer: (texts: readonly string[]) => readonly SocketEvent[];
-  /** What its answer to messages over HTTP takes. */
-  delayMs: number;
+  /** Before it answers messages over HTTP. */
+  takes: () => Promise<unknown>;
 }
 
-/** In place of the network, which the test runner does not have. */
-export function stubEndpoint(): PacedEndpoint {
-  const endpoint: PacedEndpoint = { got: [], events: [], answer: () => [], delayMs: 0 };
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
-    if (new Headers(init?.headers).get("upgrade") === "websocket") {
-      const { 0: webSocket, 1: own } = new WebSocketPair();
-      own.addEventListener("message", ({ data }) => {
-        endpoint.got.push(String(data));
-        for (const event of endpoint.answer([String(data)])) {
-          if (event.type === "TEXT") own.send(event.text);
-          if (event.type === "CLOSE") own.close(event.code ?? 1000, event.reason);
-        }
-      });
-      own.addEventListener("close", () => void endpoint.events.push("CLOSE"));
-      own.accept();
-      return Promise.resolve(new Response(null, { status: 101, webSocket }));
-    }
-    const events = new EventParser(2_000_000).push(init?.body as Uint8Array);
-    if ("ok" in events) throw new Error(events.detail);
-    endpoint.events.push(...events.map(({ type }) => type));
-    if (events[0]?.type === "OPEN") return Promise.resolve(new Response(encodeEvents([{ type: "OPEN" }]), EVENTS));
-    const texts = events.flatMap((event) => (event.type === "TEXT" ? [event.text] : []));
-    await new Promise((resolve) => setTimeout(resolve, endpoint.delayMs));
-    const answered = endpoint.answer(texts);
-    endpoint.got.push(...texts);
-    return Promise.resolve(new Response(encodeEvents(answered), EVENTS));
+const endpoints = new Map<string, PacedEndpoint>();
+
+/** In place of the network, which the test runner does not have: once for a file. */
+export function stubEndpoints(): void {
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+    const { hostname } = new URL(input instanceof Request ? input.url : input);
+    const endpoint = endpoints.get(hostname);
+    if (endpoint === undefined) throw new Error(`Cannot reach ${hostname}: it is no test's endpoint`);
+    return answerAs(endpoint, init ?? {});
   });
-  return endpoint;
+}
+
+async function answerAs(endpoint: PacedEndpoint, { headers, body }: RequestInit): Promise<Response> {
+  if (new Headers(headers).get("upgrade") === "websocket") {
+    const { 0: webSocket, 1: own } = new WebSocketPair();
+    own.addEventListener("message", ({ data }) => {
+      endpoint.got.push(String(data));
+      for (const event of endpoint.answer([String(data)])) {
+        if (event.type === "TEXT") own.send(event.text);
+        if (event.type === "CLOSE") own.close(event.code ?? 1000, event.reason);
+      }
+    });
+    own.addEventListener("close", () => void endpoint.events.push("CLOSE"));
+    own.accept();
+    return new Response(null, { status: 101, webSocket });
+  }
+  const events = new EventParser(2_000_000).push(body as Uint8Array);
+  if ("ok" in events) throw new Error(events.detail);
+  endpoint.events.push(...events.map(({ type }) => type));
+  if (events[0]?.type === "OPEN") return new Response(encodeEvents([{ type: "OPEN" }]), EVENTS);
+  const texts = events.flatMap((event) => (event.type === "TEXT" ? [event.text] : []));
+  await endpoint.takes();
+  const answered = endpoint.answer(texts);
+  endpoint.got.push(...texts);
+  return new Response(encodeEvents(answered), EVENTS);
+}
+
+/** A configuration is applied whole: that of all tests of the file that have begun, one after the other. */
+const services = new Map<string, TestService>();
+let applied: Promise<unknown> = Promise.resolve();
+
+async function applyService(service: TestService): Promise<number> {
+  const version = applied.then(async () => {
+    services.set(service.service, service);
+    return applyServices([...services.values()]);
+  });
+  applied = version.catch(() => undefined);
+  return version;
 }
 
 export interface PacedConnection {
   readonly socket: WebSocket;
   /** As they came. */
   readonly frames: string[];
-  /** When the last one came. */
   readonly closes: { readonly code: number; readonly reason: string }[];
 }
 
@@ -79,11 +101,11 @@ export async function pacedShard(
   service: string,
   { quota, mode = "http" }: { readonly quota: Readonly<Record<string, unknown>>; readonly mode?: SocketAssignment["mode"] },
 ) {
-  const services = (given: Readonly<Record<string, unknown>>) => [
-    { service, capacity: 64, quota: given, more: { shards: { sizeMin: 64, sizeMax: 64 }, sockets: { mode } } },
-  ];
+  const endpoint: PacedEndpoint = { got: [], events: [], answer: () => [], takes: async () => Promise.resolve() };
+  endpoints.set(`${service}.example`, endpoint);
+  const more = { shards: { sizeMin: 64, sizeMax: 64 }, sockets: { mode } };
   let current = quota;
-  let version = await applyServices(services(quota));
+  let version = await applyService({ service, capacity: 64, quota, more });
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   // One that was aborted needs another stub.
@@ -102,8 +124,8 @@ export async function pacedShard(
   let opened = 0;
   const openPlain = async (isResumable = false, move: Partial<SocketAssignment> = {}): Promise<PacedConnection> => {
     const slotId = `${service}-${(opened += 1)}`;
-    const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
-    const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: FLOW, ...more });
+    const asked = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
+    const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: FLOW, ...asked });
     if (!acquired.ok) throw new Error("no slot");
     const assignment: SocketAssignment = {
       service,
@@ -129,14 +151,14 @@ export async function pacedShard(
     const movedFrom = { shardId, slotId: `${service}-1`, sessionId, secret };
     const connection = await openPlain(true, { device: "d-1", shardId: `${service}-2`, movedFrom });
     connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
-    await expect.poll(() => connection.frames[0] ?? "").toContain('"resumed"');
+    await until(() => connection.frames[0]?.includes('"resumed"') === true);
     return connection;
   };
   /** A session that its device has confirmed. */
   const open = async (): Promise<PacedConnection> => {
     const connection = await openPlain(true);
     connection.socket.send('{"type":"hello","attempt":1,"received":0}');
-    await expect.poll(() => connection.frames.length).toBe(1);
+    await until(() => connection.frames.length > 0);
     connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
     return connection;
   };
@@ -145,14 +167,14 @@ export async function pacedShard(
     const resumption = { service, tenant: "acme", device, sessionId, secret, ...paceOf(version, current) };
     const connection = await connect(new Headers({ [SOCKET_RESUMPTION_HEADER]: JSON.stringify(resumption) }));
     connection.socket.send(JSON.stringify({ type: "hello", ...hello }));
-    await expect.poll(() => connection.frames[0] ?? "").toContain('"resumed"');
+    await until(() => connection.frames[0]?.includes('"resumed"') === true);
     return connection;
   };
   const push = async (payload: string, device: string | null = null) =>
     shard().push({ tenant: "acme", device, topic: null, payload, pushId: crypto.randomUUID() });
   /** Applied, and known to the pool. */
   const limit = async (next: Readonly<Record<string, unknown>>): Promise<void> => {
-    [current, version] = [next, await applyServices(services(next))];
+    [current, version] = [next, await applyService({ service, capacity: 64, quota: next, more })];
     await pool.stats(service, version);
   };
   const stats = async () => pool.stats(service, version);
@@ -179,23 +201,47 @@ export async function pacedShard(
     await renewAs({ ...nothing, arrivals: 1 });
     return ((await stats()).counters.shadow[`${FLOW} ${kind}`] ?? 0) - before;
   };
-  return { blockedMs, useTime, shadowOf, shard, die, bufferedBytes, move, open, openPlain, resume, push, limit, stats, slots };
+  const renewals = async (): Promise<number> => (await stats()).counters.renewCalls;
+  /** Until what may go has gone: there is some of it, and nothing more of it when the pool has answered the object, and has been asked again. */
+  const settled = async (count: () => number): Promise<void> => {
+    let [last, since] = [-1, 0];
+    await until(async () => {
+      const asked = await renewals();
+      if (count() !== last) [last, since] = [count(), asked];
+      return last > 0 && asked - since > 1;
+    });
+  };
+  return {
+    endpoint,
+    settled,
+    renewals,
+    blockedMs,
+    useTime,
+    shadowOf,
+    shard,
+    die,
+    bufferedBytes,
+    move,
+    open,
+    openPlain,
+    resume,
+    push,
+    limit,
+    stats,
+    slots,
+  };
 }
 
 export const SLOW = { bandwidthBytesPerSecond: 1_024 };
 export const KIB = 1_024;
-/** Several renewals. */
-export const SETTLED_MS = 1_500;
+/** For what must not happen: longer than what lingers lingers. */
+export async function silence(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+}
 
-/** Until what may go at once has gone: nothing more for a while. */
-export async function settled(count: () => number): Promise<void> {
-  let [last, sinceMs] = [-1, 0];
-  const isSettled = (): boolean => {
-    const now = count();
-    if (now !== last) [last, sinceMs] = [now, Date.now()];
-    return now > 0 && Date.now() - sinceMs >= SETTLED_MS;
-  };
-  await expect.poll(isSettled, { timeout: 20_000, interval: 100 }).toBe(true);
+/** Unlike `expect.poll` it may be called from anywhere while tests run at the same time. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  await vi.waitUntil(isSo, { timeout: UNTIL_MS_MAX, interval: 50 });
 }
 
 /** Of `SLOW`: so much may have gone since it was called. */
