@@ -115,7 +115,7 @@ export class SlotKeeper {
       } catch (error) {
         if (attempt === RELEASE_ATTEMPTS_MAX)
           console.warn(JSON.stringify({ level: "warn", event: "release-failed", slotId, error: String(error) }));
-        await this.#input.pause();
+        else await this.#input.pause();
       }
     }
     this.#releasing.delete(slotId);

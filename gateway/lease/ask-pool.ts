@@ -1,16 +1,12 @@
 // Asking a service's pool for one slot by name: for a request that its isolate has none for.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
-import { SECOND_MS } from "#shared/units.ts";
 import type { RequestScope } from "../request-scope.ts";
 import type { AdmissionInput, Asked } from "./admission.ts";
 import type { HeldSlot } from "./held-slot.ts";
-import { callPool, isUnreachable, warnOf } from "./pool-call.ts";
+import { callPool, isUnreachable, refuseUnreachable, warnOf } from "./pool-call.ts";
 import type { PoolPlace } from "./pool-place.ts";
 import { settle } from "./renewal.ts";
-
-/** A pool that moves to another machine is back in seconds. */
-const UNREACHABLE_RETRY_MS = 2 * SECOND_MS;
 
 /** A slot of the pool's, by name; waits there where none is free. */
 export async function slotOfPool(
@@ -58,10 +54,7 @@ export async function slotOfPool(
     scope.ctx.waitUntil(giveUp(scope, lease.place, slotId));
     if (!isUnreachable(error)) throw error;
     warnOf("acquire-failed", identifier.service, error);
-    return refuse("rejected-capacity", `The pool of service ${identifier.service} cannot be reached, and no slot is held here.`, {
-      retryAfterMs: UNREACHABLE_RETRY_MS,
-      decidedBy: "edge",
-    });
+    return refuseUnreachable(identifier.service);
   }
 }
 

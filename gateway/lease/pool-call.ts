@@ -1,6 +1,8 @@
+import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import type { Region } from "#shared/config/regions.ts";
 import { poolName, regionalPoolName, type PoolRpc, type RegionalPoolRpc } from "#shared/protocol/pool-rpc.ts";
 import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
 import type { PoolPlace } from "./pool-place.ts";
 
@@ -10,6 +12,8 @@ type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack">;
 
 /** On a fresh stub each, for calls that the runtime marks as safe to repeat; ids and sequences make repeating harmless. */
 const CALL_ATTEMPTS_MAX = 3;
+/** A pool that moves to another machine is back in seconds. */
+const UNREACHABLE_RETRY_MS = 2 * SECOND_MS;
 
 export async function callPool<T>(pools: Pools, place: PoolPlace, call: (pool: AnyPool) => Promise<T> | T): Promise<T> {
   const { service, region } = place;
@@ -50,6 +54,14 @@ async function attempt<T>(call: () => Promise<T> | T): Promise<T> {
 export function isUnreachable(error: unknown): boolean {
   const { retryable, overloaded } = marksOf(error);
   return retryable || overloaded;
+}
+
+/** Of what has no slot here, and whose pool cannot be asked for one. */
+export function refuseUnreachable(service: string): Refusal {
+  return refuse("rejected-capacity", `The pool of service ${service} cannot be reached, and no slot is held here.`, {
+    retryAfterMs: UNREACHABLE_RETRY_MS,
+    decidedBy: "edge",
+  });
 }
 
 function marksOf(error: unknown): { readonly retryable: boolean; readonly overloaded: boolean } {

@@ -6,7 +6,7 @@ import type { AcquireRequest, GrantedSlot } from "#shared/protocol/pool-rpc.ts";
 import type { MovedFrom } from "#shared/protocol/shard-rpc.ts";
 import type { AdmissionInput } from "./admission.ts";
 import { affinityKeyOf } from "./affinity-key.ts";
-import { callHome, warnOf } from "./pool-call.ts";
+import { callHome, isUnreachable, refuseUnreachable, warnOf } from "./pool-call.ts";
 
 export interface AdmittedSocket {
   readonly ok: true;
@@ -72,6 +72,8 @@ export async function admitSocket(
     };
   } catch (error) {
     void release("internal");
-    throw error;
+    if (!isUnreachable(error)) throw error;
+    warnOf("acquire-failed", identifier.service, error);
+    return refuseUnreachable(identifier.service);
   }
 }

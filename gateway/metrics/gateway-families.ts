@@ -55,7 +55,7 @@ function requestFamilies({ pools }: GatewayFacts): Family[] {
     {
       name: "tidegate_edge_refusals_total",
       type: "counter",
-      help: "Requests refused at the edge before any pool was asked.",
+      help: "Requests refused at the edge: before any pool was asked, or because none could be.",
       samples: Object.entries(sumEdge(pools)).map(([outcome, value]) => ({ labels: { outcome }, value })),
     },
     {

@@ -59,7 +59,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
     const stayed = isResuming
       ? await resumeSocket({ scope, identifier, inbound }, { text: inbound.resumeToken, terms, pace, isStaying: true })
       : null;
-    return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: true });
+    return stayed instanceof Response ? stayed : answerRefusal(scope, admitted, { isCounted: admitted.decidedBy !== "edge" });
   }
   if (scope.request.method === "POST") {
     admitted.end("admitted-queued");

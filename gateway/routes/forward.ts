@@ -37,7 +37,7 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
   // A device that goes away ends its request's context at once, unless somebody still waits: then the slot is given back.
   if (admitting instanceof Promise) scope.ctx.waitUntil(admitting.catch(() => undefined));
   const admitted = admitting instanceof Promise ? await admitting : admitting;
-  if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: true });
+  if (!admitted.ok) return answerRefusal(scope, admitted, { isCounted: admitted.decidedBy !== "edge" });
   const forwarding = forward({ scope, identifier, inbound, service, admitted, target: path.target });
   scope.ctx.waitUntil(forwarding);
   return forwarding;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { rawHttp } from "../support/raw-http.ts";
 
@@ -15,10 +16,7 @@ let misbehave: (socket: Socket) => void = (socket) => socket.destroy();
 beforeAll(async () => {
   hostile = createServer((socket) => socket.on("error", () => undefined).once("data", () => misbehave(socket))).listen(0, "127.0.0.1");
   await once(hostile, "listening");
-  const closed = createServer().listen(0, "127.0.0.1");
-  await once(closed, "listening");
-  closedPort = (closed.address() as AddressInfo).port;
-  closed.close();
+  closedPort = await freePort();
   const hostileUrl = `http://127.0.0.1:${(hostile.address() as AddressInfo).port}`;
   gateway = await startTestGateway({
     echo: { bodyBytesMax: 100_000 },

@@ -39,12 +39,12 @@ async function insist(member: Member): Promise<number[]> {
   return seen;
 }
 
-describe.runIf(process.env["TIDEGATE_LONG"] === "1")("a cluster whose process with the pool is killed under load", () => {
+describe("a cluster whose process with the pool is killed under load", () => {
   beforeAll(async () => {
     backend = await startDemoBackend({ service: "echo", host: "127.0.0.1", port: 0, capacity: CAPACITY, delayMs: 0 });
     cluster = await startCluster(MEMBER_COUNT);
     await cluster.apply(
-      documentsOf({ url: backend.url, capacity: CAPACITY, echo: { deadlineMs: 5_000, requestDurationMsMax: 10_000 }, more: {} }),
+      documentsOf({ url: backend.url, capacity: CAPACITY, echo: { deadlineMs: 10_000, requestDurationMsMax: 12_000 }, more: {} }),
     );
     const { signers } = await cluster.state.ensureTenantKeys("acme");
     const token = await mintToken({
@@ -84,6 +84,8 @@ describe.runIf(process.env["TIDEGATE_LONG"] === "1")("a cluster whose process wi
     // The pool has them wait: their calls are under way when it dies.
     await expect.poll(async () => metricOf(owner, "tidegate_queue_length"), { timeout: 5_000 }).toBeGreaterThan(0);
     await owner.kill();
+    const verdict = await fetch(`${others[0]?.url}/connect/echo`, { method: "POST", headers });
+    expect(await verdict.json()).toMatchObject({ status: 503, type: "/problems/rejected-capacity" });
     const seen = new Set((await Promise.all(flood)).flat());
     await Promise.all(held);
     const panics = cluster.logs.filter((line) => line.includes("panicked")).join("\n");
@@ -93,6 +95,9 @@ describe.runIf(process.env["TIDEGATE_LONG"] === "1")("a cluster whose process wi
     expect(backend.stats().overCapacity).toBe(0);
     const [last] = others as [Member, ...Member[]];
     await expect.poll(async () => metricOf(last, "tidegate_slots_out"), { timeout: 60_000, interval: 500 }).toBe(0);
+
+    const counted = async (): Promise<string> => (await fetch(`${last.url}/metrics`)).text();
+    await expect.poll(counted).toMatch(/^tidegate_edge_refusals_total\{.*outcome="rejected-capacity".*\} [1-9]/m);
 
     const again = [await owner.restart(), ...others];
     const served = Array.from({ length: 8 * CAPACITY }, async (_, index) => ask(again[index % MEMBER_COUNT] ?? last, "x?delayMs=100"));

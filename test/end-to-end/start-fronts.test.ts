@@ -2,12 +2,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { isSystemError } from "#cli/system-error.ts";
 import { ROOT } from "#scripts/root.ts";
+import { freePort } from "../support/free-port.ts";
 
 let folder: string;
 
@@ -30,14 +30,6 @@ async function start(state: string, port = 0): Promise<Started> {
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
   await expect.poll(() => text, { timeout: 60_000 }).toContain("Ctrl-C stops everything.");
   return { child, url: /listens on (http:\S+)/.exec(text)?.[1] ?? "", text: () => text };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Knocks until somebody listens there, and then has the first connection answered. */

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -11,6 +10,7 @@ import { withProcessProvider } from "#scripts/local/process-configuration.ts";
 import { ROOT } from "#scripts/root.ts";
 import { HttpCapacityProvider } from "#durable/pool/capacity/http-provider.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
+import { freePort } from "../support/free-port.ts";
 
 let folder: string;
 let agentPort: number;
@@ -30,14 +30,6 @@ shards: { sizeMax: 20 }
   );
 });
 afterAll(async () => rm(folder, { recursive: true, force: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 async function start(args: readonly string[]): Promise<{ child: ChildProcess; text: string }> {
   const child = spawn(process.execPath, [join(ROOT, "scripts/start.ts"), "--port", "0", "--state", join(folder, "state"), ...args], {

@@ -1,14 +1,13 @@
 // `npm start` as a newcomer runs it: what it prints works, and nothing it started outlives it.
 import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "#scripts/root.ts";
+import { freePort } from "../support/free-port.ts";
 import { sumOf } from "../support/gateway.ts";
 
 let folder: string;
@@ -33,14 +32,6 @@ afterEach(() => {
 afterAll(async () => rm(folder, { recursive: true, force: true }));
 
 const started: ChildProcess[] = [];
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 interface Started {
   readonly child: ChildProcess;

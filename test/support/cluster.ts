@@ -11,7 +11,7 @@ import { BUNDLE_FILE, BUNDLE_FOLDER } from "#scripts/build.ts";
 import { workerdConfig } from "#scripts/local/workerd-config.ts";
 import { startWorkerd, type WorkerdProcess } from "#scripts/local/workerd-process.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
-import { startBucket } from "./bucket.ts";
+import { startBucket, type Bucket } from "./bucket.ts";
 
 export interface Member {
   readonly url: string;
@@ -38,30 +38,6 @@ export async function startCluster(count: number): Promise<Cluster> {
   const clusterKey = randomBytes(32).toString("hex");
   const logs: string[] = [];
   const processes: WorkerdProcess[] = [];
-  const configure = async (index: number): Promise<string> => {
-    const configFile = join(folder, `workerd-${index}.capnp`);
-    const objectsFolder = join(folder, `objects-${index}`);
-    await mkdir(objectsFolder);
-    const one = await workerdConfig({
-      configFile,
-      bundleFile: BUNDLE_FILE,
-      wasmFile: join(BUNDLE_FOLDER, "tidegate.wasm"),
-      objectsFolder,
-      socket: { host: "127.0.0.1", port: 0 },
-      operatorKeySha256: createHash("sha256").update(operatorKey).digest("hex"),
-    });
-    const settings = [`aws_endpoint=${bucket.url}`, "aws_region=auto", "aws_access_key_id=test", "aws_secret_access_key=test"];
-    const cluster = `  cluster = (
-    bucket = "s3://${bucket.name}/objects",
-    bucketOptions = [${settings.map((setting) => JSON.stringify(setting)).join(", ")}],
-    address = "127.0.0.1:0",
-    key = "${clusterKey}",
-  ),
-);`;
-    // The first closing bracket of a line of its own ends the configuration.
-    await writeFile(configFile, one.replace("\n);", `\n${cluster}`), { mode: 0o600 });
-    return configFile;
-  };
   const start = async (index: number, configFile: string): Promise<Member> => {
     const started = await startWorkerd({ configFile, options: ["--experimental"], onLog: (line) => logs.push(`${index} ${line}`) });
     if (started === null) throw new Error(`Cannot start process ${index} of the cluster: ${logs.slice(-5).join("\n")}`);
@@ -82,7 +58,22 @@ export async function startCluster(count: number): Promise<Cluster> {
       restart: async () => start(index, configFile),
     };
   };
-  const members = await Promise.all(Array.from({ length: count }, async (_, index) => start(index, await configure(index))));
+  const stop = async (): Promise<void> => {
+    await Promise.all(processes.map(async (one) => one.stop()));
+    await bucket.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  const starting = await Promise.allSettled(
+    Array.from({ length: count }, async (_, index) =>
+      start(index, await configureMember({ folder, index, bucket, operatorKey, clusterKey })),
+    ),
+  );
+  const members = starting.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const failed = starting.find((one) => one.status === "rejected");
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
   const state = openState(folder);
   return {
     members,
@@ -93,10 +84,40 @@ export async function startCluster(count: number): Promise<Cluster> {
       const applied = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, state) });
       if (!applied.ok) throw new Error(JSON.stringify(applied.errors));
     },
-    async stop() {
-      await Promise.all(processes.map(async (one) => one.stop()));
-      await bucket.close();
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop,
   };
+}
+
+interface MemberConfiguration {
+  readonly folder: string;
+  readonly index: number;
+  readonly bucket: Bucket;
+  readonly operatorKey: string;
+  readonly clusterKey: string;
+}
+
+/** Writes what a member starts with, and makes its disk. Gives the file. */
+async function configureMember({ folder, index, bucket, operatorKey, clusterKey }: MemberConfiguration): Promise<string> {
+  const configFile = join(folder, `workerd-${index}.capnp`);
+  const objectsFolder = join(folder, `objects-${index}`);
+  await mkdir(objectsFolder);
+  const one = await workerdConfig({
+    configFile,
+    bundleFile: BUNDLE_FILE,
+    wasmFile: join(BUNDLE_FOLDER, "tidegate.wasm"),
+    objectsFolder,
+    socket: { host: "127.0.0.1", port: 0 },
+    operatorKeySha256: createHash("sha256").update(operatorKey).digest("hex"),
+  });
+  const settings = [`aws_endpoint=${bucket.url}`, "aws_region=auto", "aws_access_key_id=test", "aws_secret_access_key=test"];
+  const cluster = `  cluster = (
+    bucket = "s3://${bucket.name}/objects",
+    bucketOptions = [${settings.map((setting) => JSON.stringify(setting)).join(", ")}],
+    address = "127.0.0.1:0",
+    key = "${clusterKey}",
+  ),
+);`;
+  // The first closing bracket of a line of its own ends the configuration.
+  await writeFile(configFile, one.replace("\n);", `\n${cluster}`), { mode: 0o600 });
+  return configFile;
 }

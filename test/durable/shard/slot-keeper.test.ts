@@ -38,7 +38,7 @@ it.for([
     name: "one that fails for good",
     act: async (keeper: SlotKeeper) => keeper.release(SLOT),
     failures: 3,
-    want: "release pause release pause release pause",
+    want: "release pause release pause release",
   },
   {
     name: "a takeover that fails, and is given back",
