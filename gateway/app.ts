@@ -25,7 +25,7 @@ const DEVICE_ROUTES = [
 
 const router = new Hono<AppEnv>()
   .use(async (c, next) => {
-    c.set("scope", openScope(c.req.raw, c.env, c.executionCtx as ExecutionContext));
+    c.set("scope", openScope({ request: c.req.raw, url: c.req.raw.url, env: c.env, ctx: c.executionCtx as ExecutionContext }));
     await next();
   })
   .route("/", health)
@@ -61,9 +61,10 @@ export const app = {
     for (const { prefix, handle } of DEVICE_ROUTES) {
       const path = parseServicePath(url, prefix);
       if (path === null) continue;
-      const scope = openScope(request, env, ctx);
+      const scope = openScope({ request, url, env, ctx });
       try {
         const active = activeConfiguration(scope);
+        scope.hasWaited = active instanceof Promise;
         return await handle(scope, active instanceof Promise ? await active : active, path);
       } catch (error) {
         return answerError(scope, error);

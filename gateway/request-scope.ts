@@ -14,14 +14,17 @@ export interface RequestScope {
   readonly env: GatewayEnv;
   readonly ctx: ExecutionContext;
   readonly isolate: Isolate;
+  /** It has waited for something: its `startedAtMs` is no longer now. */
+  hasWaited: boolean;
   /** Known from classification on. */
   identifier?: AppliedIdentifier;
 }
 
-export function openScope(request: Request, env: GatewayEnv, ctx: ExecutionContext): RequestScope {
+/** `url`: the request's own. */
+export function openScope({ request, url, env, ctx }: Pick<RequestScope, "request" | "url" | "env" | "ctx">): RequestScope {
   const isolate = thisIsolate();
-  const { method, url } = request;
-  return { requestId: isolate.nextRequestId(), startedAtMs: Date.now(), request, method, url, env, ctx, isolate };
+  const startedAtMs = Date.now();
+  return { requestId: isolate.nextRequestId(), startedAtMs, request, method: request.method, url, env, ctx, isolate, hasWaited: false };
 }
 
 export interface LogEntry {

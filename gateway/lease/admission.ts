@@ -31,7 +31,7 @@ export function admit(input: AdmissionInput): Admitted | Refusal | Promise<Admit
   const flow = flowOf(identifier);
   const key = affinityKeyOf(input);
   // Fresh: the lease takes a time before one that it has seen for a clock that was set back.
-  const nowMs = Date.now();
+  const nowMs = scope.hasWaited ? Date.now() : scope.startedAtMs;
   const asked: Asked = { lease, flow, key, quota };
   if (!lease.holdsSlots(nowMs) && !lease.pace.isRenewing(nowMs)) return admitAfterRenewal(input, asked);
   const admitted = admitHere(input, asked, nowMs);

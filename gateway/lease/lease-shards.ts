@@ -13,6 +13,7 @@ export class LeaseShards {
   readonly #held: HeldLease;
   readonly #balancer: Balancer;
   readonly #refused = new RefusedLanes();
+  #config: ServiceConfig | null = null;
   #tableVersion = 0;
   /** Units that fail are replaced: where none is open, the pool is where to wait. */
   #isReplaced = false;
@@ -27,9 +28,13 @@ export class LeaseShards {
     return this.#tableVersion;
   }
 
-  use({ balance, endpoints }: Pick<ServiceConfig, "balance" | "endpoints">): void {
-    this.#balancer.use(balance);
-    this.#isReplaced = endpoints.some(({ provider }) => provider === "process");
+  /** False: it uses it already. */
+  use(config: ServiceConfig): boolean {
+    if (config === this.#config) return false;
+    this.#config = config;
+    this.#balancer.use(config.balance);
+    this.#isReplaced = config.endpoints.some(({ provider }) => provider === "process");
+    return true;
   }
 
   isRefusing(lane: string): boolean {

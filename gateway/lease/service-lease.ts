@@ -62,7 +62,7 @@ export class ServiceLease {
   }
 
   use(config: ServiceConfig): void {
-    this.#shards.use(config);
+    if (!this.#shards.use(config)) return;
     this.#requestMsMax = config.requestDurationMsMax + GIVE_UP_MS;
     this.#isAdaptive = concurrencyOf(config).mode === "adaptive";
   }

@@ -27,6 +27,7 @@ export async function handleForward(scope: RequestScope, active: ActiveConfigura
     isolate: scope.isolate,
     nowMs: scope.startedAtMs,
   });
+  if (identifying instanceof Promise) scope.hasWaited = true;
   const identified = identifying instanceof Promise ? await identifying : identifying;
   if (!identified.ok) return answerRefusal(scope, identified);
   const { identifier } = identified;

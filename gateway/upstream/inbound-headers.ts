@@ -33,7 +33,7 @@ const SEPARATOR_BYTES = 4;
 const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:(?<!^00.{53})-.*)?$/;
 
 /** Hop-by-hop (RFC 9110 §7.6.1), about the sender's connection, or ours to say. */
-const DROPPED = new Set([
+const DROPPED_NAMES = new Set([
   "expect",
   "forwarded",
   "host",
@@ -64,7 +64,22 @@ class ReadHeaders {
   upgrade: string | null = null;
 }
 
-const READ: ReadonlySet<string> = new Set(Object.keys(new ReadHeaders()));
+const [READ, DROPPED, FORWARDED] = ["read", "dropped", "forwarded"] as const;
+type Fate = typeof READ | typeof DROPPED | typeof FORWARDED;
+
+/** By name, worked out once. */
+const FATES = new Map<string, Fate>();
+for (const name of Object.keys(new ReadHeaders())) FATES.set(name, READ);
+for (const name of DROPPED_NAMES) FATES.set(name, DROPPED);
+/** Names that devices have thought of, and how long they are. */
+const FATES_MAX = 1_024;
+const NAME_LENGTH_MAX = 64;
+
+function fateOf(name: string): Fate {
+  const fate = DROPPED_PREFIX.test(name) ? DROPPED : FORWARDED;
+  if (FATES.size < FATES_MAX && name.length <= NAME_LENGTH_MAX) FATES.set(name, fate);
+  return fate;
+}
 
 /** Reads the headers of a request once; refuses where they are too large. */
 export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
@@ -74,8 +89,9 @@ export function readInboundHeaders(headers: Headers): InboundHeaders | Refusal {
   // The runtime's own loop: an iterator makes an array of each header.
   headers.forEach((value, name) => {
     bytes += name.length + value.length + SEPARATOR_BYTES;
-    if (READ.has(name)) read[name as keyof ReadHeaders] = value;
-    else if (!DROPPED.has(name) && !DROPPED_PREFIX.test(name)) forwarded[name] = value;
+    const fate = FATES.get(name) ?? fateOf(name);
+    if (fate === READ) read[name as keyof ReadHeaders] = value;
+    else if (fate === FORWARDED) forwarded[name] = value;
   });
   if (bytes > LIMITS.headerBytesMax)
     return refuse("headers-too-large", `The request's headers are more than ${LIMITS.headerBytesMax} bytes.`);

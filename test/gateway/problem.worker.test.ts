@@ -50,6 +50,7 @@ function scopeOf({ isKnown = true, keys = KEYS }: { isKnown?: boolean; keys?: st
     env: { GATEWAY_NAME: "tidegate", ...(keys === null ? {} : { EXPLAIN_KEYS: keys }) } as unknown as GatewayEnv,
     ctx: {} as ExecutionContext,
     isolate,
+    hasWaited: false,
     ...(isKnown ? { identifier: IDENTIFIER } : {}),
   };
 }
