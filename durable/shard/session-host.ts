@@ -105,8 +105,10 @@ export class SessionHost {
     const live = this.load(sessionId);
     // What came before the close is the endpoint's before the session may be over.
     live?.leg.flush();
-    if (live !== undefined && attempt !== null) this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
-    else if (live !== undefined) this.#endUnheard(live);
+    if (live !== undefined && attempt !== null) {
+      this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
+      this.#outflow.leave(live, attempt);
+    } else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
   }
