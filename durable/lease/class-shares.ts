@@ -1,20 +1,23 @@
 // A class's flows and their shares of what it may have. Pure.
 import { divide, type Claim } from "./divide.ts";
 import type { Contribution } from "./flow-totals.ts";
-import type { FlowPolicy } from "./lease-policy.ts";
 
 export interface FlowTotal {
+  readonly ofClass: ClassTotal;
   slots: number;
   running: number;
   want: number;
   pinned: number;
   tokensWant: number;
   tokensOut: number;
-  policy: FlowPolicy;
+  readonly weight: number;
+  /** As it was last told: shares follow with the next word, whatever has changed since. */
+  slotsMax: number;
   readonly by: Map<string, Contribution>;
 }
 
 export interface ClassTotal {
+  readonly className: string;
   slots: number;
   want: number;
   pinned: number;
@@ -34,8 +37,8 @@ export interface ClassTotal {
  */
 const DRIFT_DIVISOR = 32;
 
-export function freshClass(): ClassTotal {
-  return { slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, drift: 0, share: 0, order: null };
+export function freshClass(className: string): ClassTotal {
+  return { className, slots: 0, want: 0, pinned: 0, flows: new Map(), shares: null, drift: 0, share: 0, order: null };
 }
 
 /** Its demands have changed by so many slots. */
@@ -54,11 +57,11 @@ export function shareWithin(ofClass: ClassTotal, flow: string): number {
   const total = ofClass.flows.get(flow);
   const share = byFlow.get(flow) ?? 0;
   if (ofClass.drift === 0 || total === undefined) return share;
-  return Math.max(total.pinned, Math.min(demandOf(total), Math.max(share, Math.floor(level * total.policy.weight))));
+  return Math.max(total.pinned, Math.min(demandOf(total), Math.max(share, Math.floor(level * total.weight))));
 }
 
-export function demandOf({ want, pinned, policy }: FlowTotal): number {
-  return Math.max(Math.min(want, policy.slotsMax), pinned);
+export function demandOf({ want, pinned, slotsMax }: FlowTotal): number {
+  return Math.max(Math.min(want, slotsMax), pinned);
 }
 
 /** One share for each weight, below the flows' own demands: what a flow may have whose demand is another since. */
@@ -72,7 +75,7 @@ function divideWithin(ofClass: ClassTotal): Shares {
   const { order, flows } = ofClass;
   const claims = order.map((flow): Claim => {
     const total = flows.get(flow);
-    return { want: total === undefined ? 0 : demandOf(total), weight: total?.policy.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
+    return { want: total === undefined ? 0 : demandOf(total), weight: total?.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
   });
   const shares = divide(ofClass.share, claims);
   let level = Infinity;

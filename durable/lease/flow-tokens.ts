@@ -60,10 +60,11 @@ export class FlowTokens {
   /** How many a holder gets beside those it has. */
   lend({ flow: record, source, atMs }: Lending): number {
     const { flow, tokensWant, tokensHeld } = record;
+    if (tokensWant <= tokensHeld) return 0;
     const lent = this.#lent();
     if (lent !== undefined) {
       const available = Math.max(0, lent.available(flow) - lent.awaited(flow));
-      const more = Math.min(Math.max(0, tokensWant - tokensHeld), this.#totals().tokensPart(flow, source, available), available);
+      const more = Math.min(tokensWant - tokensHeld, this.#totals().tokensPart(flow, source, available), available);
       lent.take(flow, more);
       return more;
     }
@@ -71,7 +72,7 @@ export class FlowTokens {
     if (rate === null && shared === undefined) return 0;
     const ofRate = rate === null ? Infinity : this.#ofRate(rate, { flow: record, source, atMs });
     const ofShared = shared === undefined ? Infinity : this.#ofShared(shared, { flow: record, source });
-    const count = Math.min(Math.max(0, tokensWant - tokensHeld), ofRate, ofShared);
+    const count = Math.min(tokensWant - tokensHeld, ofRate, ofShared);
     if (count > 0) this.pay(flow, count, atMs);
     if (shared !== undefined) this.#offered.set(flow, count);
     return count;

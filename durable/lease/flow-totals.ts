@@ -1,6 +1,7 @@
 // Sums over holders, named slots and those who wait, per flow, per class and in all, kept up to date one record at a
 // time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
 // only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
+import { assert } from "#shared/assert.ts";
 import { compare, demandOf, freshClass, noteChange, shareWithin, type ClassTotal, type FlowTotal } from "./class-shares.ts";
 import { divide, partByWant, type Claim, type ClassShare } from "./divide.ts";
 import { floatOf } from "./float.ts";
@@ -87,17 +88,23 @@ export class FlowTotals {
   /** The flow's part of the capacity. */
   shareOf(flow: string): number {
     const total = this.#flows.get(flow);
-    const ofClass = total === undefined ? undefined : this.#classes.get(total.policy.className);
-    if (total === undefined || ofClass === undefined) return 0;
-    this.#divideClasses();
-    if (ofClass.share >= ofClass.want) return demandOf(total);
-    return shareWithin(ofClass, flow);
+    return total === undefined ? 0 : this.#shareOf(flow, total);
   }
 
   /** Whether the flow's class has fewer slots than its reserve. */
   isBelowReserve(flow: string): boolean {
-    const className = this.#flows.get(flow)?.policy.className ?? "";
+    const ofClass = this.#flows.get(flow)?.ofClass;
+    return ofClass !== undefined && this.isClassBelowReserve(ofClass.className);
+  }
+
+  isClassBelowReserve(className: string): boolean {
     return (this.#classes.get(className)?.slots ?? 0) < (this.#policy.classes.get(className)?.reserve ?? 0);
+  }
+
+  /** How many slots the flow has less than its share. */
+  slotsLackOf(flow: string): number {
+    const total = this.#flows.get(flow);
+    return total === undefined ? 0 : this.#shareOf(flow, total) - total.slots;
   }
 
   /** One source's part of the slots that the flow's share leaves to leases. */
@@ -105,7 +112,7 @@ export class FlowTotals {
     const total = this.#flows.get(flow);
     if (total === undefined) return 0;
     const wantOf = (one: Contribution): number => one.want - one.pinned;
-    const units = Math.max(0, this.shareOf(flow) - total.pinned);
+    const units = Math.max(0, this.#shareOf(flow, total) - total.pinned);
     return units >= total.want - total.pinned ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(units, wantsOf(total, wantOf), source);
   }
 
@@ -117,13 +124,23 @@ export class FlowTotals {
     return tokens >= total.tokensWant ? wantOf(total.by.get(source) ?? NOTHING) : partByWant(tokens, wantsOf(total, wantOf), source);
   }
 
-  /** Replaces all that the source contributes; an empty list forgets it. */
+  /** Replaces all that the source contributes, by flow once, in objects of their own; an empty list forgets it. Costs the flows that it names. */
   replace(source: string, contributions: readonly Contribution[]): void {
     const before = this.#bySource.get(source);
-    for (const contribution of before ?? []) this.#count(source, contribution, -1);
-    for (const contribution of contributions) this.#count(source, contribution, 1);
-    for (const { flow } of before ?? []) this.#forgetEmpty(flow);
-    this.#tell(before);
+    let left = before?.length ?? 0;
+    for (const contribution of contributions) {
+      const total = this.#total(contribution.flow);
+      const old = total.by.get(source);
+      assert(old !== contribution, "what a source contributes is said anew");
+      if (old !== undefined) left -= 1;
+      total.by.set(source, contribution);
+      this.#count(total, contribution, old ?? NOTHING);
+    }
+    // What has not been replaced is gone.
+    if (left > 0) {
+      for (const old of before ?? NONE) this.#take(source, old);
+      this.#tell(before);
+    }
     this.#tell(contributions);
     if (contributions.length === 0) this.#bySource.delete(source);
     else this.#bySource.set(source, contributions);
@@ -149,8 +166,8 @@ export class FlowTotals {
     const total = this.#flows.get(flow);
     if (total === undefined) return;
     const before = demandOf(total);
-    total.policy = this.#policy.flow(flow);
-    this.#demandChanged(this.#class(total.policy.className), demandOf(total) - before, 0);
+    total.slotsMax = this.#policy.flow(flow).slotsMax;
+    this.#demandChanged(total.ofClass, demandOf(total) - before, 0);
   }
 
   #tell(contributions: readonly Contribution[] | undefined): void {
@@ -183,32 +200,41 @@ export class FlowTotals {
     }
   }
 
-  #count(source: string, contribution: Contribution, sign: 1 | -1): void {
-    const { flow } = contribution;
-    const total = this.#total(flow);
-    const [wantBefore, pinnedBefore] = [demandOf(total), total.pinned];
-    total.slots += sign * contribution.slots;
-    total.running += sign * contribution.running;
-    total.want += sign * contribution.want;
-    total.pinned += sign * contribution.pinned;
-    total.tokensWant += sign * contribution.tokensWant;
-    total.tokensOut += sign * contribution.tokensOut;
-    this.#slots += sign * contribution.slots;
-    this.#running += sign * contribution.running;
-    const ofClass = this.#class(total.policy.className);
-    ofClass.slots += sign * contribution.slots;
-    if (sign === 1) total.by.set(source, contribution);
-    else total.by.delete(source);
-    this.#demandChanged(ofClass, demandOf(total) - wantBefore, total.pinned - pinnedBefore);
+  #shareOf(flow: string, total: FlowTotal): number {
+    this.#divideClasses();
+    return total.ofClass.share >= total.ofClass.want ? demandOf(total) : shareWithin(total.ofClass, flow);
+  }
+
+  /** One source's part in place of the one before. */
+  #count(total: FlowTotal, { slots, running, want, pinned, tokensWant, tokensOut }: Contribution, before: Contribution): void {
+    const [demandBefore, pinnedBefore] = [demandOf(total), total.pinned];
+    total.slots += slots - before.slots;
+    total.running += running - before.running;
+    total.want += want - before.want;
+    total.pinned += pinned - before.pinned;
+    total.tokensWant += tokensWant - before.tokensWant;
+    total.tokensOut += tokensOut - before.tokensOut;
+    this.#slots += slots - before.slots;
+    this.#running += running - before.running;
+    total.ofClass.slots += slots - before.slots;
+    this.#demandChanged(total.ofClass, demandOf(total) - demandBefore, total.pinned - pinnedBefore);
+  }
+
+  #take(source: string, old: Contribution): void {
+    const total = this.#flows.get(old.flow);
+    if (total === undefined || total.by.get(source) !== old) return;
+    total.by.delete(source);
+    this.#count(total, NOTHING, old);
+    if (total.by.size === 0) this.#forget(old.flow, total);
   }
 
   #total(flow: string): FlowTotal {
     const known = this.#flows.get(flow);
     if (known !== undefined) return known;
-    const policy = this.#policy.flow(flow);
-    const total = { slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, policy, by: new Map() };
+    const { className, weight, slotsMax } = this.#policy.flow(flow);
+    const ofClass = this.#class(className);
+    const total = { ofClass, slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, weight, slotsMax, by: new Map() };
     this.#flows.set(flow, total);
-    const ofClass = this.#class(policy.className);
     ofClass.flows.set(flow, total);
     ofClass.order = null;
     return total;
@@ -217,24 +243,21 @@ export class FlowTotals {
   #class(className: string): ClassTotal {
     let ofClass = this.#classes.get(className);
     if (ofClass === undefined) {
-      this.#classes.set(className, (ofClass = freshClass()));
+      this.#classes.set(className, (ofClass = freshClass(className)));
       this.#isDivided = false;
     }
     return ofClass;
   }
 
-  #forgetEmpty(flow: string): void {
-    const total = this.#flows.get(flow);
-    if (total === undefined || total.by.size > 0) return;
+  #forget(flow: string, { ofClass }: FlowTotal): void {
     this.#flows.delete(flow);
-    const ofClass = this.#classes.get(total.policy.className);
-    if (ofClass === undefined) return;
     ofClass.flows.delete(flow);
     ofClass.order = null;
-    if (ofClass.flows.size === 0) this.#classes.delete(total.policy.className);
+    if (ofClass.flows.size === 0) this.#classes.delete(ofClass.className);
   }
 }
 
+const NONE: readonly Contribution[] = [];
 const NOTHING: Contribution = { flow: "", slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0 };
 
 /** All sources of the flow, what each wants, and for how many. */

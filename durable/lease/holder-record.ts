@@ -89,15 +89,14 @@ export function nextChangeMs(record: HolderRecord, policy: HoldPolicy, nowMs: nu
   return Math.min(...times.filter((atMs) => atMs > nowMs));
 }
 
-/** The most slots the holder may use now: it may live by either answer, and what it named runs on after both. */
-export function slotsOf(record: HolderRecord, of: SlotsRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): number {
+/** The most slots the holder may use now of a flow or lane: it may live by either answer, and what it named runs on after both. */
+export function slotsBy(record: HolderRecord, { nowMs, policy }: { nowMs: number; policy: HoldPolicy }): (of: SlotsRecord) => number {
   const isHeld = nowMs < holdsEndAtMs(record, policy);
   const isWhole = isHeld && isDurable(record, policy);
-  return Math.max(
-    isWhole || nowMs < record.expiresAtMs ? of.offeredSlots : 0,
-    isWhole || nowMs < record.appliedExpiresAtMs ? of.appliedSlots : 0,
-    isHeld ? of.running : 0,
-  );
+  const isOffered = isWhole || nowMs < record.expiresAtMs;
+  const isApplied = isWhole || nowMs < record.appliedExpiresAtMs;
+  return ({ offeredSlots, appliedSlots, running }) =>
+    Math.max(isOffered ? offeredSlots : 0, isApplied ? appliedSlots : 0, isHeld ? running : 0);
 }
 
 /** The slots and the end of an answer that the holder says it lives by; null: no such answer. */

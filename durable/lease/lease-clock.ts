@@ -7,6 +7,11 @@ export interface LeaseClock {
 }
 
 /** `isGapTrusted`: nothing is out, or the object has just started, so any time may have passed unseen. */
+/** Before its first reading. */
+export const UNSEEN: LeaseClock = { seenMs: 0, ledgerMs: 0 };
+/** Of a holder: whatever lies ahead has passed, so that a lease ends rather early than late. */
+export const FORWARD = { gapMsMax: Infinity, isGapTrusted: true };
+
 export function advanceClock(
   clock: LeaseClock,
   nowMs: number,

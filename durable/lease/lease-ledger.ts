@@ -133,7 +133,7 @@ export class LeaseLedger {
   }
 
   /** Which flows may have more, and what is out of each flow and lane, to be looked at. */
-  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf" | "totals" | "lanes"> {
+  get flows(): Pick<SlotBook, "isBelowReserve" | "isBelowShare" | "roomInShare" | "roomOf" | "totals" | "lanes" | "holders"> {
     return this.#book;
   }
 
@@ -162,6 +162,8 @@ export class LeaseLedger {
   /** Moves the ledger's time and ends what ended; returns the ledger's time. */
   tick(nowMs: number): number {
     const before = this.#clock;
+    // Each call asks several times: now it was already, and nothing has become due since.
+    if (nowMs === before.seenMs && !this.#isGapTrusted && this.#book.nextChangeMs > before.ledgerMs) return before.ledgerMs;
     const isGapTrusted = this.#isGapTrusted || this.#policy.areHoldersDurable === true || this.nextChangeInMs === null;
     this.#clock = advanceClock(before, nowMs, { gapMsMax: GAP_MS_MAX, isGapTrusted });
     this.#isGapTrusted = false;

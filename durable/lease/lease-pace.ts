@@ -1,6 +1,6 @@
 // How long a lease is, and when its holder comes back. Pure, and by the present use alone, so that it survives a restart.
 import { floatOf } from "./float.ts";
-import { slotsOf, type FlowRecord, type HolderRecord } from "./holder-record.ts";
+import { slotsBy, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 
 /** How much longer than its holder the ledger believes in a lease, and the longest jump of the clock that counts in full: so
@@ -71,8 +71,9 @@ export function paceOf(
   flows: readonly FlowRecord[],
   { before, atMs, policy, used, slotsFree, isRateShort }: PaceInput,
 ): { lengthMs: number; renewAfterMs: number } {
-  const at = { nowMs: atMs, policy };
-  const grown = flows.reduce((sum, flow) => sum + Math.max(0, flow.offeredSlots - slotsOf(carried, { ...flow, offeredSlots: 0 }, at)), 0);
+  // Of the carried nothing is offered yet.
+  const had = carried.flows.map(slotsBy(carried, { nowMs: atMs, policy }));
+  const grown = flows.reduce((sum, { offeredSlots }, index) => sum + Math.max(0, offeredSlots - (had[index] ?? 0)), 0);
   const free = slotsFree - grown;
   const lengthMs = leaseLengthMs({ used, free, policy });
   // Where it got nothing more, its share ends here: coming back soon would change nothing.

@@ -4,6 +4,7 @@ import type { LentTokens } from "./lent-tokens.ts";
 import type { RatePolicy } from "./rate-budget.ts";
 import type { SharedTokens } from "./shared-tokens.ts";
 
+/** As it is when it is read: what is lent to the flow changes. */
 export interface FlowPolicy {
   readonly className: string;
   readonly weight: number;

@@ -2,7 +2,7 @@
 import { divide } from "./divide.ts";
 import { floatOf } from "./float.ts";
 import { grantLanes } from "./grant-lanes.ts";
-import { isDurable, slotsOf, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
+import { isDurable, slotsBy, type FlowRecord, type HolderRecord, type LaneRecord } from "./holder-record.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 
 interface FlowOffer {
@@ -25,7 +25,7 @@ export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[]
   const targets = record.flows.map(({ flow, want, running }) =>
     want === 0 ? 0 : Math.min(want, isQueued(flow) && record.lentTo === undefined ? running : offer.partOf(flow)),
   );
-  const has = record.flows.map((flow) => slotsOf(record, flow, { nowMs: atMs, policy }));
+  const has = record.flows.map(slotsBy(record, { nowMs: atMs, policy }));
   // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
   // one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
   const open = Math.max(0, slotsFree - floatOf(policy));
@@ -58,9 +58,10 @@ interface LaneOffer {
 /** Lanes for a holder with so many slots in its flows. */
 export function offerLanes(record: HolderRecord, slots: number, { atMs, policy, slotsFreeIn, slotsIn }: LaneOffer): LaneRecord[] {
   const known = new Map(record.lanes.map((lane) => [lane.lane, lane]));
+  const slotsOf = slotsBy(record, { nowMs: atMs, policy });
   const lanes = [...policy.lanes].map(([lane, capacity]) => {
     const of = known.get(lane) ?? { lane, want: 0, running: 0, appliedSlots: 0, offeredSlots: 0 };
-    const had = slotsOf(record, of, { nowMs: atMs, policy });
+    const had = slotsOf(of);
     const out = slotsIn(lane);
     // A lane that shrank below what is out is given back by all in proportion, though the flows' slots may fit elsewhere.
     const has = out > capacity ? Math.floor((had * capacity) / out) : had;

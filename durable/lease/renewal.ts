@@ -7,7 +7,7 @@ import { LEASE_MS_MIN } from "./lease-pace.ts";
 import {
   isDurable,
   promiseOf,
-  slotsOf,
+  slotsBy,
   type FlowRecord,
   type HolderRecord,
   type HoldPolicy,
@@ -19,19 +19,24 @@ import {
 export function checkRequest({ sequence, appliedSequence, flows, lanes, lentTo = 1 }: RenewalRequest): void {
   assert(Number.isSafeInteger(lentTo) && lentTo >= 1 && lentTo <= UNITS_MAX, "a lease is lent on to a whole number of holders");
   assert(Number.isSafeInteger(sequence) && sequence >= 1 && appliedSequence < sequence, "a renewal follows the answer it lives by");
-  assert(new Set(flows.map(({ flow }) => flow)).size === flows.length, "a renewal names a flow once");
-  assert(new Set(lanes.map(({ lane }) => lane)).size === lanes.length, "a renewal names a lane once");
-  const ofFlows = flows.flatMap(({ tokensWant, tokensHeld, tokensReturned, tokensNow = 0 }) => [
-    tokensWant,
-    tokensHeld,
-    tokensReturned,
-    tokensNow,
-  ]);
-  const ofBoth = [...flows, ...lanes].flatMap(({ want, running, keep }) => [want, running, keep]);
-  assert(
-    [...ofFlows, ...ofBoth].every((count) => Number.isSafeInteger(count) && count >= 0 && count <= UNITS_MAX),
-    "a renewal counts in whole numbers up to UNITS_MAX",
-  );
+  const [flowsNamed, lanesNamed] = [new Set<string>(), new Set<string>()];
+  let isCounted = true;
+  for (const { flow, want, running, keep, tokensWant, tokensHeld, tokensReturned, tokensNow = 0 } of flows) {
+    flowsNamed.add(flow);
+    isCounted &&= isCount(want) && isCount(running) && isCount(keep);
+    isCounted &&= isCount(tokensWant) && isCount(tokensHeld) && isCount(tokensReturned) && isCount(tokensNow);
+  }
+  for (const { lane, want, running, keep } of lanes) {
+    lanesNamed.add(lane);
+    isCounted &&= isCount(want) && isCount(running) && isCount(keep);
+  }
+  assert(flowsNamed.size === flows.length, "a renewal names a flow once");
+  assert(lanesNamed.size === lanes.length, "a renewal names a lane once");
+  assert(isCounted, "a renewal counts in whole numbers up to UNITS_MAX");
+}
+
+function isCount(count: number): boolean {
+  return Number.isInteger(count) && count >= 0 && count <= UNITS_MAX;
 }
 
 interface CarryOverInput {
@@ -81,11 +86,14 @@ export function carryOver(input: CarryOverInput): CarriedOver {
   const { known, request, nowMs } = input;
   const before = new Map(known?.flows.map((flow) => [flow.flow, flow]));
   const lanesBefore = new Map(known?.lanes.map((lane) => [lane.lane, lane]));
+  const carry = carrying(input);
+  const adoptedIn = countsBy(input.adopted, ({ flow }) => flow);
+  const adoptedInLanes = countsBy(input.adopted, ({ lane }) => lane);
   let slotsFree = Math.max(0, input.slotsFree - input.adopted.length);
   let overshootCount = 0;
   const flows = request.flows.map((report): FlowRecord => {
-    const adoptedCount = input.adopted.filter(({ flow: of }) => of === report.flow).length;
-    const carried = carrySlots(input, { report, old: before.get(report.flow), free: slotsFree, adoptedCount });
+    const adoptedCount = adoptedIn.get(report.flow) ?? 0;
+    const carried = carry({ report, old: before.get(report.flow), free: slotsFree, adoptedCount });
     slotsFree -= carried.taken;
     overshootCount += carried.overshootCount;
     const { flow, tokensWant, tokensHeld, tokensNow } = report;
@@ -100,9 +108,9 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     };
   });
   const lanes = request.lanes.map((report): LaneRecord => {
-    const adoptedCount = input.adopted.filter(({ lane }) => lane === report.lane).length;
+    const adoptedCount = adoptedInLanes.get(report.lane) ?? 0;
     const free = Math.max(0, input.slotsFreeIn(report.lane) - adoptedCount);
-    const carried = carrySlots(input, { report, old: lanesBefore.get(report.lane), free, adoptedCount });
+    const carried = carry({ report, old: lanesBefore.get(report.lane), free, adoptedCount });
     overshootCount = Math.max(overshootCount, carried.overshootCount);
     return { lane: report.lane, ...carried.slots };
   });
@@ -139,20 +147,28 @@ interface CarriedInput {
 }
 
 /** The same for a flow and for a lane. */
-function carrySlots({ known, request, nowMs, policy }: CarryOverInput, { report, old, free, adoptedCount }: CarriedInput): CarriedSlots {
+function carrying({ known, request, nowMs, policy }: CarryOverInput): (input: CarriedInput) => CarriedSlots {
   const promise = known === undefined ? null : promiseOf(known, request.appliedSequence);
-  const leased = known === undefined || old === undefined ? 0 : slotsOf(known, old, { nowMs, policy });
-  const counted = leased + adoptedCount;
-  // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
-  const running = Math.min(report.running, counted + free);
+  const leasedOf = known === undefined ? (): number => 0 : slotsBy(known, { nowMs, policy });
   // A durable holder's own word counts, by its own clock: what it keeps it may still use.
   const isLive = promise !== null && (nowMs < promise.expiresAtMs || isDurable(request, policy));
-  const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
-  return {
-    slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },
-    taken: Math.max(0, running - counted),
-    overshootCount: report.running - running,
+  return ({ report, old, free, adoptedCount }) => {
+    const counted = (old === undefined ? 0 : leasedOf(old)) + adoptedCount;
+    // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
+    const running = Math.min(report.running, counted + free);
+    const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
+    return {
+      slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },
+      taken: Math.max(0, running - counted),
+      overshootCount: report.running - running,
+    };
   };
+}
+
+function countsBy<T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const one of all) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
+  return counts;
 }
 
 /** What the holder gives back, and the tokens of an answer that it never lived by and never will. */
@@ -162,6 +178,7 @@ function tokensBack({ known, request, policy }: CarryOverInput, before: Readonly
   const isUnused = known !== undefined && request.appliedSequence !== known.sequence && !isForgotten;
   const back = new Map(isUnused ? known.flows.map(({ flow, tokensOffered }) => [flow, tokensOffered]) : []);
   for (const { flow, tokensReturned } of request.flows) {
+    if (tokensReturned === 0) continue;
     const old = before.get(flow);
     const returned = Math.min(tokensReturned, old === undefined ? 0 : old.tokensHeld + old.tokensOffered);
     back.set(flow, (back.get(flow) ?? 0) + returned);

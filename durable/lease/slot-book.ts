@@ -3,7 +3,7 @@
 import { assert } from "#shared/assert.ts";
 import { DueTimes } from "./due-times.ts";
 import { FlowTotals } from "./flow-totals.ts";
-import { nextChangeMs, slotsOf, type HolderRecord } from "./holder-record.ts";
+import { nextChangeMs, slotsBy, type HolderRecord } from "./holder-record.ts";
 import { LaneTotals } from "./lane-totals.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { ChangedKeys } from "./lease-rows.ts";
@@ -77,12 +77,12 @@ export class SlotBook {
 
   /** Whether the flow has fewer slots than its share: such go next. */
   isBelowShare(flow: string): boolean {
-    return this.roomInShare(flow) > 0;
+    return this.totals.slotsLackOf(flow) > 0 && this.roomOf(flow) > 0;
   }
 
   /** How many slots it has less than its share. */
   roomInShare(flow: string): number {
-    return Math.min(this.totals.shareOf(flow) - this.totals.slotsOf(flow), this.roomOf(flow));
+    return Math.min(this.totals.slotsLackOf(flow), this.roomOf(flow));
   }
 
   get waitingCount(): number {
@@ -113,12 +113,13 @@ export class SlotBook {
 
   putHolder(record: HolderRecord, nowMs: number): void {
     const at = { nowMs, policy: this.#policy };
+    const slotsOf = slotsBy(record, at);
     const source = holderKey(record.holder);
     this.holders.set(record.holder, record);
     this.totals.replace(source, holderContributions(record, at));
     this.lanes.replace(
       source,
-      record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(record, lane, at), running: lane.running })),
+      record.lanes.map((lane) => ({ lane: lane.lane, slots: slotsOf(lane), running: lane.running })),
     );
     this.#watchHolder(record, nowMs);
   }

@@ -1,6 +1,6 @@
 // Who contributes to the sums of a ledger, under which key, and with what.
 import type { Contribution } from "./flow-totals.ts";
-import { isDurable, isLive, slotsOf, type HolderRecord, type HoldPolicy } from "./holder-record.ts";
+import { isDurable, isLive, slotsBy, type HolderRecord, type HoldPolicy } from "./holder-record.ts";
 import type { NamedSlot } from "./named-slots.ts";
 
 export function holderKey(holder: string): string {
@@ -17,15 +17,17 @@ export function queueKey(flow: string): string {
 
 export function holderContributions(record: HolderRecord, at: { nowMs: number; policy: HoldPolicy }): readonly Contribution[] {
   const live = isLive(record, at.nowMs);
+  const isLent = live || isDurable(record, at.policy);
+  const slotsOf = slotsBy(record, at);
   return record.flows.map((flow) => ({
     flow: flow.flow,
-    slots: slotsOf(record, flow, at),
+    slots: slotsOf(flow),
     running: flow.running,
     want: live ? Math.max(flow.want, flow.running) : flow.running,
     pinned: live ? 0 : flow.running,
     tokensWant: live ? flow.tokensWant : 0,
     // What one that lends on has lent is spent after its own lease, too.
-    tokensOut: live || isDurable(record, at.policy) ? flow.tokensHeld + flow.tokensOffered : 0,
+    tokensOut: isLent ? flow.tokensHeld + flow.tokensOffered : 0,
     ...(record.lentTo !== undefined && { claimants: record.lentTo }),
   }));
 }

@@ -74,7 +74,8 @@ export class Counters {
   #countFlow({ flow, outcomes, buckets, sumMs, busyMs, messagesMs = 0, bytes = 0 }: FlowTelemetry, costWeight: number): void {
     const counters = this.#flow(flow);
     for (const [outcome, count] of Object.entries(outcomes)) counters.outcomes[outcome] = (counters.outcomes[outcome] ?? 0) + count;
-    for (const [index, count] of buckets.entries()) counters.buckets[index] = (counters.buckets[index] ?? 0) + count;
+    for (let index = 0; index < buckets.length; index += 1)
+      counters.buckets[index] = (counters.buckets[index] ?? 0) + (buckets[index] ?? 0);
     counters.sumMs += sumMs;
     counters.serviceMs = (counters.serviceMs ?? 0) + (busyMs + messagesMs) * costWeight;
     if (bytes > 0) counters.bytes = (counters.bytes ?? 0) + bytes;

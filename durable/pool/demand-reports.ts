@@ -1,5 +1,6 @@
 // What a renewal's telemetry and the ledger say of demand. Pure.
 import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import type { DemandLevel, DemandReport } from "./demand-meter.ts";
 import type { Pool } from "./pool.ts";
@@ -9,16 +10,22 @@ export const UNSERVED: ReadonlySet<string> = new Set<Outcome>(["rejected-capacit
 /** Refused before it held a slot; of the others a report's `busyMs` speaks. */
 const NEVER_STARTED: ReadonlySet<string> = new Set([...UNSERVED, "rejected-quota"]);
 
+/** Whether the pool has answered neither this renewal nor a later one of its holder: else what it tells is counted already, or told again. */
+export function isNews({ holder, sequence }: Pick<RenewalRequest, "holder" | "sequence">, { ledger }: Pick<Pool, "ledger">): boolean {
+  return sequence > (ledger.flows.holders.get(holder)?.sequence ?? 0);
+}
+
 export function reportOf(flows: readonly FlowTelemetry[]): DemandReport {
-  const outcomes = flows.flatMap((flow) => Object.entries(flow.outcomes));
-  const countIf = (isCounted: (outcome: string) => boolean): number =>
-    outcomes.reduce((sum, [outcome, count]) => sum + (isCounted(outcome) ? count : 0), 0);
-  return {
-    arrivals: flows.reduce((sum, { arrivals }) => sum + arrivals, 0),
-    busyMs: flows.reduce((sum, { busyMs }) => sum + busyMs, 0),
-    endedCount: countIf((outcome) => !NEVER_STARTED.has(outcome)),
-    refusedCount: countIf((outcome) => UNSERVED.has(outcome)),
-  };
+  let [arrivals, busyMs, endedCount, refusedCount] = [0, 0, 0, 0];
+  for (const flow of flows) {
+    arrivals += flow.arrivals;
+    busyMs += flow.busyMs;
+    for (const [outcome, count] of Object.entries(flow.outcomes)) {
+      if (!NEVER_STARTED.has(outcome)) endedCount += count;
+      if (UNSERVED.has(outcome)) refusedCount += count;
+    }
+  }
+  return { arrivals, busyMs, endedCount, refusedCount };
 }
 
 /** What is out now, and who waits where no slot is free: else they wait for their tenant's limit. Busy while anything is promised or waits. */

@@ -23,7 +23,7 @@ export function grantFree(granting: Granting): number | null {
   const { ledger, line, pace, atMs } = granting;
   const { flows, slotsFree } = ledger;
   pace.tick(atMs, { waiting: line.length, slotsFree, slotsQueued: ledger.counts.queued });
-  grantTo((flow) => flows.isBelowReserve(flow), granting);
+  if (line.someClass((className) => flows.totals.isClassBelowReserve(className))) grantTo((flow) => flows.isBelowReserve(flow), granting);
   grantTo((flow) => flows.isBelowShare(flow), granting);
   grantTo((flow) => flows.roomOf(flow) > 0, granting);
   const pauseMs = pace.pauseMs(atMs);

@@ -2,6 +2,8 @@
 // flows' limits. Pure; home-renewals.ts carries the messages. What is not lent here cannot be granted here: lent-policy.ts.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import { FLOAT_DIVISOR } from "#durable/lease/float.ts";
+import { UNITS_MAX } from "#durable/lease/divide.ts";
+import { advanceClock, FORWARD, UNSEEN } from "#durable/lease/lease-clock.ts";
 import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { LENT_TOKENS_MS, type LentTokens } from "#durable/lease/lent-tokens.ts";
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
@@ -37,7 +39,8 @@ export interface Lender {
 
 export class HomeLease implements LentTokens {
   #lease: CreditLease | null = null;
-  #nowMs = -Infinity;
+  #clock = UNSEEN;
+  #nowMs = 0;
   #renewAtMs = Infinity;
   #isAsking = false;
   #askedAtMs = -Infinity;
@@ -63,9 +66,10 @@ export class HomeLease implements LentTokens {
   #leaseMs = 0;
   #answeredAtMs = 0;
 
-  /** The pool's time, for what follows. */
+  /** For what follows: a time that does not go back with the pool's, so that no lease lasts longer than it was lent for. */
   tick(nowMs: number): void {
-    this.#nowMs = nowMs;
+    this.#clock = advanceClock(this.#clock, nowMs, FORWARD);
+    this.#nowMs = this.#clock.ledgerMs;
   }
 
   get isLive(): boolean {
@@ -212,11 +216,11 @@ function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[], available: (fl
     const tokensWanted = totals.tokensWantOf(flow) + (moreTokens.get(flow) ?? 0);
     return {
       flow,
-      want: withFloat(wanted),
+      want: Math.min(UNITS_MAX, withFloat(wanted)),
       passedOn,
-      tokensWant: tokensWanted === 0 ? 0 : withFloat(tokensWanted) + SPARE_TOKENS,
-      tokensNow: Math.max(0, (now.get(flow) ?? 0) - available(flow)),
-      tokensPassedOn: totals.tokensOutOf(flow),
+      tokensWant: tokensWanted === 0 ? 0 : Math.min(UNITS_MAX, withFloat(tokensWanted) + SPARE_TOKENS),
+      tokensNow: Math.max(0, Math.min(UNITS_MAX, now.get(flow) ?? 0) - available(flow)),
+      tokensPassedOn: Math.min(UNITS_MAX, totals.tokensOutOf(flow)),
     };
   });
   const isSomething = ({ want, tokensWant, tokensPassedOn }: Required<CreditDemand>): boolean => want + tokensWant + tokensPassedOn > 0;

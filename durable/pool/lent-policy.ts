@@ -20,11 +20,11 @@ export function lentPolicyOf(whole: LedgerPolicy, home: HomeLease): LedgerPolicy
     lanes,
     classes: new Map([...whole.classes].map(([name, { weight, reserve }]) => [name, { weight, reserve: Math.floor(reserve * part) }])),
     flow(name): FlowPolicy {
-      const policy = whole.flow(name);
+      const { className, weight, rate, shared } = whole.flow(name);
       const isOfBytes = flowOfBytes(name) !== null;
       // Limited over all services alone: only the home pool knows, and lends its tokens like those of a rate.
       const isRated = !isOfBytes && typeof home.leftOf(name)?.tokens === "number";
-      return { ...policy, slotsMax: isOfBytes ? 0 : home.slotsOf(name), rate: policy.rate ?? (isRated ? RATED : null) };
+      return { className, weight, slotsMax: isOfBytes ? 0 : home.slotsOf(name), rate: rate ?? (isRated ? RATED : null), shared };
     },
     flowChanged: (flow) => home.look(flow),
     leaseMs: home.leaseMs,

@@ -5,11 +5,11 @@ import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Region } from "#shared/config/regions.ts";
 import type { FlowQuota } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
-import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
-import { quotaFlowOf, TOTAL_BYTES, TOTAL_REQUESTS } from "#shared/protocol/quota-rpc.ts";
+import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
+import { LiveFlowPolicy } from "./flow-policy.ts";
 import { flowLimitsOf } from "./flow-quotas.ts";
 import { staticEndpoints, type PoolShard } from "./layout.ts";
 import { lentPolicyOf } from "./lent-policy.ts";
@@ -148,20 +148,18 @@ export function policyOf(
 ): LedgerPolicy {
   const { service } = configuration;
   // Each request asks several times.
-  const known = new Map<string, FixedPolicy>();
+  const known = new Map<string, LiveFlowPolicy>();
   const policy: LedgerPolicy = {
     ...capacityOf(configuration, shards, adaptive),
     flow: (name): FlowPolicy => {
-      let fixed = known.get(name);
-      if (fixed === undefined) {
+      let flow = known.get(name);
+      if (flow === undefined) {
         if (known.size >= FLOWS_KNOWN_MAX) known.clear();
-        known.set(name, (fixed = fixedPolicyOf(name, configuration)));
+        known.set(name, (flow = flowPolicyOf(name, configuration, credits)));
       }
-      const { tenant, limit, isOfBytes, ...own } = fixed;
-      const shared = credits.sharedOf(tenant, isOfBytes ? TOTAL_BYTES : TOTAL_REQUESTS);
-      return { ...own, slotsMax: isOfBytes ? 0 : Math.min(own.slotsMax, credits.slotsMaxOf(tenant, limit)), shared };
+      return flow;
     },
-    flowChanged: (flow) => credits.look(tenantOf(flow)),
+    flowChanged: (flow) => credits.look(flow),
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
     lentDurationMsMax: (service?.requestDurationMsMax ?? 0) + LEASE_MS_MAX,
     holdersMax: HOLDERS_MAX,
@@ -170,20 +168,16 @@ export function policyOf(
   return regions.home === null ? policy : lentPolicyOf(policy, regions.home);
 }
 
-/** What the configuration alone says of a flow. */
-interface FixedPolicy extends Omit<FlowPolicy, "shared"> {
-  readonly tenant: string;
-  /** The tenant's quota's name of it. */
-  readonly limit: string;
-  readonly isOfBytes: boolean;
-}
-
-function fixedPolicyOf(name: string, { name: serviceName, tenantWeights, quotas }: PoolConfiguration): FixedPolicy {
+function flowPolicyOf(
+  name: string,
+  { name: serviceName, tenantWeights, quotas }: PoolConfiguration,
+  credits: PolicyParts["credits"],
+): LiveFlowPolicy {
   const ofBytes = flowOfBytes(name);
   const flow = ofBytes ?? name;
   const [tenant = "", className = ""] = flow.split("/");
   const { slotsMax, rate, bandwidth } = flowLimitsOf(Object.hasOwn(quotas, flow) ? quotas[flow] : undefined);
-  return {
+  const fixed = {
     tenant,
     className,
     weight: tenantWeights[tenant] ?? 1,
@@ -192,6 +186,7 @@ function fixedPolicyOf(name: string, { name: serviceName, tenantWeights, quotas 
     limit: quotaFlowOf(serviceName, className),
     isOfBytes: ofBytes !== null,
   };
+  return new LiveFlowPolicy(fixed, credits);
 }
 
 export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {

@@ -26,7 +26,7 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import { NOTHING, type Counters } from "./counters.ts";
 import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
-import { levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { isNews, levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DEVICE_METER_BYTES } from "./device-meters.ts";
@@ -93,7 +93,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
     if (message.use !== undefined) this.#pool.regions.lent.note(message.lease, message.use);
-    this.#measure(message.telemetry, message.lease.holder, message.use !== undefined);
+    if (isNews(message.lease, this.#pool)) this.#measure(message.telemetry, message.lease.holder, message.use !== undefined);
     const renewed = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     return { ...renewed, table: this.#pool.routes.tableFor(message.tableVersion), configurationVersion: this.#pool.configuration.version };

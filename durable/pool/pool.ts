@@ -197,8 +197,11 @@ export class Pool {
     const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
     const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const grant = (ticket: Ticket): void => {
+      const { slotId } = ticket.request;
       this.#countWaiting(ticket);
-      decisions.push({ slotId: ticket.request.slotId, verdict: this.#grant(ticket, nowMs) });
+      const verdict = this.#grant(ticket, nowMs);
+      if (!verdict.ok) this.#unpay(slotId, nowMs);
+      decisions.push({ slotId, verdict });
     };
     this.decideInMs = grantFree({ ledger: this.#ledger, line: this.#line, pace: this.#pace, hasLane, grant, nowMs, atMs });
     return decisions;
@@ -208,7 +211,8 @@ export class Pool {
     const { flow, urgency, waitMsMax } = ticket.request;
     const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
     const waitMs = this.#estimate.msFor(aheadMax);
-    if (aheadMax > 0 && !this.#isNext(flow) && this.#estimate.isTooLong(waitMs, waitMsMax)) return this.#refuseForWant(ticket);
+    if (aheadMax > 0 && !this.#isNext(flow) && this.#estimate.isTooLong(waitMs, waitMsMax))
+      return { ...wantRefusal(ticket.request, this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
     const { className, weight } = flowShareOf(this.#configuration, flow);
     const pushed = this.#line.push(ticket, { className, weight });
     if (pushed !== null && "refused" in pushed) {
@@ -253,17 +257,13 @@ export class Pool {
     return { slotId, verdict: expiredRefusal(this.#estimate.endOf(ticket, nowMs - ticket.arrivedAtMs), why) };
   }
 
-  #refuseForWant(ticket: Ticket): Verdict {
-    return { ...wantRefusal(ticket.request, this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
-  }
-
   #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
     const shed = this.#shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
     return shed === null ? {} : { shed };
   }
 
   #shedOf(flow: string, leftMs: number): Shed | null {
-    return this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
+    return this.#line.lengthOf(flow) === 0 || this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
   }
 
   /** All who wait in the flow have a slot in its share: they get the next ones, whatever an estimate says. */

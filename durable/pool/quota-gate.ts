@@ -4,7 +4,15 @@ import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { queueKey } from "#durable/lease/sources.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
 import { socketLimitsOf } from "#shared/config/socket-limits.ts";
-import { costDetail, costState, isRated, rateDetail, rateStates, type FlowQuota } from "#shared/config/quota-policies.ts";
+import {
+  costDetail,
+  costState,
+  isBandwidthLimited,
+  isRated,
+  rateDetail,
+  rateStates,
+  type FlowQuota,
+} from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { URGENCY_FIRST } from "#shared/limits.ts";
 import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
@@ -177,8 +185,8 @@ export class QuotaGate {
       if (!Object.hasOwn(this.#configured, flow)) return [];
       const { slotsMax } = this.#quotas.limitsOf(flow);
       const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
-      const units = ledger.tokensLeft(byteFlowOf(flow), nowMs);
-      const tokens = ledger.tokensLeft(flow, nowMs);
+      const units = isBandwidthLimited(this.#configured[flow]) ? ledger.tokensLeft(byteFlowOf(flow), nowMs) : null;
+      const tokens = this.isRated(flow) ? ledger.tokensLeft(flow, nowMs) : null;
       if (slotsMax === Infinity && tokens === null && units === null && blockedMs === 0) return [];
       const slots = slotsMax === Infinity ? null : Math.max(0, slotsMax - ledger.slotsOfFlow(flow));
       const bytes = units === null ? null : units * BYTE_UNIT;

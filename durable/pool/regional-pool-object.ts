@@ -19,7 +19,7 @@ import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import type { Counters } from "./counters.ts";
-import { UNSERVED } from "./demand-reports.ts";
+import { isNews, UNSERVED } from "./demand-reports.ts";
 import { Pool } from "./pool.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Decision } from "./verdict.ts";
@@ -75,7 +75,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     await this.#renewals.ensure(wantedOf(message.lease), Date.now());
     const nowMs = Date.now();
     this.#counters.global.renewCalls += 1;
-    this.#measure(message.telemetry);
+    if (isNews(message.lease, this.#pool)) this.#measure(message.telemetry);
     const { isContended, ...renewed } = this.#pool.renew(message.lease, nowMs);
     this.#settle(nowMs);
     const { configuration, routes } = this.#pool;

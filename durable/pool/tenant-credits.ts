@@ -1,6 +1,7 @@
 // What the tenants' quotas have lent to this pool: slots, requests and bytes over all services, of those tenants that have such limits. Pure; the
 // shell carries the messages. A tenant without `total` is none of its business.
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
+import { advanceClock, FORWARD, UNSEEN } from "#durable/lease/lease-clock.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
@@ -41,6 +42,7 @@ type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
 export class TenantCredits {
   #slotTenants: ReadonlySet<string> = new Set();
   #totals: Readonly<Record<string, TotalConfig>> = {};
+  #areTotals = false;
   #costWeight = 1;
   /** By tenant and what is limited over all services. */
   readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
@@ -48,6 +50,7 @@ export class TenantCredits {
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
   readonly #looks = new CreditLooks();
+  #clock = UNSEEN;
   #nowMs = 0;
 
   /** The tenants that are limited over all services, or would be. */
@@ -60,6 +63,7 @@ export class TenantCredits {
       credit.renewAtMs = this.#nowMs;
     }
     this.#totals = totals;
+    this.#areTotals = Object.keys(totals).length > 0;
     this.#costWeight = service?.costWeight ?? 1;
     this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
@@ -81,9 +85,10 @@ export class TenantCredits {
     this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
   }
 
-  /** The pool's time, for what follows. */
+  /** For what follows: a time that does not go back with the pool's, so that no credit lasts longer than it was lent for. */
   tick(nowMs: number): void {
-    this.#nowMs = nowMs;
+    this.#clock = advanceClock(this.#clock, nowMs, FORWARD);
+    this.#nowMs = this.#clock.ledgerMs;
   }
 
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
@@ -117,10 +122,16 @@ export class TenantCredits {
 
   /** What holders measured. */
   observe(telemetry: FlowTelemetry): void {
+    if (!this.#areTotals) return;
     const tenant = tenantOf(telemetry.flow);
     if (this.#tellMsOf(tenant) === Infinity) return;
     this.#use.add(tenant, useOf(telemetry, this.#costWeight));
     this.#looks.soon(tenant);
+  }
+
+  /** Whether quotas lend anything here: slots, requests or bytes of some tenant. */
+  get areLent(): boolean {
+    return this.#slotTenants.size + this.#shared[TOTAL_REQUESTS].size + this.#shared[TOTAL_BYTES].size > 0;
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
@@ -148,8 +159,10 @@ export class TenantCredits {
     return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
   }
 
-  /** What a tenant wants here may be something else now. */
-  look(tenant: string): void {
+  /** What is wanted of a flow here may be something else now. */
+  look(flow: string): void {
+    if (this.#credits.size === 0) return;
+    const tenant = tenantOf(flow);
     if (this.#credits.has(tenant)) this.#looks.soon(tenant);
   }
 

@@ -24,6 +24,8 @@ export interface Ticket {
 
 interface WaitingFlow {
   readonly index: number;
+  readonly className: string;
+  isHeld: boolean;
   /** Waiting by urgency. */
   readonly byUrgency: Uint32Array;
   count: number;
@@ -35,6 +37,8 @@ export class WaitingLine {
   readonly #tickets = new Map<number, Ticket>();
   readonly #handles = new Map<string, number>();
   #classIndex = new Map<string, number>();
+  /** Waiting by class. */
+  readonly #byClass = new Map<string, number>();
 
   constructor(kernels: Kernels) {
     this.#queue = new FairQueue(kernels, {
@@ -52,6 +56,12 @@ export class WaitingLine {
   /** Flows in which somebody waits. */
   get flows(): Iterable<string> {
     return this.#flows.keys();
+  }
+
+  /** Whether it is so of some class in which somebody waits. */
+  someClass(isSo: (className: string) => boolean): boolean {
+    for (const className of this.#byClass.keys()) if (isSo(className)) return true;
+    return false;
   }
 
   lengthOf(flow: string): number {
@@ -103,6 +113,7 @@ export class WaitingLine {
     this.#tickets.set(handle, ticket);
     this.#handles.set(slotId, handle);
     waiting.count += 1;
+    this.#countIn(className, 1);
     waiting.byUrgency[urgency] = (waiting.byUrgency[urgency] ?? 0) + 1;
     return displaced === undefined ? null : { displaced };
   }
@@ -127,7 +138,9 @@ export class WaitingLine {
 
   hold(flow: string, isHeld: boolean): void {
     const waiting = this.#flows.get(flow);
-    if (waiting !== undefined) this.#queue.hold(waiting.index, isHeld);
+    if (waiting === undefined || waiting.isHeld === isHeld) return;
+    waiting.isHeld = isHeld;
+    this.#queue.hold(waiting.index, isHeld);
   }
 
   /** Takes out who goes next among the flows that are not held; undefined: nobody. What has expired is taken out first. */
@@ -163,7 +176,7 @@ export class WaitingLine {
     if (this.#flows.size >= FLOW_COUNT_MAX) for (const [name, other] of this.#flows) this.#closeIfEmpty(name, other);
     const index = this.#queue.openFlow({ classIndex, weight, lengthMax: FLOW_QUEUE_LENGTH_MAX });
     if (index < 0) return null;
-    const waiting = { index, byUrgency: new Uint32Array(URGENCY_LAST + 1), count: 0 };
+    const waiting = { index, className, isHeld: false, byUrgency: new Uint32Array(URGENCY_LAST + 1), count: 0 };
     this.#flows.set(flow, waiting);
     return waiting;
   }
@@ -177,9 +190,16 @@ export class WaitingLine {
     const waiting = this.#flows.get(flow);
     if (waiting === undefined) return ticket;
     waiting.count -= 1;
+    this.#countIn(waiting.className, -1);
     waiting.byUrgency[urgency] = (waiting.byUrgency[urgency] ?? 1) - 1;
     this.#closeIfEmpty(flow, waiting);
     return ticket;
+  }
+
+  #countIn(className: string, change: number): void {
+    const count = (this.#byClass.get(className) ?? 0) + change;
+    if (count === 0) this.#byClass.delete(className);
+    else this.#byClass.set(className, count);
   }
 
   /** A flow in debt keeps its place in the queue until others were served: its index is taken up again. */

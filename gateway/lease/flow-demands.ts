@@ -42,12 +42,13 @@ export function noteFlows(
       lease.flows.reduce((sum, { slots }) => sum + slots, 0),
       nowMs,
     );
+  const leftBy = new Map(left.map((one) => [one.flow, one]));
   for (const { flow, isQueued } of lease.ok ? lease.flows : []) {
     const meter = flows.known(flow);
     if (meter === undefined) continue;
     meter.isQueued = isQueued;
-    meter.left = left.find((one) => one.flow === flow);
-    meter.blockedUntilMs = nowMs + (meter.left?.blockedMs ?? 0);
+    meter.left = leftBy.get(flow);
+    meter.blocked.begin(meter.left?.blockedMs ?? 0, nowMs);
     meter.rate.granted(held.tokens(flow, nowMs));
     // Its bandwidth is limited no more: what waits for credit goes on.
     if (meter.bytes !== null) meter.bytes.isUnlimited = typeof meter.left?.bytes !== "number";

@@ -6,8 +6,10 @@ import type { FlowLeft, Shed } from "#shared/protocol/pool-rpc.ts";
 import { LATENCY_BUCKETS_MS, type FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { FlowRate } from "./flow-rate.ts";
 import type { RateLimitLine } from "./rate-limit-line.ts";
+import { Spell } from "./spell.ts";
 
-const BUCKET_COUNT = LATENCY_BUCKETS_MS.length + 1;
+const NO_BUCKETS: readonly number[] = [...LATENCY_BUCKETS_MS, Infinity].map(() => 0);
+const BUCKET_COUNT = NO_BUCKETS.length;
 /** An answer that takes longer was waited for. */
 const CALL_MS_MAX = 50;
 /** How long a mean concurrency, and a peak, are remembered. */
@@ -24,8 +26,8 @@ export class FlowMeter {
   readonly #asked = new Map<string, number>();
   /** The pool's word: others wait for this flow. */
   isQueued = false;
-  /** The pool's word: newcomers of this urgency or a later one are refused until then. */
-  shedUntilMs = -Infinity;
+  /** The pool's word: newcomers of this urgency or a later one are refused for a while. */
+  readonly #shed = new Spell();
   shedUrgencyFrom = 0;
   shedRetryAfterMs = 0;
   /** As many as may wait, where they do; null: the service's slots are what lacks. */
@@ -39,18 +41,19 @@ export class FlowMeter {
   /** What the pool had left of the flow's limits at the last renewal; undefined: it has none. */
   left: FlowLeft | undefined;
   line: RateLimitLine | undefined;
-  /** Until then the flow's service time is used up. */
-  blockedUntilMs = -Infinity;
+  /** The flow's service time is used up. */
+  readonly blocked = new Spell();
   #peak = 0;
   #peakBefore = 0;
   #arrivals = 0;
   #busyMs = 0;
   /** Of reports that did not arrive: it counts for the cost, no longer for the demand. */
   #busyMsLost = 0;
+  #arrivalsLost = 0;
   #mean = 0;
   /** Since when nothing came, at renewals. */
   #quietMs = 0;
-  #buckets = new Uint32Array(BUCKET_COUNT);
+  #buckets = NO_BUCKETS.slice();
   #sumMs = 0;
   #outcomes: Record<string, number> = {};
   #isReported = true;
@@ -76,11 +79,16 @@ export class FlowMeter {
 
   /** The pool's word. */
   noteShed({ urgencyFrom, forMs, retryAfterMs, queueLengthMax, memoryBytesMax }: Shed, nowMs: number): void {
-    this.shedUntilMs = nowMs + forMs;
+    this.#shed.begin(forMs, nowMs);
     this.shedUrgencyFrom = urgencyFrom;
     this.shedRetryAfterMs = retryAfterMs;
     this.shedQueueLength = queueLengthMax ?? null;
     this.shedMemoryBytes = memoryBytesMax;
+  }
+
+  /** Refuses a newcomer. */
+  sheds(urgency: number, nowMs: number): boolean {
+    return urgency >= this.shedUrgencyFrom && this.#shed.leftMs(nowMs) > 0;
   }
 
   /** Others wait for this flow, by the pool's word or because one of ours has waited longer than a call takes: whoever comes
@@ -161,7 +169,7 @@ export class FlowMeter {
 
   /** What was measured since the last time, handed over; null: nothing. */
   take(flow: string): FlowTelemetry | null {
-    const arrivals = this.#arrivals;
+    const arrivals = this.#arrivals + this.#arrivalsLost;
     const [outcomes, buckets, sumMs, busyMs] = [this.#outcomes, this.#buckets, this.#sumMs, this.#busyMs + this.#busyMsLost];
     this.#peak = this.running;
     this.#arrivals = 0;
@@ -170,17 +178,19 @@ export class FlowMeter {
     if (this.#isReported && bytes === 0) return null;
     this.#isReported = true;
     this.#busyMsLost = 0;
+    this.#arrivalsLost = 0;
     this.#outcomes = {};
-    this.#buckets = new Uint32Array(BUCKET_COUNT);
+    this.#buckets = NO_BUCKETS.slice();
     this.#sumMs = 0;
-    return { flow, arrivals, outcomes, buckets: [...buckets], sumMs, busyMs, ...(bytes > 0 && { bytes }) };
+    return { flow, arrivals, outcomes, buckets, sumMs, busyMs, ...(bytes > 0 && { bytes }) };
   }
 
   /** Puts back what did not arrive. */
-  restore({ outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry): void {
+  restore({ arrivals, outcomes, buckets, sumMs, busyMs, bytes = 0 }: FlowTelemetry): void {
     this.#isReported = false;
     this.bytes?.count(bytes);
     this.#busyMsLost += busyMs;
+    this.#arrivalsLost += arrivals;
     for (const [outcome, count] of Object.entries(outcomes)) this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + count;
     for (const [index, count] of buckets.entries()) this.#buckets[index] = (this.#buckets[index] ?? 0) + count;
     this.#sumMs += sumMs;

@@ -2,14 +2,15 @@
 // there are none, nobody is asked until there may be.
 import type { Dry } from "#shared/protocol/pool-rpc.ts";
 import { TokenMeter } from "#shared/lease/token-meter.ts";
+import { Spell } from "./spell.ts";
 
 /** With less than this part of the last grant left, the next is asked for. */
 const LOW_RATIO = 0.25;
 
 export class FlowRate {
   readonly #meter = new TokenMeter();
-  #dryUntilMs = -Infinity;
-  #retryAtMs = -Infinity;
+  readonly #dry = new Spell();
+  #retryAtMs = 0;
   #granted = 0;
 
   /** A token was spent; true: what is left is little, renew soon. */
@@ -21,16 +22,12 @@ export class FlowRate {
   /** There was no token here. Null: ask the pool; else refuse, with when to come back. */
   lacked(nowMs: number): number | null {
     this.#meter.lack(1);
-    return nowMs < this.#dryUntilMs ? Math.max(1, this.#retryAtMs - nowMs) : null;
-  }
-
-  isDry(nowMs: number): boolean {
-    return nowMs < this.#dryUntilMs;
+    return this.#dry.leftMs(nowMs) > 0 ? Math.max(1, this.#retryAtMs - nowMs) : null;
   }
 
   noteDry({ retryAfterMs, forMs }: Dry, nowMs: number): void {
     this.#retryAtMs = nowMs + retryAfterMs;
-    this.#dryUntilMs = nowMs + Math.max(retryAfterMs, forMs);
+    this.#dry.begin(Math.max(retryAfterMs, forMs), nowMs);
   }
 
   /** Tokens to ask for until the renewal after the next. */
@@ -40,6 +37,6 @@ export class FlowRate {
 
   granted(tokens: number): void {
     this.#granted = tokens;
-    if (tokens > 0) this.#dryUntilMs = -Infinity;
+    if (tokens > 0) this.#dry.begin(0, -Infinity);
   }
 }

@@ -18,6 +18,7 @@ export class RenewalPace {
   #isSetOff = false;
   #seenToUntilMs = -Infinity;
   #lingersUntilMs = -Infinity;
+  #hasFailed = false;
 
   get sentAtMs(): number {
     return this.#sentAtMs;
@@ -27,12 +28,17 @@ export class RenewalPace {
     return this.#renewAtMs;
   }
 
+  /** The newest renewal was not answered: what it told has not been told. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
   isDue(nowMs: number): boolean {
     return nowMs >= this.#renewAtMs && nowMs >= this.#renewingUntilMs;
   }
 
   isRenewing(nowMs: number): boolean {
-    return nowMs < this.#renewingUntilMs;
+    return nowMs < this.#renewingUntilMs && nowMs >= this.#sentAtMs;
   }
 
   sent(nowMs: number): void {
@@ -40,6 +46,7 @@ export class RenewalPace {
     this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
     this.#isSetOff = false;
     this.#seenToUntilMs = -Infinity;
+    this.#hasFailed = false;
   }
 
   answered(renewAfterMs: number): void {
@@ -48,6 +55,7 @@ export class RenewalPace {
   }
 
   failed(nowMs: number): void {
+    this.#hasFailed = true;
     this.#renewingUntilMs = -Infinity;
     this.#renewAtMs = nowMs + RENEWAL_SPACING_MS;
   }

@@ -18,14 +18,19 @@ export async function renew(scope: RequestScope, lease: ServiceLease, configurat
   const edge = isolate.takeEdgeCounts();
   const message = lease.message(configurationVersion, Date.now());
   const withEdge = { ...message, telemetry: { ...message.telemetry, edge } };
+  const tellAgain = (): void => {
+    lease.failed(message, Date.now());
+    isolate.restoreEdgeCounts(edge);
+  };
   try {
     const answer = await callPool(env, lease.place, (pool) => pool.renew(withEdge));
     lease.apply(answer, Date.now());
     isolate.configuration.expire(answer.configurationVersion);
+    // A later one has overtaken it: what it told was not counted.
+    if (!answer.lease.ok && answer.lease.reason === "stale") tellAgain();
     return answer.lease.ok;
   } catch (error) {
-    lease.failed(message, Date.now());
-    isolate.restoreEdgeCounts(edge);
+    tellAgain();
     warnOf("renewal-failed", lease.place.service, error);
     return false;
   }
@@ -71,9 +76,10 @@ async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number)
       lease.pace.keepLingering(nowMs);
       lease.fallIdle();
       if (lease.hasNews) await renew(scope, lease, scope.isolate.configurationVersion);
-      return;
+      // What did not arrive is told again a little later, unless somebody else has come who sees to it.
+      if (!lease.pace.hasFailed || !lease.pace.beginLinger(Date.now(), LINGER_MS)) return;
     }
-    const leftMs = Math.max(LINGER_LOOK_MS, LINGER_MS - idleMs);
+    const leftMs = Math.max(lease.pace.hasFailed ? LINGER_MS : LINGER_LOOK_MS, LINGER_MS - idleMs);
     lease.pace.keepLingering(nowMs + 2 * leftMs);
     await new Promise((wake) => setTimeout(wake, leftMs));
   }

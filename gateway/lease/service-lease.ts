@@ -80,14 +80,15 @@ export class ServiceLease {
     if (meter === null)
       return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
     meter.arrive();
-    if (nowMs < meter.shedUntilMs && urgency >= meter.shedUrgencyFrom) {
+    if (meter.sheds(urgency, nowMs)) {
       const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));
       meter.refuse(refusal.outcome);
       return refusal;
     }
-    if (nowMs < meter.blockedUntilMs) {
+    const blockedMs = meter.blocked.leftMs(nowMs);
+    if (blockedMs > 0) {
       meter.refuse("rejected-quota");
-      const facts = { retryAfterMs: meter.blockedUntilMs - nowMs, lease: leaseFactsOf(this.#held, flow, nowMs) };
+      const facts = { retryAfterMs: blockedMs, lease: leaseFactsOf(this.#held, flow, nowMs) };
       return costRefusal(quota, { ...facts, isTotal: meter.left?.isTotalBlocked === true });
     }
     const tokens = isRated(quota) ? 1 : 0;
@@ -216,7 +217,7 @@ export class ServiceLease {
 
   /** Something has ended, or was measured, since the last renewal. */
   get hasNews(): boolean {
-    return this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
+    return this.pace.hasFailed || this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
   }
 
   /** Nothing has come for a while: what came before is no reason to want anything. */

@@ -175,7 +175,7 @@ export class HeldLease {
       holder: this.holder,
       sequence: this.#sequence,
       appliedSequence: this.#appliedSequence,
-      flows: [...this.#flows].flatMap(([flow, held]) => reportOf({ held, flow, isLive, ...wantOf.get(flow) })),
+      flows: this.#reports(wantOf, isLive),
       lanes: [...this.#lanes].flatMap(([lane, held]): LaneReport[] => {
         const want = wantIn.get(lane) ?? 0;
         held.report(want, isLive);
@@ -183,6 +183,15 @@ export class HeldLease {
       }),
       adopted: [...this.#grants].flatMap(([slotId, { flow, lane, sequence }]) => (sequence === 0 ? [] : [{ slotId, flow, lane }])),
     };
+  }
+
+  #reports(wantOf: ReadonlyMap<string, FlowDemand>, isLive: boolean): FlowReport[] {
+    const reports: FlowReport[] = [];
+    for (const [flow, held] of this.#flows) {
+      const report = reportOf(held, wantOf.get(flow) ?? { flow, want: 0, tokensWant: 0 }, isLive);
+      if (report !== null) reports.push(report);
+    }
+    return reports;
   }
 
   /** False: not the newest request's answer, or a refusal; nothing changes. */
@@ -281,12 +290,11 @@ function isNothing({ slots, reported, slotsBefore }: HeldSlots, want: number): b
   return want === 0 && reported === 0 && slots === 0 && slotsBefore === 0;
 }
 
-function reportOf(input: { held: HeldSlots; flow: string; isLive: boolean; want?: number; tokensWant?: number }): FlowReport[] {
-  const { held, flow, isLive, want = 0, tokensWant = 0 } = input;
+function reportOf(held: HeldSlots, { flow, want, tokensWant }: FlowDemand, isLive: boolean): FlowReport | null {
   held.report(want, isLive);
   const tokens = isLive ? held.tokens : 0;
   held.tokens = Math.min(tokens, tokensWant);
   const tokensReturned = tokens - held.tokens;
-  if (isNothing(held, want) && tokens === 0 && tokensWant === 0) return [];
-  return [{ flow, want, running: held.reported, keep: held.slots, tokensWant, tokensHeld: held.tokens, tokensReturned }];
+  if (isNothing(held, want) && tokens === 0 && tokensWant === 0) return null;
+  return { flow, want, running: held.reported, keep: held.slots, tokensWant, tokensHeld: held.tokens, tokensReturned };
 }

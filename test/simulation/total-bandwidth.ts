@@ -111,7 +111,7 @@ export function runTotal(
       rate: null,
       shared: sharedOf(pools.get(service)?.credits ?? openCredits()),
     }),
-    flowChanged: () => pools.get(service)?.credits.look(TENANT),
+    flowChanged: () => pools.get(service)?.credits.look(`${TENANT}/gold`),
     requestDurationMsMax: 1_000,
     holdersMax: 100,
     flowsPerHolderMax: 10,

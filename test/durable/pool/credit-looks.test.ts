@@ -164,7 +164,7 @@ describe("which credits are looked at", () => {
     }
     credits.tick(3_000);
     expect([credits.due(wants), asked]).toEqual([[], []]);
-    credits.look("t7");
+    credits.look("t7/gold");
     expect([credits.due(wants), asked]).toEqual([[], ["t7"]]);
   });
 });

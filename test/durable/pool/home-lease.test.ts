@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { UNITS_MAX } from "#durable/lease/divide.ts";
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { HomeLease } from "#durable/pool/home-lease.ts";
@@ -67,6 +68,14 @@ describe("what was lent", () => {
     expect([home.isLive, acquire(ledger, "b", START_MS + 3_000)]).toEqual([false, null]);
   });
 
+  it("is granted no longer, and renewed in time, where this pool's clock is set back", () => {
+    const { home, ledger } = lent(3);
+    for (const nowMs of [0, 1_500]) home.tick(nowMs);
+    expect([home.isLive, home.isDue(ledger)]).toEqual([true, true]);
+    home.tick(3_000);
+    expect([home.isLive, home.slotsOf(FLOW)]).toEqual([false, 0]);
+  });
+
   it("is a policy of the lent slots, with the part of a reserve and the length of its own lease", () => {
     const { home } = lent(10);
     const policy = lentPolicyOf(WHOLE, home);
@@ -108,6 +117,18 @@ describe("a regional pool asks its home", () => {
     ledger.setWaiting(FLOW, 0);
     home.tick(START_MS + 1_500);
     expect(home.isDue(ledger)).toBe(true);
+  });
+
+  it("for no more than a ledger counts to, however much its holders want together", () => {
+    const { home, ledger } = lent(3);
+    for (const holder of ["one", "two"]) {
+      const report = { flow: FLOW, want: UNITS_MAX, running: 0, keep: 0, tokensWant: UNITS_MAX, tokensHeld: 0, tokensReturned: 0 };
+      ledger.renew({ holder, sequence: 1, appliedSequence: 0, flows: [report], lanes: [], adopted: [] }, START_MS);
+    }
+    const [asked] = home.request(ledger, [{ flow: FLOW, want: 1, tokens: 1, tokensNow: UNITS_MAX + 1 }], LENDER).flows;
+    expect(asked).toMatchObject({ want: UNITS_MAX, tokensWant: UNITS_MAX, tokensNow: UNITS_MAX });
+    const atHome = new LeaseLedger({ ...WHOLE, lentDurationMsMax: 1_000 }, START_MS);
+    expect(atHome.renew(home.request(ledger, [], LENDER), START_MS).ok).toBe(true);
   });
 
   it("not at each event where its home has no more", () => {

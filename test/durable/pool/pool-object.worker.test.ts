@@ -67,6 +67,19 @@ describe("a lease of the pool", () => {
     expect((await stub.renew(message)).lease).toEqual(answer.lease);
   });
 
+  it("said again, or overtaken by a later one, brings what was measured once", async () => {
+    const { stub, version, renew } = await poolOf({ service: "told-once", capacity: 10 });
+    const lease = new HeldLease("one");
+    const [first, second] = [await renew(lease, 2), await renew(lease, 2)];
+    const flow = { flow: FLOW, arrivals: 2, outcomes: { "admitted-local": 2 }, buckets: [2], sumMs: 7, busyMs: 9 };
+    const telling = { flows: [flow], shards: [], edge: { unauthorized: 1 } };
+    const third = { ...second.message, lease: lease.request({ flows: [], lanes: [] }, Date.now()), telemetry: telling };
+    for (const message of [{ ...first.message, telemetry: telling }, third, third, third]) await stub.renew(message);
+    const { counters } = await stub.stats("told-once", version);
+    expect(counters.outcomes).toEqual({ [`${FLOW} admitted-local`]: 2 });
+    expect(counters.edgeOutcomes).toEqual({ unauthorized: 1 });
+  });
+
   it("brings what was measured, and keeps it over an eviction", async () => {
     const { stub, version, stats } = await poolOf({ service: "measured", capacity: 10 });
     const flow = { flow: FLOW, arrivals: 2, outcomes: { "admitted-local": 2 }, buckets: [2], sumMs: 7, busyMs: 9 };

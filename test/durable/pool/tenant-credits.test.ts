@@ -42,7 +42,7 @@ function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enfor
 const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
 /** Whose flows' wants are others than before. */
 function dueOf(credits: TenantCredits, wants: TenantWants): readonly string[] {
-  credits.look("acme");
+  credits.look("acme/gold");
   return credits.due(wants);
 }
 const measured = (more: object) => ({ flow: "acme/gold", arrivals: 1, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0, ...more });
@@ -59,6 +59,18 @@ describe("a tenant's credit", () => {
     const { sequence } = credits.request("acme", [demand(9)], POOL);
     credits.apply("acme", answer(sequence, 7), false);
     expect([credits.slotsMaxOf("acme", FLOW), credits.isUnknown("acme")]).toEqual([7, false]);
+    credits.tick(4_000);
+    expect([credits.slotsMaxOf("acme", FLOW), credits.isUnknown("acme")]).toEqual([0, true]);
+  });
+
+  it("ends after the time that it was lent for, and is renewed in it, though the pool's clock is set back", () => {
+    const credits = creditsOf(3_600_000);
+    const { sequence } = credits.request("acme", [demand(9)], POOL);
+    credits.apply("acme", answer(sequence, 7), false);
+    for (const nowMs of [0, 1_999]) credits.tick(nowMs);
+    expect([credits.slotsMaxOf("acme", FLOW), dueOf(credits, wanting(0))]).toEqual([7, []]);
+    credits.tick(2_000);
+    expect(dueOf(credits, wanting(0))).toEqual(["acme"]);
     credits.tick(4_000);
     expect([credits.slotsMaxOf("acme", FLOW), credits.isUnknown("acme")]).toEqual([0, true]);
   });

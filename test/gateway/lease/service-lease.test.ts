@@ -52,6 +52,8 @@ describe("an isolate's lease of a service", () => {
     expect([lease.pace.isDue(3_499), lease.pace.isDue(3_500)]).toEqual([false, true]);
     lease.message(1, 3_500);
     expect([lease.pace.isDue(3_600), lease.pace.isDue(5_500)]).toEqual([false, true]);
+    // One that was lost, with its request's context, before the clock was set back.
+    expect([lease.pace.isRenewing(5_499), lease.pace.isRenewing(3_499)]).toEqual([true, false]);
   });
 
   it("sends newcomers to the pool while others wait there, though a slot is free here", () => {
@@ -70,6 +72,8 @@ describe("an isolate's lease of a service", () => {
     expect(admit(lease, 100, 4)).toMatchObject({ ok: false, outcome: "rejected-capacity", retryAfterMs: 2_500 });
     expect(admit(lease, 100, 3)).toBeNull();
     expect(admit(lease, 500, 4)).toBeNull();
+    // Not for as long as a clock is set back.
+    expect(admit(leaseOf(0, { sheds: [shed] }), -3_600_000, 4)).toBeNull();
     expect(lease.message(1, 600).telemetry.flows[0]?.outcomes).toEqual({ "rejected-capacity": 1 });
   });
 
@@ -176,7 +180,7 @@ describe("an isolate's lease of a service", () => {
     expect(lease.message(1, 200).telemetry).toEqual({ flows: [], shards: [], edge: {} });
     lease.failed(message, 300);
     const again = lease.message(1, 400).telemetry;
-    expect(again.flows[0]?.outcomes).toEqual({ "admitted-local": 1 });
+    expect(again.flows[0]).toMatchObject({ arrivals: 1, outcomes: { "admitted-local": 1 } });
     expect(again.shards).toEqual(message.telemetry.shards);
   });
 

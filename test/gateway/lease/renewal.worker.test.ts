@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { settle } from "#gateway/lease/renewal.ts";
+import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import type { RequestScope } from "#gateway/request-scope.ts";
+import type { RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import { instantiateKernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
+
+const FLOW = "acme/gold";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(console, "warn").mockImplementation(() => undefined);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** An isolate whose last request has just ended, and what its pool is told: calls and, of those that were answered, messages. */
+function fallSilent(isAnswered: (call: number) => boolean) {
+  const lease = new ServiceLease("h", { service: "svc", region: null, home: undefined }, () => instantiateKernels(kernelsModule));
+  const told: RenewMessage[] = [];
+  let calls = 0;
+  const renew = (message: RenewMessage): Promise<RenewAnswer> => {
+    calls += 1;
+    if (!isAnswered(calls)) return Promise.reject(new Error("The pool is away."));
+    told.push(message);
+    const { sequence } = message.lease;
+    const answer = { ok: true, sequence, lengthMs: 7_000, renewAfterMs: 3_500, flows: [], lanes: [] } as const;
+    return Promise.resolve({ lease: answer, table: null, sheds: [], left: [], isContended: false, configurationVersion: 1 });
+  };
+  const scope = {
+    env: { POOL: { idFromName: (name: string) => name, get: () => ({ renew }) } },
+    ctx: { waitUntil: () => undefined },
+    isolate: { takeEdgeCounts: () => ({}), restoreEdgeCounts: () => undefined, configuration: { expire: () => undefined } },
+  } as unknown as RequestScope;
+  lease.expect(FLOW);
+  lease.gaveUp(FLOW, "internal");
+  settle(scope, lease, Date.now());
+  return { told, callCount: () => calls };
+}
+
+it("an isolate that falls silent tells what it measured once more where no answer came, until one comes", async () => {
+  const { told, callCount } = fallSilent((call) => call > 4);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(told.map(({ telemetry }) => telemetry.flows[0]?.outcomes)).toEqual([{ internal: 1 }]);
+  expect(callCount()).toBe(5);
+});
+
+it("and gives up after a while where none comes", async () => {
+  const { told, callCount } = fallSilent(() => false);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(told).toEqual([]);
+  expect(callCount()).toBeGreaterThan(10);
+  expect(callCount()).toBeLessThan(25);
+});
