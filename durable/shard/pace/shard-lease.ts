@@ -83,6 +83,8 @@ export class ShardLease {
     if (pace.version <= known.pace.version) return false;
     const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
     known.change(pace);
+    // What waits may go now, though nothing else is due.
+    if (!isSame && known.isWaiting) this.#onActive();
     return !isSame;
   }
 

@@ -85,6 +85,20 @@ describe("what a Shard object holds of its pool", () => {
     expect(lease.step(60_000)).not.toBeNull();
   });
 
+  it("has what waits looked at as soon as its limit is lifted, while an answer is awaited", () => {
+    let looks = 0;
+    const lease = new ShardLease("holder", () => void (looks += 1));
+    lease.note("echo", HELD);
+    const gone: number[] = [];
+    lease.find(FLOW)?.lane("device").send({ bytes: 1_000, run: () => void gone.push(1_000) }, 0);
+    expect(lease.step(0)).not.toBeNull();
+    const before = looks;
+    lease.note("echo", { ...HELD, version: 2, bytes: null });
+    expect(looks).toBe(before + 1);
+    lease.step(10);
+    expect(gone).toEqual([1_000]);
+  });
+
   it("falls silent where a limit casts a shadow only since", () => {
     const { lease, say } = begin();
     say(0);
