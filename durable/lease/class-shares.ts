@@ -1,6 +1,7 @@
 // A class's flows and their shares of what it may have. Pure.
 import { divide, type Claim } from "./divide.ts";
 import type { Contribution } from "./flow-totals.ts";
+import type { FlowPolicy } from "./lease-policy.ts";
 
 export interface FlowTotal {
   readonly ofClass: ClassTotal;
@@ -10,7 +11,7 @@ export interface FlowTotal {
   pinned: number;
   tokensWant: number;
   tokensOut: number;
-  readonly weight: number;
+  readonly policy: Pick<FlowPolicy, "weight">;
   /** As it was last told: shares follow with the next word, whatever has changed since. */
   slotsMax: number;
   readonly by: Map<string, Contribution>;
@@ -57,7 +58,7 @@ export function shareWithin(ofClass: ClassTotal, flow: string): number {
   const total = ofClass.flows.get(flow);
   const share = byFlow.get(flow) ?? 0;
   if (ofClass.drift === 0 || total === undefined) return share;
-  return Math.max(total.pinned, Math.min(demandOf(total), Math.max(share, Math.floor(level * total.weight))));
+  return Math.max(total.pinned, Math.min(demandOf(total), Math.max(share, Math.floor(level * total.policy.weight))));
 }
 
 export function demandOf({ want, pinned, slotsMax }: FlowTotal): number {
@@ -75,7 +76,7 @@ function divideWithin(ofClass: ClassTotal): Shares {
   const { order, flows } = ofClass;
   const claims = order.map((flow): Claim => {
     const total = flows.get(flow);
-    return { want: total === undefined ? 0 : demandOf(total), weight: total?.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
+    return { want: total === undefined ? 0 : demandOf(total), weight: total?.policy.weight ?? 0, reserve: 0, pinned: total?.pinned ?? 0 };
   });
   const shares = divide(ofClass.share, claims);
   let level = Infinity;

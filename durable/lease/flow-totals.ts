@@ -1,7 +1,6 @@
 // Sums over holders, named slots and those who wait, per flow, per class and in all, kept up to date one record at a
 // time, and the division of the capacity over them. Classes are divided anew when one's demand changed, a class's flows
 // only where the class gets less than it wants: a renewal costs its own flows, not everybody's.
-import { assert } from "#shared/assert.ts";
 import { compare, demandOf, freshClass, noteChange, shareWithin, type ClassTotal, type FlowTotal } from "./class-shares.ts";
 import { divide, partByWant, type Claim, type ClassShare } from "./divide.ts";
 import { floatOf } from "./float.ts";
@@ -131,12 +130,11 @@ export class FlowTotals {
     for (const contribution of contributions) {
       const total = this.#total(contribution.flow);
       const old = total.by.get(source);
-      assert(old !== contribution, "what a source contributes is said anew");
       if (old !== undefined) left -= 1;
       total.by.set(source, contribution);
       this.#count(total, contribution, old ?? NOTHING);
     }
-    // What has not been replaced is gone.
+    // What has not been replaced is gone: it is still the same object.
     if (left > 0) {
       for (const old of before ?? NONE) this.#take(source, old);
       this.#tell(before);
@@ -231,9 +229,9 @@ export class FlowTotals {
   #total(flow: string): FlowTotal {
     const known = this.#flows.get(flow);
     if (known !== undefined) return known;
-    const { className, weight, slotsMax } = this.#policy.flow(flow);
-    const ofClass = this.#class(className);
-    const total = { ofClass, slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, weight, slotsMax, by: new Map() };
+    const policy = this.#policy.flow(flow);
+    const [ofClass, { slotsMax }] = [this.#class(policy.className), policy];
+    const total = { ofClass, slots: 0, running: 0, want: 0, pinned: 0, tokensWant: 0, tokensOut: 0, policy, slotsMax, by: new Map() };
     this.#flows.set(flow, total);
     ofClass.flows.set(flow, total);
     ofClass.order = null;

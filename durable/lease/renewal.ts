@@ -90,15 +90,15 @@ export function carryOver(input: CarryOverInput): CarriedOver {
   const before = new Map(known?.flows.map((flow) => [flow.flow, flow]));
   const lanesBefore = new Map(known?.lanes.map((lane) => [lane.lane, lane]));
   const carry = carrying(input);
-  const adoptedIn = countsBy(input.adopted, ({ flow }) => flow);
-  const adoptedInLanes = countsBy(input.adopted, ({ lane }) => lane);
-  const handedIn = countsBy(input.handed, ({ flow }) => flow);
-  const handedInLanes = countsBy(input.handed, ({ lane }) => lane);
+  const adoptedIn = Map.groupBy(input.adopted, ({ flow }) => flow);
+  const adoptedInLanes = Map.groupBy(input.adopted, ({ lane }) => lane);
+  const handedIn = Map.groupBy(input.handed, ({ flow }) => flow);
+  const handedInLanes = Map.groupBy(input.handed, ({ lane }) => lane);
   let slotsFree = Math.max(0, input.slotsFree - input.adopted.length);
   let overshootCount = 0;
   const flows = request.flows.map((report): FlowRecord => {
-    const adoptedCount = adoptedIn.get(report.flow) ?? 0;
-    const handedCount = handedIn.get(report.flow) ?? 0;
+    const adoptedCount = adoptedIn.get(report.flow)?.length ?? 0;
+    const handedCount = handedIn.get(report.flow)?.length ?? 0;
     const carried = carry({ report, old: before.get(report.flow), free: slotsFree, adoptedCount, handedCount });
     slotsFree -= carried.taken;
     overshootCount += carried.overshootCount;
@@ -114,9 +114,9 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     };
   });
   const lanes = request.lanes.map((report): LaneRecord => {
-    const adoptedCount = adoptedInLanes.get(report.lane) ?? 0;
+    const adoptedCount = adoptedInLanes.get(report.lane)?.length ?? 0;
     const free = Math.max(0, input.slotsFreeIn(report.lane) - adoptedCount);
-    const handedCount = handedInLanes.get(report.lane) ?? 0;
+    const handedCount = handedInLanes.get(report.lane)?.length ?? 0;
     const carried = carry({ report, old: lanesBefore.get(report.lane), free, adoptedCount, handedCount });
     overshootCount = Math.max(overshootCount, carried.overshootCount);
     return { lane: report.lane, ...carried.slots };
@@ -172,12 +172,6 @@ function carrying({ known, request, nowMs, policy }: CarryOverInput): (input: Ca
       overshootCount: report.running - running,
     };
   };
-}
-
-function countsBy<T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const one of all) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
-  return counts;
 }
 
 /** What the holder gives back, and the tokens of an answer that it never lived by and never will. */

@@ -1,4 +1,5 @@
 import { tenantOf } from "#shared/identifier/entitlement.ts";
+import { countBy } from "./count-by.ts";
 import { SocketMemory } from "./socket-memory.ts";
 
 /** How many sockets a flow has, and how many a device of a tenant over all its classes; and who has any on which shard. */
@@ -27,9 +28,9 @@ export class SocketCounts {
   /** `change`: 1 or −1. */
   count({ flow, device, shardId }: Counted, change: number): void {
     const ofDevice = device === undefined ? [] : [deviceKey(flow, device)];
-    for (const key of [flow, ...ofDevice]) add(this.#counts, key, change);
+    for (const key of [flow, ...ofDevice]) countBy(this.#counts, key, change);
     const onShard = this.#onShards.get(shardId) ?? new Map<string, number>();
-    for (const key of [tenantOf(flow), ...ofDevice]) add(onShard, key, change);
+    for (const key of [tenantOf(flow), ...ofDevice]) countBy(onShard, key, change);
     if (onShard.size === 0) this.#onShards.delete(shardId);
     else this.#onShards.set(shardId, onShard);
   }
@@ -39,12 +40,6 @@ interface Counted {
   readonly flow: string;
   readonly shardId: string;
   readonly device?: string | undefined;
-}
-
-function add(counts: Map<string, number>, key: string, change: number): void {
-  const count = (counts.get(key) ?? 0) + change;
-  if (count > 0) counts.set(key, count);
-  else counts.delete(key);
 }
 
 /** Neither names nor devices have a blank. */

@@ -37,7 +37,7 @@ export class CreditRenewals {
   async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
     const { credits } = this.#pool;
     credits.tick(nowMs);
-    if (!credits.areLent) return;
+    if (!credits.areAny) return;
     if (this.#unansweredOf(wants).size === 0) return;
     const byTenant = Map.groupBy(wants, ({ flow }) => tenantOf(flow));
     for (const [tenant, own] of byTenant) this.#waiting.set(tenant, (this.#waiting.get(tenant) ?? new Set()).add(own));

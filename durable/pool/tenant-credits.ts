@@ -42,7 +42,8 @@ type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
 export class TenantCredits {
   #slotTenants: ReadonlySet<string> = new Set();
   #totals: Readonly<Record<string, TotalConfig>> = {};
-  #areTotals = false;
+  /** Some tenant is limited over all services, or would be. */
+  areAny = false;
   #costWeight = 1;
   /** By tenant and what is limited over all services. */
   readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
@@ -63,7 +64,7 @@ export class TenantCredits {
       credit.renewAtMs = this.#nowMs;
     }
     this.#totals = totals;
-    this.#areTotals = Object.keys(totals).length > 0;
+    this.areAny = tenantsWithTotal.length + Object.keys(totals).length > 0;
     this.#costWeight = service?.costWeight ?? 1;
     this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
@@ -122,16 +123,11 @@ export class TenantCredits {
 
   /** What holders measured. */
   observe(telemetry: FlowTelemetry): void {
-    if (!this.#areTotals) return;
+    if (!this.areAny) return;
     const tenant = tenantOf(telemetry.flow);
     if (this.#tellMsOf(tenant) === Infinity) return;
     this.#use.add(tenant, useOf(telemetry, this.#costWeight));
     this.#looks.soon(tenant);
-  }
-
-  /** Whether quotas lend anything here: slots, requests or bytes of some tenant. */
-  get areLent(): boolean {
-    return this.#slotTenants.size + this.#shared[TOTAL_REQUESTS].size + this.#shared[TOTAL_BYTES].size > 0;
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */

@@ -1,5 +1,6 @@
 // Who waits in a pool for a slot, in which order: tickets over the fair queue's handles. A flow whose share is used up is
 // held back in the queue, so the order among those that may go is the queue's alone.
+import { countBy } from "#durable/lease/count-by.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import { LIMITS, URGENCY_FIRST, URGENCY_LAST } from "#shared/limits.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -113,7 +114,7 @@ export class WaitingLine {
     this.#tickets.set(handle, ticket);
     this.#handles.set(slotId, handle);
     waiting.count += 1;
-    this.#countIn(className, 1);
+    countBy(this.#byClass, className, 1);
     waiting.byUrgency[urgency] = (waiting.byUrgency[urgency] ?? 0) + 1;
     return displaced === undefined ? null : { displaced };
   }
@@ -190,16 +191,10 @@ export class WaitingLine {
     const waiting = this.#flows.get(flow);
     if (waiting === undefined) return ticket;
     waiting.count -= 1;
-    this.#countIn(waiting.className, -1);
+    countBy(this.#byClass, waiting.className, -1);
     waiting.byUrgency[urgency] = (waiting.byUrgency[urgency] ?? 1) - 1;
     this.#closeIfEmpty(flow, waiting);
     return ticket;
-  }
-
-  #countIn(className: string, change: number): void {
-    const count = (this.#byClass.get(className) ?? 0) + change;
-    if (count === 0) this.#byClass.delete(className);
-    else this.#byClass.set(className, count);
   }
 
   /** A flow in debt keeps its place in the queue until others were served: its index is taken up again. */

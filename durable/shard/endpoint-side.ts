@@ -3,6 +3,7 @@ import type { GripAnswer } from "#shared/protocol/grip.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type Payload } from "#shared/resume/frames.ts";
 import type { GatewayInput } from "#shared/resume/gateway-session.ts";
+import { keptBytesMax } from "#shared/resume/outbound.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { LegEvents } from "./leg.ts";
 import type { SessionHost } from "./session-host.ts";
@@ -64,8 +65,8 @@ export class EndpointSide {
     const { payloads: answers } = answer;
     const bytes = answers.reduce((sum, payload) => sum + payloadBytes(payload), 0);
     const { kept, keptBytes } = live.state.outbound;
-    const { windowBytes = RESUME.windowBytesMax } = live.state;
-    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= windowBytes;
+    const bytesMax = keptBytesMax(live.state.windowBytes);
+    const fits = kept.length + answers.length <= RESUME.windowCountMax && keptBytes + bytes <= bytesMax;
     if (answers.length > 0 && !(fits && this.#host.budget.hasRoom(bytes))) return this.#overflow(live);
     const pushes = answers.map((payload): GatewayInput => ({ kind: "push", payload }));
     this.#host.step(live, [...pushes, { kind: "delivered", upTo }]);
@@ -81,7 +82,7 @@ export class EndpointSide {
   #overflow(live: Live): void {
     const isHeld = live.outflow?.isEmpty === false;
     const { windowBytes } = live.state;
-    const whose = windowBytes === undefined ? "" : `, which is ${windowBytes} bytes of its tenant's memory`;
+    const whose = windowBytes === undefined ? "" : `, which is ${keptBytesMax(windowBytes)} bytes of its tenant's memory`;
     const more = `more for the device than its session's window${whose}, or its shard, holds`;
     const reason = isHeld ? `${more}: it waits for its tenant's bandwidth` : more;
     this.#host.step(live, [{ kind: "fail", why: "overflow", code: TRY_LATER, reason }]);

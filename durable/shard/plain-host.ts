@@ -93,7 +93,11 @@ export class PlainHost {
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
     const { pace, store } = this.#shell;
-    const owner = pace().isOff ? NOBODY : (this.#plain.get(socketId)?.route ?? store.load(socketId));
+    if (pace().isOff) return this.#outflows.send(socketId, NOBODY, payload);
+    const plain = this.#plain.get(socketId);
+    // Behind its close, or once its device has gone, what waits would never leave.
+    if (plain?.isOver === true || this.#socketOf(socketId)?.readyState !== WebSocket.OPEN) return false;
+    const owner = plain?.route ?? store.load(socketId);
     return owner !== null && this.#outflows.send(socketId, owner, payload);
   }
 

@@ -131,6 +131,7 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
 
 /** False: it is closing, or too much waits. */
 function pass(to: WebSocket, payload: Payload, lane: PlainLane): boolean {
+  if (to.readyState !== WebSocket.OPEN) return false;
   let isSent = true;
   return lane.send(payload, () => void (isSent = sendQuietly(to, payload))) && isSent;
 }

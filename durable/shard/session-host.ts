@@ -105,8 +105,10 @@ export class SessionHost {
     const live = this.load(sessionId);
     // What came before the close is the endpoint's before the session may be over.
     live?.leg.flush();
-    if (live !== undefined && attempt !== null) this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
-    else if (live !== undefined) this.#endUnheard(live);
+    if (live !== undefined && attempt !== null) {
+      this.step(live, [{ kind: "dropped", attempt, isFinal: code === NORMAL }]);
+      this.#outflow.leave(live, attempt);
+    } else if (live !== undefined) this.#endUnheard(live);
     // A close from the peer is answered; workerd leaves that to us.
     if (!isAbnormal(code)) closeQuietly(socket, { code, reason: "" });
   }
@@ -266,7 +268,7 @@ export class SessionHost {
   /** A session that is new here: in memory and on disk. */
   add(sessionId: string, route: SessionRoute, state: GatewaySession): Live {
     const { memoryBytes } = route;
-    const held = memoryBytes === undefined ? state : { ...state, windowBytes: memoryBytes / 2 };
+    const held = memoryBytes === undefined ? state : { ...state, windowBytes: Math.floor(memoryBytes / 4) };
     const live: Live = { route, state: held, saved: null, leg: this.#legOf(sessionId, route) };
     this.#live.set(sessionId, live);
     this.#shell.store.begin(sessionId, route);

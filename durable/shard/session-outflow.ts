@@ -47,6 +47,11 @@ export class SessionOutflow {
     else if (state.end === null) outflow.dropThrough(state.outbound.acknowledged);
   }
 
+  /** A connection has closed: also where the session was over before, nobody is there for what waits still. */
+  leave(live: Live, attempt: number): void {
+    if (attempt === live.state.attempt) live.outflow?.end();
+  }
+
   /** A session is over: until nothing of its messages is kept any more its slot stands for them. Null: they count for nothing. */
   stop(live: Live, end: End, turn: Pick<Turn<Live>, "afterSave">): Promise<void> | null {
     const { leg, route } = live;

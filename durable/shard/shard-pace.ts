@@ -75,6 +75,8 @@ export class ShardPace {
     try {
       const answer = await pools.get(pools.idFromName(poolName(message.service))).renew(message);
       this.#shell.inTurn(() => this.#lease.apply(answer, Date.now()));
+      // A later one has overtaken it: what it told was not counted.
+      if (!answer.lease.ok && answer.lease.reason === "stale") this.#lease.failed(message, Date.now());
     } catch (error) {
       this.#lease.failed(message, Date.now());
       console.warn(

@@ -18,7 +18,8 @@ export class RenewalPace {
   #isSetOff = false;
   #seenToUntilMs = -Infinity;
   #lingersUntilMs = -Infinity;
-  #hasFailed = false;
+  /** The newest renewal was not answered: what it told has not been told. */
+  hasFailed = false;
 
   get sentAtMs(): number {
     return this.#sentAtMs;
@@ -26,11 +27,6 @@ export class RenewalPace {
 
   get renewAtMs(): number {
     return this.#renewAtMs;
-  }
-
-  /** The newest renewal was not answered: what it told has not been told. */
-  get hasFailed(): boolean {
-    return this.#hasFailed;
   }
 
   isDue(nowMs: number): boolean {
@@ -46,7 +42,7 @@ export class RenewalPace {
     this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
     this.#isSetOff = false;
     this.#seenToUntilMs = -Infinity;
-    this.#hasFailed = false;
+    this.hasFailed = false;
   }
 
   answered(renewAfterMs: number): void {
@@ -55,7 +51,7 @@ export class RenewalPace {
   }
 
   failed(nowMs: number): void {
-    this.#hasFailed = true;
+    this.hasFailed = true;
     this.#renewingUntilMs = -Infinity;
     this.#renewAtMs = nowMs + RENEWAL_SPACING_MS;
   }

@@ -237,7 +237,9 @@ const quotaSchema = z.strictObject({
     .min(0)
     .max(LIMITS.bodyBytesMax)
     .optional()
-    .describe("Bytes that wait in the gateway: queued requests and paced bodies."),
+    .describe(
+      "Bytes that wait in the gateway: queued requests, paced bodies, and messages of sockets, each of which has its part when it opens.",
+    ),
   queueLengthMax: z.int().min(0).max(100_000).optional().describe("Requests that wait for a slot."),
   waitMsMax: z.int().min(0).max(LIMITS.deadlineMsMax).optional().describe("The longest wait for a slot."),
   mode,

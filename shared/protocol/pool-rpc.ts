@@ -131,7 +131,7 @@ export interface GrantedSlot {
   readonly waitedMs: number;
   /** Good for so long after `waitedMs` from the sending of the call: a renewal names it before, or it is returned. */
   readonly lifeMs: number;
-  /** A socket's: what its messages may take of its flow's memory, half of it each way. Absent: that is not limited. */
+  /** A socket's: what its messages may take of its flow's memory, both ways. Absent: that is not limited. */
   readonly memoryBytes?: number;
 }
 

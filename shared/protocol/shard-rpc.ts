@@ -64,7 +64,7 @@ export interface SocketAssignment {
   readonly retry?: { readonly attemptsMax: number; readonly budgetRatio: number };
   /** Absent: nothing but what every socket is held to. */
   readonly terms?: ConnectionTerms;
-  /** What its messages may take of its flow's memory, half of it each way; it holds with the slot. Absent: that is not limited. */
+  /** What its messages may take of its flow's memory, both ways; it holds with the slot. Absent: that is not limited. */
   readonly memoryBytes?: number;
   /** Absent: as if nothing were known of it. */
   readonly pace?: FlowPace;

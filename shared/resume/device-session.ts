@@ -31,7 +31,7 @@ export interface DeviceSession {
   readonly heardAtMs: number;
   readonly hasPinged: boolean;
   readonly outbound: Outbound;
-  /** Bytes that may be unacknowledged each way, as last told. */
+  /** Bytes that may be unacknowledged, as last told. */
   readonly windowBytes: number;
   /** Messages up to this one were transmitted on this connection. */
   readonly transmitted: number;

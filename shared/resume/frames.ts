@@ -52,7 +52,7 @@ export interface Terms {
   readonly rate?: Rate;
   /** Absent: the gateway takes no reports in band. Else those that are no closer than that. */
   readonly reportMs?: number;
-  /** Bytes that may be unacknowledged each way, and so of a message; for the session. Absent: as many as in any. */
+  /** Bytes of the device that may be unacknowledged, and so of a message; for the session. Absent: as many as in any. */
   readonly windowBytes?: number;
 }
 /** A new session. */

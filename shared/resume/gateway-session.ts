@@ -17,7 +17,7 @@ import {
   type Payload,
   type Terms,
 } from "./frames.ts";
-import { acknowledge, append, EMPTY_OUTBOUND, hasRoom, type Outbound } from "./outbound.ts";
+import { acknowledge, append, EMPTY_OUTBOUND, hasRoom, keptBytesMax, type Outbound } from "./outbound.ts";
 import { formatResumeToken, parseResumeToken, useToken, type TokenPair } from "./resume-token.ts";
 
 export interface GatewaySession {
@@ -36,7 +36,7 @@ export interface GatewaySession {
   /** Bytes of each message that was given to the shell and is not the endpoint's yet: those after `received`, in order. */
   readonly pending: readonly number[];
   readonly outbound: Outbound;
-  /** Bytes that may be unacknowledged each way: its part of its flow's memory. Absent: as many as in any session. */
+  /** Of its part of its flow's memory: bytes of the device that may be unacknowledged; the rest is for what it is sent. Absent: as many as in any session. */
   readonly windowBytes?: number;
   /** The endpoint closed: said to the device after the last message. */
   readonly closing: { readonly code: number; readonly reason: string } | null;
@@ -150,7 +150,7 @@ export function isTokenOld({ isConfirmed, rotatedAtMs }: GatewaySession, nowMs: 
 
 /** Whether a message of so many bytes may be pushed. Otherwise the endpoint waits, or the session fails with `overflow`. */
 export function canPush({ outbound, end, closing, windowBytes }: GatewaySession, bytes: number): boolean {
-  return end === null && closing === null && hasRoom(outbound, bytes, windowBytes);
+  return end === null && closing === null && hasRoom(outbound, bytes, keptBytesMax(windowBytes));
 }
 
 function onHello(state: GatewaySession, input: GatewayInput & { kind: "hello" }, nowMs: number): GatewayStep {

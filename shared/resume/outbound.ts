@@ -19,6 +19,14 @@ export function hasRoom({ kept, keptBytes }: Outbound, bytes: number, windowByte
   return bytes <= RESUME.messageBytesMax && kept.length < RESUME.windowCountMax && keptBytes + bytes <= windowBytes;
 }
 
+/**
+ * What may be kept for a device that may have `windowBytes` unacknowledged: three times that, so that answers to all of it find room beside those that it
+ * has not acknowledged yet.
+ */
+export function keptBytesMax(windowBytes: number | undefined): number {
+  return Math.min(RESUME.windowBytesMax, windowBytes === undefined ? Infinity : 3 * windowBytes);
+}
+
 /** The first messages that are kept, so many bytes of them; at least one. */
 export function firstOf({ kept }: Outbound, bytesMax: number): readonly Message[] {
   let bytes = 0;

@@ -61,7 +61,7 @@ async function applyAll(): Promise<void> {
   expect(applied).toMatchObject({ ok: true });
   // Isolates follow a new version within seconds.
   const token = await gateway.token({ services: ["flaky"] });
-  while ((await gateway.fetch("/s/flaky/x", { token })).status !== 200) await new Promise((wake) => setTimeout(wake, 50));
+  await expect.poll(async () => (await gateway.fetch("/s/flaky/x", { token })).status).toBe(200);
 }
 
 async function callsOf(service: string): Promise<number> {

@@ -41,6 +41,8 @@ export interface SocketScenario {
   readonly bytesMax: number;
   /** Between two messages of one line; 0: as many as its window takes. */
   readonly gapMs?: number;
+  /** From a call's arrival at the pool until its answer is here; else as long as the way there. */
+  readonly answerMs?: number;
   readonly isStormy?: boolean;
   readonly canary?: Canary;
 }
@@ -92,6 +94,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     seconds,
     bytesMax,
     gapMs = 0,
+    answerMs = CALL_MS,
     isStormy = false,
     canary,
   } = scenario;
@@ -186,7 +189,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     const { lease, life } = object;
     calls += 1;
     const fate = isStormy ? random.below(12) : 12;
-    const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, CALL_MS];
+    const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, answerMs];
     const then = (run: () => void): void => {
       if (object.life === life) run();
       check();
@@ -313,7 +316,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
   // What waits still goes, however long it takes: of calls that are lost or late each costs time in which nothing is asked for.
   const waitingBytes = (): number =>
     objects.flatMap(({ lines }) => lines).reduce((sum, line) => sum + line.unacknowledged.reduce((of, one) => of + one.bytes, 0), 0);
-  const drainMsMax = ((isStormy ? DRAIN_RATIO_MAX : 2) * waitingBytes() * 1_000) / bytesPerSecond + SETTLED_MS;
+  const drainMsMax = ((isStormy || answerMs > CALL_MS ? DRAIN_RATIO_MAX : 2) * waitingBytes() * 1_000) / bytesPerSecond + SETTLED_MS;
   const drainEndMs = clock.wallMs + drainMsMax;
   while (waitingBytes() > 0 && clock.wallMs < drainEndMs) clock.until(clock.wallMs + SETTLED_MS);
   clock.until(clock.wallMs + LINGER_MS_MAX);

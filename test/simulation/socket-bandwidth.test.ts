@@ -57,6 +57,20 @@ it("isolates and objects share it", () => {
   expect(bodyBytes / (bytes + bodyBytes)).toBeLessThan(0.7);
 });
 
+describe("a pool that always answers late", () => {
+  // Half a burst is lent at most, half a second's worth, and the next one asked for when it has come.
+  it.for([
+    { answerMs: 2_500, least: 0.16 },
+    { answerMs: 4_000, least: 0.09 },
+    { answerMs: 6_500, least: 0.06 },
+  ])("by $answerMs ms lets go what waits all the same, and no more than may", ({ answerMs, least }) => {
+    const { bytes, overshoot, faults, callsInSilence } = runSockets({ ...CALM, answerMs }, 7);
+    expect([faults, callsInSilence]).toEqual([[], 0]);
+    expect(overshoot).toBeLessThanOrEqual(0);
+    expect(bytes).toBeGreaterThan(least * CALM.bytesPerSecond * (SECONDS - 5));
+  });
+});
+
 it("a lone small message now and then costs one call", () => {
   const scenario = { ...CALM, objects: 1, socketsEach: 1, seconds: 600, gapMs: 20_000, bytesMax: 600 };
   const { calls, messages, faults, tokensLentInSilence } = runSockets(scenario, 6);

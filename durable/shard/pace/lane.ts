@@ -69,7 +69,7 @@ export class Lane {
     this.#setEnd(Math.min(this.#endsAtMs, nowMs + withinMs));
   }
 
-  /** Its flow's: what waits still is waited for no more. */
+  /** What waits still is waited for no more: it is dropped, and what was to come after it comes. */
   end(): void {
     const ends = this.#parcels.filter(({ isEnd }) => isEnd === true);
     this.clear();

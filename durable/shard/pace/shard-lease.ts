@@ -1,5 +1,6 @@
 // What a Shard object holds of its service's pool: byte credit for the messages of its sockets, and the word on their service time. Pure; times
 // are the object's. It is a holder like an isolate, of flows without slots: docs/design/leases.md.
+import { GAP_MS_MAX, LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { HeldLease, type FlowDemand } from "#shared/lease/held-lease.ts";
 import type { FlowReport } from "#shared/protocol/lease.ts";
@@ -18,8 +19,12 @@ const SPACING_MS_MIN = SECOND_MS / 4;
 const SPACING_MS_MAX = SECOND_MS;
 /** Service time is told, and asked about, so often while messages pass: it holds back what comes only once it is known. */
 const TELL_TIME_MS = SECOND_MS;
-/** A renewal without an answer for so long is given up. */
-const RENEWAL_MS_MAX = 2 * SECOND_MS;
+/** A renewal without an answer for so long is given up … */
+const PATIENCE_MS_MIN = 2 * SECOND_MS;
+/** … and the next after twice the time, up to the longest lease: an answer that comes later than its lease ends brings nothing. */
+const PATIENCE_MS_MAX = LEASE_MS_MAX - GAP_MS_MAX;
+/** A pool is given so many times what its last answer took. */
+const PATIENCE_FACTOR = 2;
 /** While messages pass or wait: an object in which something waits must not fall asleep, which it does after ten seconds. */
 const RENEW_MS_MAX = 5 * SECOND_MS;
 /** Flows of one Shard object: more than it takes sockets. Of those beyond nothing is held back. */
@@ -48,6 +53,7 @@ export class ShardLease {
   #activeAtMs = -Infinity;
   #sentAtMs = -Infinity;
   #renewingUntilMs = -Infinity;
+  #patienceMs = PATIENCE_MS_MIN;
   #renewAfterMs = RENEW_MS_MAX;
   #spacingMs = SPACING_MS_MIN;
 
@@ -109,13 +115,18 @@ export class ShardLease {
     const { lease, table, left, configurationVersion } = answer;
     if (table !== null) this.#tableVersion = table.version;
     this.#version = Math.max(this.#version, configurationVersion);
-    if (lease.sequence === this.#sequence) this.#renewingUntilMs = -Infinity;
+    if (lease.sequence === this.#sequence) {
+      this.#renewingUntilMs = -Infinity;
+      this.#patienceMs = patienceOf(nowMs - this.#sentAtMs);
+    }
     if (!lease.ok) this.#spacingMs = Math.min(SPACING_MS_MAX, 2 * this.#spacingMs);
     if (!this.#held.apply(lease, nowMs) || !lease.ok) return;
     this.#renewAfterMs = lease.renewAfterMs;
     const leftOf = new Map(left.map((one) => [one.flow, one]));
     // Of one that has been limited since it was asked for the pool has said nothing yet.
     for (const flow of this.#asked) if (configurationVersion >= flow.pace.version) flow.apply(leftOf.get(flow.flow), nowMs);
+    // What has waited leaves now: what follows it is not asked for as if all had been silent since it came.
+    if (this.#active.isWaiting(nowMs)) this.#activeAtMs = nowMs;
     this.#active.stepAll(nowMs);
     let isShort = false;
     for (const flow of this.#active) {
@@ -172,8 +183,10 @@ export class ShardLease {
   #message(nowMs: number): RenewMessage {
     const isQuiet = this.#isQuiet(nowMs);
     const elapsedMs = this.#sentAtMs === -Infinity ? SECOND_MS : nowMs - this.#sentAtMs;
+    // Nobody has answered the last one.
+    if (this.#renewingUntilMs !== -Infinity) this.#patienceMs = patienceOf(this.#patienceMs);
     this.#sentAtMs = nowMs;
-    this.#renewingUntilMs = nowMs + RENEWAL_MS_MAX;
+    this.#renewingUntilMs = nowMs + this.#patienceMs;
     const flows = this.#turn(nowMs);
     const asked = flows.filter((flow) => flow.isAsked);
     const demands: FlowDemand[] = [];
@@ -203,6 +216,11 @@ export class ShardLease {
       telemetry: { flows: told, shards: [], edge: {} },
     };
   }
+}
+
+/** After one that took so long. */
+function patienceOf(tookMs: number): number {
+  return Math.min(PATIENCE_MS_MAX, Math.max(PATIENCE_MS_MIN, PATIENCE_FACTOR * tookMs));
 }
 
 const NOTHING = { want: 0, running: 0, keep: 0, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 } as const;

@@ -80,4 +80,15 @@ describe("shares in a class that is short", () => {
     // Two changes a request, and a division for each count ÷ 32 of them.
     expect(reads / count).toBeLessThanOrEqual((2 * requests * DRIFT_DIVISOR) / count + 2);
   });
+
+  it("are not divided anew where a renewal says of all of them what the last one said", () => {
+    let reads = 0;
+    const totals = totalsOf(() => (reads += 1));
+    const renewal = () => Array.from({ length: 640 }, (_, index) => wanting(`t${index}/gold`, 10));
+    totals.replace("holder", renewal());
+    const share = totals.shareOf("t0/gold");
+    reads = 0;
+    totals.replace("holder", renewal());
+    expect([totals.shareOf("t0/gold"), reads]).toEqual([share, 0]);
+  });
 });

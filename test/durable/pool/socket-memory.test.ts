@@ -1,7 +1,7 @@
 // What sockets and waiting requests of a tenant and class keep between them is never more than its memory.
 import { describe, expect, it } from "vitest";
 import { flowStatsOf } from "#durable/pool/flow-stats.ts";
-import { flowLimitsOf, PACED_BYTES_MAX, WAITING_BYTES_MAX } from "#durable/pool/flow-quotas.ts";
+import { flowLimitsOf, FlowQuotas, PACED_BYTES_MAX, WAITING_BYTES_MAX } from "#durable/pool/flow-quotas.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
 import { Pool } from "#durable/pool/pool.ts";
 import { SOCKET_BYTES_MIN, socketBytesOf } from "#durable/pool/socket-memory.ts";
@@ -55,7 +55,7 @@ describe("a socket is given", () => {
     ["two whole windows at most", { slots: 1, memoryBytesMax: 1_024 * MIB_BYTES }, free, 2 * RESUME.windowBytesMax],
     ["a little at least, so that thousands fit", { slots: 10_000, memoryBytesMax: 256 * MIB_BYTES }, free, SOCKET_BYTES_MIN],
     ["a part for a thousand where nothing says how many", { memoryBytesMax: 1_024 * MIB_BYTES }, free, MIB_BYTES / 2],
-    ["a message each way at least", { memoryBytesMax: MIB_BYTES }, { ...free, messageBytesMax: 100_000 }, 200_000],
+    ["a message at least, of those that may be", { memoryBytesMax: MIB_BYTES }, { ...free, messageBytesMax: 100_000 }, 400_000],
     [
       "of a flow whose bodies are paced, what they do not take",
       { memoryBytesMax: 32 * MIB_BYTES, bandwidthBytesPerSecond: 9_999 },
@@ -66,6 +66,22 @@ describe("a socket is given", () => {
     expect(socketBytesOf(flowLimitsOf({ weight: 1, mode: "enforce", ...quota }), limits)).toBe(want);
   });
 });
+
+it.for([1, 2, 3, 7])(
+  "the memory of a tenant and class is divided among %i regions, to the byte that their queues may keep",
+  (poolCount) => {
+    for (const memoryBytesMax of [0, 100_000, 1_000_000, 77_777_777]) {
+      const partOf = (isHome: boolean) => {
+        const quotas = new FlowQuotas();
+        quotas.configure({ [FLOW]: { weight: 1, mode: "enforce", memoryBytesMax, queueLengthMax: 500 } }, { poolCount, isHome });
+        const limits = quotas.limitsOf(FLOW);
+        expect(limits.queueLengthMax * WAITING_BYTES_MAX).toBeLessThanOrEqual(limits.memory?.sharedBytes ?? 0);
+        return limits.memory?.sharedBytes ?? 0;
+      };
+      expect(partOf(true) + (poolCount - 1) * partOf(false)).toBe(memoryBytesMax);
+    }
+  },
+);
 
 describe("the memory of a tenant and class", () => {
   const memoryBytesMax = 4 * SOCKET_BYTES_MIN;

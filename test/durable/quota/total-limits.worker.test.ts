@@ -44,7 +44,7 @@ const quotaOf = (tenant: string) => env.QUOTA.get(env.QUOTA.idFromName(tenant));
 /** An isolate of a service: renews, and spends all that it gets at once. */
 function isolateOf(service: string, tenant: string) {
   const stub = env.POOL.get(env.POOL.idFromName(service));
-  const held = new HeldLease(`${tenant}-${service}`);
+  const held = new HeldLease(`${tenant}-${service}-${crypto.randomUUID()}`);
   const flow = `${tenant}/gold`;
   const bytes = byteFlowOf(flow);
   return {

@@ -120,6 +120,20 @@ describe.for(KINDS)("a plain socket $name", { concurrent: true }, ({ mode }) => 
     expect([waiting <= 256 * KIB, waiting > 200 * KIB]).toEqual([true, true]);
   });
 
+  it("that its device has closed, or whose close waits, is not said to be sent a push, which would never leave", async ({ expect }) => {
+    const { endpoint, settled, openPlain, push } = await pacedShard(`plain-gone-${mode}`, { quota: SLOW, mode });
+    const [left, told] = [await openPlain(), await openPlain()];
+    for (const name of upTo(60)) left.socket.send(kib(name));
+    await settled(() => endpoint.got.length);
+    expect(await push(kib(61), "d-1")).toMatchObject({ sent: 1 });
+    left.socket.close(1000);
+    await expect.poll(() => left.closes.length).toBe(1);
+    expect(await push(kib(62), "d-1")).toMatchObject({ sent: 0 });
+    say(endpoint, { to: told, names: upTo(40), close: 4_001 });
+    await expect.poll(async () => push(kib(41), "d-2")).toMatchObject({ sent: 0 });
+    expect(told.closes).toEqual([]);
+  });
+
   it("without a limit asks no pool", async ({ expect }) => {
     const { endpoint, openPlain, stats } = await pacedShard(`plain-free-${mode}`, { quota: {}, mode });
     const { socket } = await openPlain();

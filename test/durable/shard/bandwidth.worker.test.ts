@@ -167,6 +167,19 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
     await expect.poll(slots).toBe(0);
   });
 
+  it("that is over and whose device has gone takes no more of the bandwidth for what waits", async ({ expect }) => {
+    const { settled, open, push, shard, bufferedBytes, slots } = await pacedShard(`gone-${mode}`, { quota: SLOW, mode });
+    const connection = await open();
+    for (const name of upTo(60)) await push(kib(name));
+    await settled(() => numbersOf(connection).length);
+    // More than a device may say. What waits is waited for for five seconds, at a KiB each.
+    for (let index = 0; index < 1_500; index += 1) connection.socket.send("pong");
+    connection.socket.close(4_000);
+    await expect.poll(() => connection.closes.length).toBe(1);
+    expect([numbersOf(connection).length < 60, await bufferedBytes(shard())]).toEqual([true, 0]);
+    await expect.poll(slots).toBe(0);
+  });
+
   it("without a limit asks no pool, and neither does one whose object is silent", async ({ expect }) => {
     const { open, stats, limit } = await pacedShard(`free-${mode}`, { quota: {}, mode });
     const connection = await open();

@@ -86,6 +86,23 @@ describe("what waits for credit", () => {
     expect([...sent].filter((name) => name.startsWith("m"))).toEqual(Array.from({ length: bytesOf("m") / 100 }, (_, at) => `m${at + 1}`));
   });
 
+  it("collects what it costs though small messages the other way come all the time, each when nothing else waits there", () => {
+    const { lane, send, sent, renew, flow } = leaseOf();
+    const [elephant, mouse] = [lane("device"), lane("endpoint")];
+    send(elephant, "e1", 10_000);
+    let [nowMs, name] = [0, 0];
+    for (let round = 0; round < 25; round += 1) {
+      nowMs = renew(1, nowMs);
+      // As much as each answer brings.
+      for (let count = 0; count < 10; count += 1) send(mouse, `m${(name += 1)}`, { bytes: 100, nowMs });
+    }
+    const before = sent.indexOf("e1");
+    // No more than its part went before it, with what waited when it came to its turn.
+    expect(before).toBeGreaterThanOrEqual(0);
+    expect(before * 100).toBeLessThanOrEqual(10_000 + 1_100);
+    expect(flow.isShort).toBe(true);
+  });
+
   it("is dropped with its lane, which is used again; what is dropped keeps nothing from what comes", () => {
     const { lane, send, sent, renew, flow } = leaseOf();
     const [first, second] = [lane(), lane()];

@@ -127,7 +127,7 @@ describe("the gateway's side", () => {
 
   it("keeps no more each way than its part of its flow's memory, and puts a device off that does not know of it", () => {
     const held = { ...opened(), windowBytes: 10 };
-    expect([canPush(held, 10), canPush(held, 11)]).toEqual([true, false]);
+    expect([canPush(held, 30), canPush(held, 31)]).toEqual([true, false]);
     const { state, effects } = stepAll(held, [message(1, "12345"), message(2, "12345"), message(3, "1")]);
     expect(effects.at(-1)).toEqual({ kind: "disconnect", attempt: 1, code: 1013, reason: "memory" });
     expect(state).toMatchObject({ pending: [5, 5], detachedAtMs: 0, end: null });

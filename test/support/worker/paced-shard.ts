@@ -141,6 +141,7 @@ export async function pacedShard(
       deadlineMs: 5_000,
       startedAtMs: Date.now(),
       ...paceOf(version, current),
+      ...(acquired.slot.memoryBytes !== undefined && { memoryBytes: acquired.slot.memoryBytes }),
       ...move,
     };
     return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }), assignment.shardId);
