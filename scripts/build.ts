@@ -1,8 +1,9 @@
 // Builds what runs: the Wasm (wasm/build), the Worker's bundle for workerd and the device SDK's (dist).
 import { execFile } from "node:child_process";
-import { mkdir, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
+import { transform } from "@swc/core";
 import { build as bundle } from "esbuild";
 import { buildClientTypes, CLIENT_MODULES } from "./client-types.ts";
 import { ROOT } from "./root.ts";
@@ -82,6 +83,25 @@ export async function bundleWorker(entryPoint: string, outFile: string): Promise
     logLevel: "warning",
     plugins: [zodWithoutJsonSchema],
   });
+  await shrink(outFile);
+}
+
+/** What esbuild's minifier leaves, which does not look across statements: a twentieth of the Worker, gzipped. */
+async function shrink(file: string): Promise<void> {
+  const [source, map] = await Promise.all([readFile(file, "utf8"), readFile(`${file}.map`, "utf8")]);
+  const name = basename(file);
+  const shrunk = await transform(source, {
+    swcrc: false,
+    filename: name,
+    isModule: true,
+    inputSourceMap: map,
+    sourceMaps: true,
+    minify: true,
+    jsc: { target: "es2024", minify: { module: true, compress: { passes: 3 }, mangle: true } },
+  });
+  if (shrunk.map === undefined) throw new Error(`Cannot shrink ${file}: no source map came of it`);
+  await writeFile(`${file}.map`, shrunk.map);
+  await writeFile(file, `${shrunk.code}\n//# sourceMappingURL=${name}.map\n`);
 }
 
 async function changedAtMs(file: string): Promise<number> {

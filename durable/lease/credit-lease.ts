@@ -21,12 +21,16 @@ export interface CreditDemand {
   readonly tokensNow?: number;
   /** Tokens out at others, as last heard; if left out, 0. */
   readonly tokensPassedOn?: number;
+  /** Slots that are the lender's from here on; if left out, 0. */
+  readonly givenUp?: number;
 }
 
 /** Of one lane, out at others. */
 export interface LaneCreditDemand {
   readonly lane: string;
   readonly passedOn: number;
+  /** If left out, 0. */
+  readonly givenUp?: number;
 }
 
 const NO_LANES: ReadonlyMap<string, number> = new Map();
@@ -81,10 +85,10 @@ export class CreditLease {
     const isLive = nowMs < this.#expiresAtMs;
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
-    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0, tokensNow = 0 }) => {
+    const flows = demands.map(({ flow, want, passedOn, tokensWant, tokensPassedOn = 0, tokensNow = 0, givenUp = 0 }) => {
       const credit = this.#credits.get(flow) ?? { slots: 0, tokens: 0 };
       this.#credits.set(flow, credit);
-      credit.slots = isLive ? Math.min(credit.slots, Math.max(want, passedOn)) : 0;
+      credit.slots = isLive ? Math.min(Math.max(0, credit.slots - givenUp), Math.max(want, passedOn)) : 0;
       const tokens = isLive ? credit.tokens : 0;
       credit.tokens = Math.min(tokens, Math.max(0, tokensWant - tokensPassedOn));
       return {
@@ -102,10 +106,10 @@ export class CreditLease {
     for (const flow of this.#credits.keys()) if (!named.has(flow)) this.#credits.delete(flow);
     if (!isLive) this.#lanes.clear();
     const kept = flows.reduce((sum, { keep }) => sum + keep, 0);
-    const out = new Map(lanesOut.map(({ lane, passedOn }) => [lane, passedOn]));
+    const out = new Map(lanesOut.map((of) => [of.lane, of]));
     const lanes = [...new Set([...this.#lanes.keys(), ...out.keys()])].map((lane) => {
-      const running = out.get(lane) ?? 0;
-      const keep = Math.min(this.#lanes.get(lane) ?? 0, Math.max(running, kept));
+      const { passedOn: running = 0, givenUp = 0 } = out.get(lane) ?? {};
+      const keep = Math.min(Math.max(0, (this.#lanes.get(lane) ?? 0) - givenUp), Math.max(running, kept));
       this.#lanes.set(lane, keep);
       return { lane, want: running, running, keep };
     });

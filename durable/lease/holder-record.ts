@@ -43,6 +43,8 @@ export interface HolderRecord {
   readonly lanes: readonly LaneRecord[];
   /** Slots by name that it counted among its running: said again, they are no others. */
   readonly adopted: readonly string[];
+  /** Sockets' slots that it handed over with the newest request, and that were taken: said again, they are not taken again. */
+  readonly handed?: readonly string[];
   /** It lends on what it holds, to so many. */
   readonly lentTo?: number;
 }

@@ -6,8 +6,9 @@
 // - Σ (leased + held + named) ≤ capacity, and per lane ≤ the lane's; only a smaller capacity breaks it, and then nothing grows;
 // - one lease after a holder's last message only what it named as running is held, for `requestDurationMsMax`;
 // - a repeated request gets the same answer, an older one changes nothing; a release by another frees nothing.
-import type { AdoptedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { AdoptedSlot, HandedSlot, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { FlowTokens } from "./flow-tokens.ts";
+import { ownSlotOf, takenOver } from "./handed-slots.ts";
 import { nameEndsAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
 import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
@@ -176,7 +177,7 @@ export class LeaseLedger {
     return ledgerMs;
   }
 
-  renew(request: RenewalRequest, nowMs: number): Renewal {
+  renew(request: RenewalRequest, nowMs: number, mayTake: (slot: HandedSlot) => boolean = () => true): Renewal {
     checkRequest(request);
     const atMs = this.tick(nowMs);
     const known = this.#book.holders.get(request.holder);
@@ -185,11 +186,14 @@ export class LeaseLedger {
     if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
-    const carried = carryOver({ known, request, nowMs: atMs, slotsFree: this.slotsFree, slotsFreeIn, adopted, policy: this.#policy });
+    const at = { known, request, nowMs: atMs, policy: this.#policy };
+    const handed = takenOver({ ...at, isNamed: (slotId) => this.slot(slotId) !== undefined, mayTake });
+    const carried = carryOver({ ...at, slotsFree: this.slotsFree, slotsFreeIn, adopted, handed });
     this.#overshootCount += carried.overshootCount;
     this.#tokens.clipEach(known?.flows ?? [], atMs);
     for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
     this.#book.putHolder(carried.record, atMs);
+    for (const slot of handed) this.#book.putSlot(ownSlotOf(slot, atMs), atMs);
     const flows = this.#offerFlows(carried.record, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
     const pace = paceOf(carried.record, flows, {
@@ -244,7 +248,8 @@ export class LeaseLedger {
   /** The owner said at `askedAtMs` (ledger's time, from `tick`) which slots live: the older rest is freed. */
   reconcile({ owner, live, askedAtMs }: { owner: string; live: ReadonlySet<string>; askedAtMs: number }): readonly string[] {
     const gone = this.#book.slots.unknownTo(owner, live, askedAtMs);
-    for (const slotId of gone) this.#reclaim(slotId);
+    for (const slotId of gone) this.#book.dropSlot(slotId);
+    this.#reclaimedCount += gone.length;
     return gone;
   }
 
@@ -274,11 +279,6 @@ export class LeaseLedger {
       isQueued: (flow) => this.#book.hasWaiting(flow),
       tokensFor: (flow) => this.#tokens.lend({ flow, source, atMs }),
     });
-  }
-
-  #reclaim(slotId: string): void {
-    this.#reclaimedCount += 1;
-    this.#book.dropSlot(slotId);
   }
 
   /** Drops the name; false: there is none any more. */

@@ -1,8 +1,9 @@
 // The steps of a renewal that need no other holder: what carries over from the last one, and the
 // answer in words.
 import { assert } from "#shared/assert.ts";
-import type { AdoptedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
+import type { AdoptedSlot, HandedSlot, LaneReport, Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { UNITS_MAX } from "./divide.ts";
+import { handedOf } from "./handed-slots.ts";
 import { LEASE_MS_MIN } from "./lease-pace.ts";
 import {
   isDurable,
@@ -47,6 +48,8 @@ interface CarryOverInput {
   readonly slotsFreeIn: (lane: string) => number;
   /** Its slots by name that the ledger has just dropped, to count them here. */
   readonly adopted: readonly AdoptedSlot[];
+  /** Of what is counted for it, what the ledger is about to count as its own. */
+  readonly handed: readonly HandedSlot[];
   readonly policy: HoldPolicy;
 }
 
@@ -89,11 +92,14 @@ export function carryOver(input: CarryOverInput): CarriedOver {
   const carry = carrying(input);
   const adoptedIn = Map.groupBy(input.adopted, ({ flow }) => flow);
   const adoptedInLanes = Map.groupBy(input.adopted, ({ lane }) => lane);
+  const handedIn = Map.groupBy(input.handed, ({ flow }) => flow);
+  const handedInLanes = Map.groupBy(input.handed, ({ lane }) => lane);
   let slotsFree = Math.max(0, input.slotsFree - input.adopted.length);
   let overshootCount = 0;
   const flows = request.flows.map((report): FlowRecord => {
     const adoptedCount = adoptedIn.get(report.flow)?.length ?? 0;
-    const carried = carry({ report, old: before.get(report.flow), free: slotsFree, adoptedCount });
+    const handedCount = handedIn.get(report.flow)?.length ?? 0;
+    const carried = carry({ report, old: before.get(report.flow), free: slotsFree, adoptedCount, handedCount });
     slotsFree -= carried.taken;
     overshootCount += carried.overshootCount;
     const { flow, tokensWant, tokensHeld, tokensNow } = report;
@@ -110,7 +116,8 @@ export function carryOver(input: CarryOverInput): CarriedOver {
   const lanes = request.lanes.map((report): LaneRecord => {
     const adoptedCount = adoptedInLanes.get(report.lane)?.length ?? 0;
     const free = Math.max(0, input.slotsFreeIn(report.lane) - adoptedCount);
-    const carried = carry({ report, old: lanesBefore.get(report.lane), free, adoptedCount });
+    const handedCount = handedInLanes.get(report.lane)?.length ?? 0;
+    const carried = carry({ report, old: lanesBefore.get(report.lane), free, adoptedCount, handedCount });
     overshootCount = Math.max(overshootCount, carried.overshootCount);
     return { lane: report.lane, ...carried.slots };
   });
@@ -128,6 +135,7 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     lanes,
     adopted: request.adopted.map(({ slotId }) => slotId),
     ...(request.lentTo !== undefined && { lentTo: request.lentTo }),
+    ...handedOf(known, request, input.handed),
   };
   return { record, tokensBack: tokensBack(input, before), overshootCount };
 }
@@ -144,6 +152,7 @@ interface CarriedInput {
   readonly old: SlotsRecord | undefined;
   readonly free: number;
   readonly adoptedCount: number;
+  readonly handedCount: number;
 }
 
 /** The same for a flow and for a lane. */
@@ -152,11 +161,11 @@ function carrying({ known, request, nowMs, policy }: CarryOverInput): (input: Ca
   const leasedOf = known === undefined ? (): number => 0 : slotsBy(known, { nowMs, policy });
   // A durable holder's own word counts, by its own clock: what it keeps it may still use.
   const isLive = promise !== null && (nowMs < promise.expiresAtMs || isDurable(request, policy));
-  return ({ report, old, free, adoptedCount }) => {
-    const counted = (old === undefined ? 0 : leasedOf(old)) + adoptedCount;
+  return ({ report, old, free, adoptedCount, handedCount }) => {
+    const counted = Math.max(0, (old === undefined ? 0 : leasedOf(old)) + adoptedCount - handedCount);
     // A holder that runs more than it was promised (its clock, or ours, was wrong) gets what room there is for it.
     const running = Math.min(report.running, counted + free);
-    const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, promise.slots(old)) : 0;
+    const appliedSlots = isLive && old !== undefined ? Math.min(report.keep, Math.max(0, promise.slots(old) - handedCount)) : 0;
     return {
       slots: { want: report.want, running, appliedSlots, offeredSlots: 0 },
       taken: Math.max(0, running - counted),
@@ -180,7 +189,7 @@ function tokensBack({ known, request, policy }: CarryOverInput, before: Readonly
   return [...back].filter(([, count]) => count > 0).map(([flow, count]) => ({ flow, count }));
 }
 
-export function answerOf({ sequence, lengthMs, renewAfterMs, flows, lanes }: HolderRecord): Renewal {
+export function answerOf({ sequence, lengthMs, renewAfterMs, flows, lanes, handed }: HolderRecord): Renewal {
   return {
     ok: true,
     sequence,
@@ -194,5 +203,6 @@ export function answerOf({ sequence, lengthMs, renewAfterMs, flows, lanes }: Hol
       named: running,
     })),
     lanes: lanes.map(({ lane, offeredSlots, running }) => ({ lane, slots: offeredSlots, named: running })),
+    ...(handed !== undefined && { handed }),
   };
 }

@@ -1,6 +1,6 @@
 // Where an object finds the others that it asks.
 import type { Region } from "#shared/config/regions.ts";
-import { poolName, type PoolRpc } from "#shared/protocol/pool-rpc.ts";
+import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { quotaName, type QuotaRpc } from "#shared/protocol/quota-rpc.ts";
 import type { ObjectEnv } from "./env.ts";
 
@@ -10,6 +10,7 @@ export function quotasOf({ QUOTA }: Pick<ObjectEnv, "QUOTA">): (tenant: string) 
 }
 
 /** The services' home pools, by service. */
-export function homesOf({ POOL }: Pick<ObjectEnv, "POOL">): (service: string, region: Region | undefined) => Pick<PoolRpc, "renew"> {
-  return (service, locationHint) => POOL.get(POOL.idFromName(poolName(service)), locationHint && { locationHint });
+export function homesOf({ POOL }: Pick<ObjectEnv, "POOL">) {
+  return (service: string, locationHint: Region | undefined) =>
+    POOL.get(POOL.idFromName(poolName(service)), locationHint && { locationHint });
 }

@@ -1,7 +1,7 @@
 // What a renewal's telemetry and the ledger say of demand. Pure.
 import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
-import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import type { FlowTelemetry, Telemetry } from "#shared/protocol/telemetry.ts";
 import type { DemandLevel, DemandReport } from "./demand-meter.ts";
 import type { Pool } from "./pool.ts";
 
@@ -9,6 +9,10 @@ import type { Pool } from "./pool.ts";
 export const UNSERVED: ReadonlySet<string> = new Set<Outcome>(["rejected-capacity", "rejected-queue-full", "expired-in-queue"]);
 /** Refused before it held a slot; of the others a report's `busyMs` speaks. */
 const NEVER_STARTED: ReadonlySet<string> = new Set([...UNSERVED, "rejected-quota"]);
+
+export function outcomesOf({ flows }: Pick<Telemetry, "flows">): readonly string[] {
+  return flows.flatMap(({ outcomes }) => Object.keys(outcomes));
+}
 
 /** Whether the pool has answered neither this renewal nor a later one of its holder: else what it tells is counted already, or told again. */
 export function isNews({ holder, sequence }: Pick<RenewalRequest, "holder" | "sequence">, { ledger }: Pick<Pool, "ledger">): boolean {

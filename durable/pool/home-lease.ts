@@ -8,7 +8,7 @@ import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import { LENT_TOKENS_MS, type LentTokens } from "#durable/lease/lent-tokens.ts";
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { FlowLeft, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
-import type { RenewalRequest } from "#shared/protocol/lease.ts";
+import type { HandedSlot, RenewalRequest } from "#shared/protocol/lease.ts";
 import { SECOND_MS } from "#shared/units.ts";
 
 /** A home pool that does not answer is asked again after so long. */
@@ -35,6 +35,10 @@ export interface Lender {
   readonly holder: string;
   /** This object's life, written down: a number that no life before had. */
   readonly life: () => number;
+  /** Sockets' slots that are its home's from here on, … */
+  readonly handed?: readonly HandedSlot[];
+  /** … and of them those that no request named before. */
+  readonly fresh?: ReadonlySet<string>;
 }
 
 export class HomeLease implements LentTokens {
@@ -154,9 +158,10 @@ export class HomeLease implements LentTokens {
   }
 
   /** The message's lease. `wants` come on top of what the ledger knows. */
-  request(ledger: LeaseLedger, wants: readonly Wanted[], { holder, life }: Lender): RenewalRequest {
+  request(ledger: LeaseLedger, wants: readonly Wanted[], { holder, life, handed = [], fresh = NONE }: Lender): RenewalRequest {
     this.#lease ??= new CreditLease(holder, life());
-    const demands = demandsOf(ledger, wants, (flow) => this.available(flow));
+    const named = handed.filter(({ slotId }) => fresh.has(slotId));
+    const demands = demandsOf(ledger, wants, { available: (flow) => this.available(flow), handed, named });
     this.#isAsking = true;
     this.#askedAtMs = this.#nowMs;
     this.#asked = new Map(demands.map(({ flow, want }) => [flow, want]));
@@ -165,15 +170,21 @@ export class HomeLease implements LentTokens {
     );
     for (const flow of demands.length < FLOWS_MAX ? this.#over : ledger.flows.totals.flows) this.#changed.add(flow);
     this.#needed = new Map(demands.flatMap(({ flow, tokensNow }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
-    const lanes = [...ledger.flows.lanes.names].map((lane) => ({ lane, passedOn: ledger.slotsOfLane(lane) }));
-    return { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
+    const lanes = [...ledger.flows.lanes.names].map((lane) => ({
+      lane,
+      passedOn: ledger.slotsOfLane(lane) - countIn(handed, { lane }),
+      givenUp: countIn(named, { lane }),
+    }));
+    const request = { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
+    return handed.length === 0 ? request : { ...request, handed };
   }
 
-  /** `isIdle`: nothing was wanted, out or to be told; it is not asked again until somebody comes. */
-  apply({ lease, left, isContended }: RenewAnswer, isIdle: boolean): void {
+  /** `isIdle`: nothing was wanted, out or to be told; it is not asked again until somebody comes. False: a refusal. */
+  apply({ lease, left, isContended }: RenewAnswer, isIdle: boolean): boolean {
     this.#isAsking = false;
     this.#failedUntilMs = -Infinity;
-    if (this.#lease?.apply(lease, this.#nowMs) === true && lease.ok) {
+    const isApplied = this.#lease?.apply(lease, this.#nowMs) === true && lease.ok;
+    if (isApplied) {
       this.#left = new Map(left.map((of) => [of.flow, of]));
       this.#answeredAtMs = this.#nowMs;
       this.#dry = new Set(lease.flows.filter(({ flow, tokens }) => tokens < (this.#lacked.get(flow) ?? 0)).map(({ flow }) => flow));
@@ -183,6 +194,7 @@ export class HomeLease implements LentTokens {
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
     }
     this.#renewAtMs = isIdle && lease.ok ? Infinity : this.#nowMs + lease.renewAfterMs;
+    return isApplied;
   }
 
   /** No answer: what is lent holds until its end, and after that nothing is granted here. */
@@ -197,8 +209,24 @@ export class HomeLease implements LentTokens {
   }
 }
 
+interface Handed {
+  readonly handed: readonly HandedSlot[];
+  /** For the first time. */
+  readonly named: readonly HandedSlot[];
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+function countIn(handed: readonly HandedSlot[], { flow, lane }: { readonly flow?: string; readonly lane?: string }): number {
+  return handed.filter((slot) => (flow ?? slot.flow) === slot.flow && (lane ?? slot.lane) === slot.lane).length;
+}
+
 /** What is out first: the home pool takes a flow that is left out for given back. */
-function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[], available: (flow: string) => number): readonly Required<CreditDemand>[] {
+function demandsOf(
+  ledger: LeaseLedger,
+  wants: readonly Wanted[],
+  { available, handed, named }: Handed & { readonly available: (flow: string) => number },
+): readonly Required<CreditDemand>[] {
   const more = new Map<string, number>();
   const moreTokens = new Map<string, number>();
   const now = new Map<string, number>();
@@ -211,8 +239,9 @@ function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[], available: (fl
   const { totals } = ledger.flows;
   const flows = new Set([...ledger.flows.totals.flows, ...more.keys()]);
   const demands = [...flows].map((flow) => {
-    const passedOn = ledger.slotsOfFlow(flow);
-    const wanted = Math.max(passedOn, ledger.wantOfFlow(flow)) + (more.get(flow) ?? 0);
+    const handedCount = countIn(handed, { flow });
+    const passedOn = ledger.slotsOfFlow(flow) - handedCount;
+    const wanted = Math.max(passedOn, ledger.wantOfFlow(flow) - handedCount) + (more.get(flow) ?? 0);
     const tokensWanted = totals.tokensWantOf(flow) + (moreTokens.get(flow) ?? 0);
     return {
       flow,
@@ -221,6 +250,7 @@ function demandsOf(ledger: LeaseLedger, wants: readonly Wanted[], available: (fl
       tokensWant: tokensWanted === 0 ? 0 : Math.min(UNITS_MAX, withFloat(tokensWanted) + SPARE_TOKENS),
       tokensNow: Math.max(0, Math.min(UNITS_MAX, now.get(flow) ?? 0) - available(flow)),
       tokensPassedOn: Math.min(UNITS_MAX, totals.tokensOutOf(flow)),
+      givenUp: countIn(named, { flow }),
     };
   });
   const isSomething = ({ want, tokensWant, tokensPassedOn }: Required<CreditDemand>): boolean => want + tokensWant + tokensPassedOn > 0;

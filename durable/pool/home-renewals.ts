@@ -5,6 +5,7 @@ import type { PoolRpc, RenewAnswer, RenewMessage } from "#shared/protocol/pool-r
 import { SECOND_MS } from "#shared/units.ts";
 import type { Pool } from "./pool.ts";
 import type { HomeLease, Wanted } from "./home-lease.ts";
+import type { RegionalSockets } from "./regional-sockets.ts";
 import type { RegionalTelemetry } from "./regional-telemetry.ts";
 
 /** What was measured is told after so long at the latest. */
@@ -15,6 +16,7 @@ interface HomeRenewalsInput {
   readonly homeOf: (service: string, region: Region | undefined) => Pick<PoolRpc, "renew">;
   readonly home: HomeLease;
   readonly telemetry: RegionalTelemetry;
+  readonly sockets: () => Pick<RegionalSockets, "list" | "settle">;
   readonly life: () => number;
   /** An answer: another table, other slots. */
   readonly onAnswer: (answer: RenewAnswer, nowMs: number) => void;
@@ -23,7 +25,8 @@ interface HomeRenewalsInput {
 export class HomeRenewals {
   readonly #pool: Pool;
   readonly #input: HomeRenewalsInput;
-  #asking: Promise<void> | null = null;
+  /** Whether it was answered. */
+  #asking: Promise<boolean> | null = null;
   /** Of those who wait for an answer. */
   readonly #waiting = new Set<readonly Wanted[]>();
   #wasLive = false;
@@ -52,6 +55,12 @@ export class HomeRenewals {
     return sum;
   }
 
+  /** A call that is sent after this; whether it was answered. */
+  async renewNow(): Promise<boolean> {
+    if (this.#asking !== null) await this.#asking;
+    return this.#asking ?? this.#renew();
+  }
+
   /** Behind whatever is going on. */
   renewDue(nowMs: number): void {
     this.#tick(nowMs);
@@ -73,41 +82,47 @@ export class HomeRenewals {
     this.#wasLive = home.isLive;
   }
 
-  #renew(): Promise<void> {
+  #renew(): Promise<boolean> {
     this.#asking = this.#ask().finally(() => {
       this.#asking = null;
     });
     return this.#asking;
   }
 
-  async #ask(): Promise<void> {
+  async #ask(): Promise<boolean> {
     const { homeOf, home, telemetry } = this.#input;
     // Those that came together ask together.
     if (this.#waiting.size > 0) await new Promise((wake) => setTimeout(wake, 0));
     home.tick(Date.now());
     const message = this.#message([...this.#waiting].flat());
+    const { handed } = message.lease;
+    // What is given up is lent no more.
+    if (handed !== undefined) this.#pool.policyChanged(Date.now());
     this.#untoldSinceMs = null;
     const { flows } = message.lease;
     const isIdle = flows.length === 0;
     try {
       const answer = await homeOf(message.service, this.#pool.configuration.service?.regions?.[0]).renew(message);
       home.tick(Date.now());
-      home.apply(answer, isIdle);
+      const isApplied = home.apply(answer, isIdle);
+      if (isApplied) this.#input.sockets().settle(handed ?? [], answer.lease);
       this.#wasLive = home.isLive;
       this.#pool.policyChanged(Date.now());
       this.#input.onAnswer(answer, Date.now());
+      return isApplied;
     } catch (error) {
       home.tick(Date.now());
       home.failed();
       telemetry.add(message.telemetry);
       console.warn(JSON.stringify({ level: "warn", event: "home-failed", service: message.service, error: String(error).slice(0, 500) }));
+      return false;
     }
   }
 
   #message(wants: readonly Wanted[]): RenewMessage {
-    const { home, telemetry, life } = this.#input;
+    const { home, telemetry, life, sockets } = this.#input;
     const { configuration, ledger, queueLength, routes } = this.#pool;
-    const lease = home.request(ledger, wants, { holder: configuration.region ?? "", life });
+    const lease = home.request(ledger, wants, { holder: configuration.region ?? "", life, ...sockets().list(Date.now()) });
     const lanes = lease.lanes.map(({ lane }) => ({ lane, inUse: ledger.inUseOfLane(lane) }));
     return {
       service: configuration.name,

@@ -7,6 +7,7 @@ import type { FlowQuota } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
+import { SLOT_GRACE_MS } from "#shared/protocol/pool-rpc.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
 import { LiveFlowPolicy } from "./flow-policy.ts";
@@ -161,7 +162,8 @@ export function policyOf(
     },
     flowChanged: (flow) => credits.look(flow),
     requestDurationMsMax: service?.requestDurationMsMax ?? 0,
-    lentDurationMsMax: (service?.requestDurationMsMax ?? 0) + LEASE_MS_MAX,
+    // A request, or a socket that opens.
+    lentDurationMsMax: Math.max(service?.requestDurationMsMax ?? 0, (service?.deadlineMs ?? 0) + SLOT_GRACE_MS) + LEASE_MS_MAX,
     holdersMax: HOLDERS_MAX,
     flowsPerHolderMax: FLOWS_PER_HOLDER_MAX,
   };

@@ -4,7 +4,6 @@ import { quotasOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
-import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { DeviceNews, DeviceOrders } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
 import type {
@@ -26,7 +25,7 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import { NOTHING, type Counters } from "./counters.ts";
 import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
-import { isNews, levelOf, reportOf, UNSERVED } from "./demand-reports.ts";
+import { isNews, levelOf, outcomesOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DEVICE_METER_BYTES } from "./device-meters.ts";
@@ -44,8 +43,6 @@ import type { Decision } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
-/** What a slot that a dead socket has may be the reason of. */
-const MAY_BE_LEAKED: ReadonlySet<Outcome> = new Set(["rejected-capacity", "rejected-quota", "expired-in-queue"]);
 /** While something is out the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
 /** How often the counters are written while they change. */
@@ -116,7 +113,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (!decided.ok && decided.outcome !== "cancelled") {
       this.#counters.countOutcome(request.flow, decided.outcome);
       if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
-      if (MAY_BE_LEAKED.has(decided.outcome) && this.#sockets.suspect(Date.now())) this.#setAlarm(Date.now());
+      if (this.#sockets.suspect([decided.outcome], Date.now())) this.#setAlarm(Date.now());
     }
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
     this.#touch();
@@ -262,6 +259,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.countTelemetry(isCounted ? NOTHING : telemetry, this.#pool.gate);
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
+    if (isCounted && this.#sockets.suspect(outcomesOf(telemetry), nowMs)) this.#setAlarm(nowMs);
     this.#touch();
   }
 

@@ -16,7 +16,7 @@ import type { QuotaGate } from "./quota-gate.ts";
 import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
 import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
-import { moveSlot } from "./slot-move.ts";
+import { mayTakeOver, moveSlot } from "./slot-move.ts";
 import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, NAMED_SLOT_MS, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
@@ -70,8 +70,7 @@ export class Pool {
 
   /** For those who watch. */
   view(nowMs: number) {
-    const { lanes } = this.#policy;
-    return { lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
+    return { lanes: this.#policy.lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
   }
 
   /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
@@ -107,13 +106,14 @@ export class Pool {
   }
 
   renew(request: RenewalRequest, nowMs: number): Omit<RenewAnswer, "table" | "configurationVersion"> {
-    const lease = this.#ledger.renew(request, nowMs);
+    const lease = this.#ledger.renew(request, nowMs, (slot) => mayTakeOver(slot, this));
     const flows = request.flows.map(({ flow }) => flow);
     return {
       lease,
       sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
       isContended: this.#line.length + this.regions.lent.waiting > this.#ledger.slotsFree,
+      ...this.routes.choice.avoided(nowMs),
     };
   }
 

@@ -9,6 +9,8 @@ import type {
   AcquireAnswer,
   AcquireRequest,
   RegionalPoolRpc,
+  ReleaseAnswer,
+  ReleaseReport,
   RegionalStats,
   RenewAnswer,
   RenewMessage,
@@ -30,6 +32,7 @@ import { HomeLease, type Wanted } from "./home-lease.ts";
 import { HomeRenewals } from "./home-renewals.ts";
 import { regionalConfigurationOf } from "./regional-configuration.ts";
 import { RegionalParts } from "./regional-parts.ts";
+import { RegionalSockets } from "./regional-sockets.ts";
 import { RegionalTelemetry } from "./regional-telemetry.ts";
 
 /** While something is out, or lent, the ledger's time has to be moved at least this often. */
@@ -55,8 +58,14 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     homeOf: homesOf(this.env),
     home: this.#home,
     telemetry: this.#telemetry,
+    sockets: () => this.#sockets,
     life: () => this.#store.nextLife(),
     onAnswer: (answer, nowMs) => this.#follow(answer, nowMs),
+  });
+  readonly #sockets = new RegionalSockets({
+    ledger: () => this.#pool.ledger,
+    renew: () => this.#renewals.renewNow(),
+    home: () => homesOf(this.env)(this.#pool.configuration.name, this.#pool.configuration.service?.regions?.[0]),
   });
   readonly #waiters = new Waiters(() => this.#settle(Date.now()));
   #counters!: Counters;
@@ -94,6 +103,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     await this.#renewals.ensure(wants, Date.now());
     let nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
+    if (request.kind === "socket") this.#telemetry.arrived(request.flow);
     if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
     let verdict = this.#pool.acquire(request, nowMs);
     // Others may have taken, since the answer, what it brought.
@@ -130,6 +140,21 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     return freed;
   }
 
+  async keep(slotId: string, from: string, shardObject: string): Promise<boolean> {
+    const kept = await this.#sockets.keep(slotId, from, shardObject);
+    this.#settle(Date.now());
+    return kept;
+  }
+
+  async release(report: ReleaseReport): Promise<ReleaseAnswer> {
+    this.#counters.global.releaseCalls += 1;
+    const isFreed = this.#sockets.releaseHere(report);
+    if (isFreed) this.#counters.countOutcome(report.flow, report.outcome);
+    this.#touch();
+    this.#settle(Date.now());
+    return isFreed ? { freed: true } : this.#sockets.releaseAtHome(report);
+  }
+
   stats(): RegionalStats {
     const nowMs = Date.now();
     this.#settle(nowMs);
@@ -154,6 +179,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     const configuration = this.#store.loadConfiguration();
     const [rows, shards, tableVersion] = [this.#store.loadLedger(), this.#store.loadShards(), this.#store.loadTableVersion()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits: {} }, Date.now());
+    this.#sockets.open();
     this.#counters = this.#store.loadCounters();
     this.#schedule();
   }
@@ -171,7 +197,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   }
 
   /** The shards are the home pool's. */
-  #follow({ table }: RenewAnswer, nowMs: number): void {
+  #follow({ table, avoided }: RenewAnswer, nowMs: number): void {
+    this.#pool.routes.choice.avoid(avoided?.shardId ?? null, nowMs + (avoided?.forMs ?? 0));
     if (table !== null && table.version > this.#pool.routes.version) {
       const shards = table.shards.map((shard) => ({ ...shard, state: "active" as const }));
       this.#pool.routes.load(shards, table.version);

@@ -31,8 +31,12 @@ export class RegionalTelemetry {
 
   /** What this pool itself decided. */
   decided(flow: string, outcome: Outcome): void {
-    const buckets = Array.from({ length: LATENCY_BUCKETS_MS.length + 1 }, () => 0);
-    this.#addFlow({ flow, arrivals: 0, outcomes: { [outcome]: 1 }, buckets, sumMs: 0, busyMs: 0 });
+    this.#addFlow({ ...nothingOf(flow), outcomes: { [outcome]: 1 } });
+  }
+
+  /** A socket, of which its isolate reports nothing. */
+  arrived(flow: string): void {
+    this.#addFlow({ ...nothingOf(flow), arrivals: 1 });
   }
 
   /** Handed over: `add` puts back what did not arrive. */
@@ -70,6 +74,11 @@ export class RegionalTelemetry {
       utilization: more.utilization ?? known.utilization,
     });
   }
+}
+
+function nothingOf(flow: string): FlowTelemetry {
+  const buckets = Array.from({ length: LATENCY_BUCKETS_MS.length + 1 }, () => 0);
+  return { flow, arrivals: 0, outcomes: {}, buckets, sumMs: 0, busyMs: 0 };
 }
 
 function sumOfFlows(a: FlowTelemetry, b: FlowTelemetry): FlowTelemetry {

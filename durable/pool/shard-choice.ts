@@ -24,6 +24,12 @@ export class ShardChoice {
     this.#avoided = shardId === null ? null : { shardId, untilMs };
   }
 
+  /** For regional pools. */
+  avoided(nowMs: number): { readonly avoided?: { readonly shardId: string; readonly forMs: number } } {
+    const { shardId = "", untilMs = 0 } = this.#avoided ?? {};
+    return nowMs < untilMs ? { avoided: { shardId, forMs: untilMs - nowMs } } : {};
+  }
+
   tick(nowMs: number): void {
     if (this.#avoided !== null && nowMs >= this.#avoided.untilMs) this.#avoided = null;
   }

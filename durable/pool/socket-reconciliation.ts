@@ -3,10 +3,13 @@
 // lost. What else can go wrong is a debt on the Shard object's own disk (durable/shard/slot-keeper.ts).
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import type { NamedSlot } from "#durable/lease/named-slots.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
 import { shardObjectName } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Pool } from "./pool.ts";
 
+/** What a slot that a dead socket has may be the reason of. */
+const MAY_BE_LEAKED: ReadonlySet<string> = new Set<Outcome>(["rejected-capacity", "rejected-quota", "expired-in-queue"]);
 /** Between two rounds for the sake of somebody who was refused. */
 const ROUND_MS_MIN = 10 * SECOND_MS;
 /** Whose slots are the same as when its Shard object and the pool last agreed is not asked again before. */
@@ -53,8 +56,9 @@ export class SocketReconciliation {
     return this.#isVersionNew || this.#isPressed;
   }
 
-  /** Somebody was refused who wanted a slot that sockets may have: whether to ask soon if they really do. */
-  suspect(nowMs: number): boolean {
+  /** So it ended for somebody, who may have been refused for a slot that sockets have: whether to ask soon if they really do. */
+  suspect(outcomes: readonly string[], nowMs: number): boolean {
+    if (!outcomes.some((outcome) => MAY_BE_LEAKED.has(outcome))) return false;
     if (this.#pool.ledger.counts.durable === 0 || nowMs - this.#suspectedAtMs < ROUND_MS_MIN) return false;
     this.#suspectedAtMs = nowMs;
     this.#isPressed ||= this.#doubtful(nowMs).length > 0;

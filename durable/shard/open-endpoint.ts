@@ -47,9 +47,9 @@ function refuseEndpoint({ detail, silence }: PostAnswer & { ok: false }, { deadl
 }
 
 export function routeOf(request: Request, assignment: SocketAssignment): SessionRoute {
-  const { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs, memoryBytes } = assignment;
+  const { service, tenant, device, shardId, slotId, region, flow, mode, upstreamUrl, deadlineMs, memoryBytes } = assignment;
   const headers = [...endpointHeaders(request)];
-  return { service, tenant, device, shardId, slotId, flow, mode, upstreamUrl, deadlineMs, memoryBytes, headers };
+  return { service, tenant, device, shardId, slotId, region, flow, mode, upstreamUrl, deadlineMs, memoryBytes, headers };
 }
 
 /** Those that the endpoint may see. */

@@ -1,5 +1,6 @@
 // The Shard object's tables. SQL here is synchronous; writes without an await between them are one transaction, and nothing
 // leaves the object before they are confirmed.
+import type { Region } from "#shared/config/regions.ts";
 import type { HandOver, SessionPointer } from "#shared/protocol/shard-rpc.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import { payloadsOfRow, rowsOf, type NumberedPayload } from "./message-rows.ts";
@@ -48,6 +49,8 @@ export interface SessionRoute {
   readonly device: string;
   readonly shardId: string;
   readonly slotId: string;
+  /** Whose regional pool named the slot; absent: the home pool, or it has taken the slot over. */
+  readonly region?: Region | undefined;
   readonly flow: string;
   readonly mode: "http" | "websocket";
   readonly upstreamUrl: string;

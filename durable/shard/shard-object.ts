@@ -206,7 +206,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     }
     const { 0: client, 1: device } = new WebSocketPair();
     const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
-    this.#plainHost.begin(device, attachment, { route, greeting: opened.greeting });
+    this.#plainHost.begin(device, attachment, { route: { ...route, region: undefined }, greeting: opened.greeting });
     this.#slots.settle(assignment.slotId);
     return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
@@ -215,12 +215,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const headers = endpointHeaders(request);
     const opened = await openUpstream({ ...assignment, headers, untilMs: assignment.startedAtMs + assignment.deadlineMs });
     if (!opened.ok) return refusal(opened);
-    const { socket: endpoint, protocol } = opened;
-    if (!(await this.#slots.takeOver(assignment))) return refuseOpened(endpoint);
+    if (!(await this.#slots.takeOver(assignment))) return refuseOpened(opened.socket);
     const { 0: client, 1: device } = new WebSocketPair();
     const relayed: Relayed = relay({
       device,
-      endpoint,
+      endpoint: opened.socket,
       owner: assignment,
       terms: assignment.terms ?? NO_TERMS,
       shell: this.#shell,
@@ -230,7 +229,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       },
     });
     this.#relays.add(relayed);
-    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, protocol) });
+    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
   }
 
   /** The endpoint has agreed and the slot is the session's before its device hears of it. */
@@ -248,6 +247,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#host.takeBack(sessionId);
       return refusal(NO_SLOT);
     }
+    if (route.region !== undefined) this.#store.saveRoute(sessionId, { ...route, region: undefined });
     this.#slots.settle(assignment.slotId);
     return this.#accept(request, { ...attachment, terms: assignment.terms });
   }

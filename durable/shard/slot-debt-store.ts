@@ -1,5 +1,5 @@
 import type { ObjectEnv } from "#durable/lib/env.ts";
-import { poolName } from "#shared/protocol/pool-rpc.ts";
+import { poolName, regionalPoolName } from "#shared/protocol/pool-rpc.ts";
 import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import { SlotKeeper, type SlotDebt, type SlotDebts } from "./slot-keeper.ts";
 
@@ -33,7 +33,7 @@ class StoredSlotDebts implements SlotDebts {
 
 interface Shell {
   readonly ctx: DurableObjectState;
-  readonly env: Pick<ObjectEnv, "POOL">;
+  readonly env: Pick<ObjectEnv, "POOL" | "REGIONAL_POOL">;
   readonly isHeldOnDisk: (slotId: string) => boolean;
   readonly wakeAt: (atMs: number) => void;
 }
@@ -41,7 +41,10 @@ interface Shell {
 export function openSlotKeeper({ ctx, env, isHeldOnDisk, wakeAt }: Shell): SlotKeeper {
   return new SlotKeeper({
     debts: new StoredSlotDebts(ctx.storage.sql),
-    poolOf: (service) => env.POOL.get(env.POOL.idFromName(poolName(service))),
+    poolOf: ({ service, region }) =>
+      region === undefined
+        ? env.POOL.get(env.POOL.idFromName(poolName(service)))
+        : env.REGIONAL_POOL.get(env.REGIONAL_POOL.idFromName(regionalPoolName(service, region))),
     owner: ctx.id.toString(),
     isHeldOnDisk,
     wakeAt,

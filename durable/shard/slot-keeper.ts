@@ -5,8 +5,8 @@ import type { PoolRpc } from "#shared/protocol/pool-rpc.ts";
 import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 
-/** What ends a slot: the flow it counts for, and the pool. */
-export type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service">;
+/** What ends a slot: the flow it counts for, and the pool. Once it was taken over it is the home pool's, whatever its region. */
+export type SlotOwner = Pick<SocketAssignment, "slotId" | "flow" | "service" | "region">;
 
 /** A slot that goes back unless something that lives here has it. */
 export interface SlotDebt extends SlotOwner {
@@ -38,7 +38,8 @@ interface ReleaseOptions {
 
 interface SlotKeeperInput {
   readonly debts: SlotDebts;
-  readonly poolOf: (service: string) => {
+  /** That of a region sends on to the home pool what it has not, or has no more. */
+  readonly poolOf: (slot: Pick<SlotOwner, "service" | "region">) => {
     keep: (...args: Parameters<PoolRpc["keep"]>) => Promise<boolean>;
     release: (...args: Parameters<PoolRpc["release"]>) => Promise<unknown>;
   };
@@ -97,7 +98,7 @@ export class SlotKeeper {
     slot: SlotOwner,
     { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now(), after = null }: ReleaseOptions = {},
   ): Promise<void> {
-    const { slotId, flow, service } = slot;
+    const { slotId, flow } = slot;
     this.#held.delete(slotId);
     this.#owe(slot, sinceMs);
     if (after !== null) {
@@ -109,7 +110,7 @@ export class SlotKeeper {
     const outcome = hasFailed ? "upstream-failed" : "admitted-queued";
     for (let attempt = 1; attempt <= RELEASE_ATTEMPTS_MAX; attempt += 1) {
       try {
-        await this.#input.poolOf(service).release({ slotId, holder, flow, outcome });
+        await this.#input.poolOf(slot).release({ slotId, holder, flow, outcome });
         this.#settled.add(slotId);
         break;
       } catch (error) {
@@ -140,11 +141,11 @@ export class SlotKeeper {
     return debts.all().length === 0 ? Infinity : now() + DEBT_LOOK_MS;
   }
 
-  #owe({ slotId, flow, service }: SlotOwner, sinceMs = this.#input.now()): void {
+  #owe({ slotId, flow, service, region }: SlotOwner, sinceMs = this.#input.now()): void {
     const { debts, now, wakeAt } = this.#input;
     this.#settled.delete(slotId);
     this.#dropSettled();
-    debts.put({ slotId, flow, service, sinceMs });
+    debts.put({ slotId, flow, service, ...(region && { region }), sinceMs });
     wakeAt(now() + DEBT_LOOK_MS);
   }
 
@@ -156,9 +157,9 @@ export class SlotKeeper {
   /** Without an answer the slot may be ours and may not: it is given back, and the socket is refused. */
   async #keep(assignment: SocketAssignment): Promise<boolean> {
     const { poolOf, owner, debts, pause } = this.#input;
-    const { slotId, service, holder } = assignment;
+    const { slotId, holder } = assignment;
     try {
-      const isKept = await poolOf(service).keep(slotId, holder, owner);
+      const isKept = await poolOf(assignment).keep(slotId, holder, owner);
       if (!isKept) debts.drop(slotId);
       return isKept;
     } catch {

@@ -2,6 +2,7 @@
 import type { Region } from "#shared/config/regions.ts";
 import { REGIONS } from "#shared/config/regions.ts";
 import type { QuotaConfig, ServiceConfig } from "#shared/config/schema.ts";
+import { isCountLimited } from "#shared/config/socket-limits.ts";
 import { LENT_BURST_MIN } from "#shared/lease/token-meter.ts";
 import { nearestOf, placeCaller, REGION_HEADER, type CallerLocation } from "#shared/placement.ts";
 import type { GatewayEnv } from "../gateway-env.ts";
@@ -18,6 +19,14 @@ export function regionOf({ request, env, service: { regions }, quota }: Placemen
   if (regions === undefined || regions.length === 1 || isKeptAtHome(quota)) return null;
   const region = overriddenRegion(request, env, regions) ?? placeCaller(request.cf as CallerLocation | undefined, regions);
   return region === undefined || region === regions[0] ? null : region;
+}
+
+/** Where a socket's slot is asked for. How many sockets there may be, and what memory they have, is counted in one place. */
+export function regionOfSocket(
+  input: PlacementInput & { readonly service: Pick<ServiceConfig, "sockets">; readonly flow: string },
+): Region | null {
+  const isCounted = isCountLimited(input.service.sockets, input.flow) || input.quota?.memoryBytesMax !== undefined;
+  return isCounted ? null : regionOf(input);
 }
 
 /** Of a small bucket nothing is lent: one pool keeps it for all regions. */

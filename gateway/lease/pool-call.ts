@@ -8,7 +8,7 @@ import type { PoolPlace } from "./pool-place.ts";
 
 type Pools = Pick<GatewayEnv, "POOL" | "REGIONAL_POOL">;
 /** What any pool of a service answers. */
-type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack">;
+type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack" | "release">;
 
 /** On a fresh stub each, for calls that the runtime marks as safe to repeat; ids and sequences make repeating harmless. */
 const CALL_ATTEMPTS_MAX = 3;

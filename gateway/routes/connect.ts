@@ -5,7 +5,6 @@ import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { formatConnectionIdentifier } from "#shared/identifier/connection-identifier.ts";
-import type { GrantedSlot } from "#shared/protocol/pool-rpc.ts";
 import {
   shardObjectName,
   SOCKET_ASSIGNMENT_HEADER,
@@ -68,7 +67,7 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
-  const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, pace, slot: admitted.slot, movedFrom: resumed });
+  const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, pace, admitted, movedFrom: resumed });
   const response = await openInShard({ scope, identifier, inbound }, assignment);
   if (!(response instanceof Response)) return endRefused(scope, admitted, response);
   admitted.handOver();
@@ -101,11 +100,12 @@ function assignmentOf(
     readonly path: ServicePath;
     readonly terms: ConnectionTerms;
     readonly pace: FlowPace;
-    readonly slot: GrantedSlot;
+    readonly admitted: Pick<AdmittedSocket, "slot" | "region">;
     readonly movedFrom: MovedFrom | null;
   },
 ): SocketAssignment {
-  const { path, terms, pace, slot, movedFrom } = given;
+  const { path, terms, pace, admitted, movedFrom } = given;
+  const { slot, region } = admitted;
   return {
     service: identifier.service,
     tenant: identifier.tenant,
@@ -115,6 +115,7 @@ function assignmentOf(
     slotId: slot.slotId,
     ...(slot.memoryBytes !== undefined && { memoryBytes: slot.memoryBytes }),
     holder: isolate.holder,
+    ...(region !== null && { region }),
     flow: flowOf(identifier),
     shardId: slot.shardId,
     upstreamUrl: joinUrl(slot.endpointUrl, path.target),

@@ -59,6 +59,12 @@ export interface SocketCounts {
   readonly perTenantMax: number | null;
 }
 
+/** Whether a flow's sockets, or those of its devices, are limited in number: that is counted in one place. */
+export function isCountLimited(sockets: SocketsConfig, flow: string): boolean {
+  const { perDeviceMax, perTenantMax } = socketLimitsOf(sockets, flow.slice(flow.indexOf("/") + 1));
+  return perDeviceMax !== null || perTenantMax !== null;
+}
+
 /** What one socket of a class is held to. */
 export function socketLimitsOf(sockets: SocketsConfig, className: string): SocketLimits & SocketCounts {
   const { classes, mode: _mode, closeOnTokenExpiry: _closes, health: _health, ...all } = sockets;

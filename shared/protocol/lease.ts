@@ -35,6 +35,19 @@ export interface AdoptedSlot {
   readonly lane: string;
 }
 
+/** A socket's slot that a regional pool named and gives over to its home, which has it from the answer on, by the same name. */
+export interface HandedSlot {
+  readonly slotId: string;
+  /** Whose it is to be. */
+  readonly owner: string;
+  readonly flow: string;
+  readonly lane: string;
+  readonly shardId: string;
+  readonly device?: string | undefined;
+  /** From now on; null: until it is released. */
+  readonly lifeMs: number | null;
+}
+
 export interface RenewalRequest {
   /** One life of one holder: never used again. */
   readonly holder: string;
@@ -49,6 +62,8 @@ export interface RenewalRequest {
   readonly flows: readonly FlowReport[];
   readonly lanes: readonly LaneReport[];
   readonly adopted: readonly AdoptedSlot[];
+  /** No longer counted among what runs or is kept. Each is named with every request until one that named it is answered. */
+  readonly handed?: readonly HandedSlot[];
 }
 
 export interface FlowGrant {
@@ -77,6 +92,8 @@ export type Renewal =
       readonly renewAfterMs: number;
       readonly flows: readonly FlowGrant[];
       readonly lanes: readonly LaneGrant[];
+      /** Of those handed over, the names of those that were taken; the others are nobody's. */
+      readonly handed?: readonly string[];
     }
   | {
       readonly ok: false;

@@ -92,6 +92,8 @@ export interface RenewAnswer {
   readonly left: readonly FlowLeft[];
   /** Somebody waits: an isolate asks for little more than it uses. */
   readonly isContended: boolean;
+  /** A suspect: sockets go there only where there is no other. */
+  readonly avoided?: { readonly shardId: string; readonly forMs: number };
   /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
 }
@@ -276,8 +278,8 @@ export interface PoolRpc {
 /** What a pool of a region counted by itself, and has now; what its slots are is the home pool's to tell. */
 export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters" | "flows">;
 
-/** A service's pool of one region but the home's: requests only; a socket's slot is the home pool's own. */
-export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack"> {
+/** A service's pool of one region but the home's. A socket's slot is granted here, and is the home pool's own from `keep` on. */
+export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack" | "keep" | "release"> {
   stats(): Promise<RegionalStats> | RegionalStats;
 }
 

@@ -1,6 +1,7 @@
 // How the edge hands an admitted socket to its Shard object: one internal header on the upgrade request,
 // which devices cannot set (the edge strips every tidegate-* header on the way in).
 
+import type { Region } from "../config/regions.ts";
 import type { Payload } from "../resume/frames.ts";
 import type { TopicAnswer, TopicRequest } from "./topics.ts";
 
@@ -48,8 +49,10 @@ export interface SocketAssignment {
   /** How its messages reach the endpoint where it does; a plain socket is always joined to one of the endpoint's. */
   readonly mode: "http" | "websocket";
   readonly slotId: string;
-  /** The edge isolate that acquired the slot. */
+  /** The edge isolate that acquired the slot, … */
   readonly holder: string;
+  /** … and whose regional pool it asked; absent: the home pool. */
+  readonly region?: Region | undefined;
   readonly flow: string;
   readonly shardId: string;
   /** Where the endpoint's own socket is: http(s) URL with path and query. */

@@ -4,6 +4,7 @@ import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { LedgerChanges, LedgerRows } from "#durable/lease/lease-rows.ts";
 import { HomeLease } from "#durable/pool/home-lease.ts";
+import type { RegionalSockets } from "#durable/pool/regional-sockets.ts";
 
 export type PolicyMaker = (home: HomeLease | null) => LedgerPolicy;
 
@@ -19,6 +20,14 @@ export class SimulatedPool {
   /** Its newest call to its home; 0: none is on its way. */
   call = 0;
   cutOffUntilMs = 0;
+  /** Of a regional pool's instance. */
+  sockets: RegionalSockets | null = null;
+  /** Fails when this instance ends: so do those who wait for it. */
+  death!: Promise<never>;
+  /** Of those who wait for a call to home to end: whether it was answered. */
+  waiting: ((isAnswered: boolean) => void)[] = [];
+  makeSockets: () => RegionalSockets | null = () => null;
+  #die!: (reason: Error) => void;
   readonly #policyOf: PolicyMaker;
   #rows = NO_ROWS;
   #wasLive = false;
@@ -28,6 +37,16 @@ export class SimulatedPool {
     this.#policyOf = policyOf;
     this.home = isRegional ? new HomeLease() : null;
     this.ledger = new LeaseLedger(policyOf(this.home), nowMs);
+    this.start();
+  }
+
+  /** A new instance. */
+  start(): void {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    [this.death, this.#die, this.waiting] = [promise, reject, []];
+    this.sockets = this.makeSockets();
+    this.sockets?.open();
   }
 
   /** What the ledger did is on disk before anybody hears of it. */
@@ -36,11 +55,14 @@ export class SimulatedPool {
     const changes = JSON.parse(JSON.stringify(this.ledger.takeChanges())) as LedgerChanges;
     const isKept = (holder: string): boolean =>
       !changes.holdersGone.includes(holder) && !changes.holders.some((row) => row.holder === holder);
+    const isSlotKept = (slotId: string): boolean =>
+      !changes.slotsGone.includes(slotId) && !changes.slots.some((slot) => slot.slotId === slotId);
     const isBlockKept = (key: string): boolean => !changes.blocksGone.includes(key) && !changes.blocks.some((row) => row.key === key);
     this.#rows = {
       ...this.#rows,
       clockOffsetMs: changes.clockOffsetMs ?? this.#rows.clockOffsetMs,
       holders: [...this.#rows.holders.filter(({ holder }) => isKept(holder)), ...changes.holders],
+      slots: [...this.#rows.slots.filter(({ slotId }) => isSlotKept(slotId)), ...changes.slots],
       blocks: [...this.#rows.blocks.filter(({ key }) => isBlockKept(key)), ...changes.blocks],
       budgets: [...this.#rows.budgets.filter(({ flow }) => !changes.budgets.some((row) => row.flow === flow)), ...changes.budgets],
     };
@@ -52,8 +74,10 @@ export class SimulatedPool {
     if (!isDiskKept) this.#rows = NO_ROWS;
     if (this.home !== null) this.home = new HomeLease();
     this.call = 0;
+    this.#die(new Error("evicted"));
     this.ledger = LeaseLedger.fromRows(this.#policyOf(this.home), this.#rows, nowMs);
     this.tick(nowMs);
+    this.start();
   }
 
   /** Time has passed: a lease at home that is over lends nothing. */

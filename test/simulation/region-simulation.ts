@@ -5,17 +5,21 @@ import { floatOf } from "#durable/lease/float.ts";
 import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { HomeLease } from "#durable/pool/home-lease.ts";
+import type { RegionalSockets } from "#durable/pool/regional-sockets.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { Renewal, RenewalRequest } from "#shared/protocol/lease.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
 import { EventQueue } from "./event-queue.ts";
 import { SimulatedPool } from "./region-pool.ts";
+import { OPENING_MS, SimulatedSockets } from "./region-sockets.ts";
 
 /** What a canary replaces. */
 export interface RegionParts {
   readonly lentPolicyOf: (whole: LedgerPolicy, home: HomeLease) => LedgerPolicy;
   /** A region's message to its home. */
   readonly toHome: (request: RenewalRequest) => RenewalRequest;
+  /** A region's side of sockets' slots. */
+  readonly socketsOf: (...input: ConstructorParameters<typeof RegionalSockets>) => RegionalSockets;
   /** Whether a regional pool's rows outlive its memory. */
   readonly isDiskKept: boolean;
 }
@@ -28,6 +32,7 @@ export interface RegionSimulationResult {
   readonly runningMax: number;
   /** Of all slots, those in isolates' hands in the calm while everybody wants more. */
   readonly heldInCalm: number;
+  readonly sockets: SimulatedSockets["counts"];
 }
 
 interface Isolate {
@@ -49,7 +54,7 @@ const NAMED_MS = 3_000;
 /** A pool's clock is not set twice within a lease: docs/design/leases.md. */
 const STEP_SPACING_MS = LEASE_MS_MAX + REQUEST_MS_MAX;
 const CALM_MS = 3 * LEASE_MS_MAX + REQUEST_MS_MAX + 8_000;
-const CALL_MS_MAX = 5_000;
+const CALL_MS_MAX = 1_500;
 const HOLDER = { weur: "weur", enam: "enam", apac: "apac" } as const;
 
 export class RegionSimulation {
@@ -60,6 +65,7 @@ export class RegionSimulation {
   readonly #capacity: number;
   readonly #home: SimulatedPool;
   readonly #regions: readonly SimulatedPool[];
+  readonly #sockets: SimulatedSockets;
   #isolates: Isolate[] = [];
   #count = 0;
   #isCalm = false;
@@ -79,9 +85,16 @@ export class RegionSimulation {
       new SimulatedPool(name, (home) => this.#policyOf(home), { isRegional, nowMs: START_MS });
     this.#home = poolOf(HOLDER.weur, false);
     this.#regions = [poolOf(HOLDER.enam, true), poolOf(HOLDER.apac, true)];
+    const [random, queue, home, regions] = [this.#random, this.#queue, this.#home, this.#regions];
+    const nowOf = (pool: SimulatedPool): number => this.#nowOf(pool);
+    this.#sockets = new SimulatedSockets({ random, queue, home, regions, nowOf, isCalm: () => this.#isCalm });
+    for (const pool of this.#regions) {
+      pool.makeSockets = () => this.#socketsOf(pool);
+      pool.start();
+    }
   }
 
-  run({ stormMs }: { stormMs: number }): RegionSimulationResult {
+  async run({ stormMs }: { stormMs: number }): Promise<RegionSimulationResult> {
     for (const pool of this.#pools) {
       for (let count = 0; count < 2; count += 1) this.#join(pool);
       this.#queue.every(
@@ -93,15 +106,32 @@ export class RegionSimulation {
       () => 250,
       () => this.#fault(),
     );
-    const check = (): void => this.#check();
-    this.#queue.until(START_MS + stormMs, check);
+    this.#queue.every(
+      () => 150,
+      () => this.#isCalm || this.#openSocket(),
+    );
+    this.#queue.every(
+      () => 15_000,
+      () => this.#sockets.look(),
+    );
+    await this.#until(START_MS + stormMs);
     this.#calmDown();
-    this.#queue.until(START_MS + stormMs + CALM_MS, check);
+    await this.#until(START_MS + stormMs + CALM_MS);
     const heldInCalm = this.#checkCalm();
     this.#silence();
-    this.#queue.until(START_MS + stormMs + 3 * CALM_MS, check);
+    await this.#until(START_MS + stormMs + 3 * CALM_MS);
     this.#checkSilence();
-    return { events: this.#events, admitted: this.#admitted, spent: this.#spent, runningMax: this.#runningMax, heldInCalm };
+    await this.#end();
+    const [events, admitted, spent, runningMax] = [this.#events, this.#admitted, this.#spent, this.#runningMax];
+    return { events, admitted, spent, runningMax, heldInCalm, sockets: this.#sockets.counts };
+  }
+
+  async #until(endMs: number): Promise<void> {
+    while (this.#queue.step(endMs)) {
+      // What was promised is done before the next event.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#check();
+    }
   }
 
   get #pools(): readonly SimulatedPool[] {
@@ -138,26 +168,76 @@ export class RegionSimulation {
   }
 
   #askHome(pool: SimulatedPool, home: HomeLease, wants: readonly { flow: string; want: number }[]): void {
-    const lender = { holder: pool.name, life: () => (pool.life += 1) };
+    const lender = { holder: pool.name, life: () => (pool.life += 1), ...pool.sockets?.list(this.#nowOf(pool)) };
     const request = this.#parts.toHome(home.request(pool.ledger, wants, lender));
     this.#count += 1;
     const call = this.#count;
     pool.call = call;
-    const settle = (run: () => void): void => {
+    // What is given up is lent no more.
+    if (request.handed !== undefined) pool.configure(this.#nowOf(pool));
+    const settle = (run: () => boolean): void => {
       if (pool.call !== call || pool.home !== home) return;
       pool.call = 0;
       home.tick(this.#nowOf(pool));
-      run();
+      const isAnswered = run();
       pool.configure(this.#nowOf(pool));
+      for (const tell of pool.waiting.splice(0)) tell(isAnswered);
       this.#turn(pool);
     };
     const arrive = (): void => {
       if (this.#isCutOff(pool)) return;
       const lease = this.#home.commit(() => this.#home.ledger.renew(request, this.#nowOf(this.#home)));
-      this.#onTheWay(() => settle(() => home.apply(answerOf(lease), request.flows.length === 0)));
+      this.#onTheWay(() =>
+        settle(() => {
+          const isApplied = home.apply(answerOf(lease), request.flows.length === 0);
+          if (isApplied) pool.commit(() => pool.sockets?.settle(request.handed ?? [], lease));
+          return isApplied;
+        }),
+      );
     };
     this.#onTheWay(arrive);
-    this.#queue.after(CALL_MS_MAX, () => settle(() => home.failed()));
+    const fail = (): boolean => {
+      home.failed();
+      return false;
+    };
+    this.#queue.after(CALL_MS_MAX, () => settle(fail));
+  }
+
+  #socketsOf(pool: SimulatedPool): RegionalSockets {
+    const { home } = pool;
+    const ended = async (): Promise<boolean> => new Promise((resolve) => pool.waiting.push(resolve));
+    const renew = async (): Promise<boolean> => {
+      if (pool.call !== 0) await ended();
+      if (pool.call === 0 && home !== null && pool.home === home) this.#askHome(pool, home, []);
+      return ended();
+    };
+    return this.#parts.socketsOf({ ledger: () => pool.ledger, renew, home: () => this.#sockets.callsHome(pool) });
+  }
+
+  /** A device's, at the pool of its region; a third of the slots at most are sockets'. */
+  #openSocket(): void {
+    if (this.#sockets.inUse.length * 3 >= this.#capacity) return this.#sockets.close();
+    this.#count += 1;
+    const slotId = `s${this.#count}`;
+    const pool = this.#regions[this.#random.below(8) % 3] ?? this.#home;
+    const flow = this.#random.below(2) === 0 ? "a/gold" : "b/bronze";
+    let isAnswered = false;
+    const grant = (turns: number): void => {
+      pool.tick(this.#nowOf(pool));
+      // As one that waits in a queue.
+      pool.ledger.setWaiting(flow, turns > 0 ? 1 : 0);
+      const free = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
+      const input = { slotId, owner: "edge", flow, lane: free, shardId: "", lifeMs: OPENING_MS, isDurable: true, device: "d" };
+      const lane = pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool)))?.lane;
+      const grantedAtMs = this.#queue.nowMs;
+      if (lane !== undefined) pool.ledger.setWaiting(flow, 0);
+      if (lane === undefined) return void (turns > 0 && this.#queue.after(50, () => grant(turns - 1)));
+      this.#onTheWay(() => {
+        if (!isAnswered) this.#sockets.open({ slotId, flow, lane, pool }, grantedAtMs);
+        isAnswered = true;
+      });
+    };
+    this.#onTheWay(() => this.#ensured(pool, [{ flow, want: 1 }], { run: () => grant(30) }));
   }
 
   #isCutOff({ cutOffUntilMs }: SimulatedPool): boolean {
@@ -306,9 +386,11 @@ export class RegionSimulation {
       () => isolate && this.#kill(isolate),
       () => alive.length < 12 && this.#join(pool),
       () => pool.evict(this.#nowOf(pool), pool === this.#home || this.#parts.isDiskKept),
-      () => pool.evict(this.#nowOf(pool), pool === this.#home || this.#parts.isDiskKept),
-      () => (pool.cutOffUntilMs = this.#queue.nowMs + this.#random.below(4 * LEASE_MS_MAX)),
+      () => (pool.cutOffUntilMs = this.#queue.nowMs + this.#random.below(this.#random.below(2) === 0 ? 4 * LEASE_MS_MAX : 1_000)),
       () => this.#step(pool),
+      () => this.#sockets.die(),
+      () => this.#sockets.move(),
+      () => this.#sockets.close(),
     ];
     faults[this.#random.below(faults.length)]?.();
   }
@@ -335,7 +417,9 @@ export class RegionSimulation {
     for (const isolate of this.#isolates) this.#cut(isolate);
     const { ledger } = this.#home;
     require(ledger.slotsOut <= this.#capacity || ledger.slotsFree === 0, `${ledger.slotsOut} of ${this.#capacity} are out`);
-    const running = this.#isolates.flatMap(({ requests }) => [...requests.values()]);
+    this.#sockets.check();
+    const ofIsolates = this.#isolates.flatMap(({ requests }) => [...requests.values()]);
+    const running = [...ofIsolates, ...this.#sockets.inUse];
     this.#runningMax = Math.max(this.#runningMax, running.length);
     require(running.length <= this.#capacity, `${running.length} run, the endpoints have ${this.#capacity}`);
     for (const [lane, slots] of this.#lanes) {
@@ -347,7 +431,8 @@ export class RegionSimulation {
     for (const { name } of this.#regions)
       for (const flow of FLOWS) {
         const inRegion = this.#isolates.filter(({ pool }) => pool.name === name).flatMap(({ requests }) => [...requests.values()]);
-        const count = inRegion.filter((of) => of.flow === flow).length;
+        const opening = this.#sockets.openingIn(name);
+        const count = [...inRegion, ...opening].filter((of) => of.flow === flow).length;
         const known = ledger.slotsOfHolder(name, flow);
         require(count <= known, `${count} of ${flow} run in ${name}, its home counts ${known}`);
       }
@@ -367,7 +452,7 @@ export class RegionSimulation {
   /** Everybody wants more than there is: all but the floats is in isolates' hands, and no region has much more than another. */
   #checkCalm(): number {
     const heldBy = this.#pools.map((pool) => this.#heldAt(pool));
-    const held = heldBy.reduce((sum, count) => sum + count, 0);
+    const held = heldBy.reduce((sum, count) => sum + count, this.#sockets.livingCount);
     const floats = this.#pools.reduce((sum, { home }) => sum + floatOf(this.#policyOf(home)), 0);
     require(held >= this.#capacity - floats - 1, `${held} of ${this.#capacity} are held at ${heldBy.join(", ")} while all want more`);
     return held / this.#capacity;
@@ -388,6 +473,21 @@ export class RegionSimulation {
   }
 
   #checkSilence(): void {
+    for (const { name, ledger } of this.#pools) {
+      const named = ledger.named.filter(({ isDurable }) => isDurable).length;
+      require(ledger.slotsOut <= named, `${ledger.slotsOut} slots of ${name} never came back, and ${named} are sockets'`);
+    }
+    this.#sockets.checkLeaks();
+  }
+
+  /** The silent region is back, and its sockets end, by way of it or not. */
+  async #end(): Promise<void> {
+    for (const pool of this.#pools) pool.cutOffUntilMs = 0;
+    this.#sockets.close(true);
+    await this.#until(this.#queue.nowMs + CALM_MS);
+    this.#sockets.checkLeaks();
+    const left = this.#sockets.debtCount;
+    require(left === 0, `${left} slots are owed for ever`);
     for (const { name, ledger } of this.#pools) require(ledger.slotsOut === 0, `${ledger.slotsOut} slots of ${name} never came back`);
   }
 }

@@ -106,7 +106,9 @@ export async function runRegionalRate(scenario: SmallRate, setTime: (atMs: numbe
       pool.policyChanged(Date.now());
     };
     const telemetry = new RegionalTelemetry();
-    const renewals = new HomeRenewals(pool, { homeOf: () => ({ renew }), home: lease, telemetry, life: () => 1, onAnswer });
+    const sockets = { list: () => ({ handed: [], fresh: new Set<string>() }), settle: () => undefined };
+    const input = { homeOf: () => ({ renew }), home: lease, telemetry, sockets: () => sockets, life: () => 1, onAnswer };
+    const renewals = new HomeRenewals(pool, input);
     const request = [{ flow: FLOW, want: 1, tokens: 1, tokensNow: 1 }];
     return {
       pool,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { regionOf } from "#gateway/lease/placement.ts";
+import { regionOf, regionOfSocket } from "#gateway/lease/placement.ts";
+import { socketsSchema } from "#shared/config/socket-limits.ts";
 import { REGION_HEADER } from "#shared/placement.ts";
 import type { QuotaConfig } from "#shared/config/schema.ts";
 import type { Region } from "#shared/config/regions.ts";
@@ -74,4 +75,26 @@ describe("the development override", () => {
   it("says nothing where it names no region", () => {
     expect(placed({ header: "moon", cf: { continent: "NA" } }, { env: LOOPBACK })).toBe("enam");
   });
+});
+
+describe("a socket is placed", () => {
+  const placedSocket = (sockets: Parameters<typeof socketsSchema.parse>[0]): Region | null =>
+    regionOfSocket({
+      request: requestOf({ cf: { continent: "AS" } }),
+      env: {},
+      service: { regions: REGIONS, sockets: socketsSchema.parse(sockets) },
+      quota: undefined,
+      flow: "acme/gold",
+    });
+
+  it.for([{}, { idleMsMax: 5_000, messagesPerSecond: 3 }, { classes: { bronze: { perTenantMax: 3 } } }])("in its region: %o", (sockets) => {
+    expect(placedSocket(sockets)).toBe("apac");
+  });
+
+  it.for([{ perDeviceMax: 3 }, { perTenantMax: 3 }, { classes: { gold: { perDeviceMax: 3 } } }])(
+    "at home where its class's are limited in number: %o",
+    (sockets) => {
+      expect(placedSocket(sockets)).toBeNull();
+    },
+  );
 });
