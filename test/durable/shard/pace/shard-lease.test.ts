@@ -90,7 +90,10 @@ describe("what a Shard object holds of its pool", () => {
     const lease = new ShardLease("holder", () => void (looks += 1));
     lease.note("echo", HELD);
     const gone: number[] = [];
-    lease.find(FLOW)?.lane("device").send({ bytes: 1_000, run: () => void gone.push(1_000) }, 0);
+    lease
+      .find(FLOW)
+      ?.lane("device")
+      .send({ bytes: 1_000, run: () => void gone.push(1_000) }, 0);
     expect(lease.step(0)).not.toBeNull();
     const before = looks;
     lease.note("echo", { ...HELD, version: 2, bytes: null });
