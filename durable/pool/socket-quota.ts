@@ -48,13 +48,14 @@ function refuseMemory({ flow, inPlaceOf }: AcquireRequest, { ledger, gate }: Poo
   const left = Math.max(0, memory.sharedBytes - gate.memoryUsed(flow, ledger));
   if (bytes <= left) return null;
   const detail = `A socket of your tenant and class takes ${bytes} of its ${memory.bytesMax} bytes of memory, and ${left} are left for it.`;
-  return tooMany(detail, stateOf(memory.bytesMax, "memory", left));
+  // Where none ever fits there is nothing to wait for.
+  return tooMany(detail, stateOf(memory.bytesMax, "memory", left), bytes <= memory.sharedBytes ? RETRY_AFTER_MS : null);
 }
 
 function stateOf(quota: number, kind: QuotaKind = "sockets", remaining = 0): QuotaState {
   return { kind, quota, remaining };
 }
 
-function tooMany(detail: string, violated: QuotaState): Refusal {
-  return refuse("rejected-quota", detail, { retryAfterMs: RETRY_AFTER_MS, violated: [violated] });
+function tooMany(detail: string, violated: QuotaState, retryAfterMs: number | null = RETRY_AFTER_MS): Refusal {
+  return refuse("rejected-quota", detail, { ...(retryAfterMs !== null && { retryAfterMs }), violated: [violated] });
 }

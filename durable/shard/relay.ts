@@ -107,7 +107,9 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
       return;
     }
     if (lane.isFree) sendQuietly(to, data);
-    else if (!lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
+    // Once its receiver has closed nothing more waits for it: its slot may have gone back for what did.
+    else if (to.readyState === WebSocket.OPEN && !lane.send(data, () => void sendQuietly(to, data)))
+      close(lane.breach.code, lane.breach.reason);
   });
   let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {

@@ -1,5 +1,6 @@
 // When an isolate renews a service's lease, and who sees to it. Pure; times are the isolate's.
 import { SECOND_MS } from "#shared/units.ts";
+import { Spell } from "./spell.ts";
 
 /** A renewal without an answer for so long is given up: its request's context may have ended. */
 const RENEWAL_MS_MAX = 2 * SECOND_MS;
@@ -17,7 +18,7 @@ export class RenewalPace {
   /** A renewal was set off before its time, and somebody sees to it until then. */
   #isSetOff = false;
   #seenToUntilMs = -Infinity;
-  #lingersUntilMs = -Infinity;
+  readonly #lingers = new Spell();
   /** The newest renewal was not answered: what it told has not been told. */
   hasFailed = false;
 
@@ -73,12 +74,12 @@ export class RenewalPace {
 
   /** False: somebody looks after the idle isolate already. The caller does, and says for how much longer. */
   beginLinger(nowMs: number, lingerMs: number): boolean {
-    if (nowMs < this.#lingersUntilMs) return false;
-    this.#lingersUntilMs = nowMs + 2 * lingerMs;
+    if (this.#lingers.leftMs(nowMs) > 0) return false;
+    this.keepLingering(2 * lingerMs, nowMs);
     return true;
   }
 
-  keepLingering(untilMs: number): void {
-    this.#lingersUntilMs = untilMs;
+  keepLingering(forMs: number, nowMs: number): void {
+    this.#lingers.begin(forMs, nowMs);
   }
 }

@@ -69,18 +69,19 @@ async function giveBack({ env, isolate }: RequestScope, lease: ServiceLease): Pr
 }
 
 async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number): Promise<void> {
-  for (let nowMs = sinceMs; nowMs - sinceMs < LINGER_MS_MAX; nowMs = Date.now()) {
+  // A clock that was set back says nothing of how long that is.
+  for (let nowMs = sinceMs; Math.abs(nowMs - sinceMs) < LINGER_MS_MAX; nowMs = Date.now()) {
     const idleMs = lease.idleMs(nowMs);
     if (idleMs >= LINGER_MS && !lease.pace.isRenewing(nowMs)) {
       // Whoever falls idle while this renewal is on its way looks after it anew.
-      lease.pace.keepLingering(nowMs);
+      lease.pace.keepLingering(0, nowMs);
       lease.fallIdle();
       if (lease.hasNews) await renew(scope, lease, scope.isolate.configurationVersion);
       // What did not arrive is told again a little later, unless somebody else has come who sees to it.
       if (!lease.pace.hasFailed || !lease.pace.beginLinger(Date.now(), LINGER_MS)) return;
     }
     const leftMs = Math.max(lease.pace.hasFailed ? LINGER_MS : LINGER_LOOK_MS, LINGER_MS - idleMs);
-    lease.pace.keepLingering(nowMs + 2 * leftMs);
+    lease.pace.keepLingering(2 * leftMs, nowMs);
     await new Promise((wake) => setTimeout(wake, leftMs));
   }
 }

@@ -45,22 +45,22 @@ async function readPools(scope: RequestScope, { version, configuration }: Snapsh
   const telemetry = { flows: [], shards: [], edge };
   const read = async (service: string): Promise<PoolStats> => {
     const [home, ...regions] = configuration.services[service]?.regions ?? [];
+    const isTold = service === services[0];
     // Home first: what it counts of a region's requests is what the region had counted before.
-    const ofHome = await homePool(env, { service, home }).stats(service, version, service === services[0] ? telemetry : undefined);
+    const asked = homePool(env, { service, home }).stats(service, version, isTold ? telemetry : undefined);
+    const ofHome = await asked.catch((error: unknown) => {
+      // Whatever becomes of the others: else it is counted once more with each that fails.
+      if (isTold) isolate.restoreEdgeCounts(edge);
+      throw error;
+    });
     return withRegions(
       ofHome,
       await Promise.all(regions.map(async (region) => ({ region, stats: await regionalPool(env, service, region).stats() }))),
     );
   };
   const pools: PoolStats[] = [];
-  try {
-    for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
-      pools.push(...(await Promise.all(services.slice(start, start + CONCURRENCY_MAX).map(read))));
-    }
-  } catch (error) {
-    // Unless the first pool has them: it is asked in the first batch.
-    if (pools.length === 0) isolate.restoreEdgeCounts(edge);
-    throw error;
+  for (let start = 0; start < services.length; start += CONCURRENCY_MAX) {
+    pools.push(...(await Promise.all(services.slice(start, start + CONCURRENCY_MAX).map(read))));
   }
   return pools;
 }

@@ -355,13 +355,13 @@ export class VirtualService {
     const { lease } = isolate;
     const idleMs = lease.idleMs(this.#clock.wallMs);
     if (idleMs >= LINGER_MS && !lease.pace.isRenewing(this.#clock.wallMs)) {
-      lease.pace.keepLingering(this.#clock.wallMs);
+      lease.pace.keepLingering(0, this.#clock.wallMs);
       lease.fallIdle();
       if (lease.hasNews) this.#renew(isolate, () => undefined);
       return;
     }
     const leftMs = Math.max(HOLD_LOOK_MS, LINGER_MS - idleMs);
-    lease.pace.keepLingering(this.#clock.wallMs + 2 * leftMs);
+    lease.pace.keepLingering(2 * leftMs, this.#clock.wallMs);
     this.#clock.after(leftMs, () => this.#linger(isolate));
   }
 

@@ -57,6 +57,11 @@ export class ActiveFlows implements Iterable<PacedFlow> {
     this.#ending.put(lane, atMs);
   }
 
+  /** The clock was set back by so long: what is to end then is to end by the new one. */
+  setBack(ms: number): void {
+    for (const lane of this.#ending.take(Infinity)) lane.setBack(ms);
+  }
+
   /** What may go of those that have changed, or are due, goes. */
   step(nowMs: number): void {
     if (this.#ending.nextMs <= nowMs) for (const lane of this.#ending.take(nowMs)) lane.end();

@@ -76,6 +76,11 @@ export class Lane {
     for (const { run } of ends) run();
   }
 
+  /** The clock was set back by so long. */
+  setBack(ms: number): void {
+    this.#setEnd(this.#endsAtMs - ms);
+  }
+
   /** What waits is dropped. */
   clear(): void {
     const count = this.#parcels.length;

@@ -65,6 +65,12 @@ export class PacedFlow {
     this.#keeper.touch(this);
   }
 
+  /** The clock was set back by so long. */
+  setBack(ms: number): void {
+    this.#blockedUntilMs -= ms;
+    this.#keeper.touch(this);
+  }
+
   lane(side: Side): Lane {
     return new Lane(this, side);
   }

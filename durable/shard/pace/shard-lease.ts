@@ -51,6 +51,7 @@ export class ShardLease {
   /** Since when something has been active, and when something last was. */
   #sinceMs = -Infinity;
   #activeAtMs = -Infinity;
+  #seenMs = -Infinity;
   #sentAtMs = -Infinity;
   #renewingUntilMs = -Infinity;
   #patienceMs = PATIENCE_MS_MIN;
@@ -82,6 +83,8 @@ export class ShardLease {
     if (pace.version <= known.pace.version) return false;
     const isSame = pace.bytes === known.pace.bytes && pace.isTimed === known.pace.isTimed;
     known.change(pace);
+    // What waits may go now, though nothing else is due.
+    if (!isSame && known.isWaiting) this.#onActive();
     return !isSame;
   }
 
@@ -101,8 +104,7 @@ export class ShardLease {
 
   /** Does what is due by now. Returns the renewal to send; null: none is due. */
   step(nowMs: number): RenewMessage | null {
-    // A clock that was set back: what was planned by it is now.
-    if (nowMs < this.#sentAtMs) this.#sentAtMs = this.#renewingUntilMs = -Infinity;
+    this.#see(nowMs);
     this.#active.step(nowMs);
     if (this.#isQuiet(nowMs)) {
       for (const flow of this.#active) flow.rest(nowMs);
@@ -112,6 +114,7 @@ export class ShardLease {
   }
 
   apply(answer: RenewAnswer, nowMs: number): void {
+    this.#see(nowMs);
     const { lease, table, left, configurationVersion } = answer;
     if (table !== null) this.#tableVersion = table.version;
     this.#version = Math.max(this.#version, configurationVersion);
@@ -139,6 +142,7 @@ export class ShardLease {
 
   /** No answer came. */
   failed({ lease, telemetry }: RenewMessage, nowMs: number): void {
+    this.#see(nowMs);
     for (const told of telemetry.flows) this.#flows.get(told.flow)?.restore(told);
     if (lease.sequence !== this.#sequence) return;
     this.#renewingUntilMs = -Infinity;
@@ -146,7 +150,21 @@ export class ShardLease {
     this.#spacingMs = Math.min(SPACING_MS_MAX, 2 * this.#spacingMs);
   }
 
+  /** A clock that was set back: what was planned by it comes when it would have come. */
+  #see(nowMs: number): void {
+    const backMs = this.#seenMs - nowMs;
+    this.#seenMs = nowMs;
+    if (backMs <= 0) return;
+    this.#sinceMs -= backMs;
+    this.#activeAtMs -= backMs;
+    this.#sentAtMs -= backMs;
+    this.#renewingUntilMs -= backMs;
+    for (const flow of this.#flows.values()) flow.setBack(backMs);
+    this.#active.setBack(backMs);
+  }
+
   #wake(flow: PacedFlow, nowMs: number): void {
+    this.#see(nowMs);
     if (this.#active.size === 0) this.#sinceMs = nowMs;
     this.#active.add(flow);
     this.#activeAtMs = nowMs;

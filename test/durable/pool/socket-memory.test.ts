@@ -93,13 +93,16 @@ describe("the memory of a tenant and class", () => {
     expect(bytes()).toBe(memoryBytesMax);
     const violated = [{ kind: "memory", quota: memoryBytesMax, remaining: 0 }];
     const detail = `A socket of your tenant and class takes 65536 of its ${memoryBytesMax} bytes of memory, and 0 are left for it.`;
-    expect(socket().verdict).toMatchObject({ ok: false, outcome: "rejected-quota", violated, detail });
+    expect(socket().verdict).toMatchObject({ ok: false, outcome: "rejected-quota", retryAfterMs: 5_000, violated, detail });
     pool.ledger.release(opened[0]?.slotId ?? "", "h");
     expect(socket().verdict).toMatchObject({ ok: true });
   });
 
   it("that holds none refuses every one", () => {
-    expect(poolOf({ memoryBytesMax: SOCKET_BYTES_MIN - 1 }).socket().verdict).toMatchObject({ ok: false, outcome: "rejected-quota" });
+    const { verdict } = poolOf({ memoryBytesMax: SOCKET_BYTES_MIN - 1 }).socket();
+    expect(verdict).toMatchObject({ ok: false, outcome: "rejected-quota" });
+    // There is nothing to wait for.
+    expect(verdict).not.toHaveProperty("retryAfterMs");
   });
 
   it("is shared with requests that wait: each takes from the other", () => {

@@ -38,7 +38,16 @@ function fallSilent(isAnswered: (call: number) => boolean) {
   lease.expect(FLOW);
   lease.gaveUp(FLOW, "internal");
   settle(scope, lease, Date.now());
-  return { told, callCount: () => calls };
+  /** One that was admitted, and has ended. */
+  const request = (slotId: string): void => {
+    const nowMs = Date.now();
+    const named = { slotId, shardId: "s", endpointUrl: "https://e.example", waitedMs: 0, lifeMs: 60_000 };
+    const slot = lease.take(FLOW, named, { askedAtMs: nowMs, ...lease.ask(FLOW, slotId, nowMs), nowMs });
+    if (slot === null) throw new Error("it came in time");
+    lease.end(slot, { outcome: "admitted-queued", latencyMs: 1, nowMs });
+    settle(scope, lease, nowMs);
+  };
+  return { told, callCount: () => calls, request };
 }
 
 it("an isolate that falls silent tells what it measured once more where no answer came, until one comes", async () => {
@@ -54,4 +63,19 @@ it("and gives up after a while where none comes", async () => {
   expect(told).toEqual([]);
   expect(callCount()).toBeGreaterThan(10);
   expect(callCount()).toBeLessThan(25);
+});
+
+it("and where its clock was set back meanwhile, after the next request", async () => {
+  let isUp = false;
+  const { told, request } = fallSilent(() => isUp);
+  await vi.advanceTimersByTimeAsync(2_500);
+  request("r-1");
+  await vi.advanceTimersByTimeAsync(2_500);
+  vi.setSystemTime(Date.now() - 3_600_000);
+  await vi.advanceTimersByTimeAsync(2_500);
+  isUp = true;
+  request("r-2");
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(told.map(({ telemetry }) => telemetry.flows[0]?.outcomes)).toEqual([{ internal: 1, "admitted-queued": 2 }]);
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -7,6 +7,7 @@ import type { FlowLeft, RenewAnswer, RenewMessage } from "#shared/protocol/pool-
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
 
 const FLOW = "acme/gold";
+const LEFT: FlowLeft = { flow: FLOW, slots: null, tokens: null, bytes: null, blockedMs: 0 };
 const HELD: FlowPace = { flow: FLOW, version: 1, bytes: "held", isTimed: false };
 
 function begin(pace: FlowPace = HELD) {
@@ -84,6 +85,23 @@ describe("what a Shard object holds of its pool", () => {
     expect(lease.step(60_000)).not.toBeNull();
   });
 
+  it("has what waits looked at as soon as its limit is lifted, while an answer is awaited", () => {
+    let looks = 0;
+    const lease = new ShardLease("holder", () => void (looks += 1));
+    lease.note("echo", HELD);
+    const gone: number[] = [];
+    lease
+      .find(FLOW)
+      ?.lane("device")
+      .send({ bytes: 1_000, run: () => void gone.push(1_000) }, 0);
+    expect(lease.step(0)).not.toBeNull();
+    const before = looks;
+    lease.note("echo", { ...HELD, version: 2, bytes: null });
+    expect(looks).toBe(before + 1);
+    lease.step(10);
+    expect(gone).toEqual([1_000]);
+  });
+
   it("falls silent where a limit casts a shadow only since", () => {
     const { lease, say } = begin();
     say(0);
@@ -157,6 +175,38 @@ describe("what a Shard object holds of its pool", () => {
     // Little is left, and some of that goes.
     say(1_300);
     expect(lease.nextAtMs(1_300)).toBe(1_200 + 500);
+  });
+
+  it.for([
+    { of: "what waits for service time", bytes: null, isTimed: true, units: null },
+    { of: "what is to come after what waits for bandwidth", bytes: "held", isTimed: false, units: 0 },
+    { of: "what was measured", bytes: "counted", isTimed: false, units: null },
+  ] as const)("does not wait for as long as a clock was set back: $of", ({ bytes, isTimed, units }) => {
+    const hourMs = 3_600_000;
+    const lease = new ShardLease("holder", () => {});
+    lease.note("echo", { ...HELD, bytes, isTimed });
+    const flow = lease.find(FLOW);
+    const lane = flow?.lane("endpoint");
+    flow?.spend(70, hourMs);
+    const [gone, toldAtMs]: [number[], number[]] = [[], []];
+    let nowMs = hourMs;
+    const step = (blockedMs: number): void => {
+      const message = lease.step(nowMs);
+      if (message === null) return;
+      if (message.telemetry.flows.length > 0) toldAtMs.push(nowMs);
+      const answer = answerTo(message, { units });
+      lease.apply(isTimed ? { ...answer, left: [{ ...LEFT, blockedMs }] } : answer, nowMs);
+    };
+    if (isTimed) {
+      nowMs += 1_000;
+      step(3_000);
+    }
+    lane?.send({ bytes: 100_000, run: () => void gone.push(nowMs) }, nowMs);
+    if (bytes === "held") lane?.finish(() => void gone.push(nowMs), { nowMs, withinMs: 5_000 });
+    for (nowMs = 500; nowMs <= 30_000; nowMs += 50) step(0);
+    if (bytes === "counted") expect(toldAtMs).toEqual([1_500]);
+    else expect(gone).toEqual([bytes === "held" ? 5_500 : 1_500]);
+    expect(lease.nextAtMs(nowMs)).toBe(Infinity);
   });
 
   it("keeps nothing of a flow that was never limited", () => {
