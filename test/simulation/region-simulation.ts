@@ -222,6 +222,8 @@ export class RegionSimulation {
     const pool = this.#regions[this.#random.below(8) % 3] ?? this.#home;
     const flow = this.#random.below(2) === 0 ? "a/gold" : "b/bronze";
     let isAnswered = false;
+    /** Of the first answer: a call that comes twice is told of the same slot, which lives no longer for it. */
+    let grantedAtMs = Infinity;
     const grant = (turns: number): void => {
       pool.tick(this.#nowOf(pool));
       // As one that waits in a queue.
@@ -229,7 +231,7 @@ export class RegionSimulation {
       const free = LANES.find((name) => pool.ledger.slotsFreeIn(name) > 0) ?? "";
       const input = { slotId, owner: "edge", flow, lane: free, shardId: "", lifeMs: OPENING_MS, isDurable: true, device: "d" };
       const lane = pool.commit(() => pool.ledger.acquire(input, this.#nowOf(pool)))?.lane;
-      const grantedAtMs = this.#queue.nowMs;
+      if (lane !== undefined) grantedAtMs = Math.min(grantedAtMs, this.#queue.nowMs);
       if (lane !== undefined) pool.ledger.setWaiting(flow, 0);
       if (lane === undefined) return void (turns > 0 && this.#queue.after(50, () => grant(turns - 1)));
       this.#onTheWay(() => {
