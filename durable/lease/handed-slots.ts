@@ -9,12 +9,12 @@ interface TakeOverInput {
   readonly request: Pick<RenewalRequest, "handed">;
   readonly nowMs: number;
   readonly policy: HoldPolicy;
-  readonly isNamed: (slotId: string) => boolean;
+  readonly ownerOf: (slotId: string) => string | undefined;
   readonly mayTake: (slot: HandedSlot) => boolean;
 }
 
 /** Those that are new here, and for each of which a slot of its flow and one of its lane is counted for the holder. */
-export function takenOver({ known, request: { handed = [] }, nowMs, policy, isNamed, mayTake }: TakeOverInput): readonly HandedSlot[] {
+export function takenOver({ known, request: { handed = [] }, nowMs, policy, ownerOf, mayTake }: TakeOverInput): readonly HandedSlot[] {
   if (known === undefined || handed.length === 0) return [];
   const countOf = slotsBy(known, { nowMs, policy });
   const inFlows = new Map(known.flows.map((of) => [of.flow, countOf(of)]));
@@ -23,18 +23,22 @@ export function takenOver({ known, request: { handed = [] }, nowMs, policy, isNa
   const before = new Set(known.handed);
   return handed.filter((slot) => {
     const [inFlow, inLane] = [inFlows.get(slot.flow) ?? 0, inLanes.get(slot.lane) ?? 0];
-    if (before.has(slot.slotId) || inFlow === 0 || inLane === 0 || isNamed(slot.slotId) || !mayTake(slot)) return false;
+    if (before.has(slot.slotId) || inFlow === 0 || inLane === 0 || ownerOf(slot.slotId) !== undefined || !mayTake(slot)) return false;
     inFlows.set(slot.flow, inFlow - 1);
     inLanes.set(slot.lane, inLane - 1);
     return true;
   });
 }
 
-/** Those of the request that are the ledger's now, or were when it was asked before. */
-export function handedOf(known: HolderRecord | undefined, { handed }: Pick<RenewalRequest, "handed">, taken: readonly HandedSlot[]) {
+/** Those of the request that are the ledger's from now on, or were when it was asked before; but not another's, of which the region knows no more. */
+export function handedOf(
+  { known, request: { handed }, ownerOf }: Pick<TakeOverInput, "known" | "request" | "ownerOf">,
+  taken: readonly HandedSlot[],
+) {
   if (handed === undefined) return {};
   const ours = new Set([...(known?.handed ?? []), ...taken.map(({ slotId }) => slotId)]);
-  return { handed: handed.map(({ slotId }) => slotId).filter((slotId) => ours.has(slotId)) };
+  const isOurs = ({ slotId, owner }: HandedSlot): boolean => ours.has(slotId) && (ownerOf(slotId) ?? owner) === owner;
+  return { handed: handed.filter(isOurs).map(({ slotId }) => slotId) };
 }
 
 export function ownSlotOf({ lifeMs, ...slot }: HandedSlot, nowMs: number): NamedSlot {

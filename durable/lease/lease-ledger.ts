@@ -186,8 +186,8 @@ export class LeaseLedger {
     if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
     const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
-    const at = { known, request, nowMs: atMs, policy: this.#policy };
-    const handed = takenOver({ ...at, isNamed: (slotId) => this.slot(slotId) !== undefined, mayTake });
+    const at = { known, request, nowMs: atMs, policy: this.#policy, ownerOf: (slotId: string) => this.slot(slotId)?.owner };
+    const handed = takenOver({ ...at, mayTake });
     const carried = carryOver({ ...at, slotsFree: this.slotsFree, slotsFreeIn, adopted, handed });
     this.#overshootCount += carried.overshootCount;
     this.#tokens.clipEach(known?.flows ?? [], atMs);

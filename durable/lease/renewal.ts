@@ -50,6 +50,7 @@ interface CarryOverInput {
   readonly adopted: readonly AdoptedSlot[];
   /** Of what is counted for it, what the ledger is about to count as its own. */
   readonly handed: readonly HandedSlot[];
+  readonly ownerOf: (slotId: string) => string | undefined;
   readonly policy: HoldPolicy;
 }
 
@@ -135,7 +136,7 @@ export function carryOver(input: CarryOverInput): CarriedOver {
     lanes,
     adopted: request.adopted.map(({ slotId }) => slotId),
     ...(request.lentTo !== undefined && { lentTo: request.lentTo }),
-    ...handedOf(known, request, input.handed),
+    ...handedOf(input, input.handed),
   };
   return { record, tokensBack: tokensBack(input, before), overshootCount };
 }

@@ -100,7 +100,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     await this.#followVersion(request);
     const tokens = this.#pool.gate.isRated(request.flow) ? 1 : 0;
     const wants = [{ flow: request.flow, want: 1, tokens, tokensNow: tokens }];
-    await this.#renewals.ensure(wants, Date.now());
+    // What was granted before goes home with the next call, and would be granted twice after it.
+    if (this.#pool.ledger.slot(request.slotId) === undefined) await this.#renewals.ensure(wants, Date.now());
     let nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     if (request.kind === "socket") this.#telemetry.arrived(request.flow);

@@ -22,6 +22,13 @@ export class SessionMoves extends SessionHandover<SessionRoute, Live> {
     this.#shell = shell;
   }
 
+  /** Its slot is the home pool's now: in memory, where it is, and on disk. */
+  reroute(sessionId: string, route: SessionRoute): void {
+    const live = this.#host.load(sessionId);
+    if (live !== undefined) live.route = route;
+    this.#shell.store.saveRoute(sessionId, route);
+  }
+
   /** Tells every device to leave in time. */
   announceDrain(reason: string, graceMs: number): void {
     for (const [live] of this.#connected()) this.#host.step(live, [{ kind: "drain", reason, graceMs }]);

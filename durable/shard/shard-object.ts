@@ -225,7 +225,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       shell: this.#shell,
       onEnd: ({ endedBy, isAbnormal, emptied: after }) => {
         this.#relays.drop(relayed);
-        this.ctx.waitUntil(this.#slots.release(assignment, { hasFailed: isAbnormal && endedBy === "endpoint", after }));
+        this.#shell.releaseSlot({ ...assignment, region: undefined }, isAbnormal && endedBy === "endpoint", after);
       },
     });
     this.#relays.add(relayed);
@@ -247,7 +247,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
       this.#host.takeBack(sessionId);
       return refusal(NO_SLOT);
     }
-    if (route.region !== undefined) this.#store.saveRoute(sessionId, { ...route, region: undefined });
+    if (route.region !== undefined) this.#moves.reroute(sessionId, { ...route, region: undefined });
     this.#slots.settle(assignment.slotId);
     return this.#accept(request, { ...attachment, terms: assignment.terms });
   }

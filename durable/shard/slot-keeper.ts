@@ -77,6 +77,8 @@ export class SlotKeeper {
     if (!isOnDisk) this.#owe(assignment);
     const isKept = await this.#keep(assignment);
     if (!isKept) this.#held.delete(slotId);
+    // It is the home pool's: nothing hangs on its region any more.
+    else if (!isOnDisk && assignment.region !== undefined) this.#owe({ ...assignment, region: undefined });
     return isKept;
   }
 

@@ -72,6 +72,13 @@ describe("a slot that a regional pool hands over", () => {
     }
   });
 
+  it("is not said to be taken where another has one by that name", () => {
+    const ledger = lentWhole();
+    expect(handedBy(ledger.renew(requestOf(2, { out: 3, handed: [{ ...slotOf("a", 2_000), owner: "edge" }] }), 0))).toEqual(["a"]);
+    expect(handedBy(ledger.renew(requestOf(3, { out: 2, handed: [slotOf("a")] }), 0))).toEqual([]);
+    expect(ledger.slot("a")).toMatchObject({ owner: "edge", expiresAtMs: 2_000 });
+  });
+
   it("keeps its end where it has one", () => {
     const ledger = lentWhole();
     ledger.renew(requestOf(2, { out: 3, handed: [slotOf("a", 2_000)] }), 0);

@@ -38,6 +38,16 @@ afterEach(() => vi.restoreAllMocks());
 
 type Method = (...args: unknown[]) => unknown;
 
+/** Nobody ends a slot there any more. */
+async function cutOff(regional: DurableObjectStub): Promise<void> {
+  await runInDurableObject(regional, (instance) => {
+    const calls = Object.getPrototypeOf(instance) as { release: Method };
+    vi.spyOn(calls, "release").mockImplementation(() => {
+      throw new Error("unreachable");
+    });
+  });
+}
+
 async function serviceOf(service: string) {
   const of = { service, capacity: CAPACITY, more: { regions: REGIONS, shards: { sizeMin: CAPACITY, sizeMax: CAPACITY } } };
   const version = await applyServices([of]);
@@ -162,6 +172,45 @@ describe.for(KINDS)("the slot of %s that was opened in a region", (kind) => {
     await expect.poll(async () => [await atHome(), await inRegion()]).toEqual([[], []]);
   });
 
+  it("goes back without the region once it is home's, though the region is out of reach", async () => {
+    const { regional, connect, atHome, later } = await serviceOf(name("region-cut-off"));
+    const socket = await connect(kind);
+    await cutOff(regional);
+    socket.close(1000);
+    // A session can be resumed for a while.
+    await expect.poll(async () => (kind === "a session" ? later().then(atHome) : atHome())).toEqual([]);
+  });
+
+  it("goes back without the region also where its Shard object died, though the region is out of reach", async () => {
+    const { regional, connect, atHome, later, die } = await serviceOf(name("both-gone"));
+    await connect(kind);
+    await cutOff(regional);
+    await die();
+    await later();
+    await expect.poll(atHome).toEqual([]);
+  });
+
+  it("goes home where the home pool was evicted before", async () => {
+    const { home, acquire, open, atHome } = await serviceOf(name("home-evicted"));
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    await evictDurableObject(home);
+    expect((await open(kind, "s")).status).toBe(101);
+    expect(await atHome()).toEqual(["s"]);
+  });
+
+  it("goes home after the region's lease, and lives on in a service without regions", async () => {
+    const { service, acquire, open, home, atHome, inRegion } = await serviceOf(name("unregioned"));
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    offsetMs += 8_000;
+    const more = { shards: { sizeMin: CAPACITY, sizeMax: CAPACITY } };
+    await home.stats(service, await applyServices([{ service, capacity: CAPACITY, more }]));
+    const { status, webSocket } = await open(kind, "s");
+    expect([status, await atHome(), await inRegion()]).toEqual([101, ["s"], []]);
+    webSocket?.accept();
+    webSocket?.close(1000);
+    if (kind !== "a session") await expect.poll(atHome).toEqual([]);
+  });
+
   it("comes back where home took it and its Shard object died before it heard", async () => {
     const { acquire, open, atHome, meddle, die, later } = await serviceOf(name("dies"));
     expect(await acquire("s")).toMatchObject({ ok: true });
@@ -176,6 +225,29 @@ describe.for(KINDS)("the slot of %s that was opened in a region", (kind) => {
     mend();
     await later();
     await expect.poll(atHome).toEqual([]);
+  });
+});
+
+describe("a slot that is asked for again, because the region was evicted before its answer was heard", () => {
+  it("is the same one, and its socket's", async () => {
+    const { regional, acquire, open, atHome, inRegion } = await serviceOf("r-again");
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    await evictDurableObject(regional);
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    expect((await open("a session", "s")).status).toBe(101);
+    expect([await atHome(), await inRegion()]).toEqual([["s"], []]);
+  });
+
+  it("is no socket's where the first one has gone home already: that one ends, and would end under the socket", async () => {
+    const { regional, acquire, open, atHome, inRegion } = await serviceOf("r-again-late");
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    await evictDurableObject(regional);
+    expect(await acquire("other")).toMatchObject({ ok: true });
+    expect(await atHome()).toEqual(["s ends"]);
+    expect(await acquire("s")).toMatchObject({ ok: true });
+    expect((await open("a session", "s")).status).toBe(503);
+    await regional.release({ slotId: "s", holder: "edge", flow: FLOW, outcome: "upstream-failed" });
+    expect([await atHome(), await inRegion()]).toEqual([[], ["other ends"]]);
   });
 });
 
