@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startDemoBackend, type DemoBackend } from "#scripts/demo-backend/demo-backend.ts";
 import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
 
@@ -61,7 +61,7 @@ async function applyAll(): Promise<void> {
   expect(applied).toMatchObject({ ok: true });
   // Isolates follow a new version within seconds.
   const token = await gateway.token({ services: ["flaky"] });
-  await expect.poll(async () => (await gateway.fetch("/s/flaky/x", { token })).status).toBe(200);
+  await vi.waitFor(async () => expect((await gateway.fetch("/s/flaky/x", { token })).status).toBe(200), { timeout: 15_000, interval: 100 });
 }
 
 async function callsOf(service: string): Promise<number> {
