@@ -214,6 +214,7 @@ export async function pacedShard(
   };
   return {
     endpoint,
+    version: () => version,
     settled,
     renewals,
     blockedMs,
