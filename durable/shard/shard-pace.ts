@@ -4,6 +4,7 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import type { PaceAnswer } from "#shared/protocol/pace-question.ts";
 import { poolName, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { askMsMaxOf } from "./ask-interval.ts";
 import { PaceInquiry, type Inquiry } from "./pace/pace-inquiry.ts";
@@ -32,6 +33,8 @@ export class ShardPace {
   readonly #inquiry: PaceInquiry;
   #service = "";
   #versionKept = 0;
+  /** Flows of which something was told without an answer: it is on disk, too. */
+  readonly #untold = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #timerAtMs = Infinity;
   #isLooking = false;
@@ -52,13 +55,21 @@ export class ShardPace {
       if (this.#lease.note(service, { ...pace, version })) versionMin = Math.min(versionMin, version);
     }
     if (versionMin !== Infinity) this.#inquiry.know(versionMin);
+    for (const told of this.#store.untold()) {
+      this.#untold.add(told.flow);
+      const flow = this.#lease.find(told.flow);
+      // What is counted for nothing any more is not told.
+      if (flow === undefined) this.#dropUntold([told]);
+      else flow.restore(told);
+    }
   }
 
   /** A connection of the flow opens. */
   note({ service, pace }: { readonly service: string; readonly pace?: FlowPace }): void {
     this.#service = service;
     if (pace === undefined) return;
-    this.#take(pace);
+    // Of an isolate that is behind: what holds for the flow is known as of then.
+    if (this.#take(pace) && pace.version < this.#versionKept) this.#keepVersion(pace.version);
     this.#hear(pace.version);
   }
 
@@ -85,8 +96,11 @@ export class ShardPace {
     this.find(flow)?.spend(ms, Date.now());
   };
 
-  #take(pace: FlowPace): void {
-    if (this.#lease.note(this.#service, pace)) this.#store.put({ service: this.#service, pace });
+  /** Whether it is another than was known. */
+  #take(pace: FlowPace): boolean {
+    const isOther = this.#lease.note(this.#service, pace);
+    if (isOther) this.#store.put({ service: this.#service, pace });
+    return isOther;
   }
 
   #hear(version: number): void {
@@ -99,7 +113,7 @@ export class ShardPace {
   }
 
   /** What fails changes nothing, and is asked again when it is time. */
-  async #inquire({ version, flows: named, isWhole }: Inquiry): Promise<void> {
+  async #inquire({ version, flows: named }: Inquiry): Promise<void> {
     const { env, inTurn } = this.#shell;
     const unnamed = named.includes("") ? this.#store.plainFlows() : [];
     const flows = [...named.filter((flow) => flow !== ""), ...unnamed.map(({ flow }) => flow)];
@@ -111,7 +125,6 @@ export class ShardPace {
       if (answer.version < this.#inquiry.version) return;
       this.#service = service;
       inTurn(() => this.#learn(flows, answer));
-      if (isWhole) this.#keepVersion();
     } catch (error) {
       console.warn(JSON.stringify({ level: "warn", event: "limits-not-known", service, error: String(error).slice(0, 500) }));
     }
@@ -121,12 +134,13 @@ export class ShardPace {
     this.#inquiry.know(version);
     const of = new Map(paces.map((pace) => [pace.flow, pace]));
     for (const flow of flows) this.#take(of.get(flow) ?? { flow, version, bytes: null, isTimed: false });
+    if (version === this.#versionKept || this.#lease.isEmpty) return;
+    const asked = new Set(flows);
+    // All that is limited here holds as that one has it, also for the next life.
+    if ([...this.#lease.limited()].every((flow) => asked.has(flow))) this.#keepVersion(version);
   }
 
-  /** All that is limited here holds as of the newest configuration that was heard of: where the object sleeps and wakes meanwhile, too. */
-  #keepVersion(): void {
-    const { version } = this.#inquiry;
-    if (this.#lease.isEmpty || version === this.#versionKept) return;
+  #keepVersion(version: number): void {
     this.#versionKept = version;
     this.#store.putVersion(version);
   }
@@ -156,15 +170,30 @@ export class ShardPace {
       const answer = await pools.get(pools.idFromName(poolName(message.service))).renew(message);
       this.#shell.inTurn(() => this.#lease.apply(answer, Date.now()));
       // A later one has overtaken it: what it told was not counted.
-      if (!answer.lease.ok && answer.lease.reason === "stale") this.#lease.failed(message, Date.now());
+      if (!answer.lease.ok && answer.lease.reason === "stale") this.#failed(message);
+      else this.#dropUntold(message.telemetry.flows);
       this.#hear(answer.configurationVersion);
     } catch (error) {
-      this.#lease.failed(message, Date.now());
+      this.#failed(message);
       console.warn(
         JSON.stringify({ level: "warn", event: "shard-renewal-failed", service: message.service, error: String(error).slice(0, 500) }),
       );
     }
     this.#wait(Date.now());
+  }
+
+  /** An object that is silent is not kept awake for figures: its next message tells them, in this life or another. */
+  #failed(message: RenewMessage): void {
+    this.#lease.failed(message, Date.now());
+    for (const told of message.telemetry.flows) {
+      this.#untold.add(told.flow);
+      this.#store.putUntold(told);
+    }
+  }
+
+  #dropUntold(flows: readonly FlowTelemetry[]): void {
+    if (this.#untold.size === 0) return;
+    for (const { flow } of flows) if (this.#untold.delete(flow)) this.#store.dropUntold(flow);
   }
 
   #wait(nowMs: number): void {

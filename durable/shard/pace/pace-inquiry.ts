@@ -20,8 +20,6 @@ export interface Inquiry {
   /** The newest configuration that the object has heard of. */
   readonly version: number;
   readonly flows: readonly string[];
-  /** All that are limited here are among them. */
-  readonly isWhole: boolean;
 }
 
 interface PaceInquiryInput {
@@ -89,7 +87,10 @@ export class PaceInquiry {
   /** What to ask now, about those too that are `limited` here as far as is known. Null: nothing. Whatever becomes of it, the next one has its time. */
   take(limited: Iterable<string>, nowMs: number): Inquiry | null {
     const all = new Set([...this.#flows, ...this.#flowsBefore, ...limited]);
-    const isWhole = all.size <= ASKED_FLOWS_MAX;
+    if (all.size === 0) {
+      this.#dueAtMs = null;
+      return null;
+    }
     const [asked, later] = [[...this.#flows].slice(0, ASKED_FLOWS_MAX), [...this.#flows].slice(ASKED_FLOWS_MAX)];
     this.#flowsBefore = new Set(asked);
     this.#flows = new Set(later);
@@ -97,7 +98,7 @@ export class PaceInquiry {
     this.#firstBytes = Infinity;
     this.#askedAtMs = nowMs;
     this.#dueAtMs = later.length === 0 ? this.#nextMs(nowMs) : nowMs + Math.min(NEWS_MS_MIN, this.#input.askMsMax);
-    return all.size === 0 ? null : { version: this.#version, flows: [...all].slice(0, ASKED_FLOWS_MAX), isWhole };
+    return { version: this.#version, flows: [...all].slice(0, ASKED_FLOWS_MAX) };
   }
 
   #remember(flow: string): void {
