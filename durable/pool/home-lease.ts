@@ -40,6 +40,8 @@ export interface Lender {
   readonly handed?: readonly HandedSlot[];
   /** … and of them those that no request named before. */
   readonly fresh?: ReadonlySet<string>;
+  /** Others were here at the start, and are named later. */
+  readonly handsMore?: boolean;
 }
 
 export class HomeLease implements LentTokens {
@@ -66,6 +68,8 @@ export class HomeLease implements LentTokens {
   readonly #over = new Set<string>();
   /** Of some flow the last answer lent fewer slots than were asked for. */
   #isLentShort = false;
+  /** The newest request did not name all sockets' slots that were here at the start. */
+  #handsMore = false;
   /** How many tokens of the flow requests wait for. */
   awaited: (flow: string) => number = () => 0;
   #leaseMs = 0;
@@ -148,7 +152,7 @@ export class HomeLease implements LentTokens {
   /** Whether to ask now: it is time, or more is wanted than was asked for. */
   isDue(ledger: Pick<LeaseLedger, "wantOfFlow">): boolean {
     if (this.#isAsking || this.#nowMs < this.#failedUntilMs) return false;
-    if (this.#nowMs >= this.#renewAtMs) return true;
+    if (this.#nowMs >= this.#renewAtMs || this.#handsMore) return true;
     if (this.#nowMs < this.#askedAtMs + SHORT_SPACING_MS && this.#isShort) return false;
     for (const flow of this.#changed) {
       if (ledger.wantOfFlow(flow) > (this.#asked.get(flow) ?? 0)) this.#over.add(flow);
@@ -159,12 +163,17 @@ export class HomeLease implements LentTokens {
   }
 
   /** The message's lease. `wants` come on top of what the ledger knows. */
-  request(ledger: LeaseLedger, wants: readonly Wanted[], { holder, life, handed = [], fresh = NONE }: Lender): RenewalRequest {
+  request(
+    ledger: LeaseLedger,
+    wants: readonly Wanted[],
+    { holder, life, handed = [], fresh = NONE, handsMore = false }: Lender,
+  ): RenewalRequest {
     this.#lease ??= new CreditLease(holder, life());
     const named = handed.filter(({ slotId }) => fresh.has(slotId));
     const [inFlows, inLanes] = [countsOf({ handed, named }, "flow"), countsOf({ handed, named }, "lane")];
     const demands = demandsOf(ledger, wants, { available: (flow) => this.available(flow), ...inFlows });
     this.#isAsking = true;
+    this.#handsMore = handsMore;
     this.#askedAtMs = this.#nowMs;
     this.#asked = new Map(demands.map(({ flow, want }) => [flow, want]));
     this.#lacked = new Map(
@@ -178,7 +187,7 @@ export class HomeLease implements LentTokens {
       givenUp: inLanes.named(lane),
     }));
     const request = { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
-    return handed.length === 0 ? request : { ...request, handed };
+    return handed.length === 0 ? request : { ...request, handed, ...(handsMore && { handsMore }) };
   }
 
   /** `isIdle`: nothing was wanted, out or to be told; it is not asked again until somebody comes. False: a refusal. */
