@@ -135,6 +135,22 @@ it("a session whose endpoint does not answer puts off a device that knows of no 
   expect(bytesMost.get("stalled")).toBe(WINDOW_BYTES);
 });
 
+it("a session that moves breaks off its request under way, before the next shard asks it again", async () => {
+  const { endpoint, open, move } = await pacedShard("moves-busy", { quota: QUOTA });
+  const first = await open();
+  const stalled = Promise.withResolvers<void>();
+  endpoint.takes = async () => stalled.promise;
+  first.socket.send(`m1:${kib(1)}`);
+  await expect.poll(() => endpoint.requests.now).toBe(1);
+  const moved = await move(tokenOf(first), { attempt: 2, received: 0 });
+  expect(endpoint.requests).toEqual({ now: 0, most: 1, aborted: 1 });
+  moved.socket.send(`m1:${kib(1)}`);
+  await expect.poll(() => endpoint.requests.now).toBe(1);
+  stalled.resolve();
+  await expect.poll(() => acknowledgedOf(moved)).toBe(1);
+  expect([namesOf(endpoint.got), endpoint.requests.most]).toEqual([[1], 1]);
+});
+
 it("a message that never fits ends its session, as one that is too large", async () => {
   const { endpoint, open } = await pacedShard("never-fits", { quota: QUOTA });
   const connection = await open();
