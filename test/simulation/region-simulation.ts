@@ -442,8 +442,8 @@ export class RegionSimulation {
   #step(pool: SimulatedPool): void {
     if (this.#queue.nowMs < pool.steppedAtMs + STEP_SPACING_MS) return;
     pool.steppedAtMs = this.#queue.nowMs;
-    // Ahead as far as a restart may count it in full; back as far as one likes.
-    const stepMs = this.#random.below(4) === 0 ? -this.#random.below(60_000) : this.#random.below(3_000) - 1_500;
+    // Back as far as one likes; ahead not while it is away, for that is the time that it was away (docs/design/leases.md, clocks).
+    const stepMs = this.#random.below(4) === 0 || pool.isDown ? -this.#random.below(60_000) : this.#random.below(3_000) - 1_500;
     pool.offsetMs += stepMs;
     if (pool === this.#home) this.#aheadMs += Math.max(0, stepMs);
     if (!pool.isDown) pool.tick(this.#nowOf(pool));
