@@ -1,3 +1,4 @@
+import type { NextAlarm } from "#durable/lib/next-alarm.ts";
 import type { GatewaySession } from "#shared/resume/gateway-session.ts";
 import type { Leg, LegEvents } from "./leg.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
@@ -11,6 +12,7 @@ import type { SlotOwner } from "./slot-keeper.ts";
 export interface HostShell {
   readonly ctx: DurableObjectState;
   readonly store: SessionStore;
+  readonly alarm: Pick<NextAlarm, "wakeAt">;
   /** The way to the endpoint of a session that was loaded, or has just begun. */
   readonly makeLeg: (sessionId: string, route: SessionRoute, events: LegEvents) => Leg;
   /** `after`: when what the slot stands for is not kept any more. */

@@ -39,7 +39,6 @@ export interface HandoverHost<R, L extends Movable<R>> {
   add(sessionId: string, route: R, state: GatewaySession): unknown;
   forget(sessionId: string): void;
   step(live: L, inputs: readonly GatewayInput[]): void;
-  wakeAt(atMs: number): void;
 }
 
 export interface HandoverShell<R, L extends Movable<R>> {
@@ -54,6 +53,7 @@ export interface HandoverShell<R, L extends Movable<R>> {
       apply(owner: { socketId: string; tenant: string }, changes: readonly TopicChange[]): unknown;
     };
   };
+  readonly alarm: { wakeAt(atMs: number): void };
   readonly releaseSlot: (route: R, hasFailed: boolean) => void;
   /** Its device's connection ends, to come back elsewhere. Before the session knows. */
   readonly connectionOf: (live: L) => { close(): void };
@@ -125,7 +125,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
   #pointTo(sessionId: string, pointer: SessionPointer): void {
     const dueAtMs = Date.now() + RESUME.graveMsMax;
     this.#shell.store.pointTo(sessionId, { ...pointer, dueAtMs });
-    this.#host.wakeAt(dueAtMs);
+    this.#shell.alarm.wakeAt(dueAtMs);
   }
 
   /** Another shard that is to be asked for a session first; null: there is none. */

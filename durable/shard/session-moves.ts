@@ -12,12 +12,12 @@ export class SessionMoves extends SessionHandover<SessionRoute, Live> {
   readonly #shell: HostShell;
 
   constructor(host: SessionHost, shell: HostShell) {
-    const { ctx, store, releaseSlot } = shell;
+    const { ctx, store, alarm, releaseSlot } = shell;
     const connectionOf = ({ state }: Live): { close(): void } => {
       const socket = socketOf(ctx, state.sessionId, state.attempt);
       return { close: () => closeQuietly(socket, MOVED) };
     };
-    super(host, { store, releaseSlot, connectionOf });
+    super(host, { store, alarm, releaseSlot, connectionOf });
     this.#host = host;
     this.#shell = shell;
   }

@@ -599,7 +599,6 @@ export class ResumeSimulation {
         this.#save(added);
       },
       step: (session, inputs) => this.#stepLive(session, inputs),
-      wakeAt: () => undefined,
     };
     return new SessionHandover<Route, Live>(host, {
       store: {
@@ -613,6 +612,7 @@ export class ResumeSimulation {
         export: (sessionId) => exportOf(disk.get(sessionId)),
         topics: { count: 0, apply: () => undefined },
       },
+      alarm: { wakeAt: () => undefined },
       releaseSlot: () => undefined,
       connectionOf: ({ state }) => ({ close: () => this.#cut(state.attempt) }),
     });
