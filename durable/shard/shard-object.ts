@@ -19,24 +19,25 @@ import {
 } from "#shared/protocol/shard-rpc.ts";
 import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { PING, PONG } from "#shared/resume/frames.ts";
+import { RetryBudget } from "#shared/retry-budget.ts";
 import { Legs } from "./legs.ts";
+import { openSocket, type OpeningShard } from "./open-socket.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
 import { ShardPace } from "./shard-pace.ts";
 import { DRAINING, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
+import { moveHere, resumeSession, type ReturnShard } from "./resume-session.ts";
 import { Relays } from "./relays.ts";
 import { ShardNews } from "./shard-news.ts";
 import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
-import { SessionReturns } from "./session-returns.ts";
 import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { openSlotKeeper } from "./slot-debt-store.ts";
 import { LoneMoves } from "./lone-moves.ts";
 import { isPlain } from "./socket-io.ts";
-import { SocketOpenings } from "./socket-openings.ts";
 import { SocketRoom } from "./socket-room.ts";
 
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
@@ -95,8 +96,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     },
   });
   readonly #push: ShardPush;
-  readonly #openings: SocketOpenings;
-  readonly #returns: SessionReturns;
+  /** What sockets open with. */
+  readonly #parts: OpeningShard & ReturnShard;
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -108,10 +109,10 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     // Answered by the runtime: neither wakes the object nor is billed.
     ctx.setWebSocketAutoResponse(AUTO_PONG);
     const [host, store, plainHost, plainStore, relays] = [this.#host, this.#store, this.#plainHost, this.#plainStore, this.#relays];
-    const [shell, slots, moves, room] = [this.#shell, this.#slots, this.#moves, new SocketRoom(ctx)];
     this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
-    this.#openings = new SocketOpenings({ shell, slots, room, host, moves, legs: this.#legs, plainHost, relays });
-    this.#returns = new SessionReturns({ shards: env.SHARD, slots, room, host, moves, lone: this.#lone, drain: this.#drain });
+    const [shell, slots, moves, legs, lone, drain] = [this.#shell, this.#slots, this.#moves, this.#legs, this.#lone, this.#drain];
+    const [room, retries] = [new SocketRoom(ctx), new RetryBudget()];
+    this.#parts = { shards: env.SHARD, shell, slots, room, legs, host, moves, lone, drain, plainHost, relays, retries };
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
       this.#alarm.know(await ctx.storage.getAlarm());
       this.#pace.load();
@@ -127,13 +128,14 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     const resumption = headerOf<SocketResumption>(request, SOCKET_RESUMPTION_HEADER);
     if (resumption !== null) {
       this.#pace.note(resumption);
-      return this.#returns.resume(request, resumption);
+      return resumeSession(this.#parts, request, resumption);
     }
     const assignment = headerOf<SocketAssignment>(request, SOCKET_ASSIGNMENT_HEADER);
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
     this.#pace.note(assignment);
-    if (assignment.movedFrom !== undefined) return this.#returns.moveHere(request, assignment, assignment.movedFrom);
-    return this.#drain.isOn ? refusal(DRAINING) : this.#openings.open(request, assignment);
+    const { movedFrom: from } = assignment;
+    if (from !== undefined) return moveHere(this.#parts, request, { assignment, from });
+    return this.#drain.isOn ? refusal(DRAINING) : openSocket(this.#parts, request, assignment);
   }
 
   held(slotIds: readonly string[]): readonly string[] {
