@@ -94,11 +94,6 @@ export class PlainLane {
     return promise;
   }
 
-  /** Bytes that wait. */
-  get bytes(): number {
-    return this.#lane?.bytes ?? 0;
-  }
-
   /** What waits is dropped. */
   clear(): void {
     this.#lane?.clear();
