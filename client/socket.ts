@@ -1,12 +1,5 @@
-import {
-  canSend,
-  NEW_DEVICE_SESSION,
-  nextTickAtMs,
-  stepDevice,
-  type DeviceEffect,
-  type DeviceInput,
-  type SessionEnd,
-} from "#shared/resume/device-session.ts";
+import { canSend, NEW_DEVICE_SESSION, nextTickAtMs } from "#shared/resume/device-session.ts";
+import { stepDevice, type DeviceEffect, type DeviceInput, type SessionEnd } from "#shared/resume/step-device.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeGatewayFrame, encodeFrame, payloadBytes, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
 import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";

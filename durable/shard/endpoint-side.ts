@@ -2,7 +2,7 @@
 import type { GripAnswer } from "#shared/protocol/grip.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type Payload } from "#shared/resume/frames.ts";
-import type { GatewayInput } from "#shared/resume/gateway-session.ts";
+import type { GatewayInput } from "#shared/resume/step-gateway.ts";
 import { keptBytesMax } from "#shared/resume/outbound.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { LegEvents } from "./leg.ts";

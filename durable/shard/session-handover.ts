@@ -3,7 +3,8 @@
 import type { HandOver, HandOverRequest, SessionPointer, ShardRpc, SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { TOPICS, type TopicChange } from "#shared/protocol/topics.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import type { GatewayInput, GatewaySession } from "#shared/resume/gateway-session.ts";
+import type { GatewaySession } from "#shared/resume/gateway-session.ts";
+import type { GatewayInput } from "#shared/resume/step-gateway.ts";
 import { useToken } from "#shared/resume/resume-token.ts";
 import { sessionFromRows } from "./session-rows.ts";
 

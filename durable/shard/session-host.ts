@@ -2,15 +2,8 @@
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
-import {
-  canPush,
-  expiresAtMs,
-  openSession,
-  stepGateway,
-  type GatewayEffect,
-  type GatewayInput,
-  type GatewaySession,
-} from "#shared/resume/gateway-session.ts";
+import { canPush, expiresAtMs, openSession, type GatewaySession } from "#shared/resume/gateway-session.ts";
+import { stepGateway, type GatewayEffect, type GatewayInput } from "#shared/resume/step-gateway.ts";
 import { BufferBudget } from "./buffer-budget.ts";
 import { DeviceSide } from "./device-side.ts";
 import { PushMemory } from "./push-memory.ts";

@@ -1,6 +1,6 @@
 import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
-import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
+import { UNKNOWN_END } from "#shared/resume/step-gateway.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
