@@ -12,13 +12,21 @@ import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { CreditLooks } from "./credit-looks.ts";
 import type { PoolConfiguration } from "./pool-configuration.ts";
-import { freshCredit, isSameCost, type TenantCredit } from "./tenant-credit.ts";
+import {
+  ask,
+  freshCredit,
+  heed,
+  isJustAsked,
+  isSameCost,
+  isUnheard,
+  lentOf,
+  missAnswer,
+  nextLookMs,
+  wantsSlots,
+  type TenantCredit,
+} from "./tenant-credit.ts";
 import { TenantUse, useOf } from "./tenant-use.ts";
 
-/** A quota that does not answer is asked again after so long. */
-const RETRY_MS = SECOND_MS;
-/** A quota that gave a flow less than was asked for has no more for it now: more is asked for again after so long. */
-const SHORT_SPACING_MS = SECOND_MS / 4;
 /** What was used is told after so long, where nothing else is to be asked: service time, which is paid for afterwards, … */
 const TELL_COST_MS = SECOND_MS;
 /** … and bytes, which are paid already, or cast a shadow. */
@@ -83,7 +91,8 @@ export class TenantCredits {
       this.#credits.get(tenant)?.lease.spend(name, count);
       this.#looks.soon(tenant);
     };
-    this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
+    const available = (): number => lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.tokens(name, this.#nowMs));
+    this.#shared[name].set(tenant, { flows, available, take });
   }
 
   /** For what follows: a time that does not go back with the pool's, so that no credit lasts longer than it was lent for. */
@@ -95,9 +104,7 @@ export class TenantCredits {
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
   slotsMaxOf(tenant: string, flow: string): number {
     if (!this.#slotTenants.has(tenant)) return Infinity;
-    const credit = this.#credits.get(tenant);
-    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.slots(flow, this.#nowMs);
-    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
+    return lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.slots(flow, this.#nowMs));
   }
 
   /** What a flow's tokens are paid from beside its own rate; undefined: its tenant has no such limit over all services. */
@@ -115,7 +122,7 @@ export class TenantCredits {
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
   blockedForMs(tenant: string): number {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    const total = this.#totalOf(tenant);
     // Of nothing nothing is used, and so nobody asks how long it is used up.
     if (total?.cpuSecondsPerSecond === 0 && total.mode === "enforce") return SECOND_MS;
     return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
@@ -133,13 +140,12 @@ export class TenantCredits {
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
   isUnknown(tenant: string): boolean {
     if (!this.#slotTenants.has(tenant) && this.allSharedOf(tenant).length === 0) return false;
-    const credit = this.#credits.get(tenant);
-    return credit === undefined || (this.#nowMs >= credit.lease.expiresAtMs && this.#nowMs >= credit.openUntilMs);
+    return isUnheard(this.#credits.get(tenant), this.#nowMs);
   }
 
   /** Whether the tenant's quota is told of slots: they are limited over all services, or would be. */
   countsSlots(tenant: string): boolean {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    const total = this.#totalOf(tenant);
     return this.#slotTenants.has(tenant) || total?.slots !== undefined;
   }
 
@@ -152,7 +158,7 @@ export class TenantCredits {
     const available = this.sharedOf(tenant, name)?.available() ?? Infinity;
     if (credit === undefined || available >= Math.max(1, needed)) return false;
     const isWithout = needed > 0 ? credit.none.has(name) : credit.dry.has(name);
-    return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+    return !isWithout || !isJustAsked(credit, this.#nowMs);
   }
 
   /** What is wanted of a flow here may be something else now. */
@@ -182,22 +188,9 @@ export class TenantCredits {
 
   /** The message to the tenant's quota, from this pool in this life of it. */
   request(tenant: string, demands: readonly CreditDemand[], { holder, life }: { holder: string; life: number }): RenewalRequest {
-    const known = this.#credits.get(tenant);
-    const credit = known ?? freshCredit(new CreditLease(holder, life));
+    const credit = this.#credits.get(tenant) ?? freshCredit(new CreditLease(holder, life));
     this.#credits.set(tenant, credit);
-    credit.isAsking = true;
-    credit.askedAtMs = this.#nowMs;
-    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
-    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
-    credit.peaks.clear();
-    credit.needed = new Map(demands.flatMap(({ flow, tokensNow = 0 }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
-    credit.lacked = new Map(
-      demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
-        flow,
-        tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
-      ]),
-    );
-    return credit.lease.request(wanted, this.#nowMs);
+    return ask(credit, demands, this.#nowMs);
   }
 
   /** What goes with it. */
@@ -209,19 +202,11 @@ export class TenantCredits {
   }
 
   /** `isIdle`: it wanted nothing and had nothing out; it is not asked for again until somebody comes. */
-  apply(tenant: string, { renewal, blockedMs = 0 }: Pick<QuotaRenewal, "renewal" | "blockedMs">, isIdle: boolean): void {
+  apply(tenant: string, answer: Pick<QuotaRenewal, "renewal" | "blockedMs">, isIdle: boolean): void {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
-    credit.isAsking = false;
     this.#looks.soon(tenant);
-    if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
-      const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
-      credit.dry = new Set(dry.map(({ flow }) => flow));
-      const none = [...credit.needed].filter(([flow, count]) => credit.lease.tokens(flow, this.#nowMs) < count);
-      credit.none = new Set(none.map(([flow]) => flow));
-    }
-    credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
-    credit.blockedUntilMs = this.#nowMs + blockedMs;
+    heed(credit, answer, { isIdle, nowMs: this.#nowMs });
   }
 
   /** No answer: what is lent holds until its end; after that the services' own limits do. */
@@ -230,9 +215,7 @@ export class TenantCredits {
     if (credit === undefined) return;
     this.#use.add(tenant, credit.told);
     this.#looks.soon(tenant);
-    credit.isAsking = false;
-    credit.renewAtMs = this.#nowMs + RETRY_MS;
-    credit.openUntilMs = this.#nowMs + 2 * RETRY_MS;
+    missAnswer(credit, this.#nowMs);
   }
 
   #isLimited(tenant: string): boolean {
@@ -244,50 +227,31 @@ export class TenantCredits {
     if (credit === undefined) return true;
     if (credit.isAsking) return false;
     if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#tellMsOf(tenant))) return true;
-    const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS;
+    const isHeard = isJustAsked(credit, this.#nowMs);
     for (const { name, shared } of this.allSharedOf(tenant)) {
       const isDry = isHeard && credit.dry.has(name);
       if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
     }
     // A shadow is told what is out with what it is told anyway.
-    if (!this.#slotTenants.has(tenant)) return false;
-    return this.#wantsMore(credit, { tenant, slots, isHeard });
+    return this.#slotTenants.has(tenant) && wantsSlots(credit, (flow) => slots(tenant, flow), this.#nowMs);
   }
 
   /** When it may be due by time alone. */
   #nextLookMs(tenant: string): number {
     const credit = this.#credits.get(tenant);
-    if (credit === undefined || credit.isAsking) return Infinity;
-    const { askedAtMs, renewAtMs, lease, openUntilMs } = credit;
-    const tellAtMs = this.#use.has(tenant) ? askedAtMs + this.#tellMsOf(tenant) : Infinity;
-    const times = [renewAtMs, tellAtMs, askedAtMs + SHORT_SPACING_MS, lease.expiresAtMs, openUntilMs];
-    return Math.min(...times.filter((atMs) => atMs > this.#nowMs));
+    if (credit === undefined) return Infinity;
+    const tellAtMs = this.#use.has(tenant) ? credit.askedAtMs + this.#tellMsOf(tenant) : Infinity;
+    return nextLookMs(credit, { tellAtMs, nowMs: this.#nowMs });
   }
 
   #tellMsOf(tenant: string): number {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    const total = this.#totalOf(tenant);
     if (total?.cpuSecondsPerSecond !== undefined) return TELL_COST_MS;
     const isShadowRate = total?.ratePerSecond !== undefined && total.mode === "shadow";
     return total?.bandwidthBytesPerSecond === undefined && !isShadowRate ? Infinity : TELL_BYTES_MS;
   }
 
-  #tokensOf(tenant: string, name: TotalTokens): number {
-    const credit = this.#credits.get(tenant);
-    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(name, this.#nowMs);
-    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
-  }
-
-  /** Of slots. That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
-  #wantsMore(
-    { lease, asked, peaks }: TenantCredit,
-    { tenant, slots, isHeard }: { tenant: string; slots: TenantWants["slots"]; isHeard: boolean },
-  ) {
-    let wantsMore = false;
-    for (const [flow, had] of asked) {
-      const want = slots(tenant, flow);
-      peaks.set(flow, Math.max(want, peaks.get(flow) ?? 0));
-      wantsMore ||= want > had && !(isHeard && lease.slots(flow, this.#nowMs) < had);
-    }
-    return wantsMore;
+  #totalOf(tenant: string): TotalConfig | undefined {
+    return Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
   }
 }
