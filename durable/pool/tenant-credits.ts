@@ -4,14 +4,12 @@ import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import { advanceClock, FORWARD, UNSEEN } from "#durable/lease/lease-clock.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
-import type { TotalConfig } from "#shared/config/schema.ts";
-import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { CreditLooks } from "./credit-looks.ts";
-import type { PoolConfiguration } from "./pool-configuration.ts";
 import {
   ask,
   freshCredit,
@@ -26,13 +24,7 @@ import {
   type TenantCredit,
 } from "./tenant-credit.ts";
 import { TenantUse, useOf } from "./tenant-use.ts";
-
-/** What was used is told after so long, where nothing else is to be asked: service time, which is paid for afterwards, … */
-const TELL_COST_MS = SECOND_MS;
-/** … and bytes, which are paid already, or cast a shadow. */
-const TELL_BYTES_MS = 5 * SECOND_MS;
-
-type TotalTokens = typeof TOTAL_REQUESTS | typeof TOTAL_BYTES;
+import { TotalLimits, type LimitedPool, type TotalShare, type TotalTokens } from "./total-limits.ts";
 
 /** What the pool's ledger knows. */
 export interface TenantWants {
@@ -42,17 +34,8 @@ export interface TenantWants {
   readonly tokensLacked: (flows: readonly string[]) => number;
 }
 
-type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
-  readonly service: { readonly costWeight: number } | null;
-  readonly classes: readonly { readonly className: string; readonly weight: number }[];
-};
-
 export class TenantCredits {
-  #slotTenants: ReadonlySet<string> = new Set();
-  #totals: Readonly<Record<string, TotalConfig>> = {};
-  /** Some tenant is limited over all services, or would be. */
-  areAny = false;
-  #costWeight = 1;
+  #limits = new TotalLimits({ tenantsWithTotal: [], service: null, classes: [] });
   /** By tenant and what is limited over all services. */
   readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
   readonly #use = new TenantUse();
@@ -63,36 +46,32 @@ export class TenantCredits {
   #nowMs = 0;
 
   /** The tenants that are limited over all services, or would be. */
-  configure({ tenantsWithTotal, totals = {}, service, classes }: Limits): void {
-    this.#slotTenants = new Set(tenantsWithTotal);
+  configure(pool: LimitedPool): void {
+    const limits = new TotalLimits(pool);
     // How long it is used up was said of the limit before: the quota is asked again, which knows what is owed.
     for (const [tenant, credit] of this.#credits) {
-      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#totals[tenant], totals[tenant])) continue;
+      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#limits.of(tenant), limits.of(tenant))) continue;
       credit.blockedUntilMs = -Infinity;
       credit.renewAtMs = this.#nowMs;
     }
-    this.#totals = totals;
-    this.areAny = tenantsWithTotal.length + Object.keys(totals).length > 0;
-    this.#costWeight = service?.costWeight ?? 1;
+    this.#limits = limits;
     this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
-    for (const [tenant, { ratePerSecond, bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
-      if (mode === "shadow") continue;
-      const flows = classes.map(({ className, weight }) => ({ flow: `${tenant}/${className}`, weight }));
-      if (ratePerSecond !== undefined) this.#share(tenant, TOTAL_REQUESTS, flows);
-      if (bandwidthBytesPerSecond === undefined) continue;
-      const ofBytes = flows.map(({ flow, weight }) => ({ flow: byteFlowOf(flow), weight }));
-      this.#share(tenant, TOTAL_BYTES, ofBytes);
-    }
+    for (const share of limits.shares) this.#share(share);
   }
 
-  #share(tenant: string, name: TotalTokens, flows: SharedTokens["flows"]): void {
+  #share({ tenant, name, flows }: TotalShare): void {
     const take = (count: number): void => {
       this.#credits.get(tenant)?.lease.spend(name, count);
       this.#looks.soon(tenant);
     };
     const available = (): number => lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.tokens(name, this.#nowMs));
     this.#shared[name].set(tenant, { flows, available, take });
+  }
+
+  /** Some tenant is limited over all services, or would be. */
+  get areAny(): boolean {
+    return this.#limits.areAny;
   }
 
   /** For what follows: a time that does not go back with the pool's, so that no credit lasts longer than it was lent for. */
@@ -103,7 +82,7 @@ export class TenantCredits {
 
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
   slotsMaxOf(tenant: string, flow: string): number {
-    if (!this.#slotTenants.has(tenant)) return Infinity;
+    if (!this.#limits.holdsSlots(tenant)) return Infinity;
     return lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.slots(flow, this.#nowMs));
   }
 
@@ -122,7 +101,7 @@ export class TenantCredits {
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
   blockedForMs(tenant: string): number {
-    const total = this.#totalOf(tenant);
+    const total = this.#limits.of(tenant);
     // Of nothing nothing is used, and so nobody asks how long it is used up.
     if (total?.cpuSecondsPerSecond === 0 && total.mode === "enforce") return SECOND_MS;
     return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
@@ -132,21 +111,20 @@ export class TenantCredits {
   observe(telemetry: FlowTelemetry): void {
     if (!this.areAny) return;
     const tenant = tenantOf(telemetry.flow);
-    if (this.#tellMsOf(tenant) === Infinity) return;
-    this.#use.add(tenant, useOf(telemetry, this.#costWeight));
+    if (this.#limits.tellMsOf(tenant) === Infinity) return;
+    this.#use.add(tenant, useOf(telemetry, this.#limits.costWeight));
     this.#looks.soon(tenant);
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
   isUnknown(tenant: string): boolean {
-    if (!this.#slotTenants.has(tenant) && this.allSharedOf(tenant).length === 0) return false;
+    if (!this.#limits.holdsSlots(tenant) && this.allSharedOf(tenant).length === 0) return false;
     return isUnheard(this.#credits.get(tenant), this.#nowMs);
   }
 
   /** Whether the tenant's quota is told of slots: they are limited over all services, or would be. */
   countsSlots(tenant: string): boolean {
-    const total = this.#totalOf(tenant);
-    return this.#slotTenants.has(tenant) || total?.slots !== undefined;
+    return this.#limits.holdsSlots(tenant) || this.#limits.of(tenant)?.slots !== undefined;
   }
 
   /** Whether asking may bring a flow tokens that it has not: so many are needed at once, or, of 0, none is left. Whoever wants some waits for
@@ -178,7 +156,7 @@ export class TenantCredits {
   due(wants: TenantWants): readonly string[] {
     const due: string[] = [];
     for (const tenant of this.#looks.take(this.#nowMs)) {
-      if (!this.#use.has(tenant) && !(this.#isLimited(tenant) && this.#credits.has(tenant))) continue;
+      if (!this.#use.has(tenant) && !(this.#limits.has(tenant) && this.#credits.has(tenant))) continue;
       const isDue = this.#isDue(tenant, wants);
       if (isDue) due.push(tenant);
       this.#looks.at(tenant, isDue ? this.#nowMs : this.#nextLookMs(tenant));
@@ -218,40 +196,26 @@ export class TenantCredits {
     missAnswer(credit, this.#nowMs);
   }
 
-  #isLimited(tenant: string): boolean {
-    return this.#slotTenants.has(tenant) || Object.hasOwn(this.#totals, tenant);
-  }
-
   #isDue(tenant: string, { slots, tokensLacked }: TenantWants): boolean {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return true;
     if (credit.isAsking) return false;
-    if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#tellMsOf(tenant))) return true;
+    if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#limits.tellMsOf(tenant)))
+      return true;
     const isHeard = isJustAsked(credit, this.#nowMs);
     for (const { name, shared } of this.allSharedOf(tenant)) {
       const isDry = isHeard && credit.dry.has(name);
       if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
     }
     // A shadow is told what is out with what it is told anyway.
-    return this.#slotTenants.has(tenant) && wantsSlots(credit, (flow) => slots(tenant, flow), this.#nowMs);
+    return this.#limits.holdsSlots(tenant) && wantsSlots(credit, (flow) => slots(tenant, flow), this.#nowMs);
   }
 
   /** When it may be due by time alone. */
   #nextLookMs(tenant: string): number {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return Infinity;
-    const tellAtMs = this.#use.has(tenant) ? credit.askedAtMs + this.#tellMsOf(tenant) : Infinity;
+    const tellAtMs = this.#use.has(tenant) ? credit.askedAtMs + this.#limits.tellMsOf(tenant) : Infinity;
     return nextLookMs(credit, { tellAtMs, nowMs: this.#nowMs });
-  }
-
-  #tellMsOf(tenant: string): number {
-    const total = this.#totalOf(tenant);
-    if (total?.cpuSecondsPerSecond !== undefined) return TELL_COST_MS;
-    const isShadowRate = total?.ratePerSecond !== undefined && total.mode === "shadow";
-    return total?.bandwidthBytesPerSecond === undefined && !isShadowRate ? Infinity : TELL_BYTES_MS;
-  }
-
-  #totalOf(tenant: string): TotalConfig | undefined {
-    return Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
   }
 }
