@@ -73,7 +73,8 @@ export class Pool {
   /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
   get isIdleWhileWaiting(): boolean {
     if (this.#queue.line.length === 0) return false;
-    const isIdle = (flow: string): boolean => this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0;
+    const { slotsFree, flows } = this.#ledger;
+    const isIdle = (flow: string): boolean => slotsFree > 0 || flows.totals.slotsOf(flow) > flows.totals.runningOf(flow);
     return [...this.#queue.line.flows].some((flow) => this.#queue.line.lengthOf(flow) > 0 && isIdle(flow));
   }
 
