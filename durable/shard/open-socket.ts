@@ -96,7 +96,7 @@ async function openRelay(shard: OpeningShard, request: Request, assignment: Sock
     shell,
     onEnd: ({ endedBy, isAbnormal, emptied: after }) => {
       relays.drop(relayed);
-      shell.releaseSlot({ ...assignment, region: undefined }, isAbnormal && endedBy === "endpoint", after);
+      shell.releaseSlot({ ...assignment, region: undefined }, { hasFailed: isAbnormal && endedBy === "endpoint", after });
     },
   });
   relays.add(relayed);

@@ -201,7 +201,7 @@ export class PlainHost {
     store.drop(socketId);
     this.#shell.topics.drop(socketId);
     onCount(store.count);
-    releaseSlot(route, hasFailed);
+    releaseSlot(route, { hasFailed });
   }
 
   async #post({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): Promise<PostAnswer> {

@@ -55,7 +55,7 @@ export interface HandoverShell<R, L extends Movable<R>> {
     };
   };
   readonly alarm: { wakeAt(atMs: number): void };
-  readonly releaseSlot: (route: R, hasFailed: boolean) => void;
+  readonly releaseSlot: (route: R) => void;
   /** Its device's connection ends, to come back elsewhere. Before the session knows. */
   readonly connectionOf: (live: L) => { close(): void };
 }
@@ -118,7 +118,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
     this.#host.moving.delete(sessionId);
     this.#host.unload(sessionId);
     this.#pointTo(sessionId, { shardId: to, moveId });
-    releaseSlot(stored.route, false);
+    releaseSlot(stored.route);
     return true;
   }
 
@@ -149,7 +149,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
       throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
     // A copy of a move before whose end nobody knows has a slot of its own.
     const before = store.load(sessionId)?.route;
-    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
+    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before);
     this.#host.forget(sessionId);
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
     this.#host.add(sessionId, { ...route, messagePrefix, isTentative: true, moveId }, state);

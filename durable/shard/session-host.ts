@@ -133,7 +133,10 @@ export class SessionHost {
       case "deliver":
         return live.leg.deliver(effect.message);
       case "over":
-        return this.#shell.releaseSlot(live.route, effect.end.why === "endpoint", this.outflow.stop(live, effect.end, this.turn));
+        return this.#shell.releaseSlot(live.route, {
+          hasFailed: effect.end.why === "endpoint",
+          after: this.outflow.stop(live, effect.end, this.turn),
+        });
     }
   }
 

@@ -65,7 +65,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     store: this.#store,
     alarm: this.#alarm,
     makeLeg: (sessionId, route, events) => this.#legs.make(sessionId, route, events),
-    releaseSlot: (route, hasFailed, after = null) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed, after })),
+    releaseSlot: (slot, end) => this.ctx.waitUntil(this.#slots.release(slot, end)),
     news: () => this.#news,
     pace: () => this.#pace,
     budget: () => this.#host.budget,

@@ -90,11 +90,11 @@ function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: 
   switch (frame.type) {
     case "welcome":
       if (state.phase !== "connecting" || state.token !== null) return giveUp(state, "a welcome that was not asked for");
-      return attach({ ...state, session: frame.session, token: frame.token, terms: frame }, false);
+      return attach({ ...state, session: frame.session, token: frame.token, terms: frame }, { isResumed: false });
     case "resumed": {
       const outbound = acknowledge(state.outbound, frame.received);
       if (state.phase !== "connecting" || state.token === null || outbound === null) return giveUp(state, "a resumption that does not fit");
-      return attach({ ...state, token: frame.token, outbound, terms: frame }, true);
+      return attach({ ...state, token: frame.token, outbound, terms: frame }, { isResumed: true });
     }
     case "rotate":
       return step({ ...state, token: frame.token }, [transmit(state, { type: "rotated", token: frame.token })]);
@@ -120,7 +120,7 @@ function onFrame(state: DeviceSession, frame: GatewayFrame | FrameFault, nowMs: 
 }
 
 /** The token is confirmed first, so that the older one is worth nothing as soon as anything else was heard. */
-function attach({ terms, ...state }: DeviceSession, isResumed: boolean): DeviceStep {
+function attach({ terms, ...state }: DeviceSession, { isResumed }: { readonly isResumed: boolean }): DeviceStep {
   const { rate, reportMs, windowBytes = RESUME.windowBytesMax } = terms;
   // What the hello said it has is acknowledged with it.
   const attached: DeviceSession = {
