@@ -1,3 +1,4 @@
+import { NORMAL } from "#shared/protocol/close-codes.ts";
 import { canSend, NEW_DEVICE_SESSION, nextTickAtMs } from "#shared/resume/device-session.ts";
 import { stepDevice, type DeviceEffect, type DeviceInput, type SessionEnd } from "#shared/resume/step-device.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
@@ -11,7 +12,6 @@ import { Reconnection } from "./reconnection.ts";
 import type { SocketEnd, SocketOptions } from "./socket-options.ts";
 
 const FLUSH_MS_MAX = 5 * SECOND_MS;
-const NORMAL = 1000;
 const CLOSE_REPLACED = 4000; // Any code but 1000, which would end the session.
 /** Why a gateway lets a connection go whose token is about to expire. */
 const TOKEN_EXPIRED = "token-expired";

@@ -1,4 +1,5 @@
 // What devices say to their sessions, and how their connections begin and end.
+import { NORMAL, POLICY, PROTOCOL_ERROR } from "#shared/protocol/close-codes.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { decodeDeviceFrame, type DeviceFrame, type FrameFault } from "#shared/resume/frames.ts";
 import { isTokenOld } from "#shared/resume/gateway-session.ts";
@@ -13,9 +14,6 @@ import { closeQuietly, closeUnheard, randomText, turnAway, type SocketAttachment
 
 /** A connection without a hello is closed after that. */
 const HELLO_MS_MAX = RESUME.unconfirmedMsMax;
-const POLICY = 1008;
-const PROTOCOL_ERROR = 1002;
-const NORMAL = 1000;
 
 export class DeviceSide {
   readonly #host: SessionHost;

@@ -1,6 +1,7 @@
 // Sessions that leave a shard that stays: their devices are worse off here than their like elsewhere, and come back to be sent on.
 // In memory: where this instance ends meanwhile they stay, and nothing is lost.
 import type { NextAlarm } from "#durable/lib/next-alarm.ts";
+import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { GoneTo, SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Live } from "./host-shell.ts";
@@ -14,7 +15,6 @@ const GRACE_MS = 5 * SECOND_MS;
 const RETURN_MS = 10 * SECOND_MS;
 /** For so long a push that was under way is told where they went. */
 const TOLD_MS = MINUTE_MS;
-const RESTART = 1012;
 const REASON = "unhealthy";
 
 interface Shell {

@@ -1,5 +1,6 @@
 // Plain sockets of a service whose endpoint speaks WebSocket-over-HTTP: a message is sent once, its answer comes back, and a request
 // that fails ends the socket, because what comes after it would be out of order. Between messages the object sleeps.
+import { GOING_AWAY, NO_STATUS } from "#shared/protocol/close-codes.ts";
 import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import type { Payload } from "#shared/resume/frames.ts";
@@ -19,8 +20,6 @@ import type { TopicStore } from "./topic-store.ts";
 
 /** From its row on until its device's socket is accepted: a call to the pool. */
 const OPENING_MS_MAX = 15 * SECOND_MS;
-const GOING_AWAY = 1001;
-const NO_STATUS = 1005;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
 interface Shell extends Pick<HostShell, "ctx" | "alarm" | "releaseSlot" | "news" | "pace" | "budget"> {

@@ -1,11 +1,10 @@
 // Devices that come back with a session: to the one that is here, or with one that is to come here from another shard.
 import type { ObjectEnv } from "#durable/lib/env.ts";
-import type { MovedFrom, SocketAssignment, SocketResumption } from "#shared/protocol/shard-rpc.ts";
+import { shardObjectName, type MovedFrom, type SocketAssignment, type SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { SUBPROTOCOL } from "#shared/resume/frames.ts";
 import { NO_TERMS } from "./breach.ts";
 import type { LoneMoves } from "./lone-moves.ts";
 import { routeOf } from "./open-endpoint.ts";
-import { pullSession } from "./pull-session.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionMoves } from "./session-moves.ts";
 import { elsewhere, FULL, MOVING, NO_SLOT, refusal, upgraded } from "./shard-answers.ts";
@@ -52,7 +51,8 @@ export async function moveHere(
     return accept(shard, request, { ...resumption, sessionId: host.belongsTo(sessionId, resumption) ? sessionId : "" });
   }
   if (room.isFull() || !(await slots.takeOver(assignment))) return refusal(NO_SLOT);
-  const moved = await pullSession({ shards, moves }, routeOf(request, assignment), { ...resumption, from: from.shardId });
+  const other = shards.get(shards.idFromName(shardObjectName(service, from.shardId)));
+  const moved = await moves.pull(other, { ...routeOf(request, assignment), cameFrom: from.shardId }, resumption);
   if (moved === "here" || moved === "unsure") slots.settle(slotId);
   if (moved === "here") return accept(shard, request, resumption);
   if (moved === "unsure") return refusal(MOVING);

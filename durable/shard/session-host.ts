@@ -1,5 +1,6 @@
 // The shell around the pure sessions of one Shard object: it steps them, writes what changed, and does what they ask for.
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
+import { POLICY } from "#shared/protocol/close-codes.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
 import { canPush, expiresAtMs, openSession, type GatewaySession } from "#shared/resume/gateway-session.ts";
@@ -15,8 +16,6 @@ import { changesOf } from "./session-rows.ts";
 import { isSameRow, type SessionRoute } from "./session-store.ts";
 import { randomText, reject, socketOf, type SocketAttachment } from "./socket-io.ts";
 import { Turn } from "./turn.ts";
-
-const POLICY = 1008;
 
 export class SessionHost {
   readonly #shell: HostShell;

@@ -1,11 +1,10 @@
 // How sessions leave a shard: their devices are sent away, and another Shard object takes over what those come back to.
+import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import { SessionHandover } from "./session-handover.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { closeQuietly, MOVED, socketOf, type SocketAttachment } from "./socket-io.ts";
-
-const RESTART = 1012;
 
 export class SessionMoves extends SessionHandover<SessionRoute, Live> {
   readonly #host: SessionHost;

@@ -1,5 +1,6 @@
 // How a Shard object answers the edge.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { GOING_AWAY } from "#shared/protocol/close-codes.ts";
 import { SOCKET_ELSEWHERE_HEADER, SOCKET_REFUSAL_HEADER, type SocketElsewhere } from "#shared/protocol/shard-rpc.ts";
 
 export const FULL = refuse("rejected-capacity", "The shard holds as many connections as it can.");
@@ -26,6 +27,6 @@ export function refusal(reason: Refusal): Response {
 /** The endpoint has answered already. */
 export function refuseOpened(endpoint: WebSocket): Response {
   endpoint.accept();
-  endpoint.close(1001, "no slot");
+  endpoint.close(GOING_AWAY, "no slot");
   return refusal(NO_SLOT);
 }

@@ -1,11 +1,10 @@
 // A shard that is being emptied: who is on it is told to leave in time, and then sent away. What was decided is on disk.
 import type { NextAlarm } from "#durable/lib/next-alarm.ts";
+import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { DrainProgress, DrainRequest } from "#shared/protocol/shard-rpc.ts";
 import type { SessionMoves } from "./session-moves.ts";
 import type { SocketAttachment } from "./socket-io.ts";
 import type { SessionStore } from "./session-store.ts";
-
-const RESTART = 1012;
 
 interface Shard {
   readonly ctx: DurableObjectState;

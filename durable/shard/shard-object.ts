@@ -3,6 +3,7 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
 import { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { refuse } from "#shared/errors/refusal.ts";
+import { ABNORMAL } from "#shared/protocol/close-codes.ts";
 import {
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_RESUMPTION_HEADER,
@@ -186,11 +187,11 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   override webSocketError(socket: WebSocket, error: unknown): void {
-    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code: 1006, reason: "" });
+    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code: ABNORMAL, reason: "" });
     const { device } = this.#host;
     // The runtime takes 32 MiB, closes with 1009 by itself, and says so here in words only.
     const isTooLarge = String(error).includes("statusCode = 1009");
-    this.#host.turn.soon(() => (isTooLarge ? device.onTooLarge(socket) : device.onClose(socket, 1006)));
+    this.#host.turn.soon(() => (isTooLarge ? device.onTooLarge(socket) : device.onClose(socket, ABNORMAL)));
   }
 }
 

@@ -4,6 +4,7 @@
 //   2. `deliver` is answered with `delivered` when the message is the endpoint's: after its answer (`http`: at least once),
 //      or before it is sent (`websocket`: at most once).
 //   3. `random` is never used twice.
+import { NORMAL, POLICY, PROTOCOL_ERROR } from "../protocol/close-codes.ts";
 import { RESUME } from "./bounds.ts";
 import {
   payloadBytes,
@@ -52,10 +53,7 @@ export interface GatewayStep {
   readonly effects: readonly GatewayEffect[];
 }
 
-const PROTOCOL_ERROR = 1002;
-const POLICY = 1008;
 const NO_MEMORY = { code: 1013, reason: "memory" };
-const NORMAL = 1000;
 
 /** What a hello with a token is told that opens nothing. */
 export const UNKNOWN_END: End = {
