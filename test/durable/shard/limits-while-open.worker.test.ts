@@ -186,6 +186,33 @@ it("a configuration that changes nothing for the limited flows of one that sleep
   expect(await asked(shard)).toBe(1);
 });
 
+it("a limit that an edge brings which is behind, and that was lifted since, is asked about after the next sleep", async () => {
+  const quota = { bandwidthBytesPerSecond: 1_000_000 };
+  const shard = await pacedShard("older", { quota });
+  const [versionBefore, stub] = [shard.version(), shard.shard()];
+  const { say } = speaker(await shard.open());
+  const wake = async (): Promise<void> => {
+    await evictDurableObject(stub);
+    later(10 * MINUTE_MS);
+    await say();
+  };
+  await say();
+  await shard.limit({ ...quota, slots: 20 });
+  await wake();
+  await expect.poll(() => asked(shard)).toBe(1);
+  const older = { flow: "acme/silver", version: versionBefore, bytes: "held", isTimed: false } as const;
+  await shard.openPlain(true, { pace: older });
+  const bytesOfSilver = async (): Promise<unknown> =>
+    runInDurableObject(stub, (_instance, { storage }) => {
+      const [row] = storage.sql.exec<{ value: string }>("SELECT value FROM facts WHERE fact = 'pace acme/silver'").toArray();
+      return (JSON.parse(row?.value ?? "{}") as { pace?: { bytes: unknown } }).pace?.bytes;
+    });
+  expect(await bytesOfSilver()).toBe("held");
+  await wake();
+  await expect.poll(() => asked(shard)).toBe(2);
+  await expect.poll(bytesOfSilver).toBe(null);
+});
+
 it("a limit that casted a shadow and is enforced, or is another kind, reaches open sockets so", async () => {
   const shard = await pacedShard("enforced", { quota: { ...SLOW, mode: "shadow" } });
   const { endpoint, limit, settled, open } = shard;
