@@ -288,7 +288,24 @@ describe("a question that", () => {
     await expect.poll(() => shard.endpoint.got.length).toBe(85);
   });
 
-  it("is answered by a pool that is behind lifts nothing, and limits nothing", async () => {
+  it("is answered by a pool that is behind what has been heard limits nothing", async () => {
+    const shard = await pacedShard("not-yet", { quota: {} });
+    const { say } = speaker(await shard.open());
+    await say();
+    let questions = 0;
+    await answerInstead("not-yet", async ({ configurationVersion, flows }) => {
+      questions += 1;
+      const version = configurationVersion - 1;
+      return Promise.resolve({ version, paces: flows.map((flow) => ({ flow, version, bytes: "held", isTimed: false })) });
+    });
+    later(MINUTE_MS);
+    await say();
+    await expect.poll(() => questions).toBe(1);
+    for (const _ of upTo(3)) await say();
+    expect(await shard.renewals()).toBe(0);
+  });
+
+  it("is answered by a pool that is behind lifts nothing", async () => {
     const shard = await pacedShard("behind", { quota: SLOW });
     const connection = await shard.open();
     const { say } = speaker(connection);
