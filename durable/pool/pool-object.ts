@@ -8,6 +8,7 @@ import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DeviceNews, DeviceOrders } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
+import type { PaceAnswer, PaceQuestion } from "#shared/protocol/pace-question.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -26,34 +27,30 @@ import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
 import { Admissions, SAVE_MS } from "./admissions.ts";
 import { NOTHING, type Counters } from "./counters.ts";
-import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { isNews, levelOf, outcomesOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
-import { DEVICE_METER_BYTES } from "./device-meters.ts";
 import { DeviceReports } from "./device-reports.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
-import { configurationOf } from "./pool-configuration.ts";
+import { configurationOf, pacesOf } from "./pool-configuration.ts";
+import { POOL_MEMORY_BYTES } from "./pool-memory.ts";
 import { poolStatsOf } from "./pool-stats.ts";
-import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
-import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
+import { ShardMeters } from "./shard-meters.ts";
 import { SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
-import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + DEVICE_METER_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
  * the output gate holds every answer until its writes are confirmed.
  */
 export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
-  readonly #kernels = instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES });
+  readonly #kernels = instantiateKernels(kernelsModule, { memoryBytes: POOL_MEMORY_BYTES });
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
@@ -154,6 +151,12 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats(Date.now()) };
   }
 
+  async paces({ service, configurationVersion, flows }: PaceQuestion): Promise<PaceAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    this.#counters.global.paceCalls += 1;
+    return pacesOf(flows, this.#pool.configuration);
+  }
+
   async report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> {
     await this.#followVersion(service, configurationVersion);
     const orders = this.#devices.take(news, Date.now());
@@ -184,9 +187,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   #load(): void {
-    const rows = this.#store.loadLedger();
-    const configuration = this.#store.loadConfiguration();
-    const shards = this.#store.loadShards();
+    const [rows, configuration, shards] = [this.#store.loadLedger(), this.#store.loadConfiguration(), this.#store.loadShards()];
     const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
     this.#sockets.open();

@@ -79,8 +79,8 @@ export class PlainHost {
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
     const { pace, store } = this.#shell;
-    if (pace().isOff) return this.#outflows.send(socketId, NOBODY, payload);
     const plain = this.#plain.get(socketId);
+    if (pace().isOff) return this.#outflows.send(socketId, plain?.route ?? UNKNOWN, payload);
     // Behind its close, or once its device has gone, what waits would never leave.
     if (plain?.inflow.isOver === true || this.#socketOf(socketId)?.readyState !== WebSocket.OPEN) return false;
     const owner = plain?.route ?? store.load(socketId);
@@ -234,8 +234,8 @@ export class PlainHost {
   }
 }
 
-/** Whose flow is not limited. */
-const NOBODY = { flow: "" };
+/** What it is limited to need not be read: nothing is. */
+const UNKNOWN = { service: "", flow: "" };
 
 /** No session's id begins so. */
 function tagOf(plainId: string): string {

@@ -33,7 +33,7 @@ export function relay({
 }: {
   device: WebSocket;
   endpoint: WebSocket;
-  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId" | "flow" | "memoryBytes">;
+  owner: Pick<SocketAssignment, "service" | "tenant" | "device" | "slotId" | "flow" | "memoryBytes">;
   terms: ConnectionTerms;
   shell: PlainPace;
   onEnd: (end: RelayOver) => void;
@@ -104,10 +104,14 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
       legEnded(leg, true);
       return;
     }
-    if (lane.isFree) sendQuietly(to, data);
+    if (lane.isFree) {
+      lane.hear(data);
+      sendQuietly(to, data);
+      return;
+    }
     // Once its receiver has closed nothing more waits for it: its slot may have gone back for what did.
-    else if (to.readyState === WebSocket.OPEN && !lane.send(data, () => void sendQuietly(to, data)))
-      close(lane.breach.code, lane.breach.reason);
+    const isOpen = to.readyState === WebSocket.OPEN;
+    if (isOpen && !lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
   });
   let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {

@@ -59,7 +59,7 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   readonly #store = new SessionStore(this.ctx.storage.sql);
   readonly #alarm = new NextAlarm(this.ctx.storage);
   readonly #inTurn = (act: () => void): void => this.#host.turn.run(act);
-  readonly #pace = new ShardPace({ pools: this.env.POOL, ctx: this.ctx, inTurn: this.#inTurn });
+  readonly #pace = new ShardPace({ env: this.env, ctx: this.ctx, inTurn: this.#inTurn });
   readonly #legs = new Legs({ pace: this.#pace, inTurn: this.#inTurn, budget: () => this.#host.budget });
   readonly #shell: HostShell = {
     ctx: this.ctx,

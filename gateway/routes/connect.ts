@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { socketLimitsOf } from "#shared/config/socket-limits.ts";
-import { isBandwidthCounted, isBandwidthLimited, isTimeCounted, quotaOf } from "#shared/config/quota-policies.ts";
+import { quotaOf, quotaPaceOf } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -88,9 +88,7 @@ async function termsOf(
 
 /** What the flow's sockets are held to together. Also where it is nothing: their Shard object may know of a limit that has been lifted. */
 function paceOf({ snapshot: { configuration, version } }: ActiveConfiguration, identifier: AppliedIdentifier): FlowPace {
-  const quota = quotaOf(configuration, identifier);
-  const bytes = isBandwidthLimited(quota) ? "held" : isBandwidthCounted(quota) ? "counted" : null;
-  return { flow: flowOf(identifier), version, bytes, isTimed: isTimeCounted(quota) };
+  return { flow: flowOf(identifier), version, ...quotaPaceOf(quotaOf(configuration, identifier)) };
 }
 
 function assignmentOf(

@@ -50,6 +50,8 @@ export interface TestGatewayOptions {
   readonly more?: Readonly<Record<string, string | ({ readonly url: string } & Readonly<Record<string, unknown>>)>>;
   /** Front processes before it; 0 by default. */
   readonly frontCount?: number;
+  /** How often Shard objects ask what holds. */
+  readonly limitsAskMs?: number;
 }
 
 const CLASSES = { gold: { weight: 8, urgencyMin: 0 }, silver: { weight: 3, urgencyMin: 2 }, bronze: { weight: 1, urgencyMin: 4 } };
@@ -59,6 +61,7 @@ export async function startTestGateway({
   echo = {},
   more = {},
   frontCount = 0,
+  limitsAskMs,
 }: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const state = openState(folder);
@@ -69,6 +72,7 @@ export async function startTestGateway({
     stateFolder: folder,
     port: 0,
     frontCount,
+    ...(limitsAskMs !== undefined && { limitsAskMs }),
     operatorKey,
     explainKeys: await state.ensureExplainKeys(),
     onLog: (text) => logs.push(parseLog(text)),
@@ -117,7 +121,7 @@ export function documentsOf({
   capacity,
   echo,
   more,
-}: Required<Omit<TestGatewayOptions, "frontCount">> & { url: string }): ConfigurationDocument[] {
+}: Required<Omit<TestGatewayOptions, "frontCount" | "limitsAskMs">> & { url: string }): ConfigurationDocument[] {
   const others = Object.entries(more).map(([service, endpoint]) => {
     const { url: endpointUrl, ...rest } = typeof endpoint === "string" ? { url: endpoint } : endpoint;
     return { service, endpoints: [{ url: endpointUrl, capacity }], deadlineMs: 1_000, ...rest };

@@ -84,6 +84,11 @@ export class ShardLease {
     return !isSame;
   }
 
+  /** Flows of which something is limited, or counted. */
+  *limited(): Iterable<string> {
+    for (const { flow, pace } of this.#flows.values()) if (pace.bytes !== null || pace.isTimed) yield flow;
+  }
+
   get isEmpty(): boolean {
     return this.#flows.size === 0;
   }

@@ -237,6 +237,7 @@ export async function pacedShard(
   };
   return {
     endpoint,
+    version: () => version,
     settled,
     renewals,
     blockedMs,
