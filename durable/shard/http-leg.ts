@@ -1,3 +1,4 @@
+import { NO_STATUS } from "#shared/protocol/close-codes.ts";
 import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
@@ -10,7 +11,6 @@ import type { SessionRoute } from "./session-store.ts";
 
 /** Messages of one request; more wait for the next one. */
 const BATCH_COUNT_MAX = 64;
-const NO_STATUS = 1005;
 
 /** Told how long each request for a flow's sockets took, from its sending to the end of its answer. */
 export type SpendTime = (flow: string, ms: number) => void;
