@@ -79,7 +79,7 @@ function frontier({ scores, shortfall }: PlotInput): string {
 function axisNames(across: string, up: string): string[] {
   const middle = MARGIN.top + INNER.height / 2;
   return [
-    `<text x="${MARGIN.left + INNER.width / 2}" y="${HEIGHT}" text-anchor="middle">${across}</text>`,
+    `<text x="${MARGIN.left + INNER.width / 2}" y="${HEIGHT - 4}" text-anchor="middle">${across}</text>`,
     `<text x="14" y="${middle}" text-anchor="middle" transform="rotate(-90 14 ${middle})">${up}</text>`,
   ];
 }
@@ -104,7 +104,7 @@ function timeSeries({ load, timelines, fromMs, toMs }: PlotInput): string {
   );
   const ticks = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
     `<text x="${MARGIN.left - 6}" y="${y(share * most) + 4}" text-anchor="end">${(share * most).toFixed(0)}</text>`,
-    `<text x="${x(share * (load.length - 1))}" y="${HEIGHT - 24}" text-anchor="middle">${new Date(fromMs + share * (toMs - fromMs)).toISOString().slice(0, 16).replace("T", " ")}</text>`,
+    `<text x="${x(share * (load.length - 1))}" y="${HEIGHT - 24}" text-anchor="${share === 1 ? "end" : "middle"}">${new Date(fromMs + share * (toMs - fromMs)).toISOString().slice(0, 16).replace("T", " ")}</text>`,
   ]);
   return svg([area, ...ticks, ...axisNames("time; the area is the load", "shards"), ...lines]);
 }
