@@ -1,4 +1,5 @@
 // One direction of a plain socket. What waits for its flow's bandwidth, or service time, is in memory alone, and so it is bounded.
+import { TRY_LATER } from "#shared/protocol/close-codes.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -94,11 +95,6 @@ export class PlainLane {
     return promise;
   }
 
-  /** Bytes that wait. */
-  get bytes(): number {
-    return this.#lane?.bytes ?? 0;
-  }
-
   /** What waits is dropped. */
   clear(): void {
     this.#lane?.clear();
@@ -112,6 +108,5 @@ export class PlainLane {
   }
 }
 
-const TRY_LATER = 1013;
 const TOO_MUCH: Breach = { code: TRY_LATER, reason: "bandwidth" };
 const TOO_LONG: Breach = { code: TRY_LATER, reason: "service-time" };

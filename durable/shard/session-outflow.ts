@@ -1,6 +1,6 @@
 // What leaves for the devices of sessions: their messages as the flow's bandwidth lets them go, all other frames at once. What waits is kept on
 // disk as what was sent is, until its device acknowledges it.
-import type { GatewayEffect } from "#shared/resume/gateway-session.ts";
+import type { GatewayEffect } from "#shared/resume/step-gateway.ts";
 import type { End } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { BufferBudget } from "./buffer-budget.ts";

@@ -1,5 +1,6 @@
 // How a Shard object answers the edge.
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
+import { GOING_AWAY } from "#shared/protocol/close-codes.ts";
 import { SOCKET_ELSEWHERE_HEADER, SOCKET_REFUSAL_HEADER, type SocketElsewhere } from "#shared/protocol/shard-rpc.ts";
 
 export const FULL = refused("The shard holds as many connections as it can.");
@@ -12,12 +13,12 @@ function refused(detail: string, more: Pick<Refusal, "retryAfterMs"> = {}): Refu
   return refuse("rejected-capacity", detail, { ...more, decidedBy: "shard" });
 }
 
-/** What was applied, as on every answer, and the subprotocol that was chosen. */
-export function answerHeaders(request: Request, protocol: string | null): Headers {
+/** The upgrade, with what was applied, as on every answer, and the subprotocol that was chosen. */
+export function upgraded(request: Request, webSocket: WebSocket, protocol: string | null): Response {
   const headers = new Headers();
   for (const name of ["connection-identifier", "priority"]) headers.set(name, request.headers.get(name) ?? "");
   if (protocol !== null) headers.set("sec-websocket-protocol", protocol);
-  return headers;
+  return new Response(null, { status: 101, webSocket, headers });
 }
 
 export function elsewhere(answer: SocketElsewhere): Response {
@@ -31,6 +32,6 @@ export function refusal(reason: Refusal): Response {
 /** The endpoint has answered already. */
 export function refuseOpened(endpoint: WebSocket): Response {
   endpoint.accept();
-  endpoint.close(1001, "no slot");
+  endpoint.close(GOING_AWAY, "no slot");
   return refusal(NO_SLOT);
 }

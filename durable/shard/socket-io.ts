@@ -1,12 +1,12 @@
+import { NO_STATUS, POLICY, RESTART } from "#shared/protocol/close-codes.ts";
 import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
-import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
+import { UNKNOWN_END } from "#shared/resume/step-gateway.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
-const POLICY = 1008;
 /** For a connection whose session has gone to another shard. */
-export const MOVED = { code: 1012, reason: "moved" } as const;
+export const MOVED = { code: RESTART, reason: "moved" } as const;
 
 /** What a device's socket carries through hibernation. */
 export interface SocketAttachment {
@@ -91,7 +91,7 @@ export interface Close {
 /** Closes a device's socket. */
 export function closeQuietly(socket: WebSocket | undefined, { code, reason }: Close): void {
   try {
-    if (code === 1005) socket?.close();
+    if (code === NO_STATUS) socket?.close();
     else socket?.close(code, truncateReason(reason));
   } catch {
     // Closed already.

@@ -56,9 +56,7 @@ class WithoutHolds extends LeaseLedger {
 }
 
 class BlindToLanes extends LeaseLedger {
-  override slotsFreeIn(): number {
-    return 100;
-  }
+  override readonly slotsFreeIn = (): number => 100;
 }
 
 class GenerousRate extends LeaseLedger {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { stepDevice } from "#shared/resume/device-session.ts";
-import { stepGateway } from "#shared/resume/gateway-session.ts";
+import { stepDevice } from "#shared/resume/step-device.ts";
+import { stepGateway } from "#shared/resume/step-gateway.ts";
 import { handleOnce } from "#client/message-dedupe.ts";
 import {
   MACHINES,

@@ -64,10 +64,6 @@ export class ShardLease {
     this.#onActive = onActive;
   }
 
-  get service(): string {
-    return this.#service;
-  }
-
   /** What a connection that opens was told of its flow by the configuration; false: nothing new. */
   note(service: string, pace: FlowPace): boolean {
     const known = this.#flows.get(pace.flow);
