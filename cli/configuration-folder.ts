@@ -1,4 +1,4 @@
-// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. Nothing in it is ignored silently.
+// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
@@ -131,7 +131,10 @@ function syntaxFaults({ file, document, lines }: ParsedFile): ConfigurationFault
   return [...document.errors, ...document.warnings].map((error) => ({
     file,
     path: [],
-    message: `is not YAML: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, expected YAML 1.2 with unique keys`,
+    message:
+      error.code === "MULTIPLE_DOCS" // The parser's own sentence is for whoever calls it.
+        ? "has more than one document, expected one: a file for each"
+        : `is not YAML: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, expected YAML 1.2 with unique keys`,
     line: lines.linePos(error.pos[0]).line,
   }));
 }

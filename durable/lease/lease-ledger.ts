@@ -11,7 +11,7 @@ import { FlowTokens } from "./flow-tokens.ts";
 import { ownSlotOf, takenOver } from "./handed-slots.ts";
 import { nameEndsAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
-import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
+import { ChangedKeys, newestMs, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { AcquireInput, NamedSlot } from "./named-slots.ts";
@@ -45,9 +45,7 @@ export class LeaseLedger {
   static fromRows(policy: LedgerPolicy, rows: LedgerRows, nowMs: number): LeaseLedger {
     const ledger = new this(policy, nowMs);
     const records = rows.holders.map(recordOf);
-    const times = [...records.map(({ answeredAtMs }) => answeredAtMs), ...rows.slots.map(({ acquiredAtMs }) => acquiredAtMs)];
-    let ledgerMs = nowMs + rows.clockOffsetMs;
-    for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
+    const ledgerMs = newestMs(rows, { records, atLeastMs: nowMs + rows.clockOffsetMs });
     ledger.#clock = { seenMs: nowMs, ledgerMs };
     for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs }, ledgerMs);
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
@@ -55,6 +53,8 @@ export class LeaseLedger {
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);
     // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
     ledger.#changed.take(ledger.#state);
+    // The clock was set back while it was away: else each later restart would set the ledger's time back again, and nothing would end.
+    if (ledgerMs !== nowMs + rows.clockOffsetMs) ledger.#changed.clock();
     return ledger;
   }
 

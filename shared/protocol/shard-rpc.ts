@@ -120,6 +120,8 @@ export interface PushAnswer {
   readonly taken: number;
   /** Sessions whose window is full, or that are on the move: they do not have it. */
   readonly full: number;
+  /** Sessions that it will never fit, and the largest message in bytes that fits each of them; absent: there are none. */
+  readonly tooLarge?: { readonly count: number; readonly bytesMax: number };
   /** Plain sockets that it was sent to: at most once. */
   readonly sent: number;
 }

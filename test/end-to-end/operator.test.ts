@@ -1,3 +1,4 @@
+import { documentText, tableRows } from "../documents/document.ts";
 import { execFileSync, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
@@ -85,6 +86,18 @@ describe("metrics", () => {
     expect(text).toMatch(/tidegate_edge_refusals_total\{outcome="unauthorized"\} [1-9]/);
     expect(sumOf(text, "tidegate_slots_capacity")).toBe(20);
     expect(sumOf(text, "tidegate_slots_reclaimed_total")).toBe(0);
+  });
+
+  it("have the labels that docs/metrics.md says", async () => {
+    const rows = tableRows(documentText("docs/metrics.md"), 4);
+    const documented = new Map(rows.map(([family = "", , labels = ""]) => [family.replaceAll("`", ""), labels.replace("–", "")]));
+    const wrong = [...(await gateway.metrics()).matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)].flatMap(([line, name = "", labels = ""]) => {
+      const family = documented.has(name) ? name : name.replace(/_(bucket|sum|count)$/, "");
+      const said = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label).join(", ");
+      const expected = documented.get(family);
+      return said === expected || `${said}, le` === expected ? [] : [line];
+    });
+    expect(wrong).toEqual([]);
   });
 
   const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;

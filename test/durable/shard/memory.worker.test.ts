@@ -57,6 +57,20 @@ describe.for(MODES)("a session in %s mode", (mode) => {
     expect(connection.closes).toEqual([]);
   });
 
+  it("is never kept a message larger than all of its part, and who pushes is told so, and how large one may be", async () => {
+    const { open, push } = await pacedShard(`too-large-${mode}`, { quota: QUOTA, mode });
+    const connection = await open();
+    const refused = { taken: 0, full: 0, sent: 0, tooLarge: { count: 1, bytesMax: KEPT_BYTES } };
+    expect(await push("x".repeat(KEPT_BYTES + 1))).toEqual(refused);
+    expect(await push("x".repeat(KEPT_BYTES))).toEqual({ taken: 1, full: 0, sent: 0 });
+    // Now it is full, which passes; and what never fits is no other for that.
+    expect(await push("x")).toEqual({ taken: 0, full: 1, sent: 0 });
+    expect(await push("x".repeat(KEPT_BYTES + 1))).toEqual(refused);
+    connection.socket.send("a1");
+    await expect.poll(async () => (await push("x")).taken).toBe(1);
+    expect(connection.closes).toEqual([]);
+  });
+
   it("whose endpoint floods it beyond that is over, and its device is told exactly what it misses", async () => {
     const { endpoint, open, slots } = await pacedShard(`flooded-${mode}`, { quota: QUOTA, mode });
     const connection = await open();
@@ -119,6 +133,22 @@ it("a session whose endpoint does not answer puts off a device that knows of no 
   }
   expect(namesOf(endpoint.got)).toEqual(upTo(count));
   expect(bytesMost.get("stalled")).toBe(WINDOW_BYTES);
+});
+
+it("a session that moves breaks off its request under way, before the next shard asks it again", async () => {
+  const { endpoint, open, move } = await pacedShard("moves-busy", { quota: QUOTA });
+  const first = await open();
+  const stalled = Promise.withResolvers<void>();
+  endpoint.takes = async () => stalled.promise;
+  first.socket.send(`m1:${kib(1)}`);
+  await expect.poll(() => endpoint.requests.now).toBe(1);
+  const moved = await move(tokenOf(first), { attempt: 2, received: 0 });
+  expect(endpoint.requests).toEqual({ now: 0, most: 1, aborted: 1 });
+  moved.socket.send(`m1:${kib(1)}`);
+  await expect.poll(() => endpoint.requests.now).toBe(1);
+  stalled.resolve();
+  await expect.poll(() => acknowledgedOf(moved)).toBe(1);
+  expect([namesOf(endpoint.got), endpoint.requests.most]).toEqual([[1], 1]);
 });
 
 it("a message that never fits ends its session, as one that is too large", async () => {
