@@ -99,9 +99,11 @@ function tell(account: Account): string {
   );
 }
 
-/** `length` is of its own flow, `position` a newcomer's among all; 0: nobody asked. */
+/** `length` is of its own flow, `position` a newcomer's among all; 0: it is not known. */
 function tellQueue({ position, length }: { position: number; length: number }): string {
-  return position === 0 ? "" : `; ${length} of its tenant and class still wait, at most ${position - 1} in all go before a newcomer`;
+  return position <= 1 && length === 0
+    ? ""
+    : `; ${length} of its tenant and class still wait, at most ${position - 1} in all go before a newcomer`;
 }
 
 function tellLimit({ kind, policy = kind, quota, remaining, windowMs, resetAfterMs }: z.infer<typeof limitSchema>): string {

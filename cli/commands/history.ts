@@ -49,7 +49,7 @@ trace's hour passes in a minute, and a request holds its slot for sixty times as
     // Of the demand's clock, whole bins back from now.
     const startMs = (Math.floor(demandTimeOf(Date.now(), speed) / HISTORY.binMs) - count) * HISTORY.binMs;
     const bins = historyBins({ points: readTrace(values.trace), stepMs: trace.stepMs, fromMs, untilMs, scale, holdMs });
-    const teller = { url, operatorKey: await state.operatorKey(), service, startMs, count };
+    const teller = { url, operatorKey: await state.operatorKey(), service, startMs, count, speed };
     return tell(bins, teller, output);
   },
 });
@@ -60,11 +60,13 @@ interface Teller {
   readonly service: string;
   readonly startMs: number;
   readonly count: number;
+  /** Of the demand's clock: at 60 it is decades ahead. */
+  readonly speed: number;
 }
 
 async function tell(
   bins: AsyncIterable<HistoryBin>,
-  { url, operatorKey, service, startMs, count }: Teller,
+  { url, operatorKey, service, startMs, count, speed }: Teller,
   output: Output,
 ): Promise<number> {
   const interrupt = watchInterrupt();
@@ -104,7 +106,7 @@ async function tell(
   const knownUntil = new Date(startMs + told * HISTORY.binMs).toISOString();
   output.result({
     json: { service, binCount: told, slotsMax, knownUntil },
-    text: `${service}: ${formatDuration(told * HISTORY.binMs)} told, at most ${slotsMax.toFixed(1)} slots wanted; known until ${knownUntil}`,
+    text: `${service}: ${formatDuration(told * HISTORY.binMs)} told, at most ${slotsMax.toFixed(1)} slots wanted; known until ${knownUntil}${speed === 1 ? "" : " by the demand's clock"}`,
   });
   return told < count ? EXIT_FAILURE : EXIT_OK;
 }

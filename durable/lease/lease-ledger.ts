@@ -27,11 +27,7 @@ export class LeaseLedger {
   #isGapTrusted = true;
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
-  readonly #tokens = new FlowTokens({
-    policy: () => this.#policy,
-    totals: () => this.#book.totals,
-    changed: this.#changed,
-  });
+  readonly #tokens = new FlowTokens({ policy: () => this.#policy, totals: () => this.#book.totals, changed: this.#changed });
   #reclaimedCount = 0;
   #overshootCount = 0;
 
@@ -111,8 +107,13 @@ export class LeaseLedger {
     return this.#book.totals.slotsOf(flow);
   }
 
-  readonly slotsOfLane = (lane: string): number => this.#book.lanes.slotsOf(lane);
-  readonly slotsFreeIn = (lane: string): number => this.#book.slotsFreeIn(lane);
+  slotsOfLane(lane: string): number {
+    return this.#book.lanes.slotsOf(lane);
+  }
+
+  slotsFreeIn(lane: string): number {
+    return this.#book.slotsFreeIn(lane);
+  }
 
   slotsOfHolder(holder: string, flow: string): number {
     return this.#book.totals.partOf(flow, holderKey(holder))?.slots ?? 0;
@@ -184,8 +185,8 @@ export class LeaseLedger {
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
     const at = { known, request, nowMs: atMs, policy: this.#policy, ownerOf: (slotId: string) => this.slot(slotId)?.owner };
     const handed = takenOver({ ...at, mayTake });
-    const { slotsFree, slotsFreeIn } = this;
-    const { record, tokensBack, overshootCount } = carryOver({ ...at, slotsFree, slotsFreeIn, adopted, handed });
+    const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
+    const { record, tokensBack, overshootCount } = carryOver({ ...at, slotsFree: this.slotsFree, slotsFreeIn, adopted, handed });
     this.#overshootCount += overshootCount;
     this.#tokens.clipEach(known?.flows ?? [], atMs);
     for (const { flow, count } of tokensBack) this.#tokens.pay(flow, -count, atMs);
@@ -206,7 +207,7 @@ export class LeaseLedger {
       slotsFree: this.slotsFree,
       isRateShort: flows.some(({ flow }) => this.#tokens.isShort(flow)),
     });
-    const { slotsFreeIn, slotsOfLane: slotsIn } = this;
+    const [slotsFreeIn, slotsIn] = [(lane: string): number => this.slotsFreeIn(lane), (lane: string): number => this.slotsOfLane(lane)];
     return {
       ...carried,
       flows,
@@ -219,9 +220,8 @@ export class LeaseLedger {
 
   /** One slot under a name of its own: for a request that waited in the pool, or for a socket; or in another one's place, with which it
    * counts as one. The same id again is the same slot; null: there is no room, or the id is another's. */
-  acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
+  acquire({ lifeMs, ...named }: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { lifeMs, ...named } = input;
     const known = this.#book.slots.get(named.slotId);
     if (known !== undefined) return known.owner === named.owner ? known : null;
     const isFull = this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0;

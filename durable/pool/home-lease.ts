@@ -203,6 +203,9 @@ export class HomeLease implements LentTokens {
       this.#isLentShort = [...this.#asked].some(([flow, want]) => this.slotsOf(flow) < want);
       this.#isContended = isContended;
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
+    } else {
+      // Nothing has gone home: the next one names the same, in its time.
+      this.#handsMore = false;
     }
     this.#renewAtMs = isIdle && lease.ok ? Infinity : this.#nowMs + lease.renewAfterMs;
     return isApplied;

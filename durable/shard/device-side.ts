@@ -10,7 +10,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import type { SessionHost } from "./session-host.ts";
 import { SessionLimits } from "./session-limits.ts";
 import { SessionReports } from "./session-reports.ts";
-import { closeQuietly, closeUnheard, randomText, turnAway, type SocketAttachment } from "./socket-io.ts";
+import { attach, attachmentOf, closeQuietly, closeUnheard, randomText, turnAway, type SocketAttachment } from "./socket-io.ts";
 
 /** A connection without a hello is closed after that. */
 const HELLO_MS_MAX = RESUME.unconfirmedMsMax;
@@ -33,13 +33,13 @@ export class DeviceSide {
     const { ctx, alarm } = this.#shell;
     const { 0: client, 1: device } = new WebSocketPair();
     ctx.acceptWebSocket(device, attachment.sessionId === "" ? [] : [attachment.sessionId]);
-    device.serializeAttachment(attachment);
+    attach(device, attachment);
     alarm.wakeAt(Math.min(attachment.acceptedAtMs + HELLO_MS_MAX, this.#limits.firstLookAtMs(attachment)));
     return client;
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     const frame = decodeDeviceFrame(data);
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.#host.load(attachment.sessionId);
@@ -53,7 +53,7 @@ export class DeviceSide {
   }
 
   onClose(socket: WebSocket, code: number): void {
-    const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
+    const { sessionId, attempt } = attachmentOf(socket);
     const live = this.#host.load(sessionId);
     // What came before the close is the endpoint's before the session may be over.
     live?.leg.flush();
@@ -66,7 +66,7 @@ export class DeviceSide {
   }
 
   onTooLarge(socket: WebSocket): void {
-    const live = this.#host.load((socket.deserializeAttachment() as SocketAttachment).sessionId);
+    const live = this.#host.load(attachmentOf(socket).sessionId);
     if (live !== undefined) this.#host.step(live, [{ kind: "fail", why: "policy", ...TOO_LARGE }]);
   }
 
@@ -89,10 +89,10 @@ export class DeviceSide {
     if (live === undefined || isTentative) return turnAway(socket, isTentative || this.#shell.store.movedTo(attachment.sessionId) !== null);
     // Before the step: its effects are for this socket. Not where it cannot become the session's, whose socket is another.
     const mayAttach = frame.attempt > live.state.attempt;
-    if (mayAttach) socket.serializeAttachment({ ...attachment, attempt: frame.attempt } satisfies SocketAttachment);
+    if (mayAttach) attach(socket, { ...attachment, attempt: frame.attempt });
     const terms = mayAttach ? this.#limits.begin(live, attachment) : {};
     this.#host.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText(), terms }], socket);
-    if (mayAttach && live.state.attempt !== frame.attempt) socket.serializeAttachment(attachment);
+    if (mayAttach && live.state.attempt !== frame.attempt) attach(socket, attachment);
     if (live.state.detachedAtMs === null) live.leg.wake();
   }
 

@@ -15,7 +15,7 @@ import { PlainOutflows } from "./plain-outflows.ts";
 import type { HostShell } from "./host-shell.ts";
 import type { PlainStore } from "./plain-store.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, type Close, type SocketAttachment } from "./socket-io.ts";
+import { attach, attachmentOf, closeQuietly, type Close, type SocketAttachment } from "./socket-io.ts";
 import type { TopicStore } from "./topic-store.ts";
 
 /** From its row on until its device's socket is accepted: a call to the pool. */
@@ -66,7 +66,7 @@ export class PlainHost {
   ): void {
     const { plainId = "", acceptedAtMs, terms = NO_TERMS } = attachment;
     this.#shell.ctx.acceptWebSocket(socket, [tagOf(plainId)]);
-    socket.serializeAttachment(attachment);
+    attach(socket, attachment);
     this.#shell.store.settle(plainId, opening.route);
     this.#shell.onCount(this.#shell.store.count);
     this.#shell.alarm.wakeAt(
@@ -88,19 +88,19 @@ export class PlainHost {
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     const plain = this.#load(attachment);
     if (plain === null) return closeQuietly(socket, BAD_UPSTREAM);
     if (plain.inflow.isOver) return;
     const breach = plain.limits.breachOf(data);
     if (breach !== null) return this.#expel(plain.socketId, breach);
-    socket.serializeAttachment({ ...attachment, activeAtMs: Date.now() } satisfies SocketAttachment);
+    attach(socket, { ...attachment, activeAtMs: Date.now() });
     const tooMuch = plain.inflow.send(data);
     if (tooMuch !== null) this.#expel(plain.socketId, tooMuch);
   }
 
   onClose(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): void {
-    const plain = this.#load(socket.deserializeAttachment() as SocketAttachment);
+    const plain = this.#load(attachmentOf(socket));
     if (plain !== null) {
       const close = { type: "CLOSE", code: code === NO_STATUS ? null : code, reason } as const;
       plain.inflow.finish(isAbnormal(code) ? { type: "DISCONNECT" } : close);
@@ -128,7 +128,7 @@ export class PlainHost {
   onAlarm(nowMs: number): number {
     let nextAtMs = Infinity;
     for (const socket of this.#shell.ctx.getWebSockets()) {
-      const { plainId, terms = NO_TERMS, acceptedAtMs, activeAtMs = acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+      const { plainId, terms = NO_TERMS, acceptedAtMs, activeAtMs = acceptedAtMs } = attachmentOf(socket);
       if (plainId === undefined) continue;
       const end = endOfTime(terms, acceptedAtMs);
       const idleAtMs = activeAtMs + (terms.limits.idleMsMax ?? Infinity);

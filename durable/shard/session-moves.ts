@@ -4,7 +4,7 @@ import type { HostShell, Live } from "./host-shell.ts";
 import { SessionHandover } from "./session-handover.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, MOVED, socketOf, type SocketAttachment } from "./socket-io.ts";
+import { attachmentOf, closeQuietly, MOVED, socketOf } from "./socket-io.ts";
 
 export class SessionMoves extends SessionHandover<SessionRoute, Live> {
   readonly #host: SessionHost;
@@ -43,7 +43,7 @@ export class SessionMoves extends SessionHandover<SessionRoute, Live> {
 
   *#connected(): Generator<readonly [live: Live, socket: WebSocket]> {
     for (const socket of this.#shell.ctx.getWebSockets()) {
-      const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
+      const { sessionId, attempt } = attachmentOf(socket);
       const live = attempt === null ? undefined : this.#host.load(sessionId);
       if (live?.state.attempt === attempt && live.state.detachedAtMs === null) yield [live, socket];
     }

@@ -3,7 +3,7 @@ import type { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { DrainProgress, DrainRequest } from "#shared/protocol/shard-rpc.ts";
 import type { SessionMoves } from "./session-moves.ts";
-import type { SocketAttachment } from "./socket-io.ts";
+import { isPlain } from "./socket-io.ts";
 import type { SessionStore } from "./session-store.ts";
 
 interface Shard {
@@ -43,7 +43,7 @@ export class ShardDrain {
   progress(): DrainProgress {
     const { ctx, store, plain } = this.#shard;
     const plainSockets = plain.count();
-    const connections = ctx.getWebSockets().filter((socket) => (socket.deserializeAttachment() as SocketAttachment).plainId === undefined);
+    const connections = ctx.getWebSockets().filter((socket) => !isPlain(socket));
     return { isDraining: this.isOn, sessions: store.livingCount(), connections: connections.length, plainSockets };
   }
 

@@ -67,9 +67,10 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
+  const admittedAtMs = Date.now();
   const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, pace, admitted, movedFrom: resumed });
   const response = await openInShard({ scope, identifier, inbound }, assignment);
-  if (!(response instanceof Response)) return endRefused(scope, admitted, response);
+  if (!(response instanceof Response)) return endRefused(scope, admitted, { refusal: response, admittedAtMs });
   admitted.handOver();
   return response;
 }
@@ -157,8 +158,12 @@ async function openInShard(input: OutboundInput, assignment: SocketAssignment): 
   return refuse("internal", "The Shard object sent a new socket elsewhere.");
 }
 
-async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {
+async function endRefused(
+  scope: RequestScope,
+  admitted: AdmittedSocket,
+  { refusal, admittedAtMs }: { refusal: Refusal; admittedAtMs: number },
+): Promise<Response> {
   admitted.end(refusal.outcome);
-  const timing = { upstreamMs: Date.now() - scope.startedAtMs };
+  const timing = { queueMs: admittedAtMs - scope.startedAtMs, upstreamMs: Date.now() - admittedAtMs };
   return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -7,7 +7,7 @@ import { ROOT } from "#scripts/root.ts";
 import { ADMITTED, REFUSALS } from "#shared/errors/outcomes.ts";
 import { runCli } from "#test/cli/run-cli.ts";
 import { decisionNames, documentNames, documentText, tableRows } from "./document.ts";
-import { schemaFields } from "./schema-fields.ts";
+import { schemaFields, undescribedKeys, type Schema } from "./schema-fields.ts";
 
 it("docs/metrics.md has every family of /metrics, with its type and its help, and no other", () => {
   const families = gatewayFamilies({ pools: [], tenants: [], configurationVersion: 1, verifiedTokenCount: 0 });
@@ -56,6 +56,11 @@ describe("docs/configuration.md", () => {
     if (ofClasses > 0) expected.push("`sockets.classes.*` the limits above");
     expect(told.toSorted()).toEqual(expected.toSorted());
   });
+});
+
+it("editors have a word for every key of the published schemas", () => {
+  const schemas = ["classes", "service", "tenant"].map((kind) => readFileSync(join(ROOT, `config/schema/${kind}.schema.json`), "utf8"));
+  expect(schemas.flatMap((text) => undescribedKeys(JSON.parse(text) as Schema))).toEqual([]);
 });
 
 describe("commands", () => {

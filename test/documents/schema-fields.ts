@@ -1,6 +1,7 @@
 // The keys of a published JSON Schema, as docs/configuration.md has them: a path, and what may stand there.
-interface Schema {
+export interface Schema {
   readonly type?: string;
+  readonly description?: string;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
@@ -34,6 +35,20 @@ export function schemaFields(schema: Schema, path = ""): Map<string, string> {
   if (typeof schema.additionalProperties === "object") add(schema.additionalProperties, `${path}.*`);
   if (schema.items !== undefined) add(schema.items, `${path}[]`);
   return fields;
+}
+
+/** Keys, at any depth, of which an editor could say nothing; those of public keys are JWK's own (RFC 7517). */
+export function undescribedKeys(schema: Schema, path = ""): string[] {
+  const { properties = {}, anyOf = [], items, additionalProperties } = schema;
+  return [
+    ...anyOf.flatMap((branch) => undescribedKeys(branch, path)),
+    ...Object.entries(properties).flatMap(([key, of]) => [
+      ...(of.description === undefined ? [`${path}.${key}`] : []),
+      ...undescribedKeys(of, `${path}.${key}`),
+    ]),
+    ...(items === undefined ? [] : undescribedKeys(items, `${path}[]`)),
+    ...(typeof additionalProperties === "object" ? undescribedKeys(additionalProperties, `${path}.*`) : []),
+  ];
 }
 
 function isGroup({ type, properties, additionalProperties, anyOf, items }: Schema): boolean {

@@ -50,7 +50,9 @@ class WithoutHolds extends LeaseLedger {
 }
 
 class BlindToLanes extends LeaseLedger {
-  override readonly slotsFreeIn = (): number => 100;
+  override slotsFreeIn(): number {
+    return 100;
+  }
 }
 
 class GenerousRate extends LeaseLedger {

@@ -58,7 +58,7 @@ describe("regional pools under faults", () => {
       grantedAgain: 0,
       killed: 0,
     };
-    for (let seed = 1; seed <= 15; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       const { sockets } = await new RegionSimulation(seed, REAL).run({ stormMs: STORM_MS });
       for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += sockets[name];
     }

@@ -41,6 +41,20 @@ function restarted(rows: LeaseLedger, life: number) {
   return { ledger, home, request, settle };
 }
 
+it("a restarted region that is refused asks again when it was told to, and not at once", () => {
+  const rows = new LeaseLedger(POLICY, 0);
+  for (let index = 0; index < COUNT; index += 1) rows.acquire({ ...SLOT, slotId: `s${index}` }, 0);
+  const { home, ledger, request } = restarted(rows, 1);
+  const { sequence } = request();
+  const lease = { ok: false, reason: "full", sequence, renewAfterMs: 500 } as const;
+  expect(home.apply({ lease, table: null, sheds: [], left: [], isContended: false, configurationVersion: 1 }, false)).toBe(false);
+  const dueAtMs = [0, 499, 500].filter((atMs) => {
+    home.tick(atMs);
+    return home.isDue(ledger);
+  });
+  expect(dueAtMs).toEqual([500]);
+});
+
 it("a restarted region hands over more sockets than one request names, one request at once after the other, and none twice", () => {
   const atHome = new LeaseLedger(POLICY, 0);
   const before = new LeaseLedger(POLICY, 0);
