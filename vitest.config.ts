@@ -24,7 +24,14 @@ export default defineConfig({
       {
         plugins: [cloudflareTest({ main: "./gateway/worker.ts", wrangler: { configPath: "./wrangler.toml" } })],
         // Tests of one file that say so run at the same time: they wait for objects' timers, not for the processor.
-        test: { name: "worker", include: ["test/**/*.worker.test.ts"], testTimeout: 30_000, expect, maxConcurrency: 24 },
+        test: {
+          name: "worker",
+          include: ["test/**/*.worker.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          expect,
+          maxConcurrency: 24,
+        },
       },
     ],
   },

@@ -56,24 +56,30 @@ export function parseCommandLine<const T extends OptionTable>(
   const places: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") places.push(token.value);
-    if (token.kind !== "option") continue;
-    const shape = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
-    if (!shape) throw unknownOption({ program, rawName: token.rawName, name: token.name, known: Object.keys(options) });
-    const values = given.get(token.name) ?? [];
-    if (values.length >= (shape.multiple === true ? VALUE_COUNT_MAX : 1)) {
-      throw usageError(program, `--${token.name} is given again`, `at most ${shape.multiple === true ? VALUE_COUNT_MAX : "one"}`);
-    }
-    given.set(token.name, [...values, readToken(program, { ...token, type: shape.type, placeholder: shape.placeholder })]);
+    if (token.kind === "option") given.set(token.name, readAgain(program, { token, options, before: given.get(token.name) ?? [] }));
   }
-  if (places.length !== positionals.length) {
-    const expected = positionals.length === 0 ? "options only" : positionals.join(" ");
-    throw usageError(
-      program,
-      places.length === 0 ? `${positionals[0]} is missing` : `the arguments are ${JSON.stringify(places)}`,
-      expected,
-    );
-  }
+  checkPlaces(program, places, positionals);
   return { values: valuesOf(program, options, given), positionals: places, rest };
+}
+
+/** All values of an option so far, this one among them. */
+function readAgain(
+  program: string,
+  { token, options, before }: { token: Token; options: OptionTable; before: readonly string[] },
+): string[] {
+  const { name, rawName } = token;
+  const shape = Object.hasOwn(options, name) ? options[name] : undefined;
+  if (!shape) throw unknownOption({ program, rawName, name, known: Object.keys(options) });
+  const isRepeatable = shape.multiple === true;
+  if (before.length >= (isRepeatable ? VALUE_COUNT_MAX : 1))
+    throw usageError(program, `--${name} is given again`, `at most ${isRepeatable ? VALUE_COUNT_MAX : "one"}`);
+  return [...before, readToken(program, { ...token, type: shape.type, placeholder: shape.placeholder })];
+}
+
+function checkPlaces(program: string, places: readonly string[], positionals: readonly string[]): void {
+  if (places.length === positionals.length) return;
+  const found = places.length === 0 ? `${positionals[0]} is missing` : `the arguments are ${JSON.stringify(places)}`;
+  throw usageError(program, found, positionals.length === 0 ? "options only" : positionals.join(" "));
 }
 
 function usageError(program: string, found: string, expected: string): CliError {
@@ -98,10 +104,15 @@ export function describeOptions(options: OptionTable): string {
   return rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
 
-interface ReadableToken {
+/** An option as it was written. */
+interface Token {
   readonly name: string;
+  readonly rawName: string;
   readonly value?: string | undefined;
   readonly inlineValue?: boolean | undefined;
+}
+
+interface ReadableToken extends Token {
   readonly type: OptionShape["type"];
   readonly placeholder: string | undefined;
 }

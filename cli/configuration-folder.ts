@@ -1,4 +1,4 @@
-// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. Nothing in it is ignored silently.
+// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
@@ -23,7 +23,8 @@ interface ParsedFile {
   readonly lines: LineCounter;
 }
 
-const SUBFOLDERS = ["services", "tenants"];
+const IN_SUBFOLDER = /^(services|tenants)\/[^/]+\.yaml$/;
+const FOLDER_IN_SUBFOLDER = /^(services|tenants)\/[^/]+\/$/;
 const FILE_COUNT_MAX = 1 + LIMITS.serviceCountMax + LIMITS.tenantCountMax;
 const FOLDER_BYTES_MAX = 16 * MIB_BYTES;
 const EXPECTED_FILES = "classes.yaml, services/*.yaml or tenants/*.yaml";
@@ -94,29 +95,30 @@ function lineEntry(line: number | undefined): { line?: number } {
 }
 
 async function listFiles(folder: string): Promise<{ files: string[]; faults: ConfigurationFault[] }> {
+  const found = (await namesIn(folder)).toSorted();
+  const files = found.filter((name) => name === "classes.yaml" || IN_SUBFOLDER.test(name));
+  const strays = found.filter((name) => !files.includes(name) && (/\.ya?ml$/.test(name) || FOLDER_IN_SUBFOLDER.test(name)));
+  if (files.length > FILE_COUNT_MAX) throw cannotRead(folder, `it has ${files.length} files, expected at most ${FILE_COUNT_MAX}`);
+  const message = `is not a file of a configuration, expected ${EXPECTED_FILES}`;
+  return { files, faults: strays.map((file) => ({ file, path: [], message })) };
+}
+
+/** Of files here and one folder below; a folder below that with a slash behind it. */
+async function namesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (isSystemError(error))
       throw cannotRead(folder, `it is no folder that can be read (${error.code}), expected one with ${EXPECTED_FILES}`);
     throw error;
   });
-  const found: string[] = [];
+  const names: string[] = [];
   for (const entry of entries) {
-    if (!entry.isDirectory()) found.push(entry.name);
+    if (!entry.isDirectory()) names.push(entry.name);
     else if (!entry.name.startsWith(".")) {
       const inside = await readdir(join(folder, entry.name), { withFileTypes: true });
-      found.push(...inside.map((file) => `${entry.name}/${file.name}${file.isDirectory() ? "/" : ""}`));
+      names.push(...inside.map((file) => `${entry.name}/${file.name}${file.isDirectory() ? "/" : ""}`));
     }
   }
-  const files: string[] = [];
-  const faults: ConfigurationFault[] = [];
-  for (const file of found.toSorted()) {
-    if (file === "classes.yaml" || new RegExp(`^(${SUBFOLDERS.join("|")})/[^/]+\\.yaml$`).test(file)) files.push(file);
-    else if (/\.ya?ml$/.test(file) || new RegExp(`^(${SUBFOLDERS.join("|")})/[^/]+/$`).test(file)) {
-      faults.push({ file, path: [], message: `is not a file of a configuration, expected ${EXPECTED_FILES}` });
-    }
-  }
-  if (files.length > FILE_COUNT_MAX) throw cannotRead(folder, `it has ${files.length} files, expected at most ${FILE_COUNT_MAX}`);
-  return { files, faults };
+  return names;
 }
 
 function parseFile(file: string, text: string): ParsedFile {
@@ -129,7 +131,10 @@ function syntaxFaults({ file, document, lines }: ParsedFile): ConfigurationFault
   return [...document.errors, ...document.warnings].map((error) => ({
     file,
     path: [],
-    message: `is not YAML: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, expected YAML 1.2 with unique keys`,
+    message:
+      error.code === "MULTIPLE_DOCS" // The parser's own sentence is for whoever calls it.
+        ? "has more than one document, expected one: a file for each"
+        : `is not YAML: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, expected YAML 1.2 with unique keys`,
     line: lines.linePos(error.pos[0]).line,
   }));
 }

@@ -1,25 +1,27 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, type Document, type Node } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, type Document } from "yaml";
 
 /** Where in the text the thing at `path` begins, or the innermost thing around it that exists. */
 export function offsetInYaml(document: Document, path: readonly (string | number)[]): number {
-  let node: unknown = document.contents;
-  let offset = isNode(node) ? startOf(node) : 0;
+  let at: Place = { node: document.contents, marker: document.contents };
   for (const step of path) {
-    const at = isAlias(node) ? node.resolve(document) : node;
-    if (isMap(at)) {
-      const pair = at.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
-      if (!pair) break;
-      // The key, not the value: that is the line a reader looks for, even where the value begins below it.
-      if (isNode(pair.key)) offset = startOf(pair.key);
-      node = pair.value;
-    } else if (isSeq(at) && isNode(at.items[Number(step)])) {
-      node = at.items[Number(step)];
-      if (isNode(node)) offset = startOf(node);
-    } else break;
+    const next = childOf(isAlias(at.node) ? at.node.resolve(document) : at.node, step);
+    if (next === null) break;
+    at = { node: next.node, marker: isNode(next.marker) ? next.marker : at.marker };
   }
-  return offset;
+  return isNode(at.marker) ? (at.marker.range?.[0] ?? 0) : 0;
 }
 
-function startOf(node: Node): number {
-  return node.range?.[0] ?? 0;
+/** A thing in a document, and what a reader looks for to find it: the key, even where the value begins below it. */
+interface Place {
+  readonly node: unknown;
+  readonly marker: unknown;
+}
+
+function childOf(node: unknown, step: string | number): Place | null {
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+    return pair === undefined ? null : { node: pair.value, marker: pair.key };
+  }
+  const item = isSeq(node) ? node.items[Number(step)] : undefined;
+  return isNode(item) ? { node: item, marker: item } : null;
 }

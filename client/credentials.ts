@@ -11,7 +11,7 @@ export class Credentials {
   }
 
   async token(): Promise<string> {
-    this.#token ??= this.#ask(false);
+    this.#token ??= this.#ask({ isRefused: false });
     return this.#token;
   }
 
@@ -21,13 +21,13 @@ export class Credentials {
     if (typeof this.#source === "string") return false;
     if (known === null) return true;
     this.#token = known.then(
-      async (current) => (current === token ? this.#ask(true) : current),
-      async () => this.#ask(true),
+      async (current) => (current === token ? this.#ask({ isRefused: true }) : current),
+      async () => this.#ask({ isRefused: true }),
     );
     return true;
   }
 
-  async #ask(isRefused: boolean): Promise<string> {
+  async #ask({ isRefused }: { readonly isRefused: boolean }): Promise<string> {
     const source = this.#source;
     try {
       return await (typeof source === "string" ? source : source(isRefused));

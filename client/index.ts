@@ -6,4 +6,4 @@ export type { Platform, SocketLike } from "./platform.ts";
 export type { Socket } from "./socket.ts";
 export type { SocketEnd, SocketOptions } from "./socket-options.ts";
 export type { Payload } from "#shared/resume/frames.ts";
-export type { SessionEnd } from "#shared/resume/device-session.ts";
+export type { SessionEnd } from "#shared/resume/step-device.ts";

@@ -1,14 +1,7 @@
-/** What one socket saw over a while, for `/v1/report`. */
-export interface Measurements {
-  readonly durationMs: number;
-  readonly messagesSent: number;
-  readonly messagesReceived: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly drops: number;
-  /** From sending a message to its acknowledgement: a sample of at most 64. */
-  readonly latenciesMs: readonly number[];
-}
+import type { DeviceReport } from "#shared/protocol/device-report.ts";
+
+/** What one socket saw over a while, for `/v1/report`; latencies from sending a message to its acknowledgement, a sample of at most 64. */
+export type Measurements = DeviceReport;
 
 const LATENCIES_MAX = 64;
 

@@ -1,4 +1,4 @@
-import type { SessionEnd } from "#shared/resume/device-session.ts";
+import type { SessionEnd } from "#shared/resume/step-device.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 
 /** Why a socket ended for good. */

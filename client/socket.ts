@@ -1,27 +1,17 @@
-import {
-  canSend,
-  NEW_DEVICE_SESSION,
-  nextTickAtMs,
-  stepDevice,
-  type DeviceEffect,
-  type DeviceInput,
-  type SessionEnd,
-} from "#shared/resume/device-session.ts";
+import { NORMAL } from "#shared/protocol/close-codes.ts";
+import { canSend, NEW_DEVICE_SESSION, nextTickAtMs } from "#shared/resume/device-session.ts";
+import { stepDevice, type DeviceEffect, type DeviceInput, type SessionEnd } from "#shared/resume/step-device.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { decodeGatewayFrame, encodeFrame, payloadBytes, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
-import { RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
+import { payloadBytes, SUBPROTOCOL, type Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { askWhy } from "./ask-why.ts";
-import { backoffMs } from "./backoff.ts";
+import { Connection } from "./connection.ts";
 import type { FetchContext } from "./gateway-fetch.ts";
 import { Meter, type Measurements } from "./meter.ts";
-import type { SocketLike } from "./platform.ts";
+import { Reconnection } from "./reconnection.ts";
 import type { SocketEnd, SocketOptions } from "./socket-options.ts";
 
-/** A connection that lasted so long was a good one: the next wait begins small. */
-const STABLE_MS = 10 * SECOND_MS;
 const FLUSH_MS_MAX = 5 * SECOND_MS;
-const NORMAL = 1000;
 const CLOSE_REPLACED = 4000; // Any code but 1000, which would end the session.
 /** Why a gateway lets a connection go whose token is about to expire. */
 const TOKEN_EXPIRED = "token-expired";
@@ -32,14 +22,11 @@ export class Socket {
   readonly #service: string;
   readonly #options: SocketOptions;
   readonly #meter: Meter;
+  readonly #reconnection: Reconnection;
   #state = NEW_DEVICE_SESSION;
-  #connection: SocketLike | null = null;
-  #failures = 0;
-  #retryAfterMs = 0;
-  #attachedAtMs = 0;
+  #connection: Connection | null = null;
   #cancelTick: (() => void) | null = null;
   #tickAtMs: number | null = null;
-  #cancelRetry: (() => void) | null = null;
   #cancelFlush: (() => void) | null = null;
   /** Of the newest connection. */
   #bearer = "";
@@ -53,6 +40,7 @@ export class Socket {
     this.#service = service;
     this.#options = options;
     this.#meter = new Meter(context.platform.nowMs());
+    this.#reconnection = new Reconnection(context.platform, () => this.#open());
     const { signal } = options;
     if (signal?.aborted === true) this.#endNormally();
     else {
@@ -92,7 +80,7 @@ export class Socket {
   /** Sends the gateway what was measured since the last report, where anything was. False: there is no connection that takes it. */
   report(): boolean {
     if (this.#state.terms.reportMs === undefined) return false;
-    if (!this.#meter.isQuiet) this.#transmit(encodeFrame({ type: "report", ...this.takeMeasurements() }));
+    if (!this.#meter.isQuiet) this.#connection?.send({ type: "report", ...this.takeMeasurements() });
     return true;
   }
 
@@ -112,20 +100,19 @@ export class Socket {
   #act(effect: DeviceEffect): void {
     switch (effect.kind) {
       case "transmit":
-        return this.#transmit(encodeFrame(effect.frame));
+        return this.#connection?.send(effect.frame);
       case "disconnect":
         return this.#drop(effect.code, effect.reason);
       case "deliver":
         this.#meter.received(payloadBytes(effect.message.payload));
         return this.#tell(() => this.#options.onMessage(effect.message.payload));
       case "attached":
-        this.#attachedAtMs = this.#context.platform.nowMs();
+        this.#reconnection.attached();
         this.#isOnline = true;
         return this.#tell(() => this.#options.onOnline?.(true));
       case "drain":
         if (effect.reason === TOKEN_EXPIRED && !this.#context.credentials.refuse(this.#bearer)) return;
-        // Any moment within the grace, so that devices do not all come back at once.
-        return this.#retryIn(this.#context.platform.random() * effect.graceMs);
+        return this.#reconnection.within(effect.graceMs);
       case "room":
         return this.#onRoom();
       case "over":
@@ -152,37 +139,32 @@ export class Socket {
   }
 
   #open(): void {
-    this.#cancelRetry = null;
     if (this.#hasEnded) return;
     if (this.#connection !== null) this.#detach(CLOSE_REPLACED, "a new connection follows");
     this.#context.credentials.token().then(
       (token) => this.#openWith(token),
-      () => this.#retry(),
+      () => this.#reconnection.failed(0),
     );
   }
 
   #openWith(bearer: string): void {
     if (this.#hasEnded) return;
-    const { url, platform } = this.#context;
     this.#bearer = bearer;
     this.#step({ kind: "connect" });
-    const { attempt, token } = this.#state;
-    const protocols = [SUBPROTOCOL, `tidegate.bearer.${bearer}`, ...(token === null ? [] : [RESUME_PROTOCOL_PREFIX + token])];
-    const socket = platform.openSocket(`${url.replace(/^http/, "ws")}/connect/${this.#service}`, protocols);
-    socket.binaryType = "arraybuffer";
-    let isOpened = false;
-    socket.addEventListener("open", () => {
-      isOpened = true;
-      if (socket.protocol !== SUBPROTOCOL)
-        return this.#end({ kind: "refused", status: 101, detail: `the gateway does not speak ${SUBPROTOCOL}` });
-      this.#step({ kind: "connected", attempt });
-    });
-    socket.addEventListener("message", ({ data }) => this.#step({ kind: "frame", attempt, frame: decodeGatewayFrame(data) }));
-    socket.addEventListener("close", () => {
-      // An upgrade that was refused looks like any failure: the same route answers the same verdict to a POST.
-      if (this.#connection === socket) this.#onClosed(attempt, isOpened ? null : bearer);
-    });
-    this.#connection = socket;
+    const { attempt, token: resumeToken } = this.#state;
+    this.#connection = new Connection(
+      this.#context,
+      { service: this.#service, bearer, resumeToken },
+      {
+        onOpen: (speaks) => {
+          if (speaks) this.#step({ kind: "connected", attempt });
+          else this.#end({ kind: "refused", status: 101, detail: `the gateway does not speak ${SUBPROTOCOL}` });
+        },
+        onFrame: (frame) => this.#step({ kind: "frame", attempt, frame }),
+        // An upgrade that was refused looks like any failure: the same route answers the same verdict to a POST.
+        onClose: (wasOpen) => this.#onClosed(attempt, wasOpen ? null : bearer),
+      },
+    );
   }
 
   #onClosed(attempt: number, refusedBearer: string | null): void {
@@ -190,15 +172,10 @@ export class Socket {
     if (this.#hasEnded) return;
     this.#meter.dropped();
     if (refusedBearer !== null) {
-      void askWhy(this.#context, { service: this.#service, bearer: refusedBearer }).then((answer) => {
-        if (answer.end !== null) return this.#end(answer.end);
-        this.#retryAfterMs = answer.retryAfterMs;
-        return this.#retry();
-      });
-    } else {
-      if (this.#context.platform.nowMs() - this.#attachedAtMs >= STABLE_MS) this.#failures = 0;
-      this.#retry();
-    }
+      void askWhy(this.#context, { service: this.#service, bearer: refusedBearer }).then(({ end, retryAfterMs }) =>
+        end === null ? this.#reconnection.failed(retryAfterMs) : this.#end(end),
+      );
+    } else this.#reconnection.dropped();
   }
 
   #onOffline(attempt: number): void {
@@ -209,28 +186,6 @@ export class Socket {
     if (wasOnline) this.#tell(() => this.#options.onOnline?.(false));
   }
 
-  #retry(): void {
-    if (this.#hasEnded) return;
-    const { random } = this.#context.platform;
-    this.#retryIn(backoffMs({ failures: this.#failures, retryAfterMs: this.#retryAfterMs, random: random() }));
-    this.#failures += 1;
-    this.#retryAfterMs = 0;
-  }
-
-  #retryIn(delayMs: number): void {
-    this.#cancelRetry?.();
-    this.#cancelRetry = this.#context.platform.after(delayMs, () => this.#open());
-  }
-
-  #transmit(data: string | Uint8Array<ArrayBuffer>): void {
-    try {
-      this.#connection?.send(data);
-    } catch {
-      // It is closing: its close event follows, and everything is sent again.
-    }
-  }
-
-  /** Gives a connection up without waiting for its close, which may take minutes where nobody answers. */
   #drop(code: number, reason: string): void {
     if (this.#connection === null) return;
     this.#leave(code, reason);
@@ -243,13 +198,9 @@ export class Socket {
   }
 
   #leave(code: number, reason: string): void {
-    const socket = this.#connection;
+    const connection = this.#connection;
     this.#connection = null;
-    try {
-      socket?.close(code, reason);
-    } catch {
-      // Closed already.
-    }
+    connection?.close(code, reason);
   }
 
   #scheduleTick(nowMs: number): void {
@@ -280,7 +231,7 @@ export class Socket {
   #end(end: SocketEnd): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#cancelRetry?.();
+    this.#reconnection.stop();
     this.#cancelTick?.();
     this.#cancelFlush?.();
     this.#leave(NORMAL, "");

@@ -1,10 +1,10 @@
-/** What `keyOf` puts lowest is first; of equals any. A key does not change while its item is here. O(log n) for an item put or taken. */
+/** What `isBefore` puts before all others is first; of equals any. Their order does not change while they are here. O(log n) for an item put or taken. */
 export class BinaryHeap<T> {
-  readonly #keyOf: (item: T) => number;
+  readonly #isBefore: (a: T, b: T) => boolean;
   readonly #items: T[] = [];
 
-  constructor(keyOf: (item: T) => number) {
-    this.#keyOf = keyOf;
+  constructor(isBefore: (a: T, b: T) => boolean) {
+    this.#isBefore = isBefore;
   }
 
   get length(): number {
@@ -17,14 +17,13 @@ export class BinaryHeap<T> {
   }
 
   push(item: T): void {
-    const [items, keyOf] = [this.#items, this.#keyOf];
-    const key = keyOf(item);
+    const [items, isBefore] = [this.#items, this.#isBefore];
     let hole = items.length;
     items.push(item);
     while (hole > 0) {
       const above = (hole - 1) >> 1;
       const parent = items[above];
-      if (parent === undefined || keyOf(parent) <= key) break;
+      if (parent === undefined || !isBefore(item, parent)) break;
       items[hole] = parent;
       hole = above;
     }
@@ -33,20 +32,19 @@ export class BinaryHeap<T> {
 
   /** Takes the first out. */
   pop(): T | undefined {
-    const [items, keyOf] = [this.#items, this.#keyOf];
+    const [items, isBefore] = [this.#items, this.#isBefore];
     const [first] = items;
     const last = items.pop();
     if (last === undefined || items.length === 0) return first;
-    const key = keyOf(last);
     let hole = 0;
     for (;;) {
       let child = 2 * hole + 1;
       const [left, right] = [items[child], items[child + 1]];
       if (left === undefined) break;
-      if (right !== undefined && keyOf(right) < keyOf(left)) child += 1;
-      const lower = items[child];
-      if (lower === undefined || key <= keyOf(lower)) break;
-      items[hole] = lower;
+      if (right !== undefined && isBefore(right, left)) child += 1;
+      const next = items[child];
+      if (next === undefined || !isBefore(next, last)) break;
+      items[hole] = next;
       hole = child;
     }
     items[hole] = last;

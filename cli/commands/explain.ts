@@ -44,6 +44,9 @@ const PLACES: Readonly<Record<string, string>> = {
   endpoint: "after the request had gone to its endpoint",
 };
 
+/** What the numbers of a limit count, where its name does not say it. */
+const UNITS: Readonly<Record<string, string>> = { bandwidth: " bytes", memory: " bytes", cpu: " ms of service time", wait: " ms" };
+
 export const explainCommand = defineCommand({
   name: "explain",
   summary: "Tell why a request was refused, from the problem's instance.",
@@ -85,8 +88,7 @@ function tell(account: Account): string {
   }
   for (const limit of account.violated) rows.push(["limit", tellLimit(limit)]);
   if (queue !== undefined) {
-    const place = queue.position === 0 ? "" : `, place ${queue.position} of ${queue.length}`;
-    rows.push(["waited", `${queue.waitMs} ms${place}`]);
+    rows.push(["waited", `${queue.waitMs} ms${tellQueue(queue)}`]);
   }
   if (lease !== undefined)
     rows.push(["lease", `${lease.slots} slots, ${lease.running} running, ${lease.tokens} tokens, ${lease.expiresInMs} ms left`]);
@@ -97,10 +99,18 @@ function tell(account: Account): string {
   );
 }
 
+/** `length` is of its own flow, `position` a newcomer's among all; 0: it is not known. */
+function tellQueue({ position, length }: { position: number; length: number }): string {
+  return position <= 1 && length === 0
+    ? ""
+    : `; ${length} of its tenant and class still wait, at most ${position - 1} in all go before a newcomer`;
+}
+
 function tellLimit({ kind, policy = kind, quota, remaining, windowMs, resetAfterMs }: z.infer<typeof limitSchema>): string {
   if (quota === 0 && remaining === 0) return policy;
+  const unit = UNITS[kind.replace("total-", "")] ?? "";
   const window = windowMs === undefined ? "" : ` in ${windowMs / SECOND_MS} s`;
-  return `${policy}: ${remaining} left of ${quota}${window}${resetAfterMs === undefined ? "" : `, more in ${resetAfterMs} ms`}`;
+  return `${policy}: ${remaining} left of ${quota}${unit}${window}${resetAfterMs === undefined ? "" : `, more in ${resetAfterMs} ms`}`;
 }
 
 function shorten(id: string): string {

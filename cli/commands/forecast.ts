@@ -1,6 +1,3 @@
-import { createWriteStream } from "node:fs";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { findPeriods } from "#shared/forecast/find-periods.ts";
 import { LEVEL_MAX, LEVEL_MIN } from "#shared/forecast/interval-level.ts";
 import { PERIOD_MAX, seasonGrid, type SeasonGrid } from "#shared/forecast/season-grid.ts";
@@ -11,8 +8,8 @@ import { loadKernels } from "../forecast/load-kernels.ts";
 import { PLOT_SERIES_MAX, plotPage, type PlottedSeries } from "../forecast/plot-page.ts";
 import { readSeriesFile, type Series } from "../forecast/series-file.ts";
 import { badValue, formatDuration, readChoice, readInteger, readNumber } from "../option-values.ts";
-import { CliError, EXIT_OK, type Output } from "../output.ts";
-import { isSystemError } from "../system-error.ts";
+import { EXIT_OK, type Output } from "../output.ts";
+import { writeFileOf } from "../write-file.ts";
 
 const STEP_COUNT_MAX = 10_000;
 
@@ -53,7 +50,7 @@ where seasons are a day of 24 and a week of 168 slots and two weeks are there.`,
     if (output.json) return writeJson(forecasts, { file: values.output, horizon, level, variant, output });
     if (values.output === undefined) await output.stream(csvChunks(forecasts));
     else {
-      await writeTo(values.output, csvChunks(forecasts));
+      await writeFileOf(values.output, csvChunks(forecasts));
       const count = series.length === 1 ? "1 series" : `${series.length} series`;
       const found =
         periods.length === 0 ? "no season" : `${given === undefined ? "found" : "given"} seasons of ${periods.join(" and ")} steps`;
@@ -139,7 +136,7 @@ async function writeJson(forecasts: readonly PlottedSeries[], { file, horizon, l
     upper: Array.from(forecast.upper),
   }));
   const result = { horizon, level, variant, series };
-  if (file !== undefined) await writeTo(file, csvChunks(forecasts));
+  if (file !== undefined) await writeFileOf(file, csvChunks(forecasts));
   output.result({ json: result, text: "" });
   return EXIT_OK;
 }
@@ -149,14 +146,5 @@ async function writePlot(
   { forecasts, level, output }: { forecasts: readonly PlottedSeries[]; level: number; output: Output },
 ): Promise<void> {
   if (forecasts.length > PLOT_SERIES_MAX) output.notice(`${file} draws the first ${PLOT_SERIES_MAX} of ${forecasts.length} series`);
-  await writeTo(file, [await plotPage(forecasts, level)]);
-}
-
-async function writeTo(file: string, chunks: Iterable<string>): Promise<void> {
-  try {
-    await pipeline(Readable.from(chunks), createWriteStream(file));
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw new CliError(`Cannot write ${file}: ${error.code}, expected a file that can be written`, { cause: error });
-  }
+  await writeFileOf(file, [await plotPage(forecasts, level)]);
 }

@@ -7,13 +7,12 @@ import { callGateway, findGateway, GATEWAY_OPTIONS, unexpectedAnswer } from "../
 import { historyBins, type HistoryBin } from "../history/history-bins.ts";
 import { watchInterrupt } from "../interrupt.ts";
 import { readTrace, summarizeTrace } from "../load/trace-file.ts";
-import { badValue, formatDuration, readDurationMs, readInteger, readNumber, readPattern } from "../option-values.ts";
+import { readScale, TRACE_OPTIONS, windowOf } from "../load/trace-window.ts";
+import { badValue, formatDuration, readDurationMs, readInteger, readPattern } from "../option-values.ts";
 import { CliError, EXIT_FAILURE, EXIT_OK, type Output } from "../output.ts";
-import { windowOf } from "./load.ts";
 
 /** What the forecaster still knows of: its longest memory. */
 const HISTORY_MS_MAX = 60 * DAY_MS;
-const SCALE = { min: 0, max: 1_000_000 };
 
 export const historyCommand = defineCommand({
   name: "history",
@@ -24,12 +23,7 @@ first day is planned like any other. Only before the service's first request; a 
 Slots are arrivals × --hold (Little's law). --speed is that of the gateway's demand clock (npm start -- --demand-speed) and of tidegate load: at 60 a
 trace's hour passes in a minute, and a request holds its slot for sixty times as long, by the trace's clock.`,
   options: {
-    trace: {
-      type: "string",
-      required: true,
-      placeholder: "FILE",
-      description: "CSV of timestamp,value: value arrivals in the step that begins there.",
-    },
+    ...TRACE_OPTIONS,
     service: { type: "string", required: true, placeholder: "NAME", description: "Whose past it is." },
     hold: {
       type: "string",
@@ -37,20 +31,14 @@ trace's hour passes in a minute, and a request holds its slot for sixty times as
       placeholder: "DURATION",
       description: "How long a request holds its slot, in the mean, such as 50ms.",
     },
-    scale: { type: "string", default: "1", placeholder: "NUMBER", description: "Times the trace's values." },
     speed: { type: "string", default: "1", placeholder: "NUMBER", description: "Of the gateway's demand clock." },
-    from: {
-      type: "string",
-      placeholder: "TIME",
-      description: "Where in the trace to begin: a timestamp, or a distance from its start such as 2d.",
-    },
     for: { type: "string", placeholder: "DURATION", description: "How much of the trace to tell, such as 6d; else to its end." },
     ...GATEWAY_OPTIONS,
   },
   async run({ values, output, environment }) {
     const service = readPattern(values.service, { option: "--service", pattern: NAME_PATTERN, expected: "a service's name" });
     const speed = readInteger(values.speed, { option: "--speed", min: 1, max: DEMAND_SPEED_MAX });
-    const scale = readNumber(values.scale, { option: "--scale", ...SCALE });
+    const scale = readScale(values.scale);
     const holdMs = readDurationMs(values.hold, { option: "--hold", min: 1, max: HOUR_MS }) * speed;
     const trace = await summarizeTrace(values.trace);
     const { fromMs, untilMs } = windowOf(trace, values);
@@ -61,7 +49,7 @@ trace's hour passes in a minute, and a request holds its slot for sixty times as
     // Of the demand's clock, whole bins back from now.
     const startMs = (Math.floor(demandTimeOf(Date.now(), speed) / HISTORY.binMs) - count) * HISTORY.binMs;
     const bins = historyBins({ points: readTrace(values.trace), stepMs: trace.stepMs, fromMs, untilMs, scale, holdMs });
-    const teller = { url, operatorKey: await state.operatorKey(), service, startMs, count };
+    const teller = { url, operatorKey: await state.operatorKey(), service, startMs, count, speed };
     return tell(bins, teller, output);
   },
 });
@@ -72,11 +60,13 @@ interface Teller {
   readonly service: string;
   readonly startMs: number;
   readonly count: number;
+  /** Of the demand's clock: at 60 it is decades ahead. */
+  readonly speed: number;
 }
 
 async function tell(
   bins: AsyncIterable<HistoryBin>,
-  { url, operatorKey, service, startMs, count }: Teller,
+  { url, operatorKey, service, startMs, count, speed }: Teller,
   output: Output,
 ): Promise<number> {
   const interrupt = watchInterrupt();
@@ -116,7 +106,7 @@ async function tell(
   const knownUntil = new Date(startMs + told * HISTORY.binMs).toISOString();
   output.result({
     json: { service, binCount: told, slotsMax, knownUntil },
-    text: `${service}: ${formatDuration(told * HISTORY.binMs)} told, at most ${slotsMax.toFixed(1)} slots wanted; known until ${knownUntil}`,
+    text: `${service}: ${formatDuration(told * HISTORY.binMs)} told, at most ${slotsMax.toFixed(1)} slots wanted; known until ${knownUntil}${speed === 1 ? "" : " by the demand's clock"}`,
   });
   return told < count ? EXIT_FAILURE : EXIT_OK;
 }

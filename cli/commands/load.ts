@@ -1,4 +1,4 @@
-import { DAY_MS, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { defineCommand } from "../command.ts";
 import { findGateway, GATEWAY_OPTIONS, readActiveConfiguration } from "../gateway-api.ts";
 import { watchInterrupt } from "../interrupt.ts";
@@ -6,16 +6,14 @@ import { formatLoadReport, isUnreachable } from "../load/load-report.ts";
 import { MIX_HELP, tenantShares, type TenantShare } from "../load/mix.ts";
 import { runLoad } from "../load/run-load.ts";
 import { TokenSource } from "../load/token-source.ts";
-import { readTrace, summarizeTrace, type TraceSummary } from "../load/trace-file.ts";
-import { parseTimestampMs } from "../load/trace-point.ts";
-import { badValue, formatDuration, parseDurationMs, readDurationMs, readInteger, readNumber } from "../option-values.ts";
+import { readTrace, summarizeTrace } from "../load/trace-file.ts";
+import { readScale, TRACE_OPTIONS, windowOf } from "../load/trace-window.ts";
+import { formatDuration, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_FAILURE, EXIT_OK, type Output } from "../output.ts";
 import type { State } from "../state.ts";
 import type { TenantKeys } from "../tenant-keys.ts";
 
-const LENGTH_MS_MAX = 36_600 * DAY_MS;
 const SPEED = { min: 0.001, max: 1_000_000 };
-const SCALE = { min: 0, max: 1_000_000 };
 const SEED_MAX = 2 ** 32 - 1;
 const DEVICES_MAX = 10_000;
 const IN_FLIGHT_MAX = 20_000;
@@ -34,19 +32,8 @@ Outcomes are the gateway's, and unreachable (no connection), answer-broken, answ
 a socket that worked counts as admitted-queued. Latency is that of admitted HTTP requests, from sending to the last byte.
 Exit code 1 only where nothing could be reached.`,
   options: {
-    trace: {
-      type: "string",
-      required: true,
-      placeholder: "FILE",
-      description: "CSV of timestamp,value: value arrivals in the step that begins there.",
-    },
+    ...TRACE_OPTIONS,
     speed: { type: "string", default: "60", placeholder: "NUMBER", description: "Seconds of trace in one second of wall time." },
-    scale: { type: "string", default: "1", placeholder: "NUMBER", description: "Times the trace's values." },
-    from: {
-      type: "string",
-      placeholder: "TIME",
-      description: "Where in the trace to begin: a timestamp, or a distance from its start such as 2d.",
-    },
     for: { type: "string", placeholder: "DURATION", description: "How much of the trace to replay, such as 6h; else to its end." },
     "sockets-share": { type: "string", default: "0.05", placeholder: "0-1", description: "Part of the arrivals that open a WebSocket." },
     devices: { type: "string", default: "50", placeholder: "COUNT", description: "Devices of each tenant." },
@@ -59,7 +46,7 @@ Exit code 1 only where nothing could be reached.`,
   async run({ values, output, environment }) {
     const numbers = {
       speed: readNumber(values.speed, { option: "--speed", ...SPEED }),
-      scale: readNumber(values.scale, { option: "--scale", ...SCALE }),
+      scale: readScale(values.scale),
       seed: readInteger(values.seed, { option: "--seed", min: 0, max: SEED_MAX }),
       inFlightMax: readInteger(values["in-flight"], { option: "--in-flight", min: 1, max: IN_FLIGHT_MAX }),
       timeoutMs: readDurationMs(values.timeout, { option: "--timeout", ...TIMEOUT_MS }),
@@ -109,31 +96,6 @@ async function runAndReport(load: Omit<Parameters<typeof runLoad>[0], "signal" |
     progress.end();
     interrupt.stop();
   }
-}
-
-/** The part of the trace that --from and --for name. */
-export function windowOf(
-  { firstMs, lastMs, stepMs }: TraceSummary,
-  { from, for: length }: { readonly from: string | undefined; readonly for: string | undefined },
-): { fromMs: number; untilMs: number } {
-  const endMs = lastMs + stepMs;
-  const fromMs = from === undefined ? firstMs : fromOption(from, firstMs);
-  if (fromMs < firstMs || fromMs >= endMs) {
-    throw badValue(
-      "--from",
-      from ?? "",
-      `a time within the trace, from ${new Date(firstMs).toISOString()} to before ${new Date(endMs).toISOString()}`,
-    );
-  }
-  const untilMs = length === undefined ? endMs : fromMs + readDurationMs(length, { option: "--for", min: 1, max: LENGTH_MS_MAX });
-  return { fromMs, untilMs: Math.min(untilMs, endMs) };
-}
-
-function fromOption(text: string, firstMs: number): number {
-  const offsetMs = parseDurationMs(text);
-  const atMs = offsetMs === null ? parseTimestampMs(text) : firstMs + offsetMs;
-  if (atMs === null) throw badValue("--from", text, "a timestamp such as 1995-07-01 00:00:00, or a distance such as 2d");
-  return atMs;
 }
 
 async function keysOf(shares: readonly TenantShare[], state: State): Promise<Map<string, TenantKeys>> {

@@ -1,13 +1,10 @@
-import { createWriteStream } from "node:fs";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { DAY_MS, HOUR_MS, SECOND_MS } from "#shared/units.ts";
 import { defineCommand } from "../command.ts";
 import { formatTracePoint, parseTimestampMs, TRACE_HEADER } from "../load/trace-point.ts";
 import { syntheticTrace, type SyntheticTraceOptions } from "../load/synthetic-trace.ts";
 import { badValue, readDurationMs, readInteger, readNumber } from "../option-values.ts";
 import { CliError, EXIT_OK } from "../output.ts";
-import { isSystemError } from "../system-error.ts";
+import { writeFileOf } from "../write-file.ts";
 
 const DAYS_MAX = 3_660;
 const PEAK_MAX = 10_000_000;
@@ -33,7 +30,7 @@ export const traceCommand = defineCommand({
     const options = readOptions(values);
     const text = output.json ? jsonChunks(options) : csvChunks(options);
     if (values.output === undefined) await output.stream(text);
-    else await writeTo(values.output, text);
+    else await writeFileOf(values.output, text);
     return EXIT_OK;
   },
 });
@@ -81,13 +78,4 @@ function* inChunks<T>(items: Iterable<T>, format: (item: T) => string): Generato
     rows = [];
   }
   yield rows.join("");
-}
-
-async function writeTo(file: string, chunks: Iterable<string>): Promise<void> {
-  try {
-    await pipeline(Readable.from(chunks), createWriteStream(file));
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw new CliError(`Cannot write ${file}: ${error.code}, expected a file that can be written`, { cause: error });
-  }
 }

@@ -23,32 +23,47 @@ const EXPECTED_FILE = "a file with rows id,v1,v2,… or timestamp,value";
 
 /** Reads the whole file. Throws a CliError with file, line and column of the first fault. */
 export async function readSeriesFile(file: string): Promise<Series[]> {
-  const wide: Series[] = [];
-  const ids = new Set<string>();
-  let long: LongSeries | null = null;
-  let [lineNumber, total] = [0, 0];
-  let hasHeader = false;
+  const rows = new SeriesRows();
+  let lineNumber = 0;
   for await (const line of readLines(file)) {
     lineNumber += 1;
-    if (line.trim() === "") continue;
-    const fail = (fault: RowFault): never => {
+    const fault = line.trim() === "" ? null : rows.add(line);
+    if (fault !== null)
       throw new CliError(`Cannot read series ${file}:${lineNumber}:${fault.column}: is ${fault.found}, expected ${fault.expected}`);
-    };
-    const cells = csvCells(line) ?? fail({ column: 1, found: "a cell with an open quote", expected: 'cells such as 42 or "42"' });
-    const isFirst = long === null && wide.length === 0;
-    if (isFirst && !hasHeader && isHeader(cells)) {
-      hasHeader = true;
-      continue;
-    }
-    if (isFirst && cells.length === 2 && parseTimestampMs(cells[0]?.text ?? "") !== null) long = new LongSeries();
-    const fault = long === null ? addWide(cells, { series: wide, ids }) : long.add(cells);
-    if (fault !== null) fail(fault);
-    total += long === null ? (wide.at(-1)?.values.length ?? 0) : 1;
-    if (total > TOTAL_COUNT_MAX) fail({ column: 1, found: `value ${total}`, expected: `at most ${TOTAL_COUNT_MAX} in all` });
   }
-  const series = long === null ? wide : [{ id: basename(file, extname(file)), values: long.values() }];
+  const series = rows.series(basename(file, extname(file)));
   if (series.length === 0) throw new CliError(`Cannot read series ${file}: it has no rows, expected ${EXPECTED_FILE}`);
   return series;
+}
+
+/** What the rows say so far: each is a series, or all are one. */
+class SeriesRows {
+  readonly #wide: Series[] = [];
+  readonly #ids = new Set<string>();
+  #long: LongSeries | null = null;
+  #hasHeader = false;
+  #total = 0;
+
+  /** `name`: of the one series of a long file. */
+  series(name: string): Series[] {
+    return this.#long === null ? this.#wide : [{ id: name, values: this.#long.values() }];
+  }
+
+  add(line: string): RowFault | null {
+    const cells = csvCells(line);
+    if (cells === null) return { column: 1, found: "a cell with an open quote", expected: 'cells such as 42 or "42"' };
+    const isFirst = this.#long === null && this.#wide.length === 0;
+    if (isFirst && !this.#hasHeader && isHeader(cells)) {
+      this.#hasHeader = true;
+      return null;
+    }
+    if (isFirst && cells.length === 2 && parseTimestampMs(cells[0]?.text ?? "") !== null) this.#long = new LongSeries();
+    const fault = this.#long === null ? addWide(cells, { series: this.#wide, ids: this.#ids }) : this.#long.add(cells);
+    if (fault !== null) return fault;
+    this.#total += this.#long === null ? (this.#wide.at(-1)?.values.length ?? 0) : 1;
+    if (this.#total <= TOTAL_COUNT_MAX) return null;
+    return { column: 1, found: `value ${this.#total}`, expected: `at most ${TOTAL_COUNT_MAX} in all` };
+  }
 }
 
 /** A header has words after its first cell, and no number. */

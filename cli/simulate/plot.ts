@@ -17,7 +17,7 @@ export interface PlotInput {
 
 const WIDTH = 1_000;
 const HEIGHT = 320;
-const MARGIN = { left: 60, right: 20, top: 16, bottom: 36 };
+const MARGIN = { left: 60, right: 20, top: 16, bottom: 44 };
 const INNER = { width: WIDTH - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
 /** A shortfall of zero is drawn here. */
 const SHORTFALL_LEAST = 1e-6;
@@ -57,7 +57,9 @@ function frontier({ scores, shortfall }: PlotInput): string {
   const y = (cost: number): number => MARGIN.top + (1 - (Math.min(most, cost) - least) / (most - least)) * INNER.height;
   const families = new Map<string, PolicyScore[]>();
   for (const score of scores) families.set(familyOf(score.name), [...(families.get(familyOf(score.name)) ?? []), score]);
-  const marks = [...families].map(([family, points]) => {
+  const marks = [...families].map(([family, scored]) => {
+    // Along the axis: a sweep's settings stand behind the one that was asked for.
+    const points = scored.toSorted((a, b) => a.shortfallSeen - b.shortfallSeen);
     const path = points.map((point) => `${x(point.shortfallSeen).toFixed(1)},${y(point.costToOracle).toFixed(1)}`).join(" ");
     const line = points.length > 1 ? `<polyline points="${path}" fill="none" stroke="${colourOf(family)}"/>` : "";
     const dots = points.map(
@@ -69,9 +71,17 @@ function frontier({ scores, shortfall }: PlotInput): string {
   const accepted = `<line x1="${x(shortfall)}" x2="${x(shortfall)}" y1="${MARGIN.top}" y2="${HEIGHT - MARGIN.bottom}" stroke="#0b6e4f" stroke-dasharray="4"/>`;
   const ticks = [0, 1, 2, 3, 4, 5, 6].map((exponent) => {
     const ratio = SHORTFALL_LEAST * 10 ** exponent;
-    return `<text x="${x(ratio)}" y="${HEIGHT - 16}" text-anchor="middle">${exponent === 0 ? "0" : percent(ratio)}</text>`;
+    return `<text x="${x(ratio)}" y="${HEIGHT - 24}" text-anchor="middle">${exponent === 0 ? "0" : percent(ratio)}</text>`;
   });
-  return svg([...ticks, ...costTicks(least, most, y), accepted, ...marks]);
+  return svg([...ticks, ...costTicks(least, most, y), ...axisNames("unserved, of what was wanted", "cost ÷ oracle's"), accepted, ...marks]);
+}
+
+function axisNames(across: string, up: string): string[] {
+  const middle = MARGIN.top + INNER.height / 2;
+  return [
+    `<text x="${MARGIN.left + INNER.width / 2}" y="${HEIGHT - 4}" text-anchor="middle">${across}</text>`,
+    `<text x="14" y="${middle}" text-anchor="middle" transform="rotate(-90 14 ${middle})">${up}</text>`,
+  ];
 }
 
 function costTicks(least: number, most: number, y: (cost: number) => number): string[] {
@@ -94,9 +104,9 @@ function timeSeries({ load, timelines, fromMs, toMs }: PlotInput): string {
   );
   const ticks = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
     `<text x="${MARGIN.left - 6}" y="${y(share * most) + 4}" text-anchor="end">${(share * most).toFixed(0)}</text>`,
-    `<text x="${x(share * (load.length - 1))}" y="${HEIGHT - 16}" text-anchor="middle">${new Date(fromMs + share * (toMs - fromMs)).toISOString().slice(0, 16).replace("T", " ")}</text>`,
+    `<text x="${x(share * (load.length - 1))}" y="${HEIGHT - 24}" text-anchor="${share === 1 ? "end" : "middle"}">${new Date(fromMs + share * (toMs - fromMs)).toISOString().slice(0, 16).replace("T", " ")}</text>`,
   ]);
-  return svg([area, ...ticks, ...lines]);
+  return svg([area, ...ticks, ...axisNames("time; the area is the load", "shards"), ...lines]);
 }
 
 function svg(parts: readonly string[]): string {

@@ -14,7 +14,7 @@ const STALE_COUNT_MIN = 64;
 
 export class DueTimes<T = string> {
   readonly #times = new Map<T, number>();
-  readonly #entries = new BinaryHeap<Entry<T>>(({ atMs }) => atMs);
+  readonly #entries = new BinaryHeap<Entry<T>>((a, b) => a.atMs < b.atMs);
 
   /** Infinity: nothing is to be looked at. */
   get nextMs(): number {

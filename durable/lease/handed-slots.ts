@@ -6,7 +6,7 @@ import type { NamedSlot } from "./named-slots.ts";
 
 interface TakeOverInput {
   readonly known: HolderRecord | undefined;
-  readonly request: Pick<RenewalRequest, "handed">;
+  readonly request: Pick<RenewalRequest, "handed" | "handsMore">;
   readonly nowMs: number;
   readonly policy: HoldPolicy;
   readonly ownerOf: (slotId: string) => string | undefined;
@@ -30,15 +30,20 @@ export function takenOver({ known, request: { handed = [] }, nowMs, policy, owne
   });
 }
 
-/** Those of the request that are the ledger's from now on, or were when it was asked before; but not another's, of which the region knows no more. */
+/**
+ * Those of the request that are the ledger's from now on, or were when it was asked before; but not another's, of which the region knows no more.
+ * And those of requests before, where more of them may be asked for again: no more than the region had when it was restarted, and one request's.
+ */
 export function handedOf(
-  { known, request: { handed }, ownerOf }: Pick<TakeOverInput, "known" | "request" | "ownerOf">,
+  { known, request: { handed, handsMore }, ownerOf }: Pick<TakeOverInput, "known" | "request" | "ownerOf">,
   taken: readonly HandedSlot[],
 ) {
   if (handed === undefined) return {};
-  const ours = new Set([...(known?.handed ?? []), ...taken.map(({ slotId }) => slotId)]);
+  const before = known?.handed ?? [];
+  const ours = new Set([...before, ...taken.map(({ slotId }) => slotId)]);
   const isOurs = ({ slotId, owner }: HandedSlot): boolean => ours.has(slotId) && (ownerOf(slotId) ?? owner) === owner;
-  return { handed: handed.filter(isOurs).map(({ slotId }) => slotId) };
+  const asked = new Set(handsMore === true ? handed.map(({ slotId }) => slotId) : before);
+  return { handed: [...before.filter((slotId) => !asked.has(slotId)), ...handed.filter(isOurs).map(({ slotId }) => slotId)] };
 }
 
 export function ownSlotOf({ lifeMs, ...slot }: HandedSlot, nowMs: number): NamedSlot {

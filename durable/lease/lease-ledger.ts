@@ -11,7 +11,7 @@ import { FlowTokens } from "./flow-tokens.ts";
 import { ownSlotOf, takenOver } from "./handed-slots.ts";
 import { nameEndsAtMs, type FlowRecord, type HolderRecord } from "./holder-record.ts";
 import { advanceClock, type LeaseClock } from "./lease-clock.ts";
-import { ChangedKeys, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
+import { ChangedKeys, newestMs, recordOf, rowsOf, type LedgerChanges, type LedgerRows } from "./lease-rows.ts";
 import { GAP_MS_MAX, paceOf } from "./lease-pace.ts";
 import type { LedgerPolicy } from "./lease-policy.ts";
 import type { AcquireInput, NamedSlot } from "./named-slots.ts";
@@ -27,11 +27,7 @@ export class LeaseLedger {
   #isGapTrusted = true;
   readonly #changed = new ChangedKeys();
   readonly #book: SlotBook;
-  readonly #tokens = new FlowTokens({
-    policy: () => this.#policy,
-    totals: () => this.#book.totals,
-    changed: this.#changed,
-  });
+  readonly #tokens = new FlowTokens({ policy: () => this.#policy, totals: () => this.#book.totals, changed: this.#changed });
   #reclaimedCount = 0;
   #overshootCount = 0;
 
@@ -45,9 +41,7 @@ export class LeaseLedger {
   static fromRows(policy: LedgerPolicy, rows: LedgerRows, nowMs: number): LeaseLedger {
     const ledger = new this(policy, nowMs);
     const records = rows.holders.map(recordOf);
-    const times = [...records.map(({ answeredAtMs }) => answeredAtMs), ...rows.slots.map(({ acquiredAtMs }) => acquiredAtMs)];
-    let ledgerMs = nowMs + rows.clockOffsetMs;
-    for (const atMs of [...times, ...rows.budgets.map(({ atMs: paidMs }) => paidMs)]) ledgerMs = Math.max(ledgerMs, atMs);
+    const ledgerMs = newestMs(rows, { records, atLeastMs: nowMs + rows.clockOffsetMs });
     ledger.#clock = { seenMs: nowMs, ledgerMs };
     for (const { flow, debt, atMs } of rows.budgets) ledger.#tokens.restore(flow, { debt, atMs }, ledgerMs);
     for (const slot of rows.slots) ledger.#book.putSlot(slot, ledgerMs);
@@ -55,6 +49,8 @@ export class LeaseLedger {
     for (const record of records) ledger.#book.putHolder(record, ledgerMs);
     // What ended while it was away goes with the first tick, off the disk too: a clock set back later brings nothing back.
     ledger.#changed.take(ledger.#state);
+    // The clock was set back while it was away: else each later restart would set the ledger's time back again, and nothing would end.
+    if (ledgerMs !== nowMs + rows.clockOffsetMs) ledger.#changed.clock();
     return ledger;
   }
 
@@ -82,8 +78,7 @@ export class LeaseLedger {
   /** Since the last call: slots that came back without a message, and requests that nobody had counted, nor had room for. */
   takeCounts(): { readonly reclaimed: number; readonly overshot: number } {
     const counts = { reclaimed: this.#reclaimedCount, overshot: this.#overshootCount };
-    this.#reclaimedCount = 0;
-    this.#overshootCount = 0;
+    [this.#reclaimedCount, this.#overshootCount] = [0, 0];
     return counts;
   }
 
@@ -112,17 +107,8 @@ export class LeaseLedger {
     return this.#book.totals.slotsOf(flow);
   }
 
-  /** Slots of the flow that are leased and, as last heard, not used. */
-  idleOfFlow(flow: string): number {
-    return this.#book.totals.slotsOf(flow) - this.#book.totals.runningOf(flow);
-  }
-
   slotsOfLane(lane: string): number {
     return this.#book.lanes.slotsOf(lane);
-  }
-
-  inUseOfLane(lane: string): number {
-    return this.#book.lanes.runningOf(lane);
   }
 
   slotsFreeIn(lane: string): number {
@@ -184,19 +170,36 @@ export class LeaseLedger {
     if (known !== undefined && request.sequence === known.sequence) return answerOf(known);
     const reason = refusalReason(request, { known, holderCount: this.#book.holders.size, policy: this.#policy });
     if (reason !== null) return { ok: false, reason, sequence: Math.max(request.sequence, known?.sequence ?? 0), renewAfterMs: GAP_MS_MAX };
+    const carried = this.#carryOver(request, { known, atMs, mayTake });
+    const record = this.#offer(carried, { known, atMs });
+    this.#book.putHolder(record, atMs);
+    this.#changed.holder(record.holder);
+    return answerOf(record);
+  }
+
+  /** The holder as it comes, on the book: what it runs, keeps and gives back, and the slots that it hands over. */
+  #carryOver(
+    request: RenewalRequest,
+    { known, atMs, mayTake }: { known: HolderRecord | undefined; atMs: number; mayTake: (slot: HandedSlot) => boolean },
+  ): HolderRecord {
     const adopted = request.adopted.filter((slot) => known?.adopted.includes(slot.slotId) !== true && this.#adopt(slot));
-    const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
     const at = { known, request, nowMs: atMs, policy: this.#policy, ownerOf: (slotId: string) => this.slot(slotId)?.owner };
     const handed = takenOver({ ...at, mayTake });
-    const carried = carryOver({ ...at, slotsFree: this.slotsFree, slotsFreeIn, adopted, handed });
-    this.#overshootCount += carried.overshootCount;
+    const slotsFreeIn = (lane: string): number => this.slotsFreeIn(lane);
+    const { record, tokensBack, overshootCount } = carryOver({ ...at, slotsFree: this.slotsFree, slotsFreeIn, adopted, handed });
+    this.#overshootCount += overshootCount;
     this.#tokens.clipEach(known?.flows ?? [], atMs);
-    for (const { flow, count } of carried.tokensBack) this.#tokens.pay(flow, -count, atMs);
-    this.#book.putHolder(carried.record, atMs);
+    for (const { flow, count } of tokensBack) this.#tokens.pay(flow, -count, atMs);
+    this.#book.putHolder(record, atMs);
     for (const slot of handed) this.#book.putSlot(ownSlotOf(slot, atMs), atMs);
-    const flows = this.#offerFlows(carried.record, atMs);
+    return record;
+  }
+
+  /** The holder as it goes: with the slots and tokens that it is offered, and for how long. */
+  #offer(carried: HolderRecord, { known, atMs }: { known: HolderRecord | undefined; atMs: number }): HolderRecord {
+    const flows = this.#offerFlows(carried, atMs);
     const slots = flows.reduce((total, { offeredSlots }) => total + offeredSlots, 0);
-    const pace = paceOf(carried.record, flows, {
+    const pace = paceOf(carried, flows, {
       before: known,
       atMs,
       policy: this.#policy,
@@ -204,24 +207,21 @@ export class LeaseLedger {
       slotsFree: this.slotsFree,
       isRateShort: flows.some(({ flow }) => this.#tokens.isShort(flow)),
     });
-    const record: HolderRecord = {
-      ...carried.record,
+    const [slotsFreeIn, slotsIn] = [(lane: string): number => this.slotsFreeIn(lane), (lane: string): number => this.slotsOfLane(lane)];
+    return {
+      ...carried,
       flows,
-      lanes: offerLanes(carried.record, slots, { atMs, policy: this.#policy, slotsFreeIn, slotsIn: (lane) => this.slotsOfLane(lane) }),
+      lanes: offerLanes(carried, slots, { atMs, policy: this.#policy, slotsFreeIn, slotsIn }),
       expiresAtMs: atMs + pace.lengthMs,
       lengthMs: pace.lengthMs - GAP_MS_MAX,
       renewAfterMs: pace.renewAfterMs,
     };
-    this.#book.putHolder(record, atMs);
-    this.#changed.holder(record.holder);
-    return answerOf(record);
   }
 
   /** One slot under a name of its own: for a request that waited in the pool, or for a socket; or in another one's place, with which it
    * counts as one. The same id again is the same slot; null: there is no room, or the id is another's. */
-  acquire(input: AcquireInput, nowMs: number): NamedSlot | null {
+  acquire({ lifeMs, ...named }: AcquireInput, nowMs: number): NamedSlot | null {
     const atMs = this.tick(nowMs);
-    const { lifeMs, ...named } = input;
     const known = this.#book.slots.get(named.slotId);
     if (known !== undefined) return known.owner === named.owner ? known : null;
     const isFull = this.slotsFree === 0 || this.slotsFreeIn(named.lane) === 0 || this.#book.roomOf(named.flow) === 0;

@@ -54,6 +54,18 @@ export function recordOf({ record }: HolderRow): HolderRecord {
   return JSON.parse(record) as HolderRecord;
 }
 
+/** The ledger's time was at least this when the rows were written. */
+export function newestMs(
+  { slots, budgets }: LedgerRows,
+  { records, atLeastMs }: { readonly records: readonly HolderRecord[]; readonly atLeastMs: number },
+): number {
+  let atMs = atLeastMs;
+  for (const { answeredAtMs } of records) atMs = Math.max(atMs, answeredAtMs);
+  for (const { acquiredAtMs } of slots) atMs = Math.max(atMs, acquiredAtMs);
+  for (const { atMs: paidAtMs } of budgets) atMs = Math.max(atMs, paidAtMs);
+  return atMs;
+}
+
 export function rowsOf({ clockOffsetMs, holders, slots, budgets }: LedgerState): LedgerRows {
   return {
     clockOffsetMs,

@@ -19,18 +19,34 @@ interface FlowOffer {
 }
 
 export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[] {
-  const { atMs, policy, slotsFree, roomOf, isQueued } = offer;
+  const { atMs, policy, isQueued } = offer;
   // A flow for which others wait: its slots go to them, in their order; the holder keeps what it runs. One that lends on has others
   // who wait, too: its want says so, and it gets its part beside those here.
   const targets = record.flows.map(({ flow, want, running }) =>
     want === 0 ? 0 : Math.min(want, isQueued(flow) && record.lentTo === undefined ? running : offer.partOf(flow)),
   );
   const has = record.flows.map(slotsBy(record, { nowMs: atMs, policy }));
-  // What it may have beyond what it has comes out of what is free, and no more than half of that at a time, for the next
-  // one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
+  const more = partsOfFree(record, { targets, has }, offer);
+  return record.flows.map((flow, index) => ({
+    ...flow,
+    offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more.get(index) ?? 0)),
+    isQueued: isQueued(flow.flow),
+    tokensOffered: offer.tokensFor(flow),
+  }));
+}
+
+/**
+ * Of what is free, slots for the flows that have less than their target, by their index. No more than half of that at a time, for the
+ * next one to find some; where it is short, by weight again. Objects are few, and lend on what they have: they get it whole.
+ */
+function partsOfFree(
+  record: HolderRecord,
+  { targets, has }: { readonly targets: readonly number[]; readonly has: readonly number[] },
+  { policy, slotsFree, roomOf }: FlowOffer,
+): ReadonlyMap<number, number> {
   const open = Math.max(0, slotsFree - floatOf(policy));
   const lacking = targets.flatMap((target, index) => (target > (has[index] ?? 0) ? [index] : []));
-  const shares = divide(
+  const parts = divide(
     isDurable(record, policy) ? open : Math.ceil(open / 2),
     lacking.map((index) => {
       const flow = record.flows[index]?.flow ?? "";
@@ -38,13 +54,7 @@ export function offerFlows(record: HolderRecord, offer: FlowOffer): FlowRecord[]
       return { want, weight: Math.max(1, policy.flow(flow).weight), reserve: 0 };
     }),
   );
-  const more = new Map(lacking.map((index, place) => [index, shares[place] ?? 0]));
-  return record.flows.map((flow, index) => ({
-    ...flow,
-    offeredSlots: Math.min(targets[index] ?? 0, (has[index] ?? 0) + (more.get(index) ?? 0)),
-    isQueued: isQueued(flow.flow),
-    tokensOffered: offer.tokensFor(flow),
-  }));
+  return new Map(lacking.map((index, place) => [index, parts[place] ?? 0]));
 }
 
 interface LaneOffer {

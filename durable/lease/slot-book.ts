@@ -178,7 +178,13 @@ export class SlotBook {
   }
 
   /** Forgets what ended by `nowMs`, and counts anew what counts for less. How many slots came back so. */
-  expire(nowMs: number, { endsAtMs, changing }: Expiring): number {
+  expire(nowMs: number, expiring: Expiring): number {
+    const slotCount = this.#expireSlots(nowMs);
+    for (const key of this.#blockTimes.take(nowMs)) if (this.slots.endBlock(key)) this.#changed.block(key);
+    return slotCount + this.#expireHolders(nowMs, expiring);
+  }
+
+  #expireSlots(nowMs: number): number {
     let count = 0;
     for (const slotId of this.#slotTimes.take(nowMs)) {
       const slot = this.slots.get(slotId);
@@ -188,7 +194,11 @@ export class SlotBook {
       if (slot.owner !== "") count += 1;
       this.dropSlot(slotId);
     }
-    for (const key of this.#blockTimes.take(nowMs)) if (this.slots.endBlock(key)) this.#changed.block(key);
+    return count;
+  }
+
+  #expireHolders(nowMs: number, { endsAtMs, changing }: Expiring): number {
+    let count = 0;
     for (const holder of this.#holderTimes.take(nowMs)) {
       const record = this.holders.get(holder);
       if (record === undefined) continue;

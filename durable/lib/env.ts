@@ -14,6 +14,8 @@ export interface ObjectEnv {
   readonly CAPACITY_AGENT_KEYS?: string;
   /** For development: shared/demand-clock.ts. Counts only where IS_LOOPBACK is "true". */
   readonly DEMAND_SPEED?: string;
+  /** For tests: how often a Shard object asks what holds, in milliseconds. Counts only where IS_LOOPBACK is "true". */
+  readonly LIMITS_ASK_MS?: string;
   readonly IS_LOOPBACK?: string;
   /** Another one after each deployment, or start of the process here: whatever ran before has ended with its sockets. */
   readonly VERSION?: { readonly id: string };

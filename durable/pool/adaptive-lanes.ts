@@ -129,7 +129,7 @@ export class AdaptiveLanes {
 /** As the ledger has them now. */
 export function laneUseOf(ledger: LeaseLedger, lent: Pick<LentSlots, "idleIn">): (lane: string) => LaneUse {
   return (lane) => ({
-    inUse: ledger.inUseOfLane(lane) - lent.idleIn(lane),
+    inUse: ledger.flows.lanes.runningOf(lane) - lent.idleIn(lane),
     out: ledger.slotsOfLane(lane),
     sockets: ledger.counts.durable === 0 ? 0 : ledger.named.filter((slot) => slot.isDurable && slot.lane === lane).length,
   });

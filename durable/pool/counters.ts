@@ -39,6 +39,7 @@ export function emptyGlobal(): GlobalCounters {
     renewCalls: 0,
     acquireCalls: 0,
     releaseCalls: 0,
+    paceCalls: 0,
     waits: 0,
     waitMsSum: 0,
     waitMsMax: 0,

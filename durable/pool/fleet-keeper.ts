@@ -4,24 +4,15 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { CapacityProvider } from "#shared/protocol/capacity-provider.ts";
 import type { FleetStats } from "#shared/protocol/fleet-stats.ts";
 import type { ShardTelemetry } from "#shared/protocol/telemetry.ts";
-import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import { capacityOf, hasAgents, makeCall, shardSlotsOf, slicesOf, type CapacityOf } from "./fleet-capacity.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import type { FleetCall } from "./fleet/fleet-calls.ts";
 import type { FleetPolicy } from "./fleet/follow-plan.ts";
 import type { FleetKeeperShell, Told } from "./fleet-keeper-shell.ts";
+import { FleetRounds, REST_MS } from "./fleet-rounds.ts";
 import type { PoolShard } from "./layout.ts";
 import type { Demand } from "./scaled-demand.ts";
 
-/** Between two rounds while something is on its way. */
-const ROUND_MS = SECOND_MS;
-/** Rounds that a refused connection sets off are at least so far apart. */
-const SOON_MS = SECOND_MS / 4;
-/** Where more is wanted than can be had. */
-const SHORT_MS = 5 * SECOND_MS;
-/** Units are held against the provider's list: so often while the service is used, and while it sleeps. */
-const RECONCILE_MS = 10 * SECOND_MS;
-const RECONCILE_IDLE_MS = 10 * MINUTE_MS;
 /** Calls that are made at a time, and after each other in one round: a reservation, its start. */
 const CALL_COUNT_MAX = 16;
 const PASS_COUNT_MAX = 3;
@@ -37,15 +28,9 @@ export class FleetKeeper {
   /** Of the next shard, while one is ordered. */
   #nextNumber: number | null = null;
   #startMs = 0;
-  #isRunning = false;
-  /** The last round. */
-  #beganAtMs = -Infinity;
-  /** Something came up since, and is to be looked at then. */
-  #askedAtMs = Infinity;
   #isIdle = false;
   #isShort = false;
-  /** Of the next round; Infinity: none. */
-  #dueAtMs = Infinity;
+  readonly #rounds = new FleetRounds();
 
   constructor(shell: FleetKeeperShell) {
     this.#shell = shell;
@@ -57,7 +42,7 @@ export class FleetKeeper {
   open(service: ServiceConfig | null, nowMs: number): void {
     this.#fleet = new Fleet(this.#shell.load());
     this.#follow(service);
-    if (this.isActing && !(this.#fleet.isSettled && this.#fleet.isEmpty)) this.#dueAtMs = nowMs;
+    if (this.isActing && !(this.#fleet.isSettled && this.#fleet.isEmpty)) this.#rounds.dueBy(nowMs);
   }
 
   /** Whether the shard table is the fleet's, and not the configuration's. */
@@ -79,7 +64,7 @@ export class FleetKeeper {
     // What is in service stays there: from here on it is the plan's.
     if (!wasActing && this.isActing && service !== null) this.#fleet.adopt(slicesOf(service, this.#shell.pool.shards), nowMs);
     this.#save(null, this.isActing ? service : null);
-    if (this.isActing) this.#dueAtMs = nowMs;
+    if (this.isActing) this.#rounds.dueBy(nowMs);
     return this.isActing;
   }
 
@@ -89,7 +74,7 @@ export class FleetKeeper {
     const wanted = this.isActing ? demand.wantedAt(nowMs) : null;
     if (wanted === null) return;
     this.#startMs = wanted.startMs ?? this.#startMs;
-    if (this.#fleet.want(wanted)) this.#dueAtMs = Math.min(this.#dueAtMs, nowMs);
+    if (this.#fleet.want(wanted)) this.#rounds.dueBy(nowMs);
   }
 
   measure(shards: readonly ShardTelemetry[], nowMs: number): void {
@@ -98,7 +83,7 @@ export class FleetKeeper {
     const proven = new Set(this.#fleet.activeIds);
     for (const shard of shards) this.#shell.meters.add(shard, proven.has(shard.shardId));
     // A unit that fails may be gone: its provider knows.
-    if (shards.some(({ failures }) => failures > 0)) this.#lookAt(nowMs + ROUND_MS);
+    if (shards.some(({ failures }) => failures > 0)) this.#rounds.lookAt(nowMs + REST_MS.busy);
   }
 
   /** An endpoint refused a holder's connection: nobody listens there, and its provider may know why. */
@@ -110,7 +95,7 @@ export class FleetKeeper {
   #lookSoon(nowMs: number): void {
     const service = this.#service;
     if (!this.isActing || service === null) return;
-    this.#lookAt(Math.max(nowMs, this.#beganAtMs + SOON_MS));
+    this.#rounds.lookSoon(nowMs);
     // A provider that hangs holds nobody up who has to be sent elsewhere.
     if (this.#fleet.isRefusing(this.#refusingMsAt(service))) this.#decide(service, null);
   }
@@ -122,15 +107,10 @@ export class FleetKeeper {
     return (url) => (isStatic(url) ? 0 : refusals.refusingMs(url));
   }
 
-  #lookAt(atMs: number): void {
-    this.#askedAtMs = Math.min(this.#askedAtMs, atMs);
-    this.#dueAtMs = Math.min(this.#dueAtMs, atMs);
-  }
-
   /** The operator's word: takes a shard out of use; false: it is not in use. What takes its place is the plan's business. */
   drain(shardId: string, nowMs: number): boolean {
     if (!this.#fleet.drain(shardId, nowMs)) return false;
-    this.#dueAtMs = nowMs;
+    this.#rounds.dueBy(nowMs);
     this.#commit(nowMs);
     return true;
   }
@@ -144,21 +124,16 @@ export class FleetKeeper {
 
   /** When `tick` has something to do; null: nothing, until something comes. */
   get wakesAtMs(): number | null {
-    return this.isActing && this.#dueAtMs < Infinity ? this.#dueAtMs : null;
+    return this.isActing && this.#rounds.dueAtMs < Infinity ? this.#rounds.dueAtMs : null;
   }
 
   /** After every event of the pool: begins a round where one is due. Returns at once. */
   tick(nowMs: number): void {
     this.#shell.pool.routes.refusals.tick(nowMs);
-    if (!this.isActing || this.#isRunning) return;
+    if (!this.isActing || this.#rounds.isRunning) return;
     const isWaitedFor = this.#shell.pool.routes.choice.isEmpty && this.#shell.pool.queueLength > 0 && !this.#isShort;
-    if (isWaitedFor && this.#fleet.isSettled) this.#dueAtMs = nowMs;
-    if (nowMs < this.#dueAtMs) return;
-    this.#isRunning = true;
-    this.#beganAtMs = nowMs;
-    this.#askedAtMs = Infinity;
-    // Should this instance not live to see the round's end.
-    this.#dueAtMs = nowMs + RECONCILE_MS;
+    if (isWaitedFor && this.#fleet.isSettled) this.#rounds.dueBy(nowMs);
+    if (!this.#rounds.begin(nowMs)) return;
     void this.#round().then(
       () => this.#ended(Date.now()),
       (error: unknown) => this.#failed(error),
@@ -263,22 +238,22 @@ export class FleetKeeper {
   }
 
   #ended(nowMs: number): void {
-    this.#isRunning = false;
-    const service = this.#service;
-    const restMs = this.#isIdle ? RECONCILE_IDLE_MS : RECONCILE_MS;
-    const mayChange = service !== null && hasAgents(service) && !this.#fleet.isEmpty;
-    if (!this.#fleet.isSettled) this.#dueAtMs = nowMs + ROUND_MS;
-    else if (this.#isShort) this.#dueAtMs = nowMs + SHORT_MS;
-    else this.#dueAtMs = mayChange ? nowMs + restMs : Infinity;
-    this.#dueAtMs = Math.min(this.#dueAtMs, this.#askedAtMs);
+    this.#rounds.end(nowMs, this.#restMs);
     this.#shell.onChanged(nowMs);
   }
 
   #failed(error: unknown): void {
     this.#shell.warn("fleet-failed", { service: this.#service?.service, error: String(error).slice(0, 500) });
-    this.#isRunning = false;
-    this.#dueAtMs = Date.now() + RECONCILE_MS;
+    this.#rounds.fail(Date.now());
     this.#shell.onChanged(Date.now());
+  }
+
+  get #restMs(): number {
+    if (!this.#fleet.isSettled) return REST_MS.busy;
+    if (this.#isShort) return REST_MS.short;
+    const mayChange = this.#service !== null && hasAgents(this.#service) && !this.#fleet.isEmpty;
+    if (!mayChange) return REST_MS.still;
+    return this.#isIdle ? REST_MS.asleep : REST_MS.settled;
   }
 
   #policyOf({ service, shards, provisioning }: ServiceConfig): FleetPolicy {

@@ -1,5 +1,6 @@
 // What a regional pool was lent by its service's home pool: slots per flow and per lane, the table of shards, what is left of the
 // flows' limits. Pure; home-renewals.ts carries the messages. What is not lent here cannot be granted here: lent-policy.ts.
+import { countBy } from "#durable/lease/count-by.ts";
 import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import { FLOAT_DIVISOR } from "#durable/lease/float.ts";
 import { UNITS_MAX } from "#durable/lease/divide.ts";
@@ -39,6 +40,8 @@ export interface Lender {
   readonly handed?: readonly HandedSlot[];
   /** … and of them those that no request named before. */
   readonly fresh?: ReadonlySet<string>;
+  /** Others were here at the start, and are named later. */
+  readonly handsMore?: boolean;
 }
 
 export class HomeLease implements LentTokens {
@@ -65,6 +68,8 @@ export class HomeLease implements LentTokens {
   readonly #over = new Set<string>();
   /** Of some flow the last answer lent fewer slots than were asked for. */
   #isLentShort = false;
+  /** The newest request did not name all sockets' slots that were here at the start. */
+  #handsMore = false;
   /** How many tokens of the flow requests wait for. */
   awaited: (flow: string) => number = () => 0;
   #leaseMs = 0;
@@ -147,7 +152,7 @@ export class HomeLease implements LentTokens {
   /** Whether to ask now: it is time, or more is wanted than was asked for. */
   isDue(ledger: Pick<LeaseLedger, "wantOfFlow">): boolean {
     if (this.#isAsking || this.#nowMs < this.#failedUntilMs) return false;
-    if (this.#nowMs >= this.#renewAtMs) return true;
+    if (this.#nowMs >= this.#renewAtMs || this.#handsMore) return true;
     if (this.#nowMs < this.#askedAtMs + SHORT_SPACING_MS && this.#isShort) return false;
     for (const flow of this.#changed) {
       if (ledger.wantOfFlow(flow) > (this.#asked.get(flow) ?? 0)) this.#over.add(flow);
@@ -158,11 +163,17 @@ export class HomeLease implements LentTokens {
   }
 
   /** The message's lease. `wants` come on top of what the ledger knows. */
-  request(ledger: LeaseLedger, wants: readonly Wanted[], { holder, life, handed = [], fresh = NONE }: Lender): RenewalRequest {
+  request(
+    ledger: LeaseLedger,
+    wants: readonly Wanted[],
+    { holder, life, handed = [], fresh = NONE, handsMore = false }: Lender,
+  ): RenewalRequest {
     this.#lease ??= new CreditLease(holder, life());
     const named = handed.filter(({ slotId }) => fresh.has(slotId));
-    const demands = demandsOf(ledger, wants, { available: (flow) => this.available(flow), handed, named });
+    const [inFlows, inLanes] = [countsOf({ handed, named }, "flow"), countsOf({ handed, named }, "lane")];
+    const demands = demandsOf(ledger, wants, { available: (flow) => this.available(flow), ...inFlows });
     this.#isAsking = true;
+    this.#handsMore = handsMore;
     this.#askedAtMs = this.#nowMs;
     this.#asked = new Map(demands.map(({ flow, want }) => [flow, want]));
     this.#lacked = new Map(
@@ -172,11 +183,11 @@ export class HomeLease implements LentTokens {
     this.#needed = new Map(demands.flatMap(({ flow, tokensNow }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
     const lanes = [...ledger.flows.lanes.names].map((lane) => ({
       lane,
-      passedOn: ledger.slotsOfLane(lane) - countIn(handed, { lane }),
-      givenUp: countIn(named, { lane }),
+      passedOn: ledger.slotsOfLane(lane) - inLanes.handed(lane),
+      givenUp: inLanes.named(lane),
     }));
     const request = { ...this.#lease.request(demands, this.#nowMs, lanes), lentTo: Math.max(1, ledger.counts.holders) };
-    return handed.length === 0 ? request : { ...request, handed };
+    return handed.length === 0 ? request : { ...request, handed, ...(handsMore && { handsMore }) };
   }
 
   /** `isIdle`: nothing was wanted, out or to be told; it is not asked again until somebody comes. False: a refusal. */
@@ -192,6 +203,9 @@ export class HomeLease implements LentTokens {
       this.#isLentShort = [...this.#asked].some(([flow, want]) => this.slotsOf(flow) < want);
       this.#isContended = isContended;
       this.#leaseMs = lease.lengthMs + GAP_MS_MAX;
+    } else {
+      // Nothing has gone home: the next one names the same, in its time.
+      this.#handsMore = false;
     }
     this.#renewAtMs = isIdle && lease.ok ? Infinity : this.#nowMs + lease.renewAfterMs;
     return isApplied;
@@ -209,23 +223,30 @@ export class HomeLease implements LentTokens {
   }
 }
 
-interface Handed {
-  readonly handed: readonly HandedSlot[];
+/** Of sockets' slots, by flow or by lane. */
+interface HandedCounts {
+  readonly handed: (key: string) => number;
   /** For the first time. */
-  readonly named: readonly HandedSlot[];
+  readonly named: (key: string) => number;
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
-function countIn(handed: readonly HandedSlot[], { flow, lane }: { readonly flow?: string; readonly lane?: string }): number {
-  return handed.filter((slot) => (flow ?? slot.flow) === slot.flow && (lane ?? slot.lane) === slot.lane).length;
+/** One look at each: there may be as many flows as slots. */
+function countsOf(lists: Readonly<Record<keyof HandedCounts, readonly HandedSlot[]>>, key: "flow" | "lane"): HandedCounts {
+  const countOf = (slots: readonly HandedSlot[]) => {
+    const counts = new Map<string, number>();
+    for (const slot of slots) countBy(counts, slot[key], 1);
+    return (name: string): number => counts.get(name) ?? 0;
+  };
+  return { handed: countOf(lists.handed), named: countOf(lists.named) };
 }
 
 /** What is out first: the home pool takes a flow that is left out for given back. */
 function demandsOf(
   ledger: LeaseLedger,
   wants: readonly Wanted[],
-  { available, handed, named }: Handed & { readonly available: (flow: string) => number },
+  { available, handed, named }: HandedCounts & { readonly available: (flow: string) => number },
 ): readonly Required<CreditDemand>[] {
   const more = new Map<string, number>();
   const moreTokens = new Map<string, number>();
@@ -239,7 +260,7 @@ function demandsOf(
   const { totals } = ledger.flows;
   const flows = new Set([...ledger.flows.totals.flows, ...more.keys()]);
   const demands = [...flows].map((flow) => {
-    const handedCount = countIn(handed, { flow });
+    const handedCount = handed(flow);
     const passedOn = ledger.slotsOfFlow(flow) - handedCount;
     const wanted = Math.max(passedOn, ledger.wantOfFlow(flow) - handedCount) + (more.get(flow) ?? 0);
     const tokensWanted = totals.tokensWantOf(flow) + (moreTokens.get(flow) ?? 0);
@@ -250,7 +271,7 @@ function demandsOf(
       tokensWant: tokensWanted === 0 ? 0 : Math.min(UNITS_MAX, withFloat(tokensWanted) + SPARE_TOKENS),
       tokensNow: Math.max(0, Math.min(UNITS_MAX, now.get(flow) ?? 0) - available(flow)),
       tokensPassedOn: Math.min(UNITS_MAX, totals.tokensOutOf(flow)),
-      givenUp: countIn(named, { flow }),
+      givenUp: named(flow),
     };
   });
   const isSomething = ({ want, tokensWant, tokensPassedOn }: Required<CreditDemand>): boolean => want + tokensWant + tokensPassedOn > 0;

@@ -123,7 +123,7 @@ export class HomeRenewals {
     const { home, telemetry, life, sockets } = this.#input;
     const { configuration, ledger, queueLength, routes } = this.#pool;
     const lease = home.request(ledger, wants, { holder: configuration.region ?? "", life, ...sockets().list(Date.now()) });
-    const lanes = lease.lanes.map(({ lane }) => ({ lane, inUse: ledger.inUseOfLane(lane) }));
+    const lanes = lease.lanes.map(({ lane }) => ({ lane, inUse: ledger.flows.lanes.runningOf(lane) }));
     return {
       service: configuration.name,
       configurationVersion: configuration.version,

@@ -3,10 +3,11 @@ import { LEASE_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { LedgerRows } from "#durable/lease/lease-rows.ts";
 import type { FlowPolicy, LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import type { Region } from "#shared/config/regions.ts";
-import type { FlowQuota } from "#shared/config/quota-policies.ts";
+import { quotaPaceOf, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig, ServiceConfig, TotalConfig } from "#shared/config/schema.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { flowOfBytes } from "#shared/lease/byte-flow.ts";
+import type { PaceAnswer } from "#shared/protocol/pace-question.ts";
 import { SLOT_GRACE_MS } from "#shared/protocol/pool-rpc.ts";
 import { quotaFlowOf } from "#shared/protocol/quota-rpc.ts";
 import type { AdaptiveLanes } from "./adaptive-lanes.ts";
@@ -97,6 +98,12 @@ function quotasOf(service: string, tenants: Configuration["tenants"]): PoolConfi
       .map(([className, quota]) => [`${tenant}/${className}`, total === undefined ? quota : { ...quota, total }] as const),
   );
   return Object.fromEntries(quotas);
+}
+
+/** What the messages of the flows' sockets are held to; of the others nothing is limited. */
+export function pacesOf(flows: readonly string[], { quotas, version }: Pick<PoolConfiguration, "quotas" | "version">): PaceAnswer {
+  const paces = flows.flatMap((flow) => (Object.hasOwn(quotas, flow) ? [{ flow, version, ...quotaPaceOf(quotas[flow]) }] : []));
+  return { version, paces: paces.filter(({ bytes, isTimed }) => bytes !== null || isTimed) };
 }
 
 function isLimit({ weight: _weight, mode: _mode, ...limits }: QuotaConfig): boolean {

@@ -2,10 +2,13 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { quotasOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DeviceNews, DeviceOrders } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
+import type { PaceAnswer, PaceQuestion } from "#shared/protocol/pace-question.ts";
 import type {
   AcquireAnswer,
   AcquireRequest,
@@ -22,39 +25,32 @@ import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
+import { Admissions, SAVE_MS } from "./admissions.ts";
 import { NOTHING, type Counters } from "./counters.ts";
-import { CANARY_METER_BYTES } from "./canary-meters.ts";
 import { CreditRenewals } from "./credit-renewals.ts";
 import { isNews, levelOf, outcomesOf, reportOf, UNSERVED } from "./demand-reports.ts";
 import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
-import { DEVICE_METER_BYTES } from "./device-meters.ts";
 import { DeviceReports } from "./device-reports.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
-import { configurationOf } from "./pool-configuration.ts";
+import { configurationOf, pacesOf } from "./pool-configuration.ts";
+import { POOL_MEMORY_BYTES } from "./pool-memory.ts";
 import { poolStatsOf } from "./pool-stats.ts";
-import { DEMAND_MEMORY_BYTES } from "./service-demand.ts";
-import { METER_MEMORY_BYTES, ShardMeters } from "./shard-meters.ts";
+import { ShardMeters } from "./shard-meters.ts";
 import { SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
-import type { Decision } from "./verdict.ts";
-import { Waiters } from "./waiters.ts";
-import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
-/** How often the counters are written while they change. */
-const SAVE_MS = 5 * SECOND_MS;
-const MEMORY_BYTES = QUEUE_MEMORY_BYTES + METER_MEMORY_BYTES + DEMAND_MEMORY_BYTES + CANARY_METER_BYTES + DEVICE_METER_BYTES + 192 * 1_024;
 
 /**
  * The pool of one service: the only writer of its ledger. What it promises is on disk before it is promised:
  * the output gate holds every answer until its writes are confirmed.
  */
 export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
-  readonly #kernels = instantiateKernels(kernelsModule, { memoryBytes: MEMORY_BYTES });
+  readonly #kernels = instantiateKernels(kernelsModule, { memoryBytes: POOL_MEMORY_BYTES });
   readonly #store = new PoolStore(this.ctx.storage.sql);
   readonly #pool = new Pool(this.#kernels, Date.now());
   readonly #meters = new ShardMeters(this.#kernels);
@@ -63,7 +59,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     kernels: this.#kernels,
     sql: this.ctx.storage.sql,
     store: this.#store,
-    write: (save: () => void): void => this.#write(save),
+    write: (save: () => void): void => writeOrAbort(this.ctx, "the ledger", save),
     onChanged: (nowMs: number): void => this.#settle(nowMs),
   };
   readonly #credits = new CreditRenewals(this.#pool, { quotaOf: quotasOf(this.env), life: () => this.#store.nextLife(), ...this.#shell });
@@ -71,17 +67,22 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   readonly #drains = new DrainDriver(this.#pool, { fleet: this.#fleet, shards: this.env.SHARD, ...this.#shell });
   readonly #devices = new DeviceReports(this.#kernels, { pool: this.#pool, drains: this.#drains });
   readonly #sockets = new SocketReconciliation(this.#pool, this.#shell);
-  readonly #waiters = new Waiters(() => this.#settle(Date.now()));
-  #counters!: Counters;
+  readonly #alarm = new NextAlarm(this.ctx.storage);
+  readonly #admissions = new Admissions(this.#pool, {
+    ...this.#shell,
+    settle: (nowMs) => this.#settle(nowMs),
+    schedule: () => this.#schedule(),
+    onRefused: (_flow, outcome) => this.#refused(outcome),
+  });
   readonly #demand = openDemand(this.#kernels, { speed: demandSpeedOf(this.env), fleet: () => this.#fleet.planned, ...this.#shell });
-  /** When counters that are not on disk yet began to change. */
-  #dirtySinceMs: number | null = null;
-  #alarmAtMs = Infinity;
-  #idleSinceMs: number | null = null;
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     migrateFirst(ctx, POOL_MIGRATIONS, () => this.#load());
+  }
+
+  get #counters(): Counters {
+    return this.#admissions.counters;
   }
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
@@ -105,33 +106,16 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (request.kind === "socket") this.#countSocket(request.flow, nowMs);
     if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
     const verdict = this.#pool.acquire(request, nowMs);
-    // Whoever asked before under this id has gone, or asks again here.
-    this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
-    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
-    this.#settle(nowMs);
-    const decided = await waits;
-    if (!decided.ok && decided.outcome !== "cancelled") {
-      this.#counters.countOutcome(request.flow, decided.outcome);
-      if (UNSERVED.has(decided.outcome)) this.#demand.refuse(Date.now());
-      if (this.#sockets.suspect([decided.outcome], Date.now())) this.#setAlarm(Date.now());
-    }
-    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
-    this.#touch();
+    const decided = await this.#admissions.answer(request, verdict, nowMs);
     return { ...decided, configurationVersion: this.#pool.configuration.version };
   }
 
   cancel(slotId: string, holder: string): boolean {
-    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
-    if (wasWaiting) this.#waiters.answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
-    return wasWaiting;
+    return this.#admissions.cancel(slotId, holder);
   }
 
   giveBack(slotIds: readonly string[], holder: string): number {
-    this.#counters.global.releaseCalls += 1;
-    const nowMs = Date.now();
-    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
-    this.#settle(nowMs);
-    return freed;
+    return this.#admissions.giveBack(slotIds, holder);
   }
 
   place(slotId: string): WaitingPlace | null {
@@ -167,11 +151,17 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     return { ...poolStatsOf(service, { pool, meters, counters, demand, fleet, nowMs: Date.now() }), ...this.#devices.stats(Date.now()) };
   }
 
+  async paces({ service, configurationVersion, flows }: PaceQuestion): Promise<PaceAnswer> {
+    await this.#followVersion(service, configurationVersion);
+    this.#counters.global.paceCalls += 1;
+    return pacesOf(flows, this.#pool.configuration);
+  }
+
   async report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> {
     await this.#followVersion(service, configurationVersion);
     const orders = this.#devices.take(news, Date.now());
     this.#counters.countSocketFaults(news.faults);
-    this.#touch();
+    this.#admissions.touch();
     return orders;
   }
 
@@ -183,7 +173,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 
   override async alarm(): Promise<void> {
-    this.#alarmAtMs = Infinity;
+    this.#alarm.ring();
     const nowMs = Date.now();
     // First: what it waits for next is part of what `settle` schedules.
     this.#demand.tick(nowMs);
@@ -191,23 +181,18 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#settle(nowMs);
     if (this.#sockets.isDue) await this.#sockets.run(nowMs);
     await this.#drains.tick(nowMs);
-    if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#write(() => this.#store.saveShards(this.#pool.shards));
-    if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
-      this.#dirtySinceMs = null;
-      this.#store.saveCounters(this.#counters, this.#pool.adaptive.snapshot);
-    }
+    if (!this.#fleet.isActing && this.#pool.dropDrained()) this.#shell.write(() => this.#store.saveShards(this.#pool.shards));
+    this.#admissions.saveDue(nowMs, this.#pool.adaptive.snapshot);
     this.#schedule();
   }
 
   #load(): void {
-    const rows = this.#store.loadLedger();
-    const configuration = this.#store.loadConfiguration();
-    const shards = this.#store.loadShards();
+    const [rows, configuration, shards] = [this.#store.loadLedger(), this.#store.loadConfiguration(), this.#store.loadShards()];
     const [tableVersion, limits] = [this.#store.loadTableVersion(), this.#store.loadLimits()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits }, Date.now());
     this.#sockets.open();
     this.#drains.load();
-    this.#counters = this.#store.loadCounters();
+    this.#admissions.open();
     this.#fleet.open(configuration.service, Date.now());
     this.#demand.open({ service: configuration.service, shards });
     this.#schedule();
@@ -224,31 +209,18 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const isLaidOut = !this.#fleet.configure(configuration.service, nowMs);
     const nextNumber = this.#pool.configure(configuration, { nextNumber: isLaidOut ? this.#store.loadNextNumber() : null, nowMs });
     const { shards, routes } = this.#pool;
-    this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
+    this.#shell.write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber, tableVersion: routes.version }));
     this.#demand.configure({ service: configuration.service, shards });
   }
 
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#credits.renewDue(nowMs);
-    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
-    this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
-    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
-    this.#waiters.lookAgain(this.#pool.decideInMs);
-    this.#observe(nowMs);
+    this.#admissions.decide(nowMs);
+    this.#demand.note(levelOf(this.#pool), nowMs);
+    this.#admissions.observe(nowMs);
     this.#fleet.tick(nowMs);
     this.#schedule();
-  }
-
-  #observe(nowMs: number): void {
-    this.#demand.note(levelOf(this.#pool), nowMs);
-    const { global } = this.#counters;
-    const { reclaimed, overshot } = this.#pool.ledger.takeCounts();
-    global.slotsReclaimed += reclaimed;
-    global.slotsOvershot += overshot;
-    if (this.#idleSinceMs !== null) global.idleWhileWaitingMs += Math.max(0, nowMs - this.#idleSinceMs);
-    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? nowMs : null;
-    if (reclaimed > 0 || overshot > 0) this.#touch();
   }
 
   /** `isCounted`: by the regional pool that tells of it. */
@@ -259,8 +231,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.countTelemetry(isCounted ? NOTHING : telemetry, this.#pool.gate);
     for (const shard of telemetry.shards) this.#meters.add(shard);
     this.#fleet.measure(telemetry.shards, nowMs);
-    if (isCounted && this.#sockets.suspect(outcomesOf(telemetry), nowMs)) this.#setAlarm(nowMs);
-    this.#touch();
+    if (isCounted && this.#sockets.suspect(outcomesOf(telemetry), nowMs)) this.#alarm.wakeAt(nowMs);
+    this.#admissions.touch();
+  }
+
+  #refused(outcome: Outcome): void {
+    const nowMs = Date.now();
+    if (UNSERVED.has(outcome)) this.#demand.refuse(nowMs);
+    if (this.#sockets.suspect([outcome], nowMs)) this.#alarm.wakeAt(nowMs);
   }
 
   #countSocket(flow: string, nowMs: number): void {
@@ -270,29 +248,14 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#counters.countTelemetry(NOTHING, this.#pool.gate);
   }
 
-  #write(save: () => void): void {
-    writeOrAbort(this.ctx, "the ledger", save);
-  }
-
-  #touch(): void {
-    this.#dirtySinceMs ??= Date.now();
-    this.#schedule();
-  }
-
   /** Sets the alarm where there is something to do: soon while the ledger's time has to move, never for sockets that are silent. */
   #schedule(): void {
     const nowMs = Date.now();
-    if (this.#alarmAtMs <= nowMs + TICK_MS) return;
-    this.#setAlarm(Math.max(nowMs + TICK_MS, Math.min(this.#demand.wakesAtMs ?? Infinity, this.#fleet.wakesAtMs ?? Infinity)));
+    if (this.#alarm.atMs <= nowMs + TICK_MS) return;
+    this.#alarm.wakeAt(Math.max(nowMs + TICK_MS, Math.min(this.#demand.wakesAtMs ?? Infinity, this.#fleet.wakesAtMs ?? Infinity)));
     const isTicking = this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0 || this.#drains.isHurried(nowMs);
     const hasSockets = this.#pool.ledger.counts.durable > 0;
-    if (isTicking) this.#setAlarm(nowMs + TICK_MS);
-    else if (this.#dirtySinceMs !== null || (hasSockets && this.#sockets.isDue) || this.#drains.isActive) this.#setAlarm(nowMs + SAVE_MS);
-  }
-
-  #setAlarm(atMs: number): void {
-    if (this.#alarmAtMs <= atMs) return;
-    this.#alarmAtMs = atMs;
-    void this.ctx.storage.setAlarm(atMs);
+    if (isTicking) this.#alarm.wakeAt(nowMs + TICK_MS);
+    else if (this.#admissions.isDirty || (hasSockets && this.#sockets.isDue) || this.#drains.isActive) this.#alarm.wakeAt(nowMs + SAVE_MS);
   }
 }

@@ -33,7 +33,7 @@ export function poolStatsOf(service: string, { pool, meters, counters, demand, f
       limit: lanes.get(endpointUrl) ?? 0,
       utilization: pool.adaptive.utilizationOf(endpointUrl),
       slotsOut: ledger.slotsOfLane(endpointUrl),
-      slotsInUse: ledger.inUseOfLane(endpointUrl) - pool.regions.lent.idleIn(endpointUrl),
+      slotsInUse: ledger.flows.lanes.runningOf(endpointUrl) - pool.regions.lent.idleIn(endpointUrl),
       latencyMs: meters.latencyOf(endpointUrl),
     })),
     shards: shards.map((shard) => ({ ...shard, ...meters.countsOf(shard.shardId) })),

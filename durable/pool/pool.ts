@@ -3,25 +3,25 @@
 import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { LedgerPolicy } from "#durable/lease/lease-policy.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import { SLOT_GRACE_MS, type AcquireRequest, type RenewAnswer, type Shed, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
+import { SLOT_GRACE_MS, type AcquireRequest, type RenewAnswer, type WaitingPlace } from "#shared/protocol/pool-rpc.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import type { PoolShard } from "./layout.ts";
 import { AdaptiveLanes, laneUseOf } from "./adaptive-lanes.ts";
-import { capacityOf, flowShareOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
+import { capacityOf, NO_CONFIGURATION, policyOf, type PoolConfiguration, type StoredPool } from "./pool-configuration.ts";
 import { grantFree } from "./grant-order.ts";
 import { GrantPace } from "./grant-pace.ts";
+import { PoolQueue } from "./pool-queue.ts";
 import type { QuotaGate } from "./quota-gate.ts";
-import { displacedRefusal, expiredRefusal, fullRefusal, wantRefusal } from "./queue-refusals.ts";
+import type { Expiry } from "./queue-refusals.ts";
 import { RegionalParts } from "./regional-parts.ts";
 import { Routes } from "./routes.ts";
 import { mayTakeOver, moveSlot } from "./slot-move.ts";
 import { refuseSocket } from "./socket-quota.ts";
 import { grantOf, NAMED_SLOT_MS, type Decision, type Verdict } from "./verdict.ts";
 import { TenantCredits } from "./tenant-credits.ts";
-import { WaitEstimate } from "./wait-estimate.ts";
-import { WaitingLine, type Ticket } from "./waiting-line.ts";
+import type { Ticket } from "./waiting-line.ts";
 
 export class Pool {
   readonly credits = new TenantCredits();
@@ -33,17 +33,14 @@ export class Pool {
   #ledger: LeaseLedger;
   #policy: LedgerPolicy;
   #configuration = NO_CONFIGURATION;
-  readonly #line: WaitingLine;
+  readonly #queue: PoolQueue;
   readonly routes: Routes;
-  readonly #estimate: WaitEstimate;
-  readonly #displaced: Ticket[] = [];
   readonly #pace = new GrantPace();
 
   constructor(kernels: Kernels, nowMs: number, regions = new RegionalParts()) {
     this.regions = regions;
     this.gate = regions.gate.over(this.credits);
-    this.#line = new WaitingLine(kernels);
-    this.#estimate = new WaitEstimate(this.#line);
+    this.#queue = new PoolQueue(kernels, this);
     this.routes = new Routes(kernels);
     this.adaptive = new AdaptiveLanes(kernels);
     this.#ledger = new LeaseLedger((this.#policy = policyOf(NO_CONFIGURATION, [], this)), nowMs);
@@ -65,19 +62,20 @@ export class Pool {
   readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
 
   get queueLength(): number {
-    return this.#line.length;
+    return this.#queue.line.length;
   }
 
   /** For those who watch. */
   view(nowMs: number) {
-    return { lanes: this.#policy.lanes, queueLength: this.#line.length, longestWaitMsNow: this.#line.longestWaitMs(nowMs) };
+    return { lanes: this.#policy.lanes, queueLength: this.#queue.line.length, longestWaitMsNow: this.#queue.line.longestWaitMs(nowMs) };
   }
 
   /** Whether a slot lies idle that somebody who waits might use: free, or leased in the same flow and not used. */
   get isIdleWhileWaiting(): boolean {
-    if (this.#line.length === 0) return false;
-    const isIdle = (flow: string): boolean => this.#ledger.slotsFree > 0 || this.#ledger.idleOfFlow(flow) > 0;
-    return [...this.#line.flows].some((flow) => this.#line.lengthOf(flow) > 0 && isIdle(flow));
+    if (this.#queue.line.length === 0) return false;
+    const { slotsFree, flows } = this.#ledger;
+    const isIdle = (flow: string): boolean => slotsFree > 0 || flows.totals.slotsOf(flow) > flows.totals.runningOf(flow);
+    return [...this.#queue.line.flows].some((flow) => this.#queue.line.lengthOf(flow) > 0 && isIdle(flow));
   }
 
   /** Other credits or shards than before: shares are divided anew. */
@@ -110,9 +108,9 @@ export class Pool {
     const flows = request.flows.map(({ flow }) => flow);
     return {
       lease,
-      sheds: flows.flatMap((flow) => this.#shedOf(flow, this.#waitMsMaxOf(flow)) ?? []),
+      sheds: flows.flatMap((flow) => this.#queue.shedOf(flow) ?? []),
       left: this.gate.leftOf(flows, { ledger: this.#ledger, nowMs }),
-      isContended: this.#line.length + this.regions.lent.waiting > this.#ledger.slotsFree,
+      isContended: this.#queue.line.length + this.regions.lent.waiting > this.#ledger.slotsFree,
       ...this.routes.choice.avoided(nowMs),
     };
   }
@@ -123,7 +121,7 @@ export class Pool {
       const { flow } = telemetry;
       this.credits.observe(telemetry);
       const [running, socketBytes] = [this.#ledger.flows.totals.runningOf(flow), this.gate.socketsBytes(flow, this.#ledger)];
-      this.gate.observe(telemetry, { running, waiting: this.#line.lengthOf(flow), socketBytes, nowMs });
+      this.gate.observe(telemetry, { running, waiting: this.#queue.line.lengthOf(flow), socketBytes, nowMs });
     }
     if (!this.adaptive.observe(lanes, laneUseOf(this.#ledger, this.regions.lent), nowMs)) return;
     this.#applyPolicy({ ...this.#policy, ...capacityOf(this.#configuration, this.shards, this.adaptive) }, nowMs);
@@ -144,20 +142,20 @@ export class Pool {
       if (repeated.owner !== request.holder) return refuse("internal", "The slot's id belongs to another holder.");
       return { ok: true, slot: grantOf(repeated, { waitedMs: 0, lifeMs: (repeated.expiresAtMs ?? Infinity) - arrivedAtLedgerMs }) };
     }
-    if (this.#line.has(request.slotId)) return null;
+    if (this.#queue.line.has(request.slotId)) return null;
     if (this.routes.choice.isEmpty && this.routes.awaited(nowMs) === null)
       return refuse("no-endpoint", `Service ${request.service} has no endpoint in service.`);
     const standing = {
       flow: request.flow,
-      waiting: this.#line.lengthOf(request.flow),
-      queueMs: this.#estimate.ofNewcomer(request.flow, request.urgency),
+      waiting: this.#queue.line.lengthOf(request.flow),
+      queueMs: this.#queue.msOfNewcomer(request.flow, request.urgency),
       isOpen: this.#ledger.slotsFree > 0 && this.decideInMs === null && this.#ledger.flows.roomOf(request.flow) > 0,
     };
     const verdict =
       moveSlot(request, this, nowMs) ??
       refuseSocket(request, this) ??
       this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
-      this.#enter({ request: { ...request, waitMsMax: this.waitMsMaxOf(request) }, arrivedAtMs: nowMs, arrivedAtLedgerMs });
+      this.#queue.enter({ request: { ...request, waitMsMax: this.waitMsMaxOf(request) }, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
     return verdict;
   }
@@ -178,57 +176,43 @@ export class Pool {
   }
 
   cancel(slotId: string, holder: string, nowMs: number): boolean {
-    if (this.#line.ticket(slotId)?.request.holder !== holder) return false;
+    if (!this.#queue.leave(slotId, holder)) return false;
     this.#unpay(slotId, nowMs);
-    this.#countWaiting(this.#line.remove(slotId));
     return true;
   }
 
   place(slotId: string): WaitingPlace | null {
-    const ticket = this.#line.ticket(slotId);
-    return ticket === undefined ? null : this.#estimate.placeOf(ticket);
+    return this.#queue.place(slotId);
   }
 
   /** Gives every slot that is free to whoever is next, and refuses whose deadline has come. Called after every event. */
   decide(nowMs: number): readonly Decision[] {
     const atMs = this.#ledger.tick(nowMs);
-    this.#estimate.tick(nowMs);
+    this.#queue.tick(nowMs);
     this.routes.choice.tick(nowMs);
-    const decisions: Decision[] = this.#line.expire(nowMs).map((ticket) => this.#expired(ticket, nowMs));
+    const whyOf = (request: AcquireRequest): Expiry => ({
+      ...this.gate.expiryOf(request, this.#ledger),
+      awaited: this.routes.awaited(nowMs),
+    });
+    const decisions = this.#queue.expire(nowMs, whyOf);
+    for (const { slotId } of decisions) this.#unpay(slotId, nowMs);
     const hasLane = (): boolean => this.routes.choice.hasRoom((lane) => this.#ledger.slotsFreeIn(lane) > 0);
     const grant = (ticket: Ticket): void => {
       const { slotId } = ticket.request;
-      this.#countWaiting(ticket);
+      this.#queue.called(ticket);
       const verdict = this.#grant(ticket, nowMs);
       if (!verdict.ok) this.#unpay(slotId, nowMs);
       decisions.push({ slotId, verdict });
     };
-    this.decideInMs = grantFree({ ledger: this.#ledger, line: this.#line, pace: this.#pace, hasLane, grant, nowMs, atMs });
+    this.decideInMs = grantFree({ ledger: this.#ledger, line: this.#queue.line, pace: this.#pace, hasLane, grant, nowMs, atMs });
     return decisions;
-  }
-
-  #enter(ticket: Ticket): Verdict | null {
-    const { flow, urgency, waitMsMax } = ticket.request;
-    const aheadMax = this.#line.lengthOf(flow) === 0 ? 0 : (this.#line.aheadMax(flow, urgency) ?? 0);
-    const waitMs = this.#estimate.msFor(aheadMax);
-    if (aheadMax > 0 && !this.#isNext(flow) && this.#estimate.isTooLong(waitMs, waitMsMax))
-      return { ...wantRefusal(ticket.request, this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
-    const { className, weight } = flowShareOf(this.#configuration, flow);
-    const pushed = this.#line.push(ticket, { className, weight });
-    if (pushed !== null && "refused" in pushed) {
-      return { ...fullRefusal(pushed.refused === "flow-full", this.#estimate.endOf(ticket, 0)), ...this.#withShed(ticket.request) };
-    }
-    this.#countWaiting(ticket);
-    if (pushed !== null) this.#displaced.push(pushed.displaced);
-    return null;
   }
 
   /** Those that a more urgent one has displaced since the last time it was asked. */
   takeDisplaced(nowMs: number): readonly Decision[] {
-    return this.#displaced.splice(0).map(({ request: { slotId, flow }, arrivedAtMs }) => {
-      this.#unpay(slotId, nowMs);
-      return { slotId, verdict: displacedRefusal({ position: 0, length: this.#line.lengthOf(flow), waitMs: nowMs - arrivedAtMs }) };
-    });
+    const decisions = this.#queue.takeDisplaced(nowMs);
+    for (const { slotId } of decisions) this.#unpay(slotId, nowMs);
+    return decisions;
   }
 
   #grant({ request, arrivedAtLedgerMs }: Ticket, nowMs: number): Verdict {
@@ -244,41 +228,9 @@ export class Pool {
     const named = { slotId, owner: holder, flow, lifeMs, isDurable: isSocket, device, memoryBytes };
     const slot = shard === undefined ? null : this.#ledger.acquire({ ...named, lane: shard.endpointUrl, shardId: shard.shardId }, nowMs);
     if (slot === null) return refuse("internal", "A slot that was free could not be granted.");
-    this.#estimate.served();
+    this.#queue.served();
     this.gate.granted(slotId);
     return { ok: true, slot: grantOf(slot, { waitedMs: slot.acquiredAtMs - arrivedAtLedgerMs, lifeMs }) };
-  }
-
-  #expired(ticket: Ticket, nowMs: number): Decision {
-    this.#countWaiting(ticket);
-    const { slotId } = ticket.request;
-    this.#unpay(slotId, nowMs);
-    const why = { ...this.gate.expiryOf(ticket.request, this.#ledger), awaited: this.routes.awaited(nowMs) };
-    return { slotId, verdict: expiredRefusal(this.#estimate.endOf(ticket, nowMs - ticket.arrivedAtMs), why) };
-  }
-
-  #withShed({ flow, waitMsMax }: AcquireRequest): { shed?: Shed } {
-    const shed = this.#shedOf(flow, Math.min(waitMsMax, this.#waitMsMaxOf(flow)));
-    return shed === null ? {} : { shed };
-  }
-
-  #shedOf(flow: string, leftMs: number): Shed | null {
-    return this.#line.lengthOf(flow) === 0 || this.#isNext(flow) ? null : this.#estimate.shedOf(flow, leftMs);
-  }
-
-  /** All who wait in the flow have a slot in its share: they get the next ones, whatever an estimate says. */
-  #isNext(flow: string): boolean {
-    return this.#ledger.flows.roomInShare(flow) >= this.#line.lengthOf(flow);
-  }
-
-  /** As long as anybody of the flow may wait. */
-  #waitMsMaxOf(flow: string): number {
-    return Math.min(this.#configuration.service?.deadlineMs ?? 0, this.gate.limitsOf(flow).waitMsMax);
-  }
-
-  #countWaiting(ticket: Ticket | undefined): void {
-    const flow = ticket?.request.flow;
-    if (flow !== undefined) this.#ledger.setWaiting(flow, this.#line.lengthOf(flow));
   }
 
   #applyPolicy(policy: LedgerPolicy, nowMs: number): void {
@@ -289,7 +241,7 @@ export class Pool {
   #follow(configuration: PoolConfiguration, limits?: Readonly<Record<string, number>>): void {
     this.#configuration = configuration;
     this.adaptive.configure(configuration.service, limits);
-    this.#line.configure(configuration.classes);
+    this.#queue.line.configure(configuration.classes);
     this.credits.configure(configuration);
     this.gate.configure(configuration);
   }

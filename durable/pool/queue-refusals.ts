@@ -27,15 +27,16 @@ export interface Expiry {
 
 /** Its time was up. */
 export function expiredRefusal({ queue, slotInMs }: QueueEnd, { slots, awaited, waitMsMax }: Expiry): Refusal {
-  const violated: QuotaState[] = waitMsMax === null ? [] : [{ kind: "wait", quota: waitMsMax, remaining: 0 }];
-  const more = { retryAfterMs: awaited?.inMs ?? slotInMs ?? RETRY_AFTER_MS, queue, violated };
+  const waited: QuotaState[] = waitMsMax === null ? [] : [{ kind: "wait", quota: waitMsMax, remaining: 0 }];
+  // Nobody's limit: then it is what its outcome stands for, the service's capacity.
+  const more = { retryAfterMs: awaited?.inMs ?? slotInMs ?? RETRY_AFTER_MS, queue, ...(waited.length > 0 && { violated: waited }) };
   if (awaited !== null) return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue: ${awaited.line}`, more);
   if (slots === null) {
     const whose = waitMsMax === null ? "." : `: your tenant and class wait for ${waitMsMax} ms at most.`;
     return refuse("expired-in-queue", `Your time was up after ${queue.waitMs} ms in the queue${whose}`, more);
   }
   const detail = `${slotsDetail(slots, "had")} for the ${queue.waitMs} ms that you could wait.`;
-  return refuse("rejected-quota", detail, { ...more, violated: [slots, ...violated], decidedBy: "queue" });
+  return refuse("rejected-quota", detail, { ...more, violated: [slots, ...waited], decidedBy: "queue" });
 }
 
 /** All slots that a flow may have are in use: its own, or as many as the memory allows that their bodies may take. */
@@ -59,7 +60,9 @@ export function wantRefusal({ service, waitMsMax }: AcquireRequest, { queue, slo
 
 export function fullRefusal(isOfFlow: boolean, { queue, slotInMs }: QueueEnd): Refusal {
   const what = isOfFlow ? "The queue of your tenant and class" : "The service's queue";
-  return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: slotInMs ?? RETRY_AFTER_MS, queue });
+  // Its outcome stands for the flow's own queue.
+  const violated: QuotaState[] = [{ kind: isOfFlow ? "queue" : "capacity", quota: 0, remaining: 0 }];
+  return refuse("rejected-queue-full", `${what} is full.`, { retryAfterMs: slotInMs ?? RETRY_AFTER_MS, queue, violated });
 }
 
 export function displacedRefusal(queue: QueueFacts): Refusal {

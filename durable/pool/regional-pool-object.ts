@@ -2,8 +2,10 @@ import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { homesOf } from "#durable/lib/other-objects.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { Region } from "#shared/config/regions.ts";
+import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type {
   AcquireAnswer,
@@ -20,12 +22,11 @@ import type { Telemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
+import { Admissions, SAVE_MS } from "./admissions.ts";
 import type { Counters } from "./counters.ts";
 import { isNews, UNSERVED } from "./demand-reports.ts";
 import { Pool } from "./pool.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
-import type { Decision } from "./verdict.ts";
-import { Waiters } from "./waiters.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 import { flowStatsOf } from "./flow-stats.ts";
 import { HomeLease, type Wanted } from "./home-lease.ts";
@@ -37,8 +38,6 @@ import { RegionalTelemetry } from "./regional-telemetry.ts";
 
 /** While something is out, or lent, the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
-/** How often the counters are written while they change. */
-const SAVE_MS = 5 * SECOND_MS;
 /** Of a request that asks its home for a token, and finds it taken. */
 const TURNS_MAX = 3;
 const MEMORY_BYTES = QUEUE_MEMORY_BYTES + 192 * 1_024;
@@ -67,16 +66,22 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     renew: () => this.#renewals.renewNow(),
     home: () => homesOf(this.env)(this.#pool.configuration.name, this.#pool.configuration.service?.regions?.[0]),
   });
-  readonly #waiters = new Waiters(() => this.#settle(Date.now()));
-  #counters!: Counters;
-  /** When counters that are not on disk yet began to change. */
-  #dirtySinceMs: number | null = null;
-  #alarmAtMs = Infinity;
-  #idleSinceMs: number | null = null;
+  readonly #alarm = new NextAlarm(this.ctx.storage);
+  readonly #admissions = new Admissions(this.#pool, {
+    store: this.#store,
+    write: (save) => this.#write(save),
+    settle: (nowMs) => this.#settle(nowMs),
+    schedule: () => this.#schedule(),
+    onRefused: (flow, outcome) => this.#refused(flow, outcome),
+  });
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     migrateFirst(ctx, POOL_MIGRATIONS, () => this.#load());
+  }
+
+  get #counters(): Counters {
+    return this.#admissions.counters;
   }
 
   async renew(message: RenewMessage): Promise<RenewAnswer> {
@@ -113,32 +118,16 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
       nowMs = Date.now();
       verdict = this.#pool.acquire(request, nowMs);
     }
-    // Whoever asked before under this id has gone, or asks again here.
-    this.#waiters.answer(request.slotId, { ok: false, outcome: "cancelled", detail: "The same was asked again." });
-    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
-    this.#settle(nowMs);
-    const decided = await waits;
-    if (!decided.ok && decided.outcome !== "cancelled") {
-      this.#counters.countOutcome(request.flow, decided.outcome);
-      if (UNSERVED.has(decided.outcome)) this.#telemetry.decided(request.flow, decided.outcome);
-    }
-    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
-    this.#touch();
+    const decided = await this.#admissions.answer(request, verdict, nowMs);
     return { ...decided, configurationVersion: this.#pool.configuration.version };
   }
 
   cancel(slotId: string, holder: string): boolean {
-    const wasWaiting = this.#pool.cancel(slotId, holder, Date.now());
-    if (wasWaiting) this.#waiters.answer(slotId, { ok: false, outcome: "cancelled", detail: "The device went away." });
-    return wasWaiting;
+    return this.#admissions.cancel(slotId, holder);
   }
 
   giveBack(slotIds: readonly string[], holder: string): number {
-    this.#counters.global.releaseCalls += 1;
-    const nowMs = Date.now();
-    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
-    this.#settle(nowMs);
-    return freed;
+    return this.#admissions.giveBack(slotIds, holder);
   }
 
   async keep(slotId: string, from: string, shardObject: string): Promise<boolean> {
@@ -151,7 +140,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     this.#counters.global.releaseCalls += 1;
     const isFreed = this.#sockets.releaseHere(report);
     if (isFreed) this.#counters.countOutcome(report.flow, report.outcome);
-    this.#touch();
+    this.#admissions.touch();
     this.#settle(Date.now());
     return isFreed ? { freed: true } : this.#sockets.releaseAtHome(report);
   }
@@ -166,13 +155,10 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   }
 
   override alarm(): void {
-    this.#alarmAtMs = Infinity;
+    this.#alarm.ring();
     const nowMs = Date.now();
     this.#settle(nowMs);
-    if (this.#dirtySinceMs !== null && nowMs - this.#dirtySinceMs >= SAVE_MS) {
-      this.#dirtySinceMs = null;
-      this.#store.saveCounters(this.#counters, {});
-    }
+    this.#admissions.saveDue(nowMs, {});
     this.#schedule();
   }
 
@@ -181,7 +167,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     const [rows, shards, tableVersion] = [this.#store.loadLedger(), this.#store.loadShards(), this.#store.loadTableVersion()];
     this.#pool.load({ configuration, shards, rows, tableVersion, limits: {} }, Date.now());
     this.#sockets.open();
-    this.#counters = this.#store.loadCounters();
+    this.#admissions.open();
     this.#schedule();
   }
 
@@ -213,48 +199,31 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
   #settle(nowMs: number): void {
     this.#renewals.renewDue(nowMs);
     this.#pool.routes.refusals.tick(nowMs);
-    const decisions: readonly Decision[] = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
-    this.#write(() => this.#store.saveLedger(this.#pool.ledger.takeChanges()));
-    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
-    this.#waiters.lookAgain(this.#pool.decideInMs);
-    this.#observe(nowMs);
+    this.#admissions.decide(nowMs);
+    this.#admissions.observe(nowMs);
     this.#schedule();
   }
 
-  #observe(nowMs: number): void {
-    const { global } = this.#counters;
-    const { reclaimed, overshot } = this.#pool.ledger.takeCounts();
-    global.slotsReclaimed += reclaimed;
-    global.slotsOvershot += overshot;
-    if (this.#idleSinceMs !== null) global.idleWhileWaitingMs += Math.max(0, nowMs - this.#idleSinceMs);
-    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? nowMs : null;
-    if (reclaimed > 0 || overshot > 0) this.#touch();
+  #refused(flow: string, outcome: Outcome): void {
+    if (UNSERVED.has(outcome)) this.#telemetry.decided(flow, outcome);
   }
 
   #measure(telemetry: Telemetry): void {
     this.#counters.countTelemetry(telemetry, this.#pool.gate);
     this.#telemetry.add(telemetry);
     this.#pool.routes.refusals.take(telemetry.shards, Date.now());
-    this.#touch();
+    this.#admissions.touch();
   }
 
   #write(save: () => void): void {
     writeOrAbort(this.ctx, "the ledger", save);
   }
 
-  #touch(): void {
-    this.#dirtySinceMs ??= Date.now();
-    this.#schedule();
-  }
-
   #schedule(): void {
     const isTicking =
       this.#home.isActive || !this.#telemetry.isEmpty || this.#pool.ledger.nextChangeInMs !== null || this.#pool.queueLength > 0;
-    if (!isTicking && this.#dirtySinceMs === null) return;
-    const atMs = Date.now() + (isTicking ? TICK_MS : SAVE_MS);
-    if (this.#alarmAtMs <= atMs) return;
-    this.#alarmAtMs = atMs;
-    void this.ctx.storage.setAlarm(atMs);
+    if (!isTicking && !this.#admissions.isDirty) return;
+    this.#alarm.wakeAt(Date.now() + (isTicking ? TICK_MS : SAVE_MS));
   }
 }
 

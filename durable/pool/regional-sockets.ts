@@ -6,6 +6,7 @@
 import { assert } from "#shared/assert.ts";
 import type { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import type { HandedSlot, Renewal } from "#shared/protocol/lease.ts";
+import type { Lender } from "./home-lease.ts";
 import type { PoolRpc, ReleaseAnswer, ReleaseReport } from "#shared/protocol/pool-rpc.ts";
 
 /** Handed over with one renewal; the rest goes with the next. */
@@ -38,6 +39,8 @@ interface RegionalSocketsInput {
 export class RegionalSockets {
   readonly #input: RegionalSocketsInput;
   readonly #handovers = new Map<string, Handover>();
+  /** Of those that were here at the start, those that no request has named since: one of the life before may have. */
+  readonly #restored = new Set<string>();
   /** What a request that home may still get names, and nobody does here any more: counted when it comes to that. Another life may have left some. */
   #doubts = 1;
   #doubtsNamed = 0;
@@ -50,17 +53,21 @@ export class RegionalSockets {
   /** After a start nobody knows which of those that are here were on their way: all are, as they are. Their owners ask home then. */
   open(): void {
     for (const { slotId, owner, isDurable } of this.#input.ledger().named)
-      if (isDurable) this.#handovers.set(slotId, { owner, isEnding: true, isNamed: false, isTaken: null });
+      if (isDurable) {
+        this.#handovers.set(slotId, { owner, isEnding: true, isNamed: false, isTaken: null });
+        this.#restored.add(slotId);
+      }
   }
 
   /** What the next request to home hands over. `fresh`: of them, those that no request named before: the lease has them no more. */
-  list(nowMs: number): { readonly handed: readonly HandedSlot[]; readonly fresh: ReadonlySet<string> } {
+  list(nowMs: number): Required<Pick<Lender, "handed" | "fresh">> & Pick<Lender, "handsMore"> {
     const ledger = this.#input.ledger();
     const atMs = ledger.tick(nowMs);
     const fresh = new Set<string>();
     const handed: HandedSlot[] = [];
-    // Those that were named first: home knows a repeated name by the request before.
-    const waiting = [...this.#handovers].toSorted(([, a], [, b]) => Number(b.isNamed) - Number(a.isNamed));
+    // Those that were named first: home knows a repeated name by the request before. Then those that the life before may have named.
+    const rankOf = ([slotId, { isNamed }]: [string, Handover]): number => (isNamed ? 0 : this.#restored.has(slotId) ? 1 : 2);
+    const waiting = [...this.#handovers].toSorted((a, b) => rankOf(a) - rankOf(b));
     for (const [slotId, handover] of waiting.slice(0, HANDED_MAX)) {
       const slot = ledger.slot(slotId);
       if (slot === undefined) {
@@ -69,12 +76,13 @@ export class RegionalSockets {
       }
       if (!handover.isNamed) fresh.add(slotId);
       handover.isNamed = true;
+      this.#restored.delete(slotId);
       const { flow, lane, shardId, device, expiresAtMs } = slot;
       const lifeMs = handover.isEnding ? Math.max(0, (expiresAtMs ?? atMs) - atMs) : null;
       handed.push({ slotId, owner: handover.owner, flow, lane, shardId, device, lifeMs });
     }
     this.#doubtsNamed = this.#doubts;
-    return { handed, fresh };
+    return { handed, fresh, handsMore: this.#restored.size > 0 };
   }
 
   /** The newest request, which named these, was answered: what home has taken is no slot of this pool any more, and the rest is nobody's. */
@@ -126,6 +134,7 @@ export class RegionalSockets {
 
   #forget(slotId: string, { isNamed }: Handover): void {
     this.#handovers.delete(slotId);
+    this.#restored.delete(slotId);
     if (isNamed) this.#doubts += 1;
   }
 

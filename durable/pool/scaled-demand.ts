@@ -7,7 +7,8 @@ import type { DemandStats } from "#shared/protocol/demand-stats.ts";
 import type { PlannedFleet } from "./demand-configuration.ts";
 import type { WantedShards } from "./prewarm.ts";
 import { REPORT_MS_MAX, type DemandReport } from "./demand-meter.ts";
-import { ServiceDemand, type DemandSetting, type DemandShell } from "./service-demand.ts";
+import type { DemandSetting } from "./demand-plan.ts";
+import { ServiceDemand, type DemandShell } from "./service-demand.ts";
 
 /** What the pool's object uses of a service's demand. */
 export type Demand = Pick<

@@ -6,17 +6,15 @@ import type { ServiceConfig } from "#shared/config/schema.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts";
 import { refuse } from "#shared/errors/refusal.ts";
-import { KIB_BYTES, MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { KIB_BYTES, MINUTE_MS } from "#shared/units.ts";
 import type { DemandForecaster } from "#wasm/binding/forecast/demand-forecaster.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
-import type { PoolShard } from "./layout.ts";
-import { plan, type Plan, type PlanPolicy } from "./planner.ts";
-import { refuseHistory, tellHistory } from "./demand-history.ts";
+import { refuseHistory } from "./demand-history.ts";
 import { horizonsOf } from "./demand-horizons.ts";
-import { planStatsOf } from "./demand-plan-stats.ts";
+import { DemandPlan, type DemandSetting } from "./demand-plan.ts";
 import { fillSilence } from "./demand-silence.ts";
 import { DemandEngine } from "./demand-engine.ts";
-import { eventsOf, planPolicyOf, type PlannedFleet } from "./demand-configuration.ts";
+import { eventsOf, type PlannedFleet } from "./demand-configuration.ts";
 import { BIN_MS, DemandMeter, type DemandBin, type DemandLevel, type DemandReport } from "./demand-meter.ts";
 import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from "./demand-pooling.ts";
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
@@ -41,18 +39,12 @@ export interface DemandShell extends PoolingShell {
   readonly fleet: () => PlannedFleet | null;
 }
 
-export interface DemandSetting {
-  readonly service: ServiceConfig | null;
-  readonly shards: readonly PoolShard[];
-}
-
 export class ServiceDemand {
   readonly #shell: DemandShell;
   #facts = NO_FACTS;
-  #setting: DemandSetting = { service: null, shards: [] };
-  #policy: PlanPolicy | null = null;
+  #service: ServiceConfig | null = null;
   readonly #engine: DemandEngine;
-  #lastPlan: Plan | null = null;
+  readonly #plan: DemandPlan;
   /** Null: asleep. */
   #meter: DemandMeter | null = null;
   #savedAtMs = -Infinity;
@@ -66,6 +58,7 @@ export class ServiceDemand {
       begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
       refused: (part, reason) => this.#restarted(part, reason),
     });
+    this.#plan = new DemandPlan({ fleet: shell.fleet, planner: () => this.#engine.planner });
   }
 
   /** Once, when the disk may be read. */
@@ -75,13 +68,9 @@ export class ServiceDemand {
   }
 
   configure(setting: DemandSetting): void {
-    this.#setting = setting;
-    this.#policy = setting.service === null ? null : this.#policyFor(setting.service);
+    this.#service = setting.service;
+    this.#plan.configure(setting);
     if (setting.service !== null) this.#engine.forecaster?.setEvents(eventsOf(setting.service));
-  }
-
-  #policyFor(service: ServiceConfig): PlanPolicy {
-    return planPolicyOf(service, { current: this.#setting.shards, fleet: this.#shell.fleet() });
   }
 
   get isAsleep(): boolean {
@@ -110,18 +99,18 @@ export class ServiceDemand {
 
   /** When `tick` has something to do; null: nothing, until something comes. */
   get wakesAtMs(): number | null {
-    if (this.#setting.service === null) return null;
+    if (this.#service === null) return null;
     return this.#meter === null ? this.#facts.prewarmAtMs : this.#meter.closesAtMs;
   }
 
   /** What its shards follow, where the plan is done; null: nothing is known since the object started. */
   wantedAt(nowMs: number): WantedShards | null {
-    return wantedOf(this.#lastPlan, { prewarmed: this.#prewarmed, isAsleep: this.isAsleep, nowMs });
+    return wantedOf(this.#plan.last, { prewarmed: this.#prewarmed, isAsleep: this.isAsleep, nowMs });
   }
 
   /** Takes the bins that have closed into the forecast and the plan. Never throws, but for what `save` throws. */
   tick(nowMs: number): void {
-    const { service } = this.#setting;
+    const service = this.#service;
     if (service !== null) this.#prewarm(service, nowMs);
     if (this.#meter === null || service === null || nowMs < this.#meter.closesAtMs) return;
     const bins = this.#meter.take(nowMs);
@@ -133,16 +122,10 @@ export class ServiceDemand {
 
   /** What was wanted before this pool saw any of it. On disk when it is answered. */
   learn(history: DemandHistory, nowMs: number): HistoryAnswer {
-    const { service } = this.#setting;
+    const service = this.#service;
     const refusal = refuseHistory(history, { knownUntilMs: this.#facts.binEndMs, nowMs });
     if (refusal !== null) return refusal;
-    const isTold =
-      service !== null &&
-      this.#attempt(() => {
-        const forecaster = this.#engine.forecasterOf(service);
-        const [planner, policy] = [this.#engine.planner, this.#policy];
-        if (planner !== null && policy !== null) this.#lastPlan = tellHistory(history, { forecaster, planner, policy });
-      });
+    const isTold = service !== null && this.#attempt(() => this.#plan.learn(history, this.#engine.forecasterOf(service)));
     if (!isTold) return refuse("internal", "The forecaster has failed and rests until its pool restarts.");
     const binEndMs = history.startMs + history.slots.length * BIN_MS;
     this.#facts = { ...this.#facts, isSilent: false, binEndMs, binCount: this.#facts.binCount + history.slots.length };
@@ -151,18 +134,20 @@ export class ServiceDemand {
   }
 
   stats(nowMs: number): DemandStats {
-    const { service } = this.#setting;
+    const service = this.#service;
     const { binCount, arrivalsPerSecond, slotsWanted } = this.#facts;
     let horizons: readonly HorizonStats[] = [];
     if (service !== null && binCount > 0) this.#attempt(() => (horizons = horizonsOf(this.#engine.forecasterOf(service), nowMs)));
     const { restarts } = this.#facts;
-    return { binCount, arrivalsPerSecond, slotsWanted, horizons, plan: this.#planStats(), restarts, hasFailed: this.#hasFailed };
-  }
-
-  #planStats(): DemandStats["plan"] {
-    const [policy, planned, planner] = [this.#policy, this.#lastPlan, this.#engine.planner];
-    if (policy === null || planned === null || planner === null) return null;
-    return planStatsOf({ mode: this.#setting.service?.provisioning.mode ?? "shadow", policy, planned, planner, facts: this.#facts });
+    return {
+      binCount,
+      arrivalsPerSecond,
+      slotsWanted,
+      horizons,
+      plan: this.#plan.stats(this.#facts),
+      restarts,
+      hasFailed: this.#hasFailed,
+    };
   }
 
   #observe(service: ServiceConfig, bins: readonly DemandBin[], nowMs: number): void {
@@ -174,7 +159,7 @@ export class ServiceDemand {
     for (const { endMs, arrivalsPerSecond, slots } of bins)
       forecaster.observe({ timeMs: endMs - 1, arrivals: arrivalsPerSecond, concurrency: slots });
     const wantedSlots = bins.map(({ slots }) => slots);
-    const planned = this.#replan(forecaster, wantedSlots, nowMs);
+    const planned = this.#plan.follow(forecaster, wantedSlots, { before: this.#facts, nowMs });
     this.#facts = {
       ...this.#facts,
       isSilent: false,
@@ -195,33 +180,11 @@ export class ServiceDemand {
     if (!isAnswered) this.#facts = { ...this.#facts, exchangedAtMs: retriedAtMs(nowMs) };
   }
 
-  /** In shadow no fleet is told, and the plan is held against its own shadow. */
-  #replan(
-    forecaster: DemandForecaster,
-    wantedSlots: readonly number[],
-    nowMs: number,
-  ): Pick<DemandFacts, "plannedShardSeconds" | "wantedShardSeconds"> {
-    const { plannedShardSeconds, wantedShardSeconds } = this.#facts;
-    const fleet = this.#shell.fleet();
-    if (fleet !== null && this.#setting.service !== null) this.#policy = this.#policyFor(this.#setting.service);
-    const [policy, planner] = [this.#policy, this.#engine.planner];
-    if (policy === null || planner === null) return { plannedShardSeconds, wantedShardSeconds };
-    const startsMs = fleet?.takeStarts() ?? [];
-    this.#lastPlan = plan(planner, { nowMs, policy, forecast: forecaster, wantedSlots, fleet: fleet?.counts() ?? null, startsMs });
-    const { count, warmCount } = this.#lastPlan;
-    const secondsEach = BIN_MS / SECOND_MS;
-    const wantedShards = wantedSlots.reduce((sum, slots) => sum + slots, 0) / policy.shardSlots;
-    return {
-      plannedShardSeconds: plannedShardSeconds + (count + warmCount) * secondsEach * wantedSlots.length,
-      wantedShardSeconds: wantedShardSeconds + wantedShards * secondsEach,
-    };
-  }
-
   #restarted(part: "forecaster" | "planner", reason: string): void {
     const key = `${part} ${reason}`;
     const { restarts } = this.#facts;
     this.#facts = { ...this.#facts, restarts: { ...restarts, [key]: (restarts[key] ?? 0) + 1 } };
-    this.#shell.warn("demand-begun-afresh", { service: this.#setting.service?.service, part, reason });
+    this.#shell.warn("demand-begun-afresh", { service: this.#service?.service, part, reason });
   }
 
   #save(nowMs: number): void {
@@ -240,7 +203,7 @@ export class ServiceDemand {
     } catch (error) {
       this.#hasFailed = true;
       this.#meter = null;
-      this.#shell.warn("demand-failed", { service: this.#setting.service?.service, error: String(error) });
+      this.#shell.warn("demand-failed", { service: this.#service?.service, error: String(error) });
       return false;
     }
   }
@@ -270,8 +233,8 @@ export class ServiceDemand {
 
   #prewarmInput(service: ServiceConfig, nowMs: number): PrewarmInput {
     const forecaster = this.#engine.forecasterOf(service);
-    const { shardSlots, startMsPrior } = this.#policyFor(service);
-    const startMs = this.#lastPlan?.startMs ?? startMsPrior;
+    const { shardSlots, startMsPrior } = this.#plan.policyFor(service);
+    const startMs = this.#plan.last?.startMs ?? startMsPrior;
     return { expect: (horizonsMs) => forecaster.profile("concurrency", horizonsMs, nowMs), nowMs, startMs, shardSlots };
   }
 

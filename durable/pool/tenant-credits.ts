@@ -4,27 +4,27 @@ import { CreditLease, type CreditDemand } from "#durable/lease/credit-lease.ts";
 import { advanceClock, FORWARD, UNSEEN } from "#durable/lease/lease-clock.ts";
 import type { SharedTokens } from "#durable/lease/shared-tokens.ts";
 import { tenantOf } from "#shared/identifier/entitlement.ts";
-import type { TotalConfig } from "#shared/config/schema.ts";
-import { byteFlowOf, flowOfBytes } from "#shared/lease/byte-flow.ts";
+import { flowOfBytes } from "#shared/lease/byte-flow.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import { TOTAL_BYTES, TOTAL_REQUESTS, type QuotaRenewal, type QuotaUse } from "#shared/protocol/quota-rpc.ts";
 import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { CreditLooks } from "./credit-looks.ts";
-import type { PoolConfiguration } from "./pool-configuration.ts";
-import { freshCredit, isSameCost, type TenantCredit } from "./tenant-credit.ts";
+import {
+  ask,
+  freshCredit,
+  heed,
+  isJustAsked,
+  isSameCost,
+  isUnheard,
+  lentOf,
+  missAnswer,
+  nextLookMs,
+  wantsSlots,
+  type TenantCredit,
+} from "./tenant-credit.ts";
 import { TenantUse, useOf } from "./tenant-use.ts";
-
-/** A quota that does not answer is asked again after so long. */
-const RETRY_MS = SECOND_MS;
-/** A quota that gave a flow less than was asked for has no more for it now: more is asked for again after so long. */
-const SHORT_SPACING_MS = SECOND_MS / 4;
-/** What was used is told after so long, where nothing else is to be asked: service time, which is paid for afterwards, … */
-const TELL_COST_MS = SECOND_MS;
-/** … and bytes, which are paid already, or cast a shadow. */
-const TELL_BYTES_MS = 5 * SECOND_MS;
-
-type TotalTokens = typeof TOTAL_REQUESTS | typeof TOTAL_BYTES;
+import { TotalLimits, type LimitedPool, type TotalShare, type TotalTokens } from "./total-limits.ts";
 
 /** What the pool's ledger knows. */
 export interface TenantWants {
@@ -34,17 +34,8 @@ export interface TenantWants {
   readonly tokensLacked: (flows: readonly string[]) => number;
 }
 
-type Limits = Pick<PoolConfiguration, "tenantsWithTotal" | "totals"> & {
-  readonly service: { readonly costWeight: number } | null;
-  readonly classes: readonly { readonly className: string; readonly weight: number }[];
-};
-
 export class TenantCredits {
-  #slotTenants: ReadonlySet<string> = new Set();
-  #totals: Readonly<Record<string, TotalConfig>> = {};
-  /** Some tenant is limited over all services, or would be. */
-  areAny = false;
-  #costWeight = 1;
+  #limits = new TotalLimits({ tenantsWithTotal: [], service: null, classes: [] });
   /** By tenant and what is limited over all services. */
   readonly #shared: Readonly<Record<TotalTokens, Map<string, SharedTokens>>> = { [TOTAL_REQUESTS]: new Map(), [TOTAL_BYTES]: new Map() };
   readonly #use = new TenantUse();
@@ -55,35 +46,32 @@ export class TenantCredits {
   #nowMs = 0;
 
   /** The tenants that are limited over all services, or would be. */
-  configure({ tenantsWithTotal, totals = {}, service, classes }: Limits): void {
-    this.#slotTenants = new Set(tenantsWithTotal);
+  configure(pool: LimitedPool): void {
+    const limits = new TotalLimits(pool);
     // How long it is used up was said of the limit before: the quota is asked again, which knows what is owed.
     for (const [tenant, credit] of this.#credits) {
-      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#totals[tenant], totals[tenant])) continue;
+      if (credit.blockedUntilMs <= this.#nowMs || isSameCost(this.#limits.of(tenant), limits.of(tenant))) continue;
       credit.blockedUntilMs = -Infinity;
       credit.renewAtMs = this.#nowMs;
     }
-    this.#totals = totals;
-    this.areAny = tenantsWithTotal.length + Object.keys(totals).length > 0;
-    this.#costWeight = service?.costWeight ?? 1;
+    this.#limits = limits;
     this.lookAtAll();
     for (const of of Object.values(this.#shared)) of.clear();
-    for (const [tenant, { ratePerSecond, bandwidthBytesPerSecond, mode }] of Object.entries(totals)) {
-      if (mode === "shadow") continue;
-      const flows = classes.map(({ className, weight }) => ({ flow: `${tenant}/${className}`, weight }));
-      if (ratePerSecond !== undefined) this.#share(tenant, TOTAL_REQUESTS, flows);
-      if (bandwidthBytesPerSecond === undefined) continue;
-      const ofBytes = flows.map(({ flow, weight }) => ({ flow: byteFlowOf(flow), weight }));
-      this.#share(tenant, TOTAL_BYTES, ofBytes);
-    }
+    for (const share of limits.shares) this.#share(share);
   }
 
-  #share(tenant: string, name: TotalTokens, flows: SharedTokens["flows"]): void {
+  #share({ tenant, name, flows }: TotalShare): void {
     const take = (count: number): void => {
       this.#credits.get(tenant)?.lease.spend(name, count);
       this.#looks.soon(tenant);
     };
-    this.#shared[name].set(tenant, { flows, available: () => this.#tokensOf(tenant, name), take });
+    const available = (): number => lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.tokens(name, this.#nowMs));
+    this.#shared[name].set(tenant, { flows, available, take });
+  }
+
+  /** Some tenant is limited over all services, or would be. */
+  get areAny(): boolean {
+    return this.#limits.areAny;
   }
 
   /** For what follows: a time that does not go back with the pool's, so that no credit lasts longer than it was lent for. */
@@ -94,10 +82,8 @@ export class TenantCredits {
 
   /** How many slots of its flow a tenant may have out here; Infinity: it is not limited, or its quota cannot be reached. */
   slotsMaxOf(tenant: string, flow: string): number {
-    if (!this.#slotTenants.has(tenant)) return Infinity;
-    const credit = this.#credits.get(tenant);
-    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.slots(flow, this.#nowMs);
-    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
+    if (!this.#limits.holdsSlots(tenant)) return Infinity;
+    return lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.slots(flow, this.#nowMs));
   }
 
   /** What a flow's tokens are paid from beside its own rate; undefined: its tenant has no such limit over all services. */
@@ -115,7 +101,7 @@ export class TenantCredits {
 
   /** In how long the tenant's service time over all services is below its limit again; 0: it is, or is not limited. */
   blockedForMs(tenant: string): number {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
+    const total = this.#limits.of(tenant);
     // Of nothing nothing is used, and so nobody asks how long it is used up.
     if (total?.cpuSecondsPerSecond === 0 && total.mode === "enforce") return SECOND_MS;
     return Math.max(0, (this.#credits.get(tenant)?.blockedUntilMs ?? 0) - this.#nowMs);
@@ -125,22 +111,20 @@ export class TenantCredits {
   observe(telemetry: FlowTelemetry): void {
     if (!this.areAny) return;
     const tenant = tenantOf(telemetry.flow);
-    if (this.#tellMsOf(tenant) === Infinity) return;
-    this.#use.add(tenant, useOf(telemetry, this.#costWeight));
+    if (this.#limits.tellMsOf(tenant) === Infinity) return;
+    this.#use.add(tenant, useOf(telemetry, this.#limits.costWeight));
     this.#looks.soon(tenant);
   }
 
   /** Whether nothing is known of the tenant's credit, so that whoever comes waits for an answer. */
   isUnknown(tenant: string): boolean {
-    if (!this.#slotTenants.has(tenant) && this.allSharedOf(tenant).length === 0) return false;
-    const credit = this.#credits.get(tenant);
-    return credit === undefined || (this.#nowMs >= credit.lease.expiresAtMs && this.#nowMs >= credit.openUntilMs);
+    if (!this.#limits.holdsSlots(tenant) && this.allSharedOf(tenant).length === 0) return false;
+    return isUnheard(this.#credits.get(tenant), this.#nowMs);
   }
 
   /** Whether the tenant's quota is told of slots: they are limited over all services, or would be. */
   countsSlots(tenant: string): boolean {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
-    return this.#slotTenants.has(tenant) || total?.slots !== undefined;
+    return this.#limits.holdsSlots(tenant) || this.#limits.of(tenant)?.slots !== undefined;
   }
 
   /** Whether asking may bring a flow tokens that it has not: so many are needed at once, or, of 0, none is left. Whoever wants some waits for
@@ -152,7 +136,7 @@ export class TenantCredits {
     const available = this.sharedOf(tenant, name)?.available() ?? Infinity;
     if (credit === undefined || available >= Math.max(1, needed)) return false;
     const isWithout = needed > 0 ? credit.none.has(name) : credit.dry.has(name);
-    return !isWithout || this.#nowMs >= credit.askedAtMs + SHORT_SPACING_MS;
+    return !isWithout || !isJustAsked(credit, this.#nowMs);
   }
 
   /** What is wanted of a flow here may be something else now. */
@@ -172,7 +156,7 @@ export class TenantCredits {
   due(wants: TenantWants): readonly string[] {
     const due: string[] = [];
     for (const tenant of this.#looks.take(this.#nowMs)) {
-      if (!this.#use.has(tenant) && !(this.#isLimited(tenant) && this.#credits.has(tenant))) continue;
+      if (!this.#use.has(tenant) && !(this.#limits.has(tenant) && this.#credits.has(tenant))) continue;
       const isDue = this.#isDue(tenant, wants);
       if (isDue) due.push(tenant);
       this.#looks.at(tenant, isDue ? this.#nowMs : this.#nextLookMs(tenant));
@@ -182,22 +166,9 @@ export class TenantCredits {
 
   /** The message to the tenant's quota, from this pool in this life of it. */
   request(tenant: string, demands: readonly CreditDemand[], { holder, life }: { holder: string; life: number }): RenewalRequest {
-    const known = this.#credits.get(tenant);
-    const credit = known ?? freshCredit(new CreditLease(holder, life));
+    const credit = this.#credits.get(tenant) ?? freshCredit(new CreditLease(holder, life));
     this.#credits.set(tenant, credit);
-    credit.isAsking = true;
-    credit.askedAtMs = this.#nowMs;
-    const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, credit.peaks.get(demand.flow) ?? 0) }));
-    credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
-    credit.peaks.clear();
-    credit.needed = new Map(demands.flatMap(({ flow, tokensNow = 0 }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
-    credit.lacked = new Map(
-      demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [
-        flow,
-        tokensWant - tokensPassedOn - credit.lease.tokens(flow, this.#nowMs),
-      ]),
-    );
-    return credit.lease.request(wanted, this.#nowMs);
+    return ask(credit, demands, this.#nowMs);
   }
 
   /** What goes with it. */
@@ -209,19 +180,11 @@ export class TenantCredits {
   }
 
   /** `isIdle`: it wanted nothing and had nothing out; it is not asked for again until somebody comes. */
-  apply(tenant: string, { renewal, blockedMs = 0 }: Pick<QuotaRenewal, "renewal" | "blockedMs">, isIdle: boolean): void {
+  apply(tenant: string, answer: Pick<QuotaRenewal, "renewal" | "blockedMs">, isIdle: boolean): void {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return;
-    credit.isAsking = false;
     this.#looks.soon(tenant);
-    if (credit.lease.apply(renewal, this.#nowMs) && renewal.ok) {
-      const dry = renewal.flows.filter(({ flow, tokens }) => tokens < (credit.lacked.get(flow) ?? 0));
-      credit.dry = new Set(dry.map(({ flow }) => flow));
-      const none = [...credit.needed].filter(([flow, count]) => credit.lease.tokens(flow, this.#nowMs) < count);
-      credit.none = new Set(none.map(([flow]) => flow));
-    }
-    credit.renewAtMs = isIdle ? Infinity : this.#nowMs + renewal.renewAfterMs;
-    credit.blockedUntilMs = this.#nowMs + blockedMs;
+    heed(credit, answer, { isIdle, nowMs: this.#nowMs });
   }
 
   /** No answer: what is lent holds until its end; after that the services' own limits do. */
@@ -230,64 +193,29 @@ export class TenantCredits {
     if (credit === undefined) return;
     this.#use.add(tenant, credit.told);
     this.#looks.soon(tenant);
-    credit.isAsking = false;
-    credit.renewAtMs = this.#nowMs + RETRY_MS;
-    credit.openUntilMs = this.#nowMs + 2 * RETRY_MS;
-  }
-
-  #isLimited(tenant: string): boolean {
-    return this.#slotTenants.has(tenant) || Object.hasOwn(this.#totals, tenant);
+    missAnswer(credit, this.#nowMs);
   }
 
   #isDue(tenant: string, { slots, tokensLacked }: TenantWants): boolean {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return true;
     if (credit.isAsking) return false;
-    if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#tellMsOf(tenant))) return true;
-    const isHeard = this.#nowMs < credit.askedAtMs + SHORT_SPACING_MS;
+    if (this.#nowMs >= credit.renewAtMs || (this.#use.has(tenant) && this.#nowMs >= credit.askedAtMs + this.#limits.tellMsOf(tenant)))
+      return true;
+    const isHeard = isJustAsked(credit, this.#nowMs);
     for (const { name, shared } of this.allSharedOf(tenant)) {
       const isDry = isHeard && credit.dry.has(name);
       if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
     }
     // A shadow is told what is out with what it is told anyway.
-    if (!this.#slotTenants.has(tenant)) return false;
-    return this.#wantsMore(credit, { tenant, slots, isHeard });
+    return this.#limits.holdsSlots(tenant) && wantsSlots(credit, (flow) => slots(tenant, flow), this.#nowMs);
   }
 
   /** When it may be due by time alone. */
   #nextLookMs(tenant: string): number {
     const credit = this.#credits.get(tenant);
-    if (credit === undefined || credit.isAsking) return Infinity;
-    const { askedAtMs, renewAtMs, lease, openUntilMs } = credit;
-    const tellAtMs = this.#use.has(tenant) ? askedAtMs + this.#tellMsOf(tenant) : Infinity;
-    const times = [renewAtMs, tellAtMs, askedAtMs + SHORT_SPACING_MS, lease.expiresAtMs, openUntilMs];
-    return Math.min(...times.filter((atMs) => atMs > this.#nowMs));
-  }
-
-  #tellMsOf(tenant: string): number {
-    const total = Object.hasOwn(this.#totals, tenant) ? this.#totals[tenant] : undefined;
-    if (total?.cpuSecondsPerSecond !== undefined) return TELL_COST_MS;
-    const isShadowRate = total?.ratePerSecond !== undefined && total.mode === "shadow";
-    return total?.bandwidthBytesPerSecond === undefined && !isShadowRate ? Infinity : TELL_BYTES_MS;
-  }
-
-  #tokensOf(tenant: string, name: TotalTokens): number {
-    const credit = this.#credits.get(tenant);
-    if (credit !== undefined && this.#nowMs < credit.lease.expiresAtMs) return credit.lease.tokens(name, this.#nowMs);
-    return credit !== undefined && this.#nowMs < credit.openUntilMs ? Infinity : 0;
-  }
-
-  /** Of slots. That another flow is short says nothing of this one, whose class may have less than is reserved for it. */
-  #wantsMore(
-    { lease, asked, peaks }: TenantCredit,
-    { tenant, slots, isHeard }: { tenant: string; slots: TenantWants["slots"]; isHeard: boolean },
-  ) {
-    let wantsMore = false;
-    for (const [flow, had] of asked) {
-      const want = slots(tenant, flow);
-      peaks.set(flow, Math.max(want, peaks.get(flow) ?? 0));
-      wantsMore ||= want > had && !(isHeard && lease.slots(flow, this.#nowMs) < had);
-    }
-    return wantsMore;
+    if (credit === undefined) return Infinity;
+    const tellAtMs = this.#use.has(tenant) ? credit.askedAtMs + this.#limits.tellMsOf(tenant) : Infinity;
+    return nextLookMs(credit, { tellAtMs, nowMs: this.#nowMs });
   }
 }

@@ -8,10 +8,6 @@ const NOTHING: QuotaUse = { arrivals: 0, bytes: 0, costMs: 0 };
 export class TenantUse {
   readonly #uses = new Map<string, QuotaUse>();
 
-  get tenants(): Iterable<string> {
-    return this.#uses.keys();
-  }
-
   has(tenant: string): boolean {
     return this.#uses.has(tenant);
   }

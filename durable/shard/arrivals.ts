@@ -22,7 +22,7 @@ export class Arrivals {
   }
 
   /** The turn has begun: what comes from now on is the next one's. True: it is to be seen whether that is soon. */
-  take(isEarly: boolean): boolean {
+  take({ isEarly }: { readonly isEarly: boolean }): boolean {
     if (this.#count === 0) return false;
     this.#recent = [...this.#recent, this.#count].slice(-KNOWN_TURNS);
     this.#count = 0;

@@ -1,4 +1,5 @@
 // What a socket is closed with that does what it may not, or whose time is up: a code, and one word.
+import { GOING_AWAY, POLICY, TOO_BIG, TRY_LATER } from "#shared/protocol/close-codes.ts";
 import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { LIMITS } from "#shared/limits.ts";
 
@@ -15,11 +16,6 @@ export interface Breach {
     | "shard-busy"
     | "memory";
 }
-
-const GOING_AWAY = 1001;
-const POLICY = 1008;
-const TOO_BIG = 1009;
-const TRY_LATER = 1013;
 
 export const TOO_MANY: Breach = { code: POLICY, reason: "message-rate" };
 export const TOO_LARGE: Breach = { code: TOO_BIG, reason: "message-size" };

@@ -1,12 +1,12 @@
+import { TRY_LATER } from "#shared/protocol/close-codes.ts";
 import { MIB_BYTES } from "#shared/units.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Live } from "./host-shell.ts";
 
 /** Of messages that one Shard object keeps in memory, both ways, over all sessions, and that wait for a bandwidth. An isolate has 128 MB for several of them. */
 const BUFFERED_BYTES_MAX = 32 * MIB_BYTES;
-const BUSY_CODE = 1013;
 /** What a connection is closed with whose message would be too much now. The session goes on with its next connection. */
-export const BUSY = { code: BUSY_CODE, reason: "shard-busy" } as const;
+export const BUSY = { code: TRY_LATER, reason: "shard-busy" } as const;
 
 /** What the sessions of a Shard object hold between them: each has its window, and all together no more than the budget. */
 export class BufferBudget {

@@ -1,5 +1,6 @@
 // What one leg's close says to the other leg. RFC 6455 §7.4: 1005, 1006 and 1015 are never on the wire, and
 // the runtime throws on them; so is 1004.
+import { ABNORMAL, BAD_UPSTREAM, GOING_AWAY, NO_STATUS } from "#shared/protocol/close-codes.ts";
 
 export interface Close {
   /** Absent: a close without a status. */
@@ -10,10 +11,6 @@ export interface Close {
 export type Leg = "device" | "endpoint";
 
 const REASON_BYTES_MAX = 123;
-const NO_STATUS = 1005;
-const ABNORMAL = 1006;
-const GOING_AWAY = 1001;
-const BAD_UPSTREAM = 1014;
 
 /** The close to send to the other leg when `from` closed with `code`. */
 export function translateClose(from: Leg, { code, reason }: { code: number; reason: string }): Close {

@@ -1,15 +1,13 @@
 // What an endpoint says to its session.
+import { BAD_UPSTREAM, TRY_LATER } from "#shared/protocol/close-codes.ts";
 import type { GripAnswer } from "#shared/protocol/grip.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type Payload } from "#shared/resume/frames.ts";
-import type { GatewayInput } from "#shared/resume/gateway-session.ts";
+import type { GatewayInput } from "#shared/resume/step-gateway.ts";
 import { keptBytesMax } from "#shared/resume/outbound.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { LegEvents } from "./leg.ts";
 import type { SessionHost } from "./session-host.ts";
-
-const TRY_LATER = 1013;
-const BAD_UPSTREAM = 1014;
 
 export class EndpointSide {
   readonly #host: SessionHost;

@@ -8,6 +8,8 @@ export interface EventPost {
   readonly headers: Headers;
   readonly events: readonly SocketEvent[];
   readonly deadlineMs: number;
+  /** Of who sends it, and may have no use for it any more. */
+  readonly aborter?: AbortController | undefined;
 }
 
 export type PostAnswer =
@@ -20,8 +22,13 @@ export type PostAnswer =
 const ANSWER_BYTES_MAX = RESUME.windowBytesMax + 64 * KIB_BYTES;
 
 /** Sends events and reads the whole answer. Never throws. */
-export async function postEvents({ upstreamUrl, headers, events, deadlineMs }: EventPost): Promise<PostAnswer> {
-  const aborter = new AbortController();
+export async function postEvents({
+  upstreamUrl,
+  headers,
+  events,
+  deadlineMs,
+  aborter = new AbortController(),
+}: EventPost): Promise<PostAnswer> {
   const timer = setTimeout(() => aborter.abort(), deadlineMs);
   let hasAnswered = false;
   try {

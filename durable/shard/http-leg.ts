@@ -1,16 +1,16 @@
+import { NO_STATUS } from "#shared/protocol/close-codes.ts";
 import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type End, type Message } from "#shared/resume/frames.ts";
 import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
-import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
+import { RETRY_WAITS_MS, type Leg, type LegInput } from "./leg.ts";
 import type { PostPermits } from "./post-permits.ts";
 import type { SessionRoute } from "./session-store.ts";
 
 /** Messages of one request; more wait for the next one. */
 const BATCH_COUNT_MAX = 64;
-const NO_STATUS = 1005;
 
 /** Told how long each request for a flow's sockets took, from its sending to the end of its answer. */
 export type SpendTime = (flow: string, ms: number) => void;
@@ -32,6 +32,10 @@ export class HttpLeg implements Leg {
   readonly #shell: HttpLegShell;
   readonly #queue: Message[] = [];
   #posting: Promise<void> | null = null;
+  /** Of the request under way, or the last one. */
+  #aborter: AbortController | undefined;
+  /** Before the next attempt. */
+  #wakeUp: (() => void) | undefined;
   #hasStopped = false;
   /** The endpoint ended it, and wants to hear no more. */
   #isClosed = false;
@@ -76,12 +80,15 @@ export class HttpLeg implements Leg {
   }
 
   leave(): null {
-    // The request under way is not waited for: the next shard asks it again, at least once.
+    // The request under way is not waited for: it is broken off, and the next shard asks it again, at least once.
     return null;
   }
 
   abandon(): void {
     this.#hasStopped = true;
+    this.#queue.length = 0;
+    this.#aborter?.abort();
+    this.#wakeUp?.();
   }
 
   async #tell(event: SocketEvent, sinceMs: number): Promise<void> {
@@ -132,14 +139,17 @@ export class HttpLeg implements Leg {
     const { permits, spend } = this.#shell;
     const first = batch[0]?.sequence ?? 0;
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await permits.run(async (): Promise<PostAnswer> =>
-        this.#isOver
-          ? { ok: false, isFinal: true, detail: "the session is over", silence: null }
-          : post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received(), spend }),
-      );
+      const answer = await permits.run(async (): Promise<PostAnswer> => {
+        if (this.#isOver) return { ok: false, isFinal: true, detail: "the session is over", silence: null };
+        this.#aborter = new AbortController();
+        return post(route, { sessionId, events: batch.map(eventOf), first, confirmed: events.received(), spend, aborter: this.#aborter });
+      });
       const waitMs = RETRY_WAITS_MS[attempt];
       if (answer.ok || answer.isFinal || waitMs === undefined || this.#hasStopped) return answer;
-      await wait(waitMs);
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve;
+        setTimeout(resolve, waitMs);
+      });
     }
   }
 
@@ -178,11 +188,12 @@ interface Post {
   readonly isPlain?: boolean;
   /** Other than the route's. */
   readonly deadlineMs?: number;
+  readonly aborter?: AbortController;
 }
 
 export async function post(
   route: SessionRoute,
-  { sessionId, events, spend, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs }: Post,
+  { sessionId, events, spend, first, confirmed, isPlain = false, deadlineMs = route.deadlineMs, aborter }: Post,
 ): Promise<PostAnswer> {
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   for (const name of isPlain ? ["upgrade"] : ["sec-websocket-protocol", "upgrade"]) headers.delete(name);
@@ -193,7 +204,7 @@ export async function post(
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
   const startedAtMs = Date.now();
-  const answer = await postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs });
+  const answer = await postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs, aborter });
   spend(route.flow, Date.now() - startedAtMs);
   return answer;
 }

@@ -1,3 +1,4 @@
+import type { Payload } from "#shared/resume/frames.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import { HttpLeg } from "./http-leg.ts";
 import type { Leg, LegEvents } from "./leg.ts";
@@ -35,7 +36,8 @@ export class Legs {
       events.closed(close);
     };
     const leg = this.#bareLeg(sessionId, route, { ...events, closed });
-    const paced = new PacedLeg(leg, { flow: () => pace.find(route.flow), inTurn, afterSave: events.afterSave, budget });
+    const pass = (payload: Payload): void => pace.pass(route, payload);
+    const paced = new PacedLeg(leg, { pass, flow: () => pace.find(route.flow), inTurn, afterSave: events.afterSave, budget });
     return paced;
   }
 

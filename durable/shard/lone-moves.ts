@@ -1,5 +1,7 @@
 // Sessions that leave a shard that stays: their devices are worse off here than their like elsewhere, and come back to be sent on.
 // In memory: where this instance ends meanwhile they stay, and nothing is lost.
+import type { NextAlarm } from "#durable/lib/next-alarm.ts";
+import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { GoneTo, SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Live } from "./host-shell.ts";
@@ -13,13 +15,13 @@ const GRACE_MS = 5 * SECOND_MS;
 const RETURN_MS = 10 * SECOND_MS;
 /** For so long a push that was under way is told where they went. */
 const TOLD_MS = MINUTE_MS;
-const RESTART = 1012;
 const REASON = "unhealthy";
 
 interface Shell {
   readonly ctx: DurableObjectState;
   readonly store: Pick<SessionStore, "movedTo">;
   readonly host: SessionHost;
+  readonly alarm: Pick<NextAlarm, "wakeAt">;
 }
 
 interface Told {
@@ -39,7 +41,7 @@ export class LoneMoves {
 
   /** Tells the devices of these sessions to come back. */
   letGo(sessionIds: readonly string[]): void {
-    const { host } = this.#shell;
+    const { host, alarm } = this.#shell;
     const nowMs = Date.now();
     this.#forget(nowMs);
     for (const sessionId of sessionIds) {
@@ -48,7 +50,7 @@ export class LoneMoves {
       this.#told.delete(sessionId);
       this.#told.set(sessionId, { atMs: nowMs, attempt: live.state.attempt, isClosed: false });
       host.step(live, [{ kind: "drain", reason: REASON, graceMs: GRACE_MS }]);
-      host.wakeAt(nowMs + GRACE_MS);
+      alarm.wakeAt(nowMs + GRACE_MS);
     }
   }
 
@@ -58,10 +60,6 @@ export class LoneMoves {
     const isTold = told !== undefined && Date.now() < told.atMs + GRACE_MS + RETURN_MS;
     const live = isStaying !== true && (isDraining || isTold) ? this.#shell.host.load(sessionId) : undefined;
     return live?.state.end === null ? live : undefined;
-  }
-
-  wakeAt(atMs: number): void {
-    this.#shell.host.wakeAt(atMs);
   }
 
   /** Where sessions went of which somebody may think that they are here. */

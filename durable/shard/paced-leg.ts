@@ -1,4 +1,4 @@
-import type { End, Message } from "#shared/resume/frames.ts";
+import type { End, Message, Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import type { Leg } from "./leg.ts";
@@ -9,6 +9,8 @@ import type { PacedFlow } from "./pace/paced-flow.ts";
 const CLOSE_MS_MAX = 5 * SECOND_MS;
 
 interface PacedLegInput {
+  /** Told of each message. */
+  readonly pass: (payload: Payload) => void;
   /** Undefined: its flow is not limited. */
   readonly flow: () => PacedFlow | undefined;
   /** A message that waited is delivered in a turn of its own. */
@@ -32,6 +34,7 @@ export class PacedLeg implements Leg {
   }
 
   deliver(message: Message): void {
+    this.#input.pass(message.payload);
     this.#lane ??= this.#input.flow()?.lane("endpoint");
     if (this.#lane === undefined) return this.#leg.deliver(message);
     const run = (): void => this.#input.inTurn(() => this.#leg.deliver(message));

@@ -1,62 +1,46 @@
 // Plain sockets of a service whose endpoint speaks WebSocket-over-HTTP: a message is sent once, its answer comes back, and a request
 // that fails ends the socket, because what comes after it would be out of order. Between messages the object sleeps.
+import { GOING_AWAY, NO_STATUS } from "#shared/protocol/close-codes.ts";
 import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
-import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
-import { MIB_BYTES, SECOND_MS } from "#shared/units.ts";
+import { SECOND_MS } from "#shared/units.ts";
 import { endOfTime, IDLE, NO_TERMS } from "./breach.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
 import type { PostAnswer } from "./event-post.ts";
 import { postOnce } from "./http-leg.ts";
-import { PlainLane } from "./plain-lane.ts";
+import { isEnd, PlainInflow, type QueuedBytes } from "./plain-inflow.ts";
 import { PlainLimits } from "./plain-limits.ts";
-import { PlainMemory } from "./plain-memory.ts";
 import { PlainOutflows } from "./plain-outflows.ts";
 import type { HostShell } from "./host-shell.ts";
 import type { PlainStore } from "./plain-store.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, type Close, type SocketAttachment } from "./socket-io.ts";
+import { attach, attachmentOf, closeQuietly, type Close, type SocketAttachment } from "./socket-io.ts";
 import type { TopicStore } from "./topic-store.ts";
 
-/** Of messages that wait for the endpoint, of all plain sockets of a Shard object. */
-const QUEUED_BYTES_MAX = 16 * MIB_BYTES;
-const BATCH_COUNT_MAX = 64;
 /** From its row on until its device's socket is accepted: a call to the pool. */
 const OPENING_MS_MAX = 15 * SECOND_MS;
-const GOING_AWAY = 1001;
-const NO_STATUS = 1005;
-const TRY_LATER = { code: 1013, reason: "endpoint-slow" } as const;
 const BAD_UPSTREAM = { code: 1014, reason: "endpoint went away" } as const;
 
-interface Shell extends Pick<HostShell, "ctx" | "releaseSlot" | "news" | "pace" | "budget"> {
+interface Shell extends Pick<HostShell, "ctx" | "alarm" | "releaseSlot" | "news" | "pace" | "budget"> {
   readonly store: PlainStore;
   readonly topics: TopicStore;
   /** There is the first one, or none any more. */
   readonly onCount: (count: number) => void;
-  readonly wakeAt: (atMs: number) => void;
 }
 
 interface Plain {
   readonly socketId: string;
   readonly route: SessionRoute;
   readonly limits: PlainLimits;
-  readonly memory: PlainMemory;
-  /** What may not go to the endpoint yet … */
-  readonly inflow: PlainLane;
-  /** … and what may. */
-  readonly queue: SocketEvent[];
-  queuedBytes: number;
-  isPosting: boolean;
-  /** Its end is on the way to the endpoint: nothing more follows. */
-  isOver: boolean;
+  readonly inflow: PlainInflow;
 }
 
 export class PlainHost {
   readonly #shell: Shell;
   readonly #plain = new Map<string, Plain>();
   readonly #outflows: PlainOutflows;
-  #queuedBytes = 0;
+  readonly #queued: QueuedBytes = { bytes: 0 };
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -66,7 +50,7 @@ export class PlainHost {
   /** Its endpoint has agreed. On disk before its slot is taken over: should this instance die here, an alarm sees to both. */
   reserve(plainId: string, route: SessionRoute): void {
     this.#shell.store.add(plainId, { ...route, isOpening: true });
-    this.#shell.wakeAt(Date.now() + OPENING_MS_MAX);
+    this.#shell.alarm.wakeAt(Date.now() + OPENING_MS_MAX);
   }
 
   /** There was no slot for it. */
@@ -82,10 +66,12 @@ export class PlainHost {
   ): void {
     const { plainId = "", acceptedAtMs, terms = NO_TERMS } = attachment;
     this.#shell.ctx.acceptWebSocket(socket, [tagOf(plainId)]);
-    socket.serializeAttachment(attachment);
+    attach(socket, attachment);
     this.#shell.store.settle(plainId, opening.route);
     this.#shell.onCount(this.#shell.store.count);
-    this.#shell.wakeAt(Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)));
+    this.#shell.alarm.wakeAt(
+      Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)),
+    );
     const close = this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
     if (close !== null) this.#shell.ctx.waitUntil(this.#outflows.close(plainId, close));
   }
@@ -93,37 +79,31 @@ export class PlainHost {
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */
   push(socketId: string, payload: Payload): boolean {
     const { pace, store } = this.#shell;
-    if (pace().isOff) return this.#outflows.send(socketId, NOBODY, payload);
     const plain = this.#plain.get(socketId);
+    if (pace().isOff) return this.#outflows.send(socketId, plain?.route ?? UNKNOWN, payload);
     // Behind its close, or once its device has gone, what waits would never leave.
-    if (plain?.isOver === true || this.#socketOf(socketId)?.readyState !== WebSocket.OPEN) return false;
+    if (plain?.inflow.isOver === true || this.#socketOf(socketId)?.readyState !== WebSocket.OPEN) return false;
     const owner = plain?.route ?? store.load(socketId);
     return owner !== null && this.#outflows.send(socketId, owner, payload);
   }
 
   onMessage(socket: WebSocket, data: string | ArrayBuffer): void {
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     const plain = this.#load(attachment);
     if (plain === null) return closeQuietly(socket, BAD_UPSTREAM);
-    if (plain.isOver) return;
+    if (plain.inflow.isOver) return;
     const breach = plain.limits.breachOf(data);
     if (breach !== null) return this.#expel(plain.socketId, breach);
-    socket.serializeAttachment({ ...attachment, activeAtMs: Date.now() } satisfies SocketAttachment);
-    const event: SocketEvent = typeof data === "string" ? { type: "TEXT", text: data } : { type: "BINARY", content: new Uint8Array(data) };
-    const bytes = typeof data === "string" ? data.length : data.byteLength;
-    const isFull = plain.queue.length >= RESUME.windowCountMax || plain.queuedBytes + bytes > RESUME.windowBytesMax;
-    if (isFull || this.#queuedBytes + bytes > QUEUED_BYTES_MAX) return this.#expel(plain.socketId, TRY_LATER);
-    const tooMuch = plain.memory.take(event);
-    if (tooMuch !== null) return this.#expel(plain.socketId, tooMuch);
-    const enters = plain.inflow.send(data, () => this.#enqueue(plain, event));
-    if (!enters) this.#expel(plain.socketId, plain.inflow.breach);
+    attach(socket, { ...attachment, activeAtMs: Date.now() });
+    const tooMuch = plain.inflow.send(data);
+    if (tooMuch !== null) this.#expel(plain.socketId, tooMuch);
   }
 
   onClose(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): void {
-    const plain = this.#load(socket.deserializeAttachment() as SocketAttachment);
+    const plain = this.#load(attachmentOf(socket));
     if (plain !== null) {
       const close = { type: "CLOSE", code: code === NO_STATUS ? null : code, reason } as const;
-      void plain.inflow.finish(() => this.#enqueue(plain, isAbnormal(code) ? { type: "DISCONNECT" } : close));
+      plain.inflow.finish(isAbnormal(code) ? { type: "DISCONNECT" } : close);
       this.#outflows.forget(plain.socketId);
     }
     // A close from the peer is answered; workerd leaves that to us.
@@ -141,14 +121,14 @@ export class PlainHost {
       const route = store.load(socketId);
       // One that was being opened had no socket yet.
       const isGone = route !== null && (!haveSurvived || route.isOpening === true);
-      if (isGone) ctx.waitUntil(this.#end({ socketId, route }, [{ type: "DISCONNECT" }]));
+      if (isGone) ctx.waitUntil(this.#end({ socketId, route }, { last: [{ type: "DISCONNECT" }] }));
     }
   }
 
   onAlarm(nowMs: number): number {
     let nextAtMs = Infinity;
     for (const socket of this.#shell.ctx.getWebSockets()) {
-      const { plainId, terms = NO_TERMS, acceptedAtMs, activeAtMs = acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+      const { plainId, terms = NO_TERMS, acceptedAtMs, activeAtMs = acceptedAtMs } = attachmentOf(socket);
       if (plainId === undefined) continue;
       const end = endOfTime(terms, acceptedAtMs);
       const idleAtMs = activeAtMs + (terms.limits.idleMsMax ?? Infinity);
@@ -171,47 +151,14 @@ export class PlainHost {
     closeQuietly(this.#socketOf(socketId), { code, reason });
     this.#outflows.forget(socketId);
     // What is queued then is its end.
-    if (plain === null || plain.isOver) return;
-    plain.inflow.clear();
-    this.#clear(plain);
-    this.#enqueue(plain, { type: "CLOSE", code: GOING_AWAY, reason });
+    if (plain?.inflow.isOver === false) plain.inflow.cut({ type: "CLOSE", code: GOING_AWAY, reason });
   }
 
-  #enqueue(plain: Plain, event: SocketEvent): void {
-    if (plain.isOver) return;
-    plain.isOver = isEnd(event);
-    const bytes = bytesOf(event);
-    plain.queue.push(event);
-    plain.queuedBytes += bytes;
-    this.#queuedBytes += bytes;
-    if (!plain.isPosting) this.#shell.ctx.waitUntil(this.#postAll(plain));
-  }
-
-  async #postAll(plain: Plain): Promise<void> {
-    plain.isPosting = true;
-    while (plain.queue.length > 0) {
-      const batch = plain.queue.splice(0, BATCH_COUNT_MAX);
-      const bytes = batch.reduce((sum, event) => sum + bytesOf(event), 0);
-      plain.queuedBytes -= bytes;
-      if (batch.some(isEnd)) {
-        await this.#end(plain, batch);
-        this.#queuedBytes -= bytes;
-        return;
-      }
-      const answer = await this.#post(plain, batch);
-      this.#queuedBytes -= bytes;
-      plain.memory.free(batch);
-      if (!answer.ok) {
-        await this.#close(plain, { ...BAD_UPSTREAM, reason: answer.detail });
-        return this.#end(plain, [{ type: "DISCONNECT" }], true);
-      }
-      const close = this.#deliver(plain, answer.events);
-      if (close !== null) {
-        await this.#close(plain, close);
-        return this.#end(plain, []);
-      }
-    }
-    plain.isPosting = false;
+  /** Null: the connection goes on. */
+  #onAnswer(plain: Plain, answer: PostAnswer): Promise<void> | null {
+    if (!answer.ok) return this.#close(plain, { ...BAD_UPSTREAM, reason: answer.detail }, { hasFailed: true });
+    const close = this.#deliver(plain, answer.events);
+    return close === null ? null : this.#close(plain, close, { hasFailed: false });
   }
 
   /** How the endpoint has ended the connection; null: it has not. */
@@ -232,36 +179,32 @@ export class PlainHost {
     return { code, reason };
   }
 
-  /** In order: what waits for the device goes before. */
-  async #close(plain: Plain, close: Close): Promise<void> {
-    plain.isOver = true;
-    plain.inflow.clear();
+  /** The endpoint has ended it, or cannot be reached. In order: what waits for the device goes before. */
+  async #close(plain: Plain, close: Close, { hasFailed }: { readonly hasFailed: boolean }): Promise<void> {
+    plain.inflow.stop();
     await this.#outflows.close(plain.socketId, close);
+    return this.#end(plain, { last: hasFailed ? [{ type: "DISCONNECT" }] : [], hasFailed });
   }
 
   /** Nothing is left of it when the endpoint was told, or could not be. */
-  async #end({ socketId, route }: Pick<Plain, "socketId" | "route">, last: readonly SocketEvent[], hasFailed = false): Promise<void> {
+  async #end(
+    { socketId, route }: Pick<Plain, "socketId" | "route">,
+    { last, hasFailed = false }: { readonly last: readonly SocketEvent[]; readonly hasFailed?: boolean },
+  ): Promise<void> {
     const { store, releaseSlot, onCount } = this.#shell;
     if (last.length > 0) await this.#post({ socketId, route }, last);
-    const known = this.#plain.get(socketId);
-    if (known !== undefined) this.#clear(known);
+    this.#plain.get(socketId)?.inflow.clear();
     this.#plain.delete(socketId);
     this.#outflows.forget(socketId);
     if (store.load(socketId) === null) return;
     store.drop(socketId);
     this.#shell.topics.drop(socketId);
     onCount(store.count);
-    releaseSlot(route, hasFailed);
+    releaseSlot(route, { hasFailed });
   }
 
   async #post({ socketId, route }: Pick<Plain, "socketId" | "route">, events: readonly SocketEvent[]): Promise<PostAnswer> {
     return postOnce(route, socketId, { events, spend: this.#shell.pace().spend });
-  }
-
-  #clear(plain: Plain): void {
-    this.#queuedBytes -= plain.queuedBytes;
-    plain.queuedBytes = 0;
-    plain.queue.length = 0;
   }
 
   #load({ plainId = "", terms = NO_TERMS }: SocketAttachment): Plain | null {
@@ -271,9 +214,17 @@ export class PlainHost {
   #loadById(socketId: string, limits = new PlainLimits(NO_TERMS.limits)): Plain | null {
     const route = this.#shell.store.load(socketId);
     if (route === null) return null;
-    const inflow = new PlainLane(route, "endpoint", this.#shell);
-    const memory = new PlainMemory(route);
-    const plain: Plain = { socketId, route, limits, memory, inflow, queue: [], queuedBytes: 0, isPosting: false, isOver: false };
+    const { ctx, pace, budget } = this.#shell;
+    const inflow = new PlainInflow(route, {
+      ctx,
+      pace,
+      budget,
+      queued: this.#queued,
+      post: async (events) => this.#post({ socketId, route }, events),
+      onAnswer: (answer) => this.#onAnswer(plain, answer),
+      onLast: async (last) => this.#end(plain, { last }),
+    });
+    const plain: Plain = { socketId, route, limits, inflow };
     this.#plain.set(socketId, plain);
     return plain;
   }
@@ -283,18 +234,10 @@ export class PlainHost {
   }
 }
 
-/** Whose flow is not limited. */
-const NOBODY = { flow: "" };
+/** What it is limited to need not be read: nothing is. */
+const UNKNOWN = { service: "", flow: "" };
 
 /** No session's id begins so. */
 function tagOf(plainId: string): string {
   return `plain ${plainId}`;
-}
-
-function isEnd({ type }: SocketEvent): boolean {
-  return type === "CLOSE" || type === "DISCONNECT";
-}
-
-function bytesOf(event: SocketEvent): number {
-  return event.type === "TEXT" ? event.text.length : event.type === "BINARY" ? event.content.length : 0;
 }

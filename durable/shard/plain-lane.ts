@@ -1,11 +1,12 @@
 // One direction of a plain socket. What waits for its flow's bandwidth, or service time, is in memory alone, and so it is bounded.
+import { TRY_LATER } from "#shared/protocol/close-codes.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import { NO_MEMORY, TOO_LARGE, type Breach } from "./breach.ts";
 import { BUSY, type BufferBudget } from "./buffer-budget.ts";
 import { costOf, type Lane, type Side } from "./pace/lane.ts";
-import type { ShardPace } from "./shard-pace.ts";
+import type { FlowOwner, ShardPace } from "./shard-pace.ts";
 
 /** Of one direction of one socket, where its flow's memory is not limited; all of them together are part of the object's budget. */
 const WAITING_BYTES_MAX = RESUME.windowBytesMax;
@@ -14,19 +15,18 @@ const WAITING_COUNT_MAX = RESUME.windowCountMax;
 const CLOSE_MS_MAX = 5 * SECOND_MS;
 
 export interface PlainPace {
-  readonly pace: () => Pick<ShardPace, "find" | "isOff">;
+  readonly pace: () => Pick<ShardPace, "find" | "isOff" | "pass">;
   readonly budget: () => BufferBudget;
 }
 
 /** Whose socket it is. */
-export interface PlainOwner {
-  readonly flow: string;
+export interface PlainOwner extends FlowOwner {
   /** What its messages may take of its flow's memory, both ways; absent: that is not limited. */
   readonly memoryBytes?: number | undefined;
 }
 
 export class PlainLane {
-  readonly #flow: string;
+  readonly #owner: FlowOwner;
   readonly #bytesMax: number;
   readonly #side: Side;
   readonly #shell: PlainPace;
@@ -38,9 +38,9 @@ export class PlainLane {
   /** Whoever waits for the end of what waits. */
   #onCleared = (): void => {};
 
-  constructor({ flow, memoryBytes }: PlainOwner, side: Side, shell: PlainPace) {
-    this.#flow = flow;
-    this.#bytesMax = memoryBytes === undefined ? WAITING_BYTES_MAX : memoryBytes / 2;
+  constructor(owner: PlainOwner, side: Side, shell: PlainPace) {
+    this.#owner = owner;
+    this.#bytesMax = owner.memoryBytes === undefined ? WAITING_BYTES_MAX : owner.memoryBytes / 2;
     this.#side = side;
     this.#shell = shell;
   }
@@ -48,6 +48,11 @@ export class PlainLane {
   /** Nothing of its flow is limited, or counted: what comes may go, and need not be asked for. A limit that is added later reaches it. */
   get isFree(): boolean {
     return this.#lane === undefined && (this.#shell.pace().isOff || (this.#lane = this.#open()) === undefined);
+  }
+
+  /** It goes without being asked for. */
+  hear(payload: Payload | ArrayBuffer): void {
+    this.#shell.pace().pass(this.#owner, payload);
   }
 
   /** Of what it was given last. */
@@ -65,6 +70,7 @@ export class PlainLane {
 
   /** Now, or in its turn. False: as much waits as may, and this does not. */
   send(payload: Payload | ArrayBuffer, run: () => void): boolean {
+    this.hear(payload);
     const lane = (this.#lane ??= this.#open());
     if (lane === undefined) run();
     else {
@@ -94,11 +100,6 @@ export class PlainLane {
     return promise;
   }
 
-  /** Bytes that wait. */
-  get bytes(): number {
-    return this.#lane?.bytes ?? 0;
-  }
-
   /** What waits is dropped. */
   clear(): void {
     this.#lane?.clear();
@@ -106,12 +107,11 @@ export class PlainLane {
   }
 
   #open(): Lane | undefined {
-    const lane = this.#shell.pace().find(this.#flow)?.lane(this.#side);
+    const lane = this.#shell.pace().find(this.#owner.flow)?.lane(this.#side);
     if (lane !== undefined) lane.onHeld = (change) => this.#shell.budget().hold(change);
     return lane;
   }
 }
 
-const TRY_LATER = 1013;
 const TOO_MUCH: Breach = { code: TRY_LATER, reason: "bandwidth" };
 const TOO_LONG: Breach = { code: TRY_LATER, reason: "service-time" };

@@ -20,7 +20,10 @@ export class PlainOutflows {
   /** Now, or in its turn. False: its socket is closing, or too much waits for it. */
   send(socketId: string, owner: PlainOwner, payload: Payload): boolean {
     const lane = this.#lanes.get(socketId) ?? this.#open(socketId, owner);
-    if (lane === undefined) return this.#send(socketId, payload);
+    if (lane === undefined) {
+      this.#shell.pace().pass(owner, payload);
+      return this.#send(socketId, payload);
+    }
     let isSent = true;
     return lane.send(payload, () => void (isSent = this.#send(socketId, payload))) && isSent;
   }

@@ -1,3 +1,4 @@
+import { BAD_UPSTREAM, GOING_AWAY, INTERNAL, NO_STATUS } from "#shared/protocol/close-codes.ts";
 import type { ConnectionTerms, SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { isAbnormal, translateClose, type Leg } from "./close-codes.ts";
@@ -5,9 +6,6 @@ import { PlainLane, type PlainPace } from "./plain-lane.ts";
 import { RelayLimits } from "./relay-limits.ts";
 import type { Relayed } from "./relays.ts";
 
-const GOING_AWAY = 1001;
-const BAD_UPSTREAM = 1014;
-const INTERNAL = 1011;
 /** How long an endpoint may take to answer a close before its slot is given up on. */
 const CLOSE_MS_MAX = 10_000;
 
@@ -35,7 +33,7 @@ export function relay({
 }: {
   device: WebSocket;
   endpoint: WebSocket;
-  owner: Pick<SocketAssignment, "tenant" | "device" | "slotId" | "flow" | "memoryBytes">;
+  owner: Pick<SocketAssignment, "service" | "tenant" | "device" | "slotId" | "flow" | "memoryBytes">;
   terms: ConnectionTerms;
   shell: PlainPace;
   onEnd: (end: RelayOver) => void;
@@ -106,10 +104,14 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
       legEnded(leg, true);
       return;
     }
-    if (lane.isFree) sendQuietly(to, data);
+    if (lane.isFree) {
+      lane.hear(data);
+      sendQuietly(to, data);
+      return;
+    }
     // Once its receiver has closed nothing more waits for it: its slot may have gone back for what did.
-    else if (to.readyState === WebSocket.OPEN && !lane.send(data, () => void sendQuietly(to, data)))
-      close(lane.breach.code, lane.breach.reason);
+    const isOpen = to.readyState === WebSocket.OPEN;
+    if (isOpen && !lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
   });
   let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {
@@ -119,14 +121,14 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
     back.clear();
     void lane.finish(() => closeQuietly(to, translated.code, translated.reason));
     // A close from the peer is answered; workerd leaves that to us.
-    closeQuietly(from, isAbnormal(code) || code === 1005 ? undefined : code, "");
+    closeQuietly(from, isAbnormal(code) || code === NO_STATUS ? undefined : code, "");
     legEnded(leg, isAbnormal(code));
   });
   from.addEventListener("error", () => {
     // workerd may say so after a close, too, which waits for its turn.
     if (isClosed) return;
     for (const one of [lane, back]) one.clear();
-    closeQuietly(to, leg === "device" ? 1001 : INTERNAL, `${leg} failed`);
+    closeQuietly(to, leg === "device" ? GOING_AWAY : INTERNAL, `${leg} failed`);
     legEnded(leg, true);
   });
 }

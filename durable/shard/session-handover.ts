@@ -3,7 +3,8 @@
 import type { HandOver, HandOverRequest, SessionPointer, ShardRpc, SocketResumption } from "#shared/protocol/shard-rpc.ts";
 import { TOPICS, type TopicChange } from "#shared/protocol/topics.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import type { GatewayInput, GatewaySession } from "#shared/resume/gateway-session.ts";
+import type { GatewaySession } from "#shared/resume/gateway-session.ts";
+import type { GatewayInput } from "#shared/resume/step-gateway.ts";
 import { useToken } from "#shared/resume/resume-token.ts";
 import { sessionFromRows } from "./session-rows.ts";
 
@@ -39,7 +40,6 @@ export interface HandoverHost<R, L extends Movable<R>> {
   add(sessionId: string, route: R, state: GatewaySession): unknown;
   forget(sessionId: string): void;
   step(live: L, inputs: readonly GatewayInput[]): void;
-  wakeAt(atMs: number): void;
 }
 
 export interface HandoverShell<R, L extends Movable<R>> {
@@ -54,7 +54,8 @@ export interface HandoverShell<R, L extends Movable<R>> {
       apply(owner: { socketId: string; tenant: string }, changes: readonly TopicChange[]): unknown;
     };
   };
-  readonly releaseSlot: (route: R, hasFailed: boolean) => void;
+  readonly alarm: { wakeAt(atMs: number): void };
+  readonly releaseSlot: (route: R) => void;
   /** Its device's connection ends, to come back elsewhere. Before the session knows. */
   readonly connectionOf: (live: L) => { close(): void };
 }
@@ -117,7 +118,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
     this.#host.moving.delete(sessionId);
     this.#host.unload(sessionId);
     this.#pointTo(sessionId, { shardId: to, moveId });
-    releaseSlot(stored.route, false);
+    releaseSlot(stored.route);
     return true;
   }
 
@@ -125,7 +126,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
   #pointTo(sessionId: string, pointer: SessionPointer): void {
     const dueAtMs = Date.now() + RESUME.graveMsMax;
     this.#shell.store.pointTo(sessionId, { ...pointer, dueAtMs });
-    this.#host.wakeAt(dueAtMs);
+    this.#shell.alarm.wakeAt(dueAtMs);
   }
 
   /** Another shard that is to be asked for a session first; null: there is none. */
@@ -148,7 +149,7 @@ export class SessionHandover<R extends Route, L extends Movable<R>> {
       throw new Error("Cannot take a session over: the shard has as many subscriptions as it can");
     // A copy of a move before whose end nobody knows has a slot of its own.
     const before = store.load(sessionId)?.route;
-    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before, false);
+    if (before !== undefined && before.slotId !== route.slotId) releaseSlot(before);
     this.#host.forget(sessionId);
     const state = { ...sessionFromRows(facts, messages), shardId: route.shardId };
     this.#host.add(sessionId, { ...route, messagePrefix, isTentative: true, moveId }, state);

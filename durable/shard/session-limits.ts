@@ -7,7 +7,7 @@ import { endOfTime, IDLE, NO_TERMS, TOO_LARGE, TOO_MANY, type Breach } from "./b
 import type { Live } from "./host-shell.ts";
 import { MessageRate } from "./message-rate.ts";
 import type { SessionHost } from "./session-host.ts";
-import { closeQuietly, type SocketAttachment } from "./socket-io.ts";
+import { attach, attachmentOf, closeQuietly, type SocketAttachment } from "./socket-io.ts";
 
 /** Frames that are no messages: a device acknowledges every 32 messages or 200 ms. */
 const CONTROL_RATE = { perSecond: 1_000, burst: 1_000 };
@@ -69,7 +69,7 @@ export class SessionLimits {
   onAlarm(sockets: readonly WebSocket[], nowMs: number): number {
     let nextAtMs = Infinity;
     for (const socket of sockets) {
-      const attachment = socket.deserializeAttachment() as SocketAttachment;
+      const attachment = attachmentOf(socket);
       const { attempt, sessionId, terms } = attachment;
       if (terms === undefined || attempt === null) continue;
       const live = this.#host.load(sessionId);
@@ -81,7 +81,7 @@ export class SessionLimits {
 
   /** The session goes on with the device's next connection. */
   #checkTime(live: Live, { socket, nowMs }: { socket: WebSocket; nowMs: number }): number {
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     const { terms = NO_TERMS, acceptedAtMs, isWarned = false } = attachment;
     const end = endOfTime(terms, acceptedAtMs);
     if (end === null) return Infinity;
@@ -94,14 +94,14 @@ export class SessionLimits {
     const noticeAtMs = end.atMs - noticeMsOf(end.atMs - acceptedAtMs);
     if (isWarned) return end.atMs;
     if (nowMs < noticeAtMs) return noticeAtMs;
-    socket.serializeAttachment({ ...attachment, isWarned: true } satisfies SocketAttachment);
+    attach(socket, { ...attachment, isWarned: true });
     this.#host.step(live, [{ kind: "drain", reason: end.breach.reason, graceMs: end.atMs - nowMs }]);
     return end.atMs;
   }
 
   /** By counts, looked at every half of the limit: so it is over after one to one and a half of it, and no message costs anything. */
   #checkIdle(live: Live, { socket, nowMs }: { socket: WebSocket; nowMs: number }): number {
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     const { terms = NO_TERMS, acceptedAtMs, idle = { count: 0, sinceMs: acceptedAtMs } } = attachment;
     const { idleMsMax } = terms.limits;
     if (idleMsMax === null || live.state.detachedAtMs !== null) return Infinity;
@@ -109,7 +109,7 @@ export class SessionLimits {
     const isWaiting = live.state.pending.length > 0 || live.outflow?.isEmpty === false;
     const count = live.state.received + live.state.pending.length + live.state.outbound.sent;
     if (isWaiting || count !== idle.count) {
-      socket.serializeAttachment({ ...attachment, idle: { count, sinceMs: nowMs } } satisfies SocketAttachment);
+      attach(socket, { ...attachment, idle: { count, sinceMs: nowMs } });
       return nowMs + idleMsMax / 2;
     }
     if (nowMs < idle.sinceMs + idleMsMax) return idle.sinceMs + idleMsMax;

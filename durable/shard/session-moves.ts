@@ -1,23 +1,22 @@
 // How sessions leave a shard: their devices are sent away, and another Shard object takes over what those come back to.
+import { RESTART } from "#shared/protocol/close-codes.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import { SessionHandover } from "./session-handover.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { SessionRoute } from "./session-store.ts";
-import { closeQuietly, MOVED, socketOf, type SocketAttachment } from "./socket-io.ts";
-
-const RESTART = 1012;
+import { attachmentOf, closeQuietly, MOVED, socketOf } from "./socket-io.ts";
 
 export class SessionMoves extends SessionHandover<SessionRoute, Live> {
   readonly #host: SessionHost;
   readonly #shell: HostShell;
 
   constructor(host: SessionHost, shell: HostShell) {
-    const { ctx, store, releaseSlot } = shell;
+    const { ctx, store, alarm, releaseSlot } = shell;
     const connectionOf = ({ state }: Live): { close(): void } => {
       const socket = socketOf(ctx, state.sessionId, state.attempt);
       return { close: () => closeQuietly(socket, MOVED) };
     };
-    super(host, { store, releaseSlot, connectionOf });
+    super(host, { store, alarm, releaseSlot, connectionOf });
     this.#host = host;
     this.#shell = shell;
   }
@@ -44,7 +43,7 @@ export class SessionMoves extends SessionHandover<SessionRoute, Live> {
 
   *#connected(): Generator<readonly [live: Live, socket: WebSocket]> {
     for (const socket of this.#shell.ctx.getWebSockets()) {
-      const { sessionId, attempt } = socket.deserializeAttachment() as SocketAttachment;
+      const { sessionId, attempt } = attachmentOf(socket);
       const live = attempt === null ? undefined : this.#host.load(sessionId);
       if (live?.state.attempt === attempt && live.state.detachedAtMs === null) yield [live, socket];
     }

@@ -1,7 +1,7 @@
 // What leaves for the devices of sessions: their messages as the flow's bandwidth lets them go, all other frames at once. What waits is kept on
 // disk as what was sent is, until its device acknowledges it.
-import type { GatewayEffect } from "#shared/resume/gateway-session.ts";
-import type { End } from "#shared/resume/frames.ts";
+import type { GatewayEffect } from "#shared/resume/step-gateway.ts";
+import type { End, Payload } from "#shared/resume/frames.ts";
 import { SECOND_MS } from "#shared/units.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import type { Live } from "./host-shell.ts";
@@ -14,7 +14,7 @@ import type { Turn } from "./turn.ts";
 const END_MS_MAX = 5 * SECOND_MS;
 
 interface Shell {
-  readonly pace: () => Pick<ShardPace, "find">;
+  readonly pace: () => Pick<ShardPace, "find" | "pass">;
   readonly budget: BufferBudget;
   readonly socketOf: (live: Live, attempt: number) => WebSocket | undefined;
 }
@@ -29,7 +29,7 @@ export class SessionOutflow {
   transmit(live: Live, { attempt, frame }: Extract<GatewayEffect, { kind: "transmit" }>): void {
     const send = (): void => sendFrame(this.#shell.socketOf(live, attempt), frame);
     if (frame.type === "end") this.#finish(live, send);
-    else if (frame.type !== "message" || !this.#isPaced(live)) send();
+    else if (frame.type !== "message" || !this.#isPaced(live, frame.payload)) send();
     else live.outflow?.send({ bytes: costOf(frame.payload), sequence: frame.sequence, run: send }, Date.now());
   }
 
@@ -64,8 +64,10 @@ export class SessionOutflow {
     return route.memoryBytes === undefined ? null : promise;
   }
 
-  #isPaced(live: Live): boolean {
-    live.outflow ??= this.#shell.pace().find(live.route.flow)?.lane("device");
+  #isPaced(live: Live, payload: Payload): boolean {
+    const pace = this.#shell.pace();
+    pace.pass(live.route, payload);
+    live.outflow ??= pace.find(live.route.flow)?.lane("device");
     return live.outflow !== undefined;
   }
 

@@ -3,7 +3,7 @@ import { medianOf } from "#shared/protocol/device-report.ts";
 import type { Report } from "#shared/resume/frames.ts";
 import type { HostShell, Live } from "./host-shell.ts";
 import type { SessionLimits } from "./session-limits.ts";
-import type { SocketAttachment } from "./socket-io.ts";
+import { attach, attachmentOf } from "./socket-io.ts";
 
 export class SessionReports {
   readonly #shell: Pick<HostShell, "news">;
@@ -16,7 +16,7 @@ export class SessionReports {
 
   take(live: Live, report: Report, socket: WebSocket): void {
     const { route, state } = live;
-    const attachment = socket.deserializeAttachment() as SocketAttachment;
+    const attachment = attachmentOf(socket);
     if (attachment.attempt !== state.attempt || state.detachedAtMs !== null) return;
     const news = this.#shell.news();
     if (!this.#limits.mayReport(live, attachment)) return news.countFault(route, "report-too-soon");
@@ -24,7 +24,7 @@ export class SessionReports {
     news.report(route, { ...report, flow, reports: 1 });
     // A connection that broke was followed by this one: on one that has lasted since the last report, none did.
     const drops = attachment.hasReported === true ? 0 : report.drops;
-    if (attachment.hasReported !== true) socket.serializeAttachment({ ...attachment, hasReported: true } satisfies SocketAttachment);
+    if (attachment.hasReported !== true) attach(socket, { ...attachment, hasReported: true });
     news.hear(route, { flow, device, latencyMs: medianOf(report.latenciesMs), drops }, state.sessionId);
   }
 }

@@ -1,6 +1,7 @@
 // What a Shard object tells its pool, now and then: what devices report of their sockets in band, by flow, and what endpoints and
 // devices say that cannot be followed. In memory: what an eviction takes with it is figures of seconds.
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import type { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { sumOfCounts, type DeviceOrders, type DeviceWord, type FlowReport } from "#shared/protocol/device-report.ts";
 import type { GripFault } from "#shared/protocol/grip.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
@@ -17,7 +18,8 @@ interface Shell {
   readonly pools: ObjectEnv["POOL"];
   readonly ctx: DurableObjectState;
   /** Who carries out what the pool answers, for sessions whose devices have just reported. */
-  readonly moves: () => Pick<LoneMoves, "wakeAt" | "letGo">;
+  readonly moves: () => Pick<LoneMoves, "letGo">;
+  readonly alarm: Pick<NextAlarm, "wakeAt">;
 }
 
 /** Whose news it is. */
@@ -77,7 +79,7 @@ export class ShardNews {
     this.#source = source;
     if (this.#dueAtMs !== Infinity) return;
     this.#dueAtMs = Date.now() + INTERVAL_MS;
-    this.#shell.moves().wakeAt(this.#dueAtMs);
+    this.#shell.alarm.wakeAt(this.#dueAtMs);
   }
 
   #send(): void {

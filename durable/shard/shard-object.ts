@@ -1,7 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ObjectEnv } from "#durable/lib/env.ts";
 import { migrateFirst } from "#durable/lib/migrate.ts";
+import { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { refuse } from "#shared/errors/refusal.ts";
+import { ABNORMAL } from "#shared/protocol/close-codes.ts";
 import {
   SOCKET_ASSIGNMENT_HEADER,
   SOCKET_RESUMPTION_HEADER,
@@ -10,7 +12,6 @@ import {
   type GoneTo,
   type HandOver,
   type HandOverRequest,
-  type MovedFrom,
   type PushAnswer,
   type PushRequest,
   type ShardRpc,
@@ -18,21 +19,18 @@ import {
   type SocketResumption,
 } from "#shared/protocol/shard-rpc.ts";
 import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
-import { PING, PONG, SUBPROTOCOL } from "#shared/resume/frames.ts";
+import { PING, PONG } from "#shared/resume/frames.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
-import { NO_TERMS } from "./breach.ts";
-import { postOnce } from "./http-leg.ts";
 import { Legs } from "./legs.ts";
-import { endpointHeaders, openEndpoint, openPlain, routeOf } from "./open-endpoint.ts";
+import { openSocket, type OpeningShard } from "./open-socket.ts";
 import { PlainHost } from "./plain-host.ts";
 import { PlainStore } from "./plain-store.ts";
 import { ShardPace } from "./shard-pace.ts";
-import { pullSession } from "./pull-session.ts";
-import { relay } from "./relay.ts";
-import { answerHeaders, DRAINING, elsewhere, FULL, MOVING, NO_SLOT, refusal, refuseOpened } from "./shard-answers.ts";
+import { DRAINING, refusal } from "./shard-answers.ts";
 import type { HostShell } from "./host-shell.ts";
 import { SessionHost } from "./session-host.ts";
-import { Relays, type Relayed } from "./relays.ts";
+import { moveHere, resumeSession, type ReturnShard } from "./resume-session.ts";
+import { Relays } from "./relays.ts";
 import { ShardNews } from "./shard-news.ts";
 import { ShardPush } from "./shard-push.ts";
 import { SessionMoves } from "./session-moves.ts";
@@ -40,9 +38,8 @@ import { SessionStore, SHARD_MIGRATIONS } from "./session-store.ts";
 import { ShardDrain } from "./shard-drain.ts";
 import { openSlotKeeper } from "./slot-debt-store.ts";
 import { LoneMoves } from "./lone-moves.ts";
-import { isPlain, randomText, type SocketAttachment } from "./socket-io.ts";
+import { isPlain } from "./socket-io.ts";
 import { SocketRoom } from "./socket-room.ts";
-import { openUpstream } from "./upstream.ts";
 
 const AUTO_PONG = new WebSocketRequestResponsePair(PING, PONG);
 
@@ -56,41 +53,40 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     ctx: this.ctx,
     env: this.env,
     isHeldOnDisk: (slotId) => this.#store.holdsSlot(slotId) || this.#plainStore.holdsSlot(slotId),
-    wakeAt: (atMs) => this.#host.wakeAt(atMs),
+    wakeAt: (atMs) => this.#alarm.wakeAt(atMs),
   });
   readonly #relays = new Relays();
   readonly #store = new SessionStore(this.ctx.storage.sql);
-  readonly #room = new SocketRoom(this.ctx);
+  readonly #alarm = new NextAlarm(this.ctx.storage);
   readonly #inTurn = (act: () => void): void => this.#host.turn.run(act);
-  readonly #pace = new ShardPace({ pools: this.env.POOL, ctx: this.ctx, inTurn: this.#inTurn });
+  readonly #pace = new ShardPace({ env: this.env, ctx: this.ctx, inTurn: this.#inTurn });
   readonly #legs = new Legs({ pace: this.#pace, inTurn: this.#inTurn, budget: () => this.#host.budget });
   readonly #shell: HostShell = {
     ctx: this.ctx,
     store: this.#store,
+    alarm: this.#alarm,
     makeLeg: (sessionId, route, events) => this.#legs.make(sessionId, route, events),
-    releaseSlot: (route, hasFailed, after = null) => this.ctx.waitUntil(this.#slots.release(route, { hasFailed, after })),
+    releaseSlot: (slot, end) => this.ctx.waitUntil(this.#slots.release(slot, end)),
     news: () => this.#news,
     pace: () => this.#pace,
     budget: () => this.#host.budget,
   };
-  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, moves: () => this.#lone });
+  readonly #news = new ShardNews({ pools: this.env.POOL, ctx: this.ctx, moves: () => this.#lone, alarm: this.#alarm });
   readonly #host = new SessionHost(this.#shell);
   readonly #moves = new SessionMoves(this.#host, this.#shell);
-  readonly #lone = new LoneMoves({ ctx: this.ctx, store: this.#store, host: this.#host });
+  readonly #lone = new LoneMoves({ ctx: this.ctx, store: this.#store, host: this.#host, alarm: this.#alarm });
   readonly #plainStore = new PlainStore(this.ctx.storage.sql);
   readonly #plainHost = new PlainHost({
     ...this.#shell,
     store: this.#plainStore,
     topics: this.#store.topics,
-    wakeAt: (atMs) => this.#host.wakeAt(atMs),
     // A plain device's "ping" is its application's: it is answered for nobody while there is one.
     onCount: (count) => this.ctx.setWebSocketAutoResponse(count === 0 ? AUTO_PONG : undefined),
   });
-  readonly #retries = new RetryBudget();
   readonly #drain = new ShardDrain({
     ctx: this.ctx,
     store: this.#store,
-    host: this.#host,
+    alarm: this.#alarm,
     moves: this.#moves,
     plain: {
       count: () => this.#relays.count + this.#plainStore.count,
@@ -101,6 +97,8 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     },
   });
   readonly #push: ShardPush;
+  /** What sockets open with. */
+  readonly #parts: OpeningShard & ReturnShard;
 
   /** Of sessions' messages, in memory. */
   get bufferedBytes(): number {
@@ -113,28 +111,32 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
     ctx.setWebSocketAutoResponse(AUTO_PONG);
     const [host, store, plainHost, plainStore, relays] = [this.#host, this.#store, this.#plainHost, this.#plainStore, this.#relays];
     this.#push = new ShardPush({ host, store, plainHost, plainStore, relays });
+    const [shell, slots, moves, legs, lone, drain] = [this.#shell, this.#slots, this.#moves, this.#legs, this.#lone, this.#drain];
+    const [room, retries] = [new SocketRoom(ctx), new RetryBudget()];
+    this.#parts = { shards: env.SHARD, shell, slots, room, legs, host, moves, lone, drain, plainHost, relays, retries };
     migrateFirst(ctx, SHARD_MIGRATIONS, async () => {
-      this.#host.knowAlarm(await ctx.storage.getAlarm());
+      this.#alarm.know(await ctx.storage.getAlarm());
       this.#pace.load();
       this.#host.recover();
       this.#plainHost.recover();
       this.#drain.recover();
-      ctx.waitUntil(this.#slots.look().then((atMs) => this.#host.wakeAt(atMs)));
+      ctx.waitUntil(this.#slots.look().then((atMs) => this.#alarm.wakeAt(atMs)));
     });
   }
 
   /** The upgrade request of an admitted device, or of one that resumes, handed over by the edge. */
   override async fetch(request: Request): Promise<Response> {
-    const resumption = JSON.parse(request.headers.get(SOCKET_RESUMPTION_HEADER) ?? "null") as SocketResumption | null;
-    if (resumption !== null) this.#pace.note(resumption);
-    if (resumption !== null) return this.#resume(request, resumption);
-    const assignment = JSON.parse(request.headers.get(SOCKET_ASSIGNMENT_HEADER) ?? "null") as SocketAssignment | null;
+    const resumption = headerOf<SocketResumption>(request, SOCKET_RESUMPTION_HEADER);
+    if (resumption !== null) {
+      this.#pace.note(resumption);
+      return resumeSession(this.#parts, request, resumption);
+    }
+    const assignment = headerOf<SocketAssignment>(request, SOCKET_ASSIGNMENT_HEADER);
     if (assignment === null) return refusal(refuse("internal", "The Shard object was called without an assignment."));
     this.#pace.note(assignment);
-    if (assignment.movedFrom !== undefined) return this.#moveHere(request, assignment, assignment.movedFrom);
-    if (this.#drain.isOn) return refusal(DRAINING);
-    if (assignment.isResumable) return this.#begin(request, assignment);
-    return assignment.mode === "http" ? this.#beginPlain(request, assignment) : this.#relay(request, assignment);
+    const { movedFrom: from } = assignment;
+    if (from !== undefined) return moveHere(this.#parts, request, { assignment, from });
+    return this.#drain.isOn ? refusal(DRAINING) : openSocket(this.#parts, request, assignment);
   }
 
   held(slotIds: readonly string[]): readonly string[] {
@@ -166,135 +168,34 @@ export class Shard extends DurableObject<ObjectEnv> implements ShardRpc {
   }
 
   override async alarm(): Promise<void> {
+    this.#alarm.ring();
     const nowMs = Date.now();
     this.#host.onAlarm(nowMs);
-    this.#host.wakeAt(Math.min(this.#plainHost.onAlarm(nowMs), this.#news.onAlarm(nowMs), this.#lone.onAlarm(nowMs)));
+    this.#alarm.wakeAt(Math.min(this.#plainHost.onAlarm(nowMs), this.#news.onAlarm(nowMs), this.#lone.onAlarm(nowMs)));
     this.#drain.onAlarm(nowMs);
-    this.#host.wakeAt(await this.#slots.look());
+    this.#alarm.wakeAt(await this.#slots.look());
   }
 
   override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
     if (isPlain(socket)) this.#plainHost.onMessage(socket, data);
-    else this.#host.turn.soon(() => this.#host.onMessage(socket, data), "device");
+    else this.#host.turn.soon(() => this.#host.device.onMessage(socket, data), "device");
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     if (isPlain(socket)) return this.#plainHost.onClose(socket, { code, reason });
-    this.#host.turn.soon(() => this.#host.onClose(socket, code));
+    this.#host.turn.soon(() => this.#host.device.onClose(socket, code));
   }
 
   override webSocketError(socket: WebSocket, error: unknown): void {
-    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code: 1006, reason: "" });
+    if (isPlain(socket)) return this.#plainHost.onClose(socket, { code: ABNORMAL, reason: "" });
+    const { device } = this.#host;
     // The runtime takes 32 MiB, closes with 1009 by itself, and says so here in words only.
     const isTooLarge = String(error).includes("statusCode = 1009");
-    this.#host.turn.soon(() => (isTooLarge ? this.#host.onTooLarge(socket) : this.#host.onClose(socket, 1006)));
+    this.#host.turn.soon(() => (isTooLarge ? device.onTooLarge(socket) : device.onClose(socket, ABNORMAL)));
   }
+}
 
-  /** A plain device of a service whose endpoint speaks WebSocket-over-HTTP: each message at most once, and the object may sleep. */
-  async #beginPlain(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#room.isFull()) return refusal(FULL);
-    const plainId = randomText();
-    const asked = routeOf(request, assignment);
-    const opened = await openPlain(plainId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
-    if (!opened.ok) return refusal(opened);
-    const route = { ...asked, messagePrefix: opened.messagePrefix };
-    this.#plainHost.reserve(plainId, route);
-    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
-      this.#plainHost.forget(plainId);
-      this.ctx.waitUntil(postOnce(route, plainId, { events: [{ type: "DISCONNECT" }], spend: this.#pace.spend }));
-      return refusal(NO_SLOT);
-    }
-    const { 0: client, 1: device } = new WebSocketPair();
-    const attachment = { sessionId: "", secret: "", attempt: 0, acceptedAtMs: Date.now(), terms: assignment.terms, plainId };
-    this.#plainHost.begin(device, attachment, { route: { ...route, region: undefined }, greeting: opened.greeting });
-    this.#slots.settle(assignment.slotId);
-    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
-  }
-
-  async #relay(request: Request, assignment: SocketAssignment): Promise<Response> {
-    const headers = endpointHeaders(request);
-    const opened = await openUpstream({ ...assignment, headers, untilMs: assignment.startedAtMs + assignment.deadlineMs });
-    if (!opened.ok) return refusal(opened);
-    if (!(await this.#slots.takeOver(assignment))) return refuseOpened(opened.socket);
-    const { 0: client, 1: device } = new WebSocketPair();
-    const relayed: Relayed = relay({
-      device,
-      endpoint: opened.socket,
-      owner: assignment,
-      terms: assignment.terms ?? NO_TERMS,
-      shell: this.#shell,
-      onEnd: ({ endedBy, isAbnormal, emptied: after }) => {
-        this.#relays.drop(relayed);
-        this.#shell.releaseSlot({ ...assignment, region: undefined }, isAbnormal && endedBy === "endpoint", after);
-      },
-    });
-    this.#relays.add(relayed);
-    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, opened.protocol) });
-  }
-
-  /** The endpoint has agreed and the slot is the session's before its device hears of it. */
-  async #begin(request: Request, assignment: SocketAssignment): Promise<Response> {
-    if (this.#room.isFull()) return refusal(FULL);
-    const sessionId = randomText();
-    const asked = routeOf(request, assignment);
-    const opened = await openEndpoint(sessionId, asked, { ...assignment, budget: this.#retries, spend: this.#pace.spend });
-    if (!opened.ok) return refusal(opened);
-    const route = { ...asked, messagePrefix: opened.messagePrefix };
-    if (opened.socket !== null) this.#legs.expect(sessionId, opened.socket);
-    // On disk first: should this instance die here, its alarm ends the session that nobody was told of, and gives the slot back.
-    const attachment = this.#host.begin({ sessionId, route, greeting: opened.greeting });
-    if (!(await this.#slots.takeOver(assignment, { isOnDisk: true }))) {
-      this.#host.takeBack(sessionId);
-      return refusal(NO_SLOT);
-    }
-    if (route.region !== undefined) this.#moves.reroute(sessionId, { ...route, region: undefined });
-    this.#slots.settle(assignment.slotId);
-    return this.#accept(request, { ...attachment, terms: assignment.terms });
-  }
-
-  #resume(request: Request, resumption: SocketResumption): Response {
-    if (this.#room.isFull()) return refusal(FULL);
-    const pointer = this.#moves.whereabouts(resumption);
-    // A device that names another's session is told what one is told that names none.
-    const isHere = pointer === null && this.#host.belongsTo(resumption.sessionId, resumption);
-    if (pointer !== null) return elsewhere(pointer);
-    const leaving = isHere ? this.#lone.leaving(resumption, this.#drain.isOn) : undefined;
-    if (leaving !== undefined) return elsewhere({ shardId: null, slotId: leaving.route.slotId });
-    return this.#acceptResumed(request, { ...resumption, sessionId: isHere ? resumption.sessionId : "" });
-  }
-
-  #acceptResumed(request: Request, { sessionId, secret, terms }: Pick<SocketResumption, "sessionId" | "secret" | "terms">): Response {
-    if (sessionId !== "") this.#moves.settle(sessionId);
-    return this.#accept(request, { sessionId, secret, attempt: null, acceptedAtMs: Date.now(), terms });
-  }
-
-  /** A session of another shard, on a new slot of this one. It is here as soon as the other Shard object agrees. */
-  async #moveHere(request: Request, assignment: SocketAssignment, { shardId, sessionId, secret }: MovedFrom): Promise<Response> {
-    const { service, tenant, device, slotId, holder, terms = NO_TERMS } = assignment;
-    const resumption = { service, tenant, device, sessionId, secret, terms };
-    if (shardId === assignment.shardId) {
-      // No other shard has room: it stays, with the slot that it has, unless another connection of its device has moved it meanwhile.
-      await this.#slots.release(assignment, { holder });
-      if (this.#moves.whereabouts(resumption) !== null) return refusal(MOVING);
-      return this.#acceptResumed(request, { ...resumption, sessionId: this.#host.belongsTo(sessionId, resumption) ? sessionId : "" });
-    }
-    if (this.#room.isFull() || !(await this.#slots.takeOver(assignment))) return refusal(NO_SLOT);
-    const moved = await pullSession({ shards: this.env.SHARD, moves: this.#moves }, routeOf(request, assignment), {
-      ...resumption,
-      from: shardId,
-    });
-    if (moved === "here" || moved === "unsure") this.#slots.settle(slotId);
-    if (moved === "here") return this.#acceptResumed(request, resumption);
-    if (moved === "unsure") return refusal(MOVING);
-    await this.#slots.release(assignment);
-    return moved === "stays" ? refusal(MOVING) : this.#acceptResumed(request, { ...resumption, sessionId: "" });
-  }
-
-  #accept(request: Request, attachment: SocketAttachment): Response {
-    const { 0: client, 1: device } = new WebSocketPair();
-    this.ctx.acceptWebSocket(device, attachment.sessionId === "" ? [] : [attachment.sessionId]);
-    device.serializeAttachment(attachment);
-    this.#host.expect(attachment);
-    return new Response(null, { status: 101, webSocket: client, headers: answerHeaders(request, SUBPROTOCOL) });
-  }
+/** As the edge says it; null: it does not. */
+function headerOf<T>(request: Request, name: string): T | null {
+  return JSON.parse(request.headers.get(name) ?? "null") as T | null;
 }

@@ -1,22 +1,40 @@
-// The calls and the timer of a Shard object's byte credit. Nothing here runs while its devices are silent, and nothing for flows without limits.
+// The calls and the timer of a Shard object's byte credit, and its questions what holds. Nothing here runs while its devices are silent; of flows
+// without limits nothing but a question a minute.
 import type { ObjectEnv } from "#durable/lib/env.ts";
+import type { PaceAnswer } from "#shared/protocol/pace-question.ts";
 import { poolName, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
+import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
+import type { Payload } from "#shared/resume/frames.ts";
+import { askMsMaxOf } from "./ask-interval.ts";
+import { PaceInquiry, type Inquiry } from "./pace/pace-inquiry.ts";
 import type { PacedFlow } from "./pace/paced-flow.ts";
 import { PaceStore } from "./pace-store.ts";
 import { ShardLease } from "./pace/shard-lease.ts";
 
 interface Shell {
-  readonly pools: ObjectEnv["POOL"];
+  readonly env: ObjectEnv;
   readonly ctx: DurableObjectState;
   /** What messages that may go bring about is one turn. */
   readonly inTurn: (act: () => void) => void;
+}
+
+/** Whose message it is. */
+export interface FlowOwner {
+  readonly service: string;
+  /** Empty: a plain socket's that is not in memory. */
+  readonly flow: string;
 }
 
 export class ShardPace {
   readonly #shell: Shell;
   readonly #store: PaceStore;
   readonly #lease = new ShardLease(crypto.randomUUID(), () => this.#lookSoon());
+  readonly #inquiry: PaceInquiry;
+  #service = "";
+  #versionKept = 0;
+  /** Flows of which something was told without an answer: it is on disk, too. */
+  readonly #untold = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #timerAtMs = Infinity;
   #isLooking = false;
@@ -24,16 +42,42 @@ export class ShardPace {
   constructor(shell: Shell) {
     this.#shell = shell;
     this.#store = new PaceStore(shell.ctx.storage.sql);
+    this.#inquiry = new PaceInquiry({ askMsMax: askMsMaxOf(shell.env), random: Math.random });
   }
 
   /** After a start. */
   load(): void {
-    for (const { service, pace } of this.#store.all()) this.#lease.note(service, pace);
+    this.#versionKept = this.#store.version();
+    let versionMin = Infinity;
+    for (const { service, pace } of this.#store.all()) {
+      this.#service = service;
+      const version = Math.max(pace.version, this.#versionKept);
+      if (this.#lease.note(service, { ...pace, version })) versionMin = Math.min(versionMin, version);
+    }
+    if (versionMin !== Infinity) this.#inquiry.know(versionMin);
+    for (const told of this.#store.untold()) {
+      this.#untold.add(told.flow);
+      const flow = this.#lease.find(told.flow);
+      // What is counted for nothing any more is not told.
+      if (flow === undefined) this.#dropUntold([told]);
+      else flow.restore(told);
+    }
   }
 
   /** A connection of the flow opens. */
   note({ service, pace }: { readonly service: string; readonly pace?: FlowPace }): void {
-    if (pace !== undefined && this.#lease.note(service, pace)) this.#store.put({ service, pace });
+    this.#service = service;
+    if (pace === undefined) return;
+    // Of an isolate that is behind: what holds for the flow is known as of then.
+    if (this.#take(pace) && pace.version < this.#versionKept) this.#keepVersion(pace.version);
+    this.#hear(pace.version);
+  }
+
+  /** A message of the flow comes, to pass now or to wait: it may be time to ask what holds. */
+  pass({ service, flow }: FlowOwner, payload: Payload | ArrayBuffer): void {
+    if (service !== "") this.#service = service;
+    const bytes = payload instanceof ArrayBuffer ? payload.byteLength : payload.length;
+    if (this.#inquiry.pass(flow, bytes, Date.now())) this.#ask();
   }
 
   /** Nothing of any flow here is limited, or counted. */
@@ -48,8 +92,58 @@ export class ShardPace {
 
   /** A request for the flow's sockets took so long. */
   readonly spend = (flow: string, ms: number): void => {
+    this.#inquiry.spend(ms);
     this.find(flow)?.spend(ms, Date.now());
   };
+
+  /** Whether it is another than was known. */
+  #take(pace: FlowPace): boolean {
+    const isOther = this.#lease.note(this.#service, pace);
+    if (isOther) this.#store.put({ service: this.#service, pace });
+    return isOther;
+  }
+
+  #hear(version: number): void {
+    if (this.#inquiry.hear(version, Date.now())) this.#ask();
+  }
+
+  #ask(): void {
+    const inquiry = this.#inquiry.take(this.#lease.limited(), Date.now());
+    if (inquiry !== null) this.#shell.ctx.waitUntil(this.#inquire(inquiry));
+  }
+
+  /** What fails changes nothing, and is asked again when it is time. */
+  async #inquire({ version, flows: named }: Inquiry): Promise<void> {
+    const { env, inTurn } = this.#shell;
+    const unnamed = named.includes("") ? this.#store.plainFlows() : [];
+    const flows = [...named.filter((flow) => flow !== ""), ...unnamed.map(({ flow }) => flow)];
+    const service = this.#service || (unnamed[0]?.service ?? "");
+    if (flows.length === 0) return;
+    try {
+      const answer = await env.POOL.get(env.POOL.idFromName(poolName(service))).paces({ service, configurationVersion: version, flows });
+      // Of a newer one has been heard meanwhile.
+      if (answer.version < this.#inquiry.version) return;
+      this.#service = service;
+      inTurn(() => this.#learn(flows, answer));
+    } catch (error) {
+      console.warn(JSON.stringify({ level: "warn", event: "limits-not-known", service, error: String(error).slice(0, 500) }));
+    }
+  }
+
+  #learn(flows: readonly string[], { version, paces }: PaceAnswer): void {
+    this.#inquiry.know(version);
+    const of = new Map(paces.map((pace) => [pace.flow, pace]));
+    for (const flow of flows) this.#take(of.get(flow) ?? { flow, version, bytes: null, isTimed: false });
+    if (version === this.#versionKept || this.#lease.isEmpty) return;
+    const asked = new Set(flows);
+    // All that is limited here holds as that one has it, also for the next life.
+    if ([...this.#lease.limited()].every((flow) => asked.has(flow))) this.#keepVersion(version);
+  }
+
+  #keepVersion(version: number): void {
+    this.#versionKept = version;
+    this.#store.putVersion(version);
+  }
 
   /** When everything that came together has said what it needs. */
   #lookSoon(): void {
@@ -71,19 +165,35 @@ export class ShardPace {
   }
 
   async #renew(message: RenewMessage): Promise<void> {
-    const { pools } = this.#shell;
+    const { POOL: pools } = this.#shell.env;
     try {
       const answer = await pools.get(pools.idFromName(poolName(message.service))).renew(message);
       this.#shell.inTurn(() => this.#lease.apply(answer, Date.now()));
       // A later one has overtaken it: what it told was not counted.
-      if (!answer.lease.ok && answer.lease.reason === "stale") this.#lease.failed(message, Date.now());
+      if (!answer.lease.ok && answer.lease.reason === "stale") this.#failed(message);
+      else this.#dropUntold(message.telemetry.flows);
+      this.#hear(answer.configurationVersion);
     } catch (error) {
-      this.#lease.failed(message, Date.now());
+      this.#failed(message);
       console.warn(
         JSON.stringify({ level: "warn", event: "shard-renewal-failed", service: message.service, error: String(error).slice(0, 500) }),
       );
     }
     this.#wait(Date.now());
+  }
+
+  /** An object that is silent is not kept awake for figures: its next message tells them, in this life or another. */
+  #failed(message: RenewMessage): void {
+    this.#lease.failed(message, Date.now());
+    for (const told of message.telemetry.flows) {
+      this.#untold.add(told.flow);
+      this.#store.putUntold(told);
+    }
+  }
+
+  #dropUntold(flows: readonly FlowTelemetry[]): void {
+    if (this.#untold.size === 0) return;
+    for (const { flow } of flows) if (this.#untold.delete(flow)) this.#store.dropUntold(flow);
   }
 
   #wait(nowMs: number): void {

@@ -2,6 +2,7 @@
 import type { PushAnswer, PushRequest } from "#shared/protocol/shard-rpc.ts";
 import type { TopicAnswer, TopicRequest } from "#shared/protocol/topics.ts";
 import { payloadBytes } from "#shared/resume/frames.ts";
+import { pushBytesMax } from "#shared/resume/outbound.ts";
 import type { PlainHost } from "./plain-host.ts";
 import type { PlainStore } from "./plain-store.ts";
 import type { Relays } from "./relays.ts";
@@ -29,15 +30,21 @@ export class ShardPush {
     const { tenant, device, topic, payload, pushId } = request;
     const subscribers = topic === null ? null : store.topics.subscribers(tenant, topic);
     const sum = { taken: 0, full: 0, sent: 0 };
+    const tooLarge = { count: 0, bytesMax: Infinity };
     for (const sessionId of subscribers ?? store.ownedBy(tenant, device)) {
       const became = this.#pushTo(sessionId, request);
-      if (became !== null) sum[became] += 1;
+      if (became === null) continue;
+      if (typeof became === "string") sum[became] += 1;
+      else {
+        tooLarge.count += 1;
+        tooLarge.bytesMax = Math.min(tooLarge.bytesMax, became.bytesMax);
+      }
     }
     for (const socketId of subscribers ?? plainStore.ownedBy(tenant, device))
       if (this.#once(pushId, socketId, () => plainHost.push(socketId, payload))) sum.sent += 1;
     for (const { relayId, send } of relays.find(tenant, { device, topic }))
       if (this.#once(pushId, relayId, () => send(payload))) sum.sent += 1;
-    return sum;
+    return { ...sum, ...(tooLarge.count > 0 && { tooLarge }) };
   }
 
   subscribe({ tenant, device, changes }: TopicRequest): TopicAnswer {
@@ -65,14 +72,17 @@ export class ShardPush {
   }
 
   /** Null: there is no such session here, or it has this push. */
-  #pushTo(sessionId: string, { payload, pushId }: PushRequest): "taken" | "full" | null {
+  #pushTo(sessionId: string, { payload, pushId }: PushRequest): "taken" | "full" | { readonly bytesMax: number } | null {
     const { host } = this.#holders;
     const live = host.load(sessionId);
     if (live === undefined || live.state.end !== null || live.state.closing !== null) return null;
     if (host.pushes.has(pushId, sessionId)) return null;
     // Unlike an endpoint's own socket, who pushes can be told to come back. Of two copies of a session on the move neither takes it.
     const isOnTheMove = host.moving.has(sessionId) || live.route.isTentative === true;
-    if (isOnTheMove || !host.canPush(live, payloadBytes(payload))) return "full";
+    if (isOnTheMove) return "full";
+    const [bytes, bytesMax] = [payloadBytes(payload), pushBytesMax(live.state.windowBytes)];
+    if (bytes > bytesMax) return { bytesMax };
+    if (!host.canPush(live, bytes)) return "full";
     host.step(live, [{ kind: "push", payload }]);
     host.pushes.note(pushId, sessionId, Date.now());
     return "taken";

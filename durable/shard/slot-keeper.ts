@@ -29,10 +29,13 @@ const DEBT_LOOK_MS = MINUTE_MS;
 /** A call of an instance that died may still be on its way for so long: what was asked for and not done is given back only then. */
 export const CALL_MS_MAX = 15 * SECOND_MS;
 
-interface ReleaseOptions {
+export interface SlotRelease {
+  /** By the endpoint's fault. */
   readonly hasFailed?: boolean;
+  /** Who has it, where that is not this Shard object. */
   readonly holder?: string;
   readonly sinceMs?: number;
+  /** It is owed from now on, and goes back then, or with this instance; null: it goes back now. */
   readonly after?: Promise<void> | null;
 }
 
@@ -92,13 +95,10 @@ export class SlotKeeper {
     if (this.#input.isHeldOnDisk(slotId)) this.#settled.add(slotId);
   }
 
-  /**
-   * `holder`: who has it, where that is not this Shard object. `after`: it is owed from now on, and goes back then, or with this instance.
-   * Never throws: what does not succeed now does later.
-   */
+  /** Never throws: what does not succeed now does later. */
   async release(
     slot: SlotOwner,
-    { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now(), after = null }: ReleaseOptions = {},
+    { hasFailed = false, holder = this.#input.owner, sinceMs = this.#input.now(), after = null }: SlotRelease = {},
   ): Promise<void> {
     const { slotId, flow } = slot;
     this.#held.delete(slotId);

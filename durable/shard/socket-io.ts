@@ -1,12 +1,12 @@
+import { NO_STATUS, POLICY, RESTART } from "#shared/protocol/close-codes.ts";
 import type { ConnectionTerms } from "#shared/protocol/shard-rpc.ts";
 import { encodeFrame, type GatewayFrame } from "#shared/resume/frames.ts";
-import { UNKNOWN_END } from "#shared/resume/gateway-session.ts";
+import { UNKNOWN_END } from "#shared/resume/step-gateway.ts";
 import { truncateReason } from "./close-codes.ts";
 
 const SECRET_BYTES = 24;
-const POLICY = 1008;
 /** For a connection whose session has gone to another shard. */
-export const MOVED = { code: 1012, reason: "moved" } as const;
+export const MOVED = { code: RESTART, reason: "moved" } as const;
 
 /** What a device's socket carries through hibernation. */
 export interface SocketAttachment {
@@ -29,22 +29,30 @@ export interface SocketAttachment {
   readonly idle?: { readonly count: number; readonly sinceMs: number };
 }
 
+/** What `attach` gave it. */
+export function attachmentOf(socket: WebSocket): SocketAttachment {
+  return socket.deserializeAttachment() as SocketAttachment;
+}
+
+/** From here on the socket carries this. */
+export function attach(socket: WebSocket, attachment: SocketAttachment): void {
+  socket.serializeAttachment(attachment);
+}
+
 export function isPlain(socket: WebSocket): boolean {
-  return (socket.deserializeAttachment() as SocketAttachment).plainId !== undefined;
+  return attachmentOf(socket).plainId !== undefined;
 }
 
 /** The open socket that carries a session, by the session's tag. */
 export function socketOf(ctx: DurableObjectState, sessionId: string, attempt: number): WebSocket | undefined {
-  return ctx
-    .getWebSockets(sessionId)
-    .find((socket) => (socket.deserializeAttachment() as SocketAttachment).attempt === attempt && socket.readyState === WebSocket.OPEN);
+  return ctx.getWebSockets(sessionId).find((socket) => attachmentOf(socket).attempt === attempt && socket.readyState === WebSocket.OPEN);
 }
 
 /** Closes sockets that have not said hello in time. When the next one is to be; null: none waits. */
 export function closeUnheard(sockets: readonly WebSocket[], { nowMs, helloMsMax }: { nowMs: number; helloMsMax: number }): number | null {
   let nextAtMs: number | null = null;
   for (const socket of sockets) {
-    const { attempt, acceptedAtMs } = socket.deserializeAttachment() as SocketAttachment;
+    const { attempt, acceptedAtMs } = attachmentOf(socket);
     if (attempt !== null) continue;
     const untilMs = acceptedAtMs + helloMsMax;
     if (nowMs >= untilMs) closeQuietly(socket, { code: POLICY, reason: "no hello" });
@@ -91,7 +99,7 @@ export interface Close {
 /** Closes a device's socket. */
 export function closeQuietly(socket: WebSocket | undefined, { code, reason }: Close): void {
   try {
-    if (code === 1005) socket?.close();
+    if (code === NO_STATUS) socket?.close();
     else socket?.close(code, truncateReason(reason));
   } catch {
     // Closed already.

@@ -86,7 +86,7 @@ export class Turn<T> {
   }
 
   #takeEarly(): void {
-    const watched = Object.values(this.#arrivals).filter((arrivals) => arrivals.take(true));
+    const watched = Object.values(this.#arrivals).filter((arrivals) => arrivals.take({ isEarly: true }));
     this.takeAll();
     const watch = (rounds: number): void => {
       setTimeout(() => {
@@ -100,7 +100,7 @@ export class Turn<T> {
   /** What waits is taken now. */
   takeAll(): void {
     this.#number += 1;
-    for (const arrivals of Object.values(this.#arrivals)) arrivals.take(false);
+    for (const arrivals of Object.values(this.#arrivals)) arrivals.take({ isEarly: false });
     this.run(() => {
       for (const waiting of this.#waiting.splice(0)) waiting();
     });

@@ -1,3 +1,4 @@
+import { ABNORMAL, GOING_AWAY, NO_STATUS, RESTART } from "#shared/protocol/close-codes.ts";
 import type { End, Message } from "#shared/resume/frames.ts";
 import { isAbnormal, translateClose } from "./close-codes.ts";
 import { RETRY_WAITS_MS, wait, type Leg, type LegInput } from "./leg.ts";
@@ -45,7 +46,7 @@ export class WebSocketLeg implements Leg {
   stop({ why, code, reason }: Pick<End, "why" | "code" | "reason">): void {
     this.#hasStopped = true;
     this.#queue.length = 0;
-    const close = why === "closed" ? { code, reason } : { code: 1001, reason: `session ${why}` };
+    const close = why === "closed" ? { code, reason } : { code: GOING_AWAY, reason: `session ${why}` };
     closeQuietly(this.#socket, close.code, close.reason);
     this.#socket = null;
   }
@@ -61,7 +62,7 @@ export class WebSocketLeg implements Leg {
       const left = Promise.withResolvers<void>();
       this.#leaving = { socket, left };
       this.#socket = null;
-      closeQuietly(socket, 1012, "moved");
+      closeQuietly(socket, RESTART, "moved");
       const timer = setTimeout(left.resolve, LEAVE_MS_MAX);
       void left.promise.then(() => clearTimeout(timer));
     }
@@ -74,7 +75,7 @@ export class WebSocketLeg implements Leg {
     // Its next socket comes from elsewhere.
     const socket = this.#socket;
     this.#socket = null;
-    closeQuietly(socket, 1012, "moved");
+    closeQuietly(socket, RESTART, "moved");
   }
 
   async #open(): Promise<void> {
@@ -97,7 +98,7 @@ export class WebSocketLeg implements Leg {
   #onOpened(socket: WebSocket): void {
     this.#isOpening = false;
     this.#use(socket);
-    if (this.#hasStopped) closeQuietly(socket, 1001, "session over");
+    if (this.#hasStopped) closeQuietly(socket, GOING_AWAY, "session over");
     else this.flush();
   }
 
@@ -110,7 +111,7 @@ export class WebSocketLeg implements Leg {
         this.#input.events.push(typeof payload === "string" ? payload : new Uint8Array(payload));
     });
     socket.addEventListener("close", ({ code, reason }) => this.#onClosed(socket, { code, reason }));
-    socket.addEventListener("error", () => this.#onClosed(socket, { code: 1006, reason: "" }));
+    socket.addEventListener("error", () => this.#onClosed(socket, { code: ABNORMAL, reason: "" }));
     socket.accept();
   }
 
@@ -120,8 +121,8 @@ export class WebSocketLeg implements Leg {
     this.#socket = null;
     if (isAbnormal(close.code)) return this.wake();
     // A close from the peer is answered; workerd leaves that to us.
-    closeQuietly(socket, close.code === 1005 ? undefined : close.code, "");
-    const { code = 1005, reason } = translateClose("endpoint", close);
+    closeQuietly(socket, close.code === NO_STATUS ? undefined : close.code, "");
+    const { code = NO_STATUS, reason } = translateClose("endpoint", close);
     this.#input.events.closed({ code, reason });
   }
 

@@ -54,10 +54,6 @@ export class Admitted implements RunningRequest {
     return this.#slot.lane;
   }
 
-  get shardId(): string {
-    return this.#slot.shardId;
-  }
-
   /** RateLimit of the answer; null: nothing is limited, or known. */
   rateLimitAt(nowMs: number): string | null {
     const { identifier } = this.#scope;

@@ -42,6 +42,7 @@ function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
     renewCalls: a.renewCalls + b.renewCalls,
     acquireCalls: a.acquireCalls + b.acquireCalls,
     releaseCalls: a.releaseCalls + b.releaseCalls,
+    paceCalls: a.paceCalls + b.paceCalls,
     waits: a.waits + b.waits,
     waitMsSum: a.waitMsSum + b.waitMsSum,
     waitMsMax: Math.max(a.waitMsMax, b.waitMsMax),

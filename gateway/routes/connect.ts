@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import { socketLimitsOf } from "#shared/config/socket-limits.ts";
-import { isBandwidthCounted, isBandwidthLimited, isTimeCounted, quotaOf } from "#shared/config/quota-policies.ts";
+import { quotaOf, quotaPaceOf } from "#shared/config/quota-policies.ts";
 import { refuse, type Refusal } from "#shared/errors/refusal.ts";
 import { flowOf, type AppliedIdentifier } from "#shared/identifier/entitlement.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -67,9 +67,10 @@ export async function handleConnect(scope: RequestScope, active: ActiveConfigura
       { headers: { "cache-control": "no-store", "connection-identifier": formatConnectionIdentifier(identifier) } },
     );
   }
+  const admittedAtMs = Date.now();
   const assignment = assignmentOf(scope, { inbound, identifier, service }, { path, terms, pace, admitted, movedFrom: resumed });
   const response = await openInShard({ scope, identifier, inbound }, assignment);
-  if (!(response instanceof Response)) return endRefused(scope, admitted, response);
+  if (!(response instanceof Response)) return endRefused(scope, admitted, { refusal: response, admittedAtMs });
   admitted.handOver();
   return response;
 }
@@ -88,9 +89,7 @@ async function termsOf(
 
 /** What the flow's sockets are held to together. Also where it is nothing: their Shard object may know of a limit that has been lifted. */
 function paceOf({ snapshot: { configuration, version } }: ActiveConfiguration, identifier: AppliedIdentifier): FlowPace {
-  const quota = quotaOf(configuration, identifier);
-  const bytes = isBandwidthLimited(quota) ? "held" : isBandwidthCounted(quota) ? "counted" : null;
-  return { flow: flowOf(identifier), version, bytes, isTimed: isTimeCounted(quota) };
+  return { flow: flowOf(identifier), version, ...quotaPaceOf(quotaOf(configuration, identifier)) };
 }
 
 function assignmentOf(
@@ -159,8 +158,12 @@ async function openInShard(input: OutboundInput, assignment: SocketAssignment): 
   return refuse("internal", "The Shard object sent a new socket elsewhere.");
 }
 
-async function endRefused(scope: RequestScope, admitted: AdmittedSocket, refusal: Refusal): Promise<Response> {
+async function endRefused(
+  scope: RequestScope,
+  admitted: AdmittedSocket,
+  { refusal, admittedAtMs }: { refusal: Refusal; admittedAtMs: number },
+): Promise<Response> {
   admitted.end(refusal.outcome);
-  const timing = { upstreamMs: Date.now() - scope.startedAtMs };
+  const timing = { queueMs: admittedAtMs - scope.startedAtMs, upstreamMs: Date.now() - admittedAtMs };
   return answerRefusal(scope, refusal, { isCounted: true, timing });
 }

@@ -44,8 +44,14 @@ export const push = new Hono<AppEnv>().post("/v1/push", async (c) => {
   const request: PushRequest = { tenant, device, topic, payload, pushId };
   const answers = await askShards(scope, { service, version: call.configurationVersion }, async (shard) => shard.push(request));
   const answer = sumOf(answers.map((asked) => asked.answer));
-  if (answer.taken + answer.sent === 0 && answer.full > 0)
+  const { tooLarge } = answer;
+  const isNobodys = answer.taken + answer.sent === 0;
+  if (isNobodys && answer.full > 0)
     return answerRefusal(scope, refuse("rejected-capacity", "Every session's window is full.", { retryAfterMs: RETRY_AFTER_MS }));
+  if (isNobodys && tooLarge !== undefined) {
+    const detail = `The message has ${payloadBytes(payload)} bytes; each session that it is for may have at most ${tooLarge.bytesMax} of its tenant's memory.`;
+    return answerRefusal(scope, refuse("body-too-large", detail));
+  }
   return c.json(answer, 200, { "cache-control": "no-store" });
 });
 
@@ -62,5 +68,8 @@ function sumOf(answers: readonly PushAnswer[]): PushAnswer {
     sum.full += full;
     sum.sent += sent;
   }
-  return sum;
+  const tooLarge = answers.flatMap((answer) => answer.tooLarge ?? []);
+  if (tooLarge.length === 0) return sum;
+  const count = tooLarge.reduce((total, of) => total + of.count, 0);
+  return { ...sum, tooLarge: { count, bytesMax: Math.min(...tooLarge.map(({ bytesMax }) => bytesMax)) } };
 }

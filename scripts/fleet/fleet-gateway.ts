@@ -7,17 +7,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { stringify } from "yaml";
 import { openState } from "#cli/state.ts";
-import { mintToken, type MintRequest } from "#shared/identifier/token.ts";
-import { DAY_MS } from "#shared/units.ts";
 import { ROOT } from "../root.ts";
+import { ECHO_TENANT, echoDocuments, echoToken, type EchoService } from "./echo-service.ts";
 import { findDescendants } from "./process-memory.ts";
 import type { WatchedProcess } from "./process-watch.ts";
 
-export interface FleetGatewayOptions {
-  readonly endpointUrl: string;
-  readonly mode: "http" | "websocket";
-  readonly capacity: number;
-  readonly shardSize: number;
+export interface FleetGatewayOptions extends EchoService {
   readonly frontCount: number;
 }
 
@@ -30,13 +25,12 @@ export interface FleetGateway {
   stop(): Promise<void>;
 }
 
-const DEADLINE_MS = 60_000;
 const LOG_LINES_MAX = 20;
 
 export async function startFleetGateway(options: FleetGatewayOptions): Promise<FleetGateway> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-fleet-"));
   const [config, stateFolder] = [join(folder, "config"), join(folder, "state")];
-  for (const { file, document } of documentsOf(options)) {
+  for (const { file, document } of echoDocuments(options)) {
     await mkdir(join(config, file, ".."), { recursive: true });
     await writeFile(join(config, file), stringify(document));
   }
@@ -65,7 +59,7 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
     if (isWanted) console.error(["the gateway has ended:", ...log].join("\n"));
   });
   const state = openState(stateFolder);
-  const { signers } = await state.ensureTenantKeys("acme");
+  const { signers } = await state.ensureTenantKeys(ECHO_TENANT);
   return {
     url,
     processes,
@@ -74,22 +68,8 @@ export async function startFleetGateway(options: FleetGatewayOptions): Promise<F
       await stop();
     },
     operatorKey: await state.operatorKey(),
-    tokenOf: async (device) => tokenOf(device, signers.EdDSA),
+    tokenOf: async (device) => echoToken(device, signers.EdDSA),
   };
-}
-
-async function tokenOf(device: string, signer: MintRequest["signer"]): Promise<string> {
-  return mintToken({
-    tenant: "acme",
-    device,
-    services: ["echo"],
-    className: "gold",
-    urgencyFirst: 0,
-    audience: "tidegate",
-    nowMs: Date.now(),
-    lifetimeMs: DAY_MS,
-    signer,
-  });
 }
 
 /** The gateway's process begins before its fronts do. */
@@ -103,14 +83,4 @@ async function readUrl(output: NodeJS.ReadableStream): Promise<string | null> {
     if (url !== undefined) return url;
   }
   return null;
-}
-
-function documentsOf({ endpointUrl, mode, capacity, shardSize }: FleetGatewayOptions) {
-  const shards = { sizeMin: 1, sizeMax: shardSize, countMin: 1, countMax: Math.ceil(capacity / shardSize) };
-  const endpoints = [{ url: endpointUrl, capacity }];
-  return [
-    { file: "classes.yaml", document: { classes: { gold: { weight: 1 } } } },
-    { file: "services/echo.yaml", document: { service: "echo", endpoints, shards, deadlineMs: DEADLINE_MS, sockets: { mode } } },
-    { file: "tenants/acme.yaml", document: { tenant: "acme", keys: { state: true }, services: { echo: { gold: {} } } } },
-  ];
 }

@@ -34,6 +34,8 @@ export interface GatewayOptions {
   readonly agentKeys?: string;
   /** For development: shared/demand-clock.ts. */
   readonly demandSpeed?: number;
+  /** For tests: how often Shard objects ask what holds, in milliseconds. */
+  readonly limitsAskMs?: number;
   /** Takes the gateway's log lines. */
   readonly onLog: (line: string) => void;
 }
@@ -58,6 +60,7 @@ export async function startGatewayProcess({
   explainKeys,
   agentKeys,
   demandSpeed,
+  limitsAskMs,
   onLog,
 }: GatewayOptions): Promise<GatewayProcess> {
   const objectsFolder = join(stateFolder, "objects");
@@ -77,6 +80,7 @@ export async function startGatewayProcess({
       explainKeys,
       agentKeys,
       demandSpeed: demandSpeed?.toString(),
+      limitsAskMs: limitsAskMs?.toString(),
     }),
     { mode: 0o600 },
   );

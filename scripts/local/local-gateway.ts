@@ -87,41 +87,40 @@ export class LocalGateway {
     await this.#takeState();
     if (isFresh) for (const entry of STATE_ENTRIES) await rm(join(this.#stateFolder, entry), { recursive: true, force: true });
     const operatorKey = await this.#state.ensureOperatorKey();
-    let gateway = await this.#startGateway(port, operatorKey, localAgentsOf(read));
-    const before = await this.#active(gateway.url, operatorKey);
-    // The folder is applied where it was named, or where nothing was before; what an operator applied stays.
-    const isKept = before.version > 0 && configFolder === null && this.#options.process === null;
-    const agents = hasBackend ? localAgentsOf(isKept ? before.configuration : read) : [];
-    // What the state folder's version names is known only now; a Worker's secrets are from its start on.
-    if (agents.some(({ url }) => !localAgentsOf(read).some((known) => known.url === url))) {
-      await gateway.stop();
-      gateway = await this.#startGateway(port, operatorKey, agents);
-    }
+    const { gateway, before, isKept, agents } = await this.#startWithAgents(read, operatorKey);
     void gateway.ended.then((name) => this.#ended.resolve(name));
     for (const agent of agents) this.#agents.push(await this.#startAgent(agent));
     const notes = isKept
       ? [`Version ${before.version} from the state folder is in force; --config DIR or tidegate apply DIR changes it.`]
       : await this.#apply(gateway.url, operatorKey, documents);
-    const { configuration, version } = await this.#active(gateway.url, operatorKey);
+    const active = await this.#active(gateway.url, operatorKey);
     await writeFile(join(this.#stateFolder, "gateway.json"), `${JSON.stringify({ url: gateway.url, pid: process.pid })}\n`, {
       mode: 0o600,
     });
-    if (hasBackend) for (const endpoint of demoEndpointsOf(configuration)) this.#backends.push(await startDemoProcess(endpoint));
+    if (hasBackend) for (const endpoint of demoEndpointsOf(active.configuration)) this.#backends.push(await startDemoProcess(endpoint));
+    return { url: gateway.url, greeting: this.#greeting(gateway.url, active, notes) };
+  }
+
+  /** The gateway, and the agents that its configuration names: the folder's, or what the state folder had in force before. */
+  async #startWithAgents(read: Configuration, operatorKey: string) {
+    const { port, configFolder, hasBackend, process: onAgent } = this.#options;
+    const gateway = await this.#startGateway(port, operatorKey, localAgentsOf(read));
+    const before = await this.#active(gateway.url, operatorKey);
+    // The folder is applied where it was named, or where nothing was before; what an operator applied stays.
+    const isKept = before.version > 0 && configFolder === null && onAgent === null;
+    const agents = hasBackend ? localAgentsOf(isKept ? before.configuration : read) : [];
+    const isKnown = agents.every(({ url }) => localAgentsOf(read).some((known) => known.url === url));
+    if (isKnown) return { gateway, before, isKept, agents };
+    // What the state folder's version names is known only now; a Worker's secrets are from its start on.
+    await gateway.stop();
+    return { gateway: await this.#startGateway(port, operatorKey, agents), before, isKept, agents };
+  }
+
+  #greeting(url: string, { configuration, version }: Snapshot, notes: readonly string[]): string {
+    const { frontCount, demandSpeed } = this.#options;
     const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
-    return {
-      url: gateway.url,
-      greeting: greet({
-        url: gateway.url,
-        version,
-        configuration,
-        backends: this.#backends,
-        agents: this.#agents.map(({ agent }) => agent),
-        frontCount: this.#options.frontCount,
-        demandSpeed: this.#options.demandSpeed,
-        stateOption,
-        notes,
-      }),
-    };
+    const agents = this.#agents.map(({ agent }) => agent);
+    return greet({ url, version, configuration, backends: this.#backends, agents, frontCount, demandSpeed, stateOption, notes });
   }
 
   /** Stops everything that was started, in any state. */

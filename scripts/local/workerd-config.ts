@@ -17,6 +17,7 @@ export interface WorkerdConfigInput {
   readonly explainKeys?: string | undefined;
   readonly agentKeys?: string | undefined;
   readonly demandSpeed?: string | undefined;
+  readonly limitsAskMs?: string | undefined;
 }
 
 /** The Worker's name in the configuration. */
@@ -61,6 +62,7 @@ const gateway :Workerd.Worker = (
 ${optionalBinding("EXPLAIN_KEYS", input.explainKeys)}
 ${optionalBinding("CAPACITY_AGENT_KEYS", input.agentKeys)}
 ${optionalBinding("DEMAND_SPEED", input.demandSpeed)}
+${optionalBinding("LIMITS_ASK_MS", input.limitsAskMs)}
 ${OBJECT_CLASSES.map(({ binding, className }) => `    (name = "${binding}", durableObjectNamespace = "${className}"),`).join("\n")}
   ],
   durableObjectNamespaces = [

@@ -7,6 +7,7 @@ import type { ClassesFile, Configuration, ServiceConfig, TenantConfig } from "./
 
 /** Sums of a few decimals. */
 const RESERVE_ROUNDING = 1e-9;
+const SAID_DIGITS = 10;
 
 /** What can be told before everything is known: counts, and names that are there twice. */
 export function checkNames({ classes, services, tenants }: ReadDocuments, faults: Faults): void {
@@ -62,13 +63,19 @@ function checkClasses({ file, value }: FromFile<ClassesFile>, faults: Faults): v
   if (count === 0 || count > LIMITS.classCountMax)
     faults.add(file, ["classes"], `has ${count} classes, expected 1 to ${LIMITS.classCountMax}`);
   const reserved = Object.values(value.classes).reduce((sum, { reserve }) => sum + reserve, 0);
-  if (reserved > 1 + RESERVE_ROUNDING) faults.add(file, ["classes"], `reserves ${reserved} of the slots in all, expected at most 1`);
+  checkReserved(file, reserved, faults);
 }
 
 /** A service's overrides count in the place of the classes' own. */
 function checkReserves({ file, value }: FromFile<ServiceConfig>, { classes }: Configuration, faults: Faults): void {
   const reserved = Object.entries(classes).reduce((sum, [name, { reserve }]) => sum + (value.classes[name]?.reserve ?? reserve), 0);
-  if (reserved > 1 + RESERVE_ROUNDING) faults.add(file, ["classes"], `reserves ${reserved} of the slots in all, expected at most 1`);
+  checkReserved(file, reserved, faults);
+}
+
+function checkReserved(file: string, reserved: number, faults: Faults): void {
+  if (reserved <= 1 + RESERVE_ROUNDING) return;
+  const said = Number(reserved.toPrecision(SAID_DIGITS)); // .4 + .7 + .05 is 1.1500000000000001.
+  faults.add(file, ["classes"], `reserves ${said} of the slots in all, expected at most 1`);
 }
 
 function checkTenant({ file, value: tenant }: FromFile<TenantConfig>, configuration: Configuration, faults: Faults): void {

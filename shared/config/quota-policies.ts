@@ -1,5 +1,6 @@
 import type { AppliedIdentifier } from "../identifier/entitlement.ts";
 import type { QuotaPolicy, QuotaState } from "../protocol/quota-state.ts";
+import type { QuotaPace } from "../protocol/shard-rpc.ts";
 import { LENT_BURST_MIN } from "../lease/token-meter.ts";
 import { KIB_BYTES, SECOND_MS } from "../units.ts";
 import type { Configuration, QuotaConfig, TotalConfig } from "./schema.ts";
@@ -46,8 +47,14 @@ export function isBandwidthCounted(quota: FlowQuota | undefined): boolean {
 }
 
 /** Whether its service time is counted, be it for a limit in shadow. */
-export function isTimeCounted(quota: FlowQuota | undefined): boolean {
+function isTimeCounted(quota: FlowQuota | undefined): boolean {
   return quota?.cpuSecondsPerSecond !== undefined || quota?.total?.cpuSecondsPerSecond !== undefined;
+}
+
+/** What the messages of its flow's sockets are held to, or counted for. */
+export function quotaPaceOf(quota: FlowQuota | undefined): QuotaPace {
+  const bytes = isBandwidthLimited(quota) ? "held" : isBandwidthCounted(quota) ? "counted" : null;
+  return { bytes, isTimed: isTimeCounted(quota) };
 }
 
 /** A rate as it acts: the bucket holds a second's worth where no burst is configured. */

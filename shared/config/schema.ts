@@ -3,7 +3,8 @@
 import * as z from "zod";
 import { LENT_BURST_MIN } from "../lease/token-meter.ts";
 import { LIMITS, NAME_PATTERN, URGENCY_FIRST, URGENCY_LAST } from "../limits.ts";
-import { DAY_MS, MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
+import { MIB_BYTES, MINUTE_MS, SECOND_MS } from "../units.ts";
+import { forecastSchema, provisioningSchema } from "./demand-schema.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
 import { publicKeySchema } from "./public-key.ts";
 import { REGIONS } from "./regions.ts";
@@ -12,7 +13,6 @@ import { socketsSchema } from "./socket-limits.ts";
 const name = z.string().regex(NAME_PATTERN, "a name of a-z, 0-9 and -, starting with a letter, at most 63 long");
 const ratio = z.number().min(0).max(1);
 const urgency = z.int().min(URGENCY_FIRST).max(URGENCY_LAST);
-const time = z.iso.datetime({ offset: true, error: "a time with its offset such as 2026-11-27T00:00:00Z" });
 const weight = z.int().min(1).max(1_000);
 
 const HOST_PATTERN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
@@ -43,7 +43,7 @@ const endpointSchema = z
       .min(1)
       .max(LIMITS.capacityMax)
       .describe("Requests and sockets in flight that the endpoint, or all units of the agent together, can take."),
-    region: region.optional(),
+    region: region.optional().describe("Where it is; nothing follows from it yet."),
     provider: z
       .enum(["static", "process"])
       .default("static")
@@ -79,10 +79,10 @@ function faultOfEndpoint(input: unknown): string | null {
 
 const shardsSchema = z
   .strictObject({
-    sizeMin: z.int().min(1).max(LIMITS.shardSizeMax).default(10),
-    sizeMax: z.int().min(1).max(LIMITS.shardSizeMax).default(50),
-    countMin: z.int().min(0).max(LIMITS.shardCountMax).default(1),
-    countMax: z.int().min(1).max(LIMITS.shardCountMax).default(40),
+    sizeMin: z.int().min(1).max(LIMITS.shardSizeMax).default(10).describe("Slots of a shard, at least."),
+    sizeMax: z.int().min(1).max(LIMITS.shardSizeMax).default(50).describe("Slots of a shard, at most."),
+    countMin: z.int().min(0).max(LIMITS.shardCountMax).default(1).describe("Shards that are always there; 0: the service may sleep."),
+    countMax: z.int().min(1).max(LIMITS.shardCountMax).default(40).describe("Shards at most."),
   })
   .refine(({ sizeMin, sizeMax }) => sizeMin <= sizeMax, {
     path: ["sizeMin"],
@@ -95,28 +95,21 @@ const shardsSchema = z
     when: ({ value }) => areNumbers(value, ["countMin", "countMax"]),
   });
 
-function isTimeZone(zone: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
-
-function areTimes(value: unknown): boolean {
-  const { start, end } = (value ?? {}) as { start?: unknown; end?: unknown };
-  return [start, end].every((at) => typeof at === "string" && !Number.isNaN(Date.parse(at)));
-}
-
 function areNumbers(value: unknown, keys: readonly string[]): boolean {
   return typeof value === "object" && value !== null && keys.every((key) => typeof (value as Record<string, unknown>)[key] === "number");
 }
 
 export const serviceFileSchema = z.strictObject({
   service: name.describe("The service's name: /s/{service}/… forwards to it."),
-  endpoints: z.array(endpointSchema).max(LIMITS.endpointCountMax),
+  endpoints: z.array(endpointSchema).max(LIMITS.endpointCountMax).describe("Where the service really is."),
   classes: z
-    .record(name, z.strictObject({ weight: weight.optional(), reserve: ratio.optional() }))
+    .record(
+      name,
+      z.strictObject({
+        weight: weight.optional().describe("In the place of the class's own."),
+        reserve: ratio.optional().describe("In the place of the class's own."),
+      }),
+    )
     .default({})
     .describe("Overrides of weight and reserve for this service."),
   regions: z
@@ -126,12 +119,16 @@ export const serviceFileSchema = z.strictObject({
     .refine((regions) => new Set(regions).size === regions.length, "each region once")
     .optional()
     .describe("Where the service has a pool: the first is its home, which lends slots to the others. Left out: one pool, for everybody."),
-  shards: shardsSchema.prefault({}),
-  balance: z.enum(["rendezvous", "roundRobin", "leastConnections", "twoChoices"]).default("rendezvous"),
+  shards: shardsSchema.prefault({}).describe("Slices of the endpoints' slots."),
+  balance: z
+    .enum(["rendezvous", "roundRobin", "leastConnections", "twoChoices"])
+    .default("rendezvous")
+    .describe("Which shard a request meets; rendezvous keeps a key on its shard."),
   affinity: z
     .string()
     .regex(/^(device|session|none|header:[A-Za-z0-9-]{1,64})$/, "device, session, none or header:<name>")
-    .default("device"),
+    .default("device")
+    .describe("What keeps meeting the same shard, with rendezvous: device, session, header:<name> or none."),
   deadlineMs: z
     .int()
     .min(1)
@@ -148,7 +145,8 @@ export const serviceFileSchema = z.strictObject({
     .int()
     .min(0)
     .max(LIMITS.bodyBytesMax)
-    .default(100 * MIB_BYTES),
+    .default(100 * MIB_BYTES)
+    .describe("Of a request's body."),
   costWeight: z
     .number()
     .min(0)
@@ -165,55 +163,18 @@ export const serviceFileSchema = z.strictObject({
         ),
       capacityRatioMin: z.number().min(0.01).max(1).default(0.1).describe("Of an endpoint's capacity, what adapting never goes below."),
     })
-    .prefault({}),
-  retry: z.strictObject({ budgetRatio: ratio.default(0.2), attemptsMax: z.int().min(1).max(10).default(2) }).prefault({}),
-  sockets: socketsSchema.prefault({}),
-  forecast: z
+    .prefault({})
+    .describe("Whether endpoints are given all of their capacity, or what they seem to bear."),
+  retry: z
     .strictObject({
-      seasonsMs: z
-        .array(
-          z
-            .int()
-            .min(MINUTE_MS)
-            .max(366 * DAY_MS),
-        )
-        .max(4)
-        .default([DAY_MS, 7 * DAY_MS]),
-      timeZone: z.string().max(64).refine(isTimeZone, "a time zone such as Europe/Berlin").default("UTC"),
-      events: z
-        .array(
-          z
-            .strictObject({
-              name: z.string().max(63),
-              start: time,
-              end: time,
-              uplift: z.number().positive().max(1_000).default(1),
-            })
-            .refine(({ start, end }) => Date.parse(start) < Date.parse(end), {
-              path: ["end"],
-              error: "a time after start",
-              when: ({ value }) => areTimes(value),
-            }),
-        )
-        .max(1_000)
-        .default([]),
+      budgetRatio: ratio.default(0.2).describe("Retries, of the requests, in each isolate."),
+      attemptsMax: z.int().min(1).max(10).default(2).describe("Of one request, the first included."),
     })
-    .prefault({}),
-  provisioning: z
-    .strictObject({
-      mode: z.enum(["shadow", "act"]).default("shadow"),
-      shortfallRatio: ratio.default(0.001).describe("Accepted shortfall: what is not served, of what is wanted. The rest follows from it."),
-      warmCount: z.int().min(0).max(LIMITS.shardCountMax).default(1).describe("Shards started ahead of need."),
-      stepMax: z.int().min(1).max(LIMITS.shardCountMax).default(8).describe("Shards started or drained at a time."),
-      costPerHourMax: z.number().min(0).default(5),
-      drainPrice: z.number().min(0).default(0).describe("What draining one shard costs, in hours of one shard."),
-      startMsPrior: z
-        .int()
-        .min(0)
-        .max(DAY_MS)
-        .default(30 * SECOND_MS),
-    })
-    .prefault({}),
+    .prefault({})
+    .describe("Of idempotent requests without a body whose endpoint broke off before it answered."),
+  sockets: socketsSchema.prefault({}).describe("How sockets reach the endpoint, and what each may do."),
+  forecast: forecastSchema,
+  provisioning: provisioningSchema,
 });
 
 const slots = z.int().min(0).max(LIMITS.capacityMax);
@@ -266,8 +227,10 @@ export const tenantFileSchema = z.strictObject({
   weight: weight.default(1).describe("Share inside a class, against the other tenants."),
   keys: z
     .union([
-      z.strictObject({ state: z.literal(true) }),
-      z.strictObject({ jwks: z.array(publicKeySchema).min(1).max(LIMITS.keysPerTenantMax) }),
+      z.strictObject({ state: z.literal(true).describe("Generated into the state folder, with the private ones.") }),
+      z.strictObject({
+        jwks: z.array(publicKeySchema).min(1).max(LIMITS.keysPerTenantMax).describe("Public keys, EdDSA or ES256, each with its kid."),
+      }),
     ])
     .describe("{ state: true }: generated into the state folder at the first start; or { jwks: [public keys] }."),
   total: totalSchema

@@ -35,7 +35,10 @@ const limits = {
 };
 
 export const socketsSchema = z.strictObject({
-  mode: z.enum(["http", "websocket"]).default("http"),
+  mode: z
+    .enum(["http", "websocket"])
+    .default("http")
+    .describe("http: by HTTP events, so that idle sockets sleep. websocket: each has one of the endpoint's."),
   closeOnTokenExpiry: z
     .boolean()
     .default(true)

@@ -3,7 +3,7 @@ import { checkNames, checkReferences } from "./check-references.ts";
 import { Faults, type ConfigurationFault } from "./faults.ts";
 import { readDocuments, type ConfigurationDocument } from "./read-documents.ts";
 import type { Configuration } from "./schema.ts";
-import { warningsOf, type ConfigurationWarning } from "./warnings.ts";
+import { tenantWarningsOf, warningsOf, type ConfigurationWarning } from "./warnings.ts";
 
 export type Validated =
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly ConfigurationWarning[] }
@@ -23,5 +23,5 @@ export function validateConfiguration(documents: readonly ConfigurationDocument[
   };
   checkReferences(read, configuration, faults);
   if (faults.all.length > 0) return { ok: false, errors: faults.all };
-  return { ok: true, configuration, warnings: services.flatMap(warningsOf) };
+  return { ok: true, configuration, warnings: [...services.flatMap(warningsOf), ...tenants.flatMap(tenantWarningsOf)] };
 }

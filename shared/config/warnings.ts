@@ -1,6 +1,6 @@
 import { hourlySeasons } from "../forecast/hourly-seasons.ts";
 import type { FromFile } from "./read-documents.ts";
-import type { ServiceConfig } from "./schema.ts";
+import type { QuotaConfig, ServiceConfig, TenantConfig, TotalConfig } from "./schema.ts";
 
 export interface ConfigurationWarning {
   readonly file: string;
@@ -29,5 +29,26 @@ export function warningsOf({ file, value: service, asWritten }: FromFile<Service
     warnings.push("provisioning.mode: shadow starts no units, expected act beside an endpoint of provider: process");
   if (hourlySeasons(service.forecast.seasonsMs) === null)
     warnings.push("forecast.seasonsMs: expected at most two of whole hours, up to a day and up to a week; a day and a week are followed");
+  const { messageBurst, messagesPerSecond, classes } = service.sockets;
+  const hasRate = (of: { messagesPerSecond?: number | undefined }): boolean => (of.messagesPerSecond ?? messagesPerSecond) !== undefined;
+  if (messageBurst !== undefined && ![service.sockets, ...Object.values(classes)].some(hasRate))
+    warnings.push("sockets.messageBurst does nothing without messagesPerSecond");
+  for (const [name, own] of Object.entries(classes))
+    if (own.messageBurst !== undefined && !hasRate(own))
+      warnings.push(`sockets.classes.${name}.messageBurst does nothing without messagesPerSecond`);
   return warnings.map((message) => ({ file, message }));
+}
+
+/** The same of a tenant. */
+export function tenantWarningsOf({ file, value: { services, total } }: FromFile<TenantConfig>): ConfigurationWarning[] {
+  const quotas = Object.entries(services).flatMap(([service, classes]) =>
+    Object.entries(classes).flatMap(([name, quota]) => burstWarnings(`services.${service}.${name}`, quota)),
+  );
+  return [...quotas, ...burstWarnings("total", total ?? {})].map((message) => ({ file, message }));
+}
+
+function burstWarnings(path: string, { ratePerSecond, burst }: Partial<QuotaConfig | TotalConfig>): string[] {
+  if (burst === undefined) return [];
+  if (ratePerSecond === undefined) return [`${path}.burst does nothing without ratePerSecond`];
+  return burst === 0 && ratePerSecond > 0 ? [`${path}.burst: 0 admits nobody, whatever ratePerSecond is`] : [];
 }

@@ -47,7 +47,7 @@ export function parseConnectionIdentifier(header: string): { ok: true; asked: As
     if (!isUrgency(value))
       return refuse(
         "bad-identifier",
-        `Cannot read Connection-Identifier: urgency is out of range, expected an integer from ${URGENCY_FIRST} to ${URGENCY_LAST}`,
+        `Cannot read Connection-Identifier: urgency is something else, expected an integer from ${URGENCY_FIRST} to ${URGENCY_LAST}`,
       );
     asked["urgency"] = value;
   }

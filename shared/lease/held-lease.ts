@@ -3,7 +3,7 @@
 // each flow and in each lane.
 //
 // Rules: only the newest request's answer is applied; a lease is counted from the sending of its request; after it
-// nothing is admitted, and what runs beyond the named is to be ended (`excess`); a clock that goes back ends the lease.
+// nothing is admitted, and what runs beyond the named is to be ended (`isExcess`); a clock that goes back ends the lease.
 // A slot that the pool granted by name (`take`) lives until its own end, or until a renewal has named it.
 import type { FlowReport, LaneReport, Renewal, RenewalRequest } from "../protocol/lease.ts";
 import { HeldSlots } from "./held-slots.ts";
@@ -64,11 +64,6 @@ export class HeldLease {
     return this.#expiresAtMs;
   }
 
-  /** When the newest request was sent. */
-  get sentAtMs(): number {
-    return this.#sentAtMs;
-  }
-
   /** Changes when the clock goes back: times from before mean nothing. */
   clockEpoch(nowMs: number): number {
     this.isLive(nowMs);
@@ -92,10 +87,6 @@ export class HeldLease {
   /** Unspent. */
   tokens(flow: string, nowMs: number): number {
     return this.isLive(nowMs) ? (this.#flows.get(flow)?.tokens ?? 0) : 0;
-  }
-
-  slotsIn(lane: string, nowMs: number): number {
-    return this.isLive(nowMs) ? (this.#lanes.get(lane)?.slots ?? 0) : 0;
   }
 
   /** Whether the flow has a slot, and the tokens, for one more request. */
@@ -219,18 +210,8 @@ export class HeldLease {
     return true;
   }
 
-  /** How many running requests of each flow the ledger no longer counts: their lease ended before a renewal could name
-   * them. They must end at once. */
-  excess(nowMs: number): ReadonlyMap<string, number> {
-    return this.#excessIn(this.#flows, nowMs);
-  }
-
-  /** The same by lane. */
-  excessInLanes(nowMs: number): ReadonlyMap<string, number> {
-    return this.#excessIn(this.#lanes, nowMs);
-  }
-
-  /** Whether a request of this flow and lane is to end now: one of the `excess` of either. */
+  /** Whether a request of this flow and lane is to end now: more run there than the ledger counts, their lease having ended before a
+   * renewal could name them. */
   isExcess(flow: string, lane: string, nowMs: number): boolean {
     const live = this.#liveness(nowMs);
     return (this.#flows.get(flow)?.excess(live) ?? 0) > 0 || (this.#lanes.get(lane)?.excess(live) ?? 0) > 0;
@@ -257,11 +238,6 @@ export class HeldLease {
       held.granted -= 1;
       held.pending += 1;
     }
-  }
-
-  #excessIn(all: ReadonlyMap<string, HeldSlots>, nowMs: number): ReadonlyMap<string, number> {
-    const live = this.#liveness(nowMs);
-    return new Map([...all].map(([name, held]) => [name, held.excess(live)] as const).filter(([, count]) => count > 0));
   }
 
   #liveness(nowMs: number): { isLive: boolean; isLiveBefore: boolean } {

@@ -47,17 +47,24 @@ export function readGrip(events: readonly SocketEvent[], prefix: string | null):
   for (const event of events) {
     if (event.type !== "TEXT" && event.type !== "BINARY") continue;
     const payload = event.type === "TEXT" ? event.text : event.content;
-    if (prefix !== null && typeof payload === "string" && payload.startsWith(CONTROL_PREFIX)) {
-      const control = readControl(payload.slice(CONTROL_PREFIX.length));
-      if (typeof control !== "string") changes.push(control);
-      else if (faults.length < FAULTS_MAX) faults.push(control);
-      continue;
-    }
-    const own = prefix === null ? payload : withoutPrefix(payload, prefix, marked);
-    if (own !== null) payloads.push(own);
-    else if (faults.length < FAULTS_MAX) faults.push("unmarked");
+    const said = prefix === null ? { payload } : readMessage(payload, prefix, marked);
+    if ("payload" in said) payloads.push(said.payload);
+    else if ("change" in said) changes.push(said.change);
+    else if (faults.length < FAULTS_MAX) faults.push(said.fault);
   }
   return { payloads, changes, faults };
+}
+
+/** For the device, for the gateway, or for nobody. */
+type GripMessage = { readonly payload: Payload } | { readonly change: TopicChange } | { readonly fault: GripFault };
+
+function readMessage(payload: Payload, prefix: string, marked: Uint8Array): GripMessage {
+  if (typeof payload === "string" && payload.startsWith(CONTROL_PREFIX)) {
+    const control = readControl(payload.slice(CONTROL_PREFIX.length));
+    return typeof control === "string" ? { fault: control } : { change: control };
+  }
+  const own = withoutPrefix(payload, prefix, marked);
+  return own === null ? { fault: "unmarked" } : { payload: own };
 }
 
 function readControl(text: string): TopicChange | GripFault {

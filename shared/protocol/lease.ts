@@ -64,6 +64,8 @@ export interface RenewalRequest {
   readonly adopted: readonly AdoptedSlot[];
   /** No longer counted among what runs or is kept. Each is named with every request until one that named it is answered. */
   readonly handed?: readonly HandedSlot[];
+  /** Not each that may have been named before is among them: what was taken of those is remembered. */
+  readonly handsMore?: true;
 }
 
 export interface FlowGrant {

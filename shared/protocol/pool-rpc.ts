@@ -8,6 +8,7 @@ import type { DeviceHealthStats, DeviceNews, DeviceOrders, DeviceStats } from ".
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
+import type { PaceAnswer, PaceQuestion } from "./pace-question.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** Whoever holds slots: an edge isolate, or a Shard object for the life of a socket. */
@@ -240,6 +241,8 @@ export interface PoolCounters {
   readonly renewCalls: number;
   readonly acquireCalls: number;
   readonly releaseCalls: number;
+  /** Questions of Shard objects; on disk with what changes next. */
+  readonly paceCalls: number;
   /** Requests and sockets that waited, and how long in all. */
   readonly waits: number;
   readonly waitMsSum: number;
@@ -266,6 +269,8 @@ export interface PoolRpc {
   release(report: ReleaseReport): Promise<ReleaseAnswer> | ReleaseAnswer;
   /** Takes over a granted slot for the life of a socket: no expiry, owned by the Shard object. */
   keep(slotId: string, from: HolderId, shardObject: HolderId): Promise<boolean> | boolean;
+  /** Changes nothing. */
+  paces(question: PaceQuestion): Promise<PaceAnswer> | PaceAnswer;
   /** Takes what devices measured, and what could not be followed; a shard that is none of the service's counts as none. */
   report(service: string, configurationVersion: number, news: DeviceNews): Promise<DeviceOrders> | DeviceOrders;
   /** Empties shards one after the other, turns back, or tells how far it is. */

@@ -30,10 +30,14 @@ export interface ConnectionTerms {
 }
 
 /** What the messages of a flow's sockets are held to, all of them together, or counted for. */
-export interface FlowPace {
+export interface FlowPace extends QuotaPace {
   readonly flow: string;
   /** Of the configuration that says so. */
   readonly version: number;
+}
+
+/** What a quota says of that. */
+export interface QuotaPace {
   /** Their bytes, both ways: held to a bandwidth, or counted for one in shadow. Null: neither. */
   readonly bytes: "held" | "counted" | null;
   /** What their requests take at the endpoint is counted, and held to the flow's service time. */
@@ -120,6 +124,8 @@ export interface PushAnswer {
   readonly taken: number;
   /** Sessions whose window is full, or that are on the move: they do not have it. */
   readonly full: number;
+  /** Sessions that it will never fit, and the largest message in bytes that fits each of them; absent: there are none. */
+  readonly tooLarge?: { readonly count: number; readonly bytesMax: number };
   /** Plain sockets that it was sent to: at most once. */
   readonly sent: number;
 }

@@ -138,15 +138,26 @@ export function decodeGatewayFrame(data: string | ArrayBuffer): GatewayFrame | F
 
 function decodeGatewayControl(fields: Fields): GatewayFrame | null {
   const { type, token, session, received, reason, graceMs } = fields;
-  if (type === "welcome") return isText(token) && isText(session) ? { type, session, token, ...termsOf(fields) } : null;
-  if (type === "resumed") return isText(token) && isCount(received) ? { type, received, token, ...termsOf(fields) } : null;
-  if (type === "rotate") return isText(token) ? { type, token } : null;
-  if (type === "drain") return isText(reason) && isCount(graceMs) ? { type, reason, graceMs } : null;
-  if (type !== "end") return null;
-  const { why, sent, code } = fields;
-  const reasonOfEnd = END_REASONS.find((known) => known === why);
-  if (reasonOfEnd === undefined || !isCountOrNull(received) || !isCountOrNull(sent) || !isCount(code) || !isText(reason)) return null;
-  return { type, why: reasonOfEnd, received, sent, code, reason };
+  switch (type) {
+    case "welcome":
+      return isText(token) && isText(session) ? { type, session, token, ...termsOf(fields) } : null;
+    case "resumed":
+      return isText(token) && isCount(received) ? { type, received, token, ...termsOf(fields) } : null;
+    case "rotate":
+      return isText(token) ? { type, token } : null;
+    case "drain":
+      return isText(reason) && isCount(graceMs) ? { type, reason, graceMs } : null;
+    case "end":
+      return decodeEnd(fields);
+    default:
+      return null;
+  }
+}
+
+function decodeEnd({ why, received, sent, code, reason }: Fields): End | null {
+  const known = END_REASONS.find((one) => one === why);
+  if (known === undefined || !isCountOrNull(received) || !isCountOrNull(sent) || !isCount(code) || !isText(reason)) return null;
+  return { type: "end", why: known, received, sent, code, reason };
 }
 
 /** What is none is ignored, as unknown fields are. */

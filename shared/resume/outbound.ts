@@ -27,6 +27,11 @@ export function keptBytesMax(windowBytes: number | undefined): number {
   return Math.min(RESUME.windowBytesMax, windowBytes === undefined ? Infinity : 3 * windowBytes);
 }
 
+/** The largest message that is ever kept for such a device: when nothing else is. */
+export function pushBytesMax(windowBytes: number | undefined): number {
+  return Math.min(RESUME.messageBytesMax, keptBytesMax(windowBytes));
+}
+
 /** The first messages that are kept, so many bytes of them; at least one. */
 export function firstOf({ kept }: Outbound, bytesMax: number): readonly Message[] {
   let bytes = 0;

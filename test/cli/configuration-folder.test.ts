@@ -80,7 +80,11 @@ it.for([
     says: /classes\.yaml:\d: is not YAML: .+, expected YAML 1\.2/,
   },
   { name: "an unknown tag", files: { "classes.yaml": "classes: !secret x\n" }, says: "classes.yaml:1: is not YAML: unresolved tag" },
-  { name: "a second document", files: { "classes.yaml": `${CLASSES}---\n${CLASSES}` }, says: "classes.yaml:3: is not YAML" },
+  {
+    name: "a second document",
+    files: { "classes.yaml": `${CLASSES}---\n${CLASSES}` },
+    says: "classes.yaml:3: has more than one document, expected one",
+  },
   {
     name: "a .yml file",
     files: { "services/web.yml": ECHO },

@@ -20,6 +20,7 @@ const ACCOUNT = {
   identifier: { service: "echo", tenant: "acme", className: "gold", device: "d-17", urgency: 1 },
   violated: [
     { policy: "gold-rate", kind: "rate", quota: 1_000, windowMs: 2_000, remaining: 0, resetAfterMs: 400 },
+    { policy: "total-cpu", kind: "total-cpu", quota: 100, windowMs: 1_000, remaining: 0 },
     { policy: "echo-capacity", kind: "capacity", quota: 0, remaining: 0 },
   ],
   configurationVersionNow: 4,
@@ -52,8 +53,9 @@ it("tells the account in words", async () => {
   request    00112233445566778899-1z, configuration version 3 (now 4)
   caller     tenant acme, device d-17, class gold, urgency 1, service echo
   limit      gold-rate: 0 left of 1000 in 2 s, more in 400 ms
+  limit      total-cpu: 0 left of 100 ms of service time in 1 s
   limit      echo-capacity
-  waited     250 ms, place 3 of 12
+  waited     250 ms; 12 of its tenant and class still wait, at most 2 in all go before a newcomer
   lease      5 slots, 5 running, 0 tokens, 1500 ms left
   come back  in 400 ms or later
 `,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, it } from "vitest";
 import { historyBins, type HistoryBin } from "#cli/history/history-bins.ts";
 import type { TracePoint } from "#cli/load/trace-point.ts";
+import { OPERATOR_KEY, sendJson, startFakeGateway } from "./fake-gateway.ts";
 import { runCli, temporaryFolder } from "./run-cli.ts";
 
 async function* rowsOf(values: readonly (readonly [number, number])[]): AsyncGenerator<TracePoint> {
@@ -91,5 +92,19 @@ describe("tidegate history", () => {
     await writeFile(file, "2026-01-01 00:00:00,1\n2026-01-01 01:00:00,1\n2026-04-01 00:00:00,1\n");
     const run = await runCli(["history", "--trace", file, "--service", "echo", "--hold", "50ms", "--state", folder]);
     expect(run.stderr).toMatch(/Cannot read --for: is "90d", expected at most 60d/);
+  });
+
+  it.for([
+    { speed: "1", says: /known until \d{4}-\S+Z\n$/ },
+    { speed: "60", says: /known until \d{4}-\S+Z by the demand's clock\n$/ },
+  ])("says until when demand is known, and by which clock at --speed $speed", async ({ speed, says }, { expect }) => {
+    const folder = await temporaryFolder();
+    const trace = join(folder, "trace.csv");
+    await writeFile(trace, "timestamp,value\n2026-01-05 00:00:00,6\n2026-01-05 00:01:00,12\n");
+    await writeFile(join(folder, "operator.key"), `${OPERATOR_KEY}\n`);
+    const gateway = await startFakeGateway({ answer: (_, response) => sendJson(response, 200, { service: "echo", knownUntilMs: 0 }) });
+    const options = ["--url", gateway.url, "--state", folder, "--speed", speed];
+    const { exitCode, stdout } = await runCli(["history", "--trace", trace, "--service", "echo", "--hold", "50ms", ...options]);
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(says)]);
   });
 });

@@ -1,6 +1,6 @@
 // What a load is going to do, before any of it happens: when arrivals come, who they are, what they sign with.
 import { expect, it } from "vitest";
-import { windowOf } from "#cli/commands/load.ts";
+import { windowOf } from "#cli/load/trace-window.ts";
 import { arrivalTimes, orderedUniform } from "#cli/load/arrival-times.ts";
 import { Histogram, RELATIVE_ERROR } from "#cli/load/histogram.ts";
 import { outcomeOfAnswer } from "#cli/load/load-outcome.ts";

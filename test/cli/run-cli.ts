@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { onTestFinished } from "vitest";
+import { onTestFinished, type TestContext } from "vitest";
 import { main } from "#cli/main.ts";
 
 export interface CliRun {
@@ -27,9 +27,9 @@ export async function runCli(
   return { exitCode, stdout: out, stderr: error };
 }
 
-/** A folder for this test alone. */
-export async function temporaryFolder(): Promise<string> {
+/** A folder for this test alone. `context`: of a test that runs beside others. */
+export async function temporaryFolder(context: Pick<TestContext, "onTestFinished"> = { onTestFinished }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  context.onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

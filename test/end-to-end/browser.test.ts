@@ -128,7 +128,7 @@ describe.skipIf(program === null)(`Chromium${unlessHere(program !== null, "chrom
     expect(gateway.backend.stats().sockets).toBe(1);
     await page.evaluate(() => (globalThis as unknown as { leave(): void }).leave());
     await expect
-      .poll(async () => (await seen()).ends, { timeout: 10_000 })
+      .poll(async () => (await seen()).ends)
       .toEqual([{ kind: "closed", code: 1000, reason: "", unacknowledged: [], missed: null }]);
     expect((await seen()).online.filter((isOnline) => !isOnline).length).toBeGreaterThan(0);
   });

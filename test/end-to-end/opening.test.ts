@@ -40,7 +40,7 @@ function failAs(faults: readonly (Fault | "stall")[]): void {
 }
 
 /** The status of the answer to the upgrade, and why where it is not 101. */
-async function open(service: string, isSession: boolean): Promise<{ status: number; type?: string; detail?: string }> {
+async function open(service: string, isSession: boolean): Promise<{ status: number; type?: string; detail?: string; timing?: string }> {
   const token = await gateway.token({ services: SERVICES });
   const protocols = isSession ? ["tidegate.v1", `tidegate.bearer.${token}`] : [];
   const headers = isSession ? {} : { authorization: `Bearer ${token}` };
@@ -49,7 +49,8 @@ async function open(service: string, isSession: boolean): Promise<{ status: numb
   const refused = once(socket, "unexpected-response").then(async ([, response]: unknown[]) => {
     let body = "";
     for await (const chunk of response as IncomingMessage) body += String(chunk);
-    return { ...(JSON.parse(body) as { type: string; detail: string }), status: (response as IncomingMessage).statusCode ?? 0 };
+    const { statusCode: status = 0, headers: told } = response as IncomingMessage;
+    return { ...(JSON.parse(body) as { type: string; detail: string }), status, timing: String(told["server-timing"]) };
   });
   const opened = once(socket, "open").then(() => {
     sockets.push(socket);
@@ -101,7 +102,8 @@ describe.for([
 
   it("says nothing is refused with 504 at its deadline, and asked once", async () => {
     failAs(["stall"]);
-    const { status, type, detail } = await open("twice", isSession);
+    const { status, type, detail, timing } = await open("twice", isSession);
+    expect(timing).toMatch(/^queue;dur=\d+;desc="gold", upstream;dur=\d{3,}$/);
     expect([status, type, detail]).toEqual([504, "/problems/upstream-timeout", "The endpoint did not take the socket within 1000 ms."]);
     expect(seen).toBe(1);
   });

@@ -1,3 +1,4 @@
+import { documentText, tableRows } from "../documents/document.ts";
 import { execFileSync, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
@@ -56,7 +57,7 @@ describe("the operator's API", () => {
     expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: true });
     expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: false });
     const followed = async (): Promise<number> => (await gateway.fetch("/s/echo/x?fault=hang")).status;
-    await expect.poll(followed, { timeout: 8_000 }).toBe(504);
+    await expect.poll(followed).toBe(504);
     expect(sumOf(await gateway.metrics(), "tidegate_configuration_version")).toBe(2);
   });
 
@@ -64,7 +65,7 @@ describe("the operator's API", () => {
     const token = await gateway.token({ tenant: "globex" });
     expect((await gateway.fetch("/s/echo/x", { token })).status).toBe(200);
     await gateway.apply(documents({}).filter(({ file }) => file !== "tenants/globex.yaml"));
-    await expect.poll(async () => (await gateway.fetch("/s/echo/x", { token })).status, { timeout: 8_000 }).toBe(401);
+    await expect.poll(async () => (await gateway.fetch("/s/echo/x", { token })).status).toBe(401);
   });
 });
 
@@ -85,6 +86,18 @@ describe("metrics", () => {
     expect(text).toMatch(/tidegate_edge_refusals_total\{outcome="unauthorized"\} [1-9]/);
     expect(sumOf(text, "tidegate_slots_capacity")).toBe(20);
     expect(sumOf(text, "tidegate_slots_reclaimed_total")).toBe(0);
+  });
+
+  it("have the labels that docs/metrics.md says", async () => {
+    const rows = tableRows(documentText("docs/metrics.md"), 4);
+    const documented = new Map(rows.map(([family = "", , labels = ""]) => [family.replaceAll("`", ""), labels.replace("–", "")]));
+    const wrong = [...(await gateway.metrics()).matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)].flatMap(([line, name = "", labels = ""]) => {
+      const family = documented.has(name) ? name : name.replace(/_(bucket|sum|count)$/, "");
+      const said = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label).join(", ");
+      const expected = documented.get(family);
+      return said === expected || `${said}, le` === expected ? [] : [line];
+    });
+    expect(wrong).toEqual([]);
   });
 
   const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;

@@ -15,14 +15,21 @@ beforeAll(async () => {
   const limited = { url: events.url, sockets: { messagesPerSecond: 5, messageBurst: 5, messageBytesMax: 100, idleMsMax: 2_000 } };
   gateway = await startTestGateway({ more: { events: events.url, limited } });
 });
-afterAll(async () => Promise.all([gateway.stop(), events.close()]));
-afterEach(async () => {
-  events.faultOf = () => null;
-  for (const socket of sockets.splice(0)) socket.terminate();
+afterAll(async () => {
   await gateway.expectNoSlotInUse();
+  await Promise.all([gateway.stop(), events.close()]);
 });
 
+let opening: Promise<unknown> = Promise.resolve();
+
+/** One at a time: which connection is new at the endpoint says which one it is. */
 async function open(service: "events" | "limited" = "events", protocols: string[] = []) {
+  const opened = opening.then(async () => openNow(service, protocols));
+  opening = opened.catch(() => undefined);
+  return opened;
+}
+
+async function openNow(service: "events" | "limited", protocols: string[]) {
   const headers = { authorization: `Bearer ${await gateway.token({ services: ["events", "limited"] })}` };
   const before = new Set(events.others.keys());
   const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/connect/${service}`, protocols, { headers });
@@ -36,6 +43,12 @@ async function open(service: "events" | "limited" = "events", protocols: string[
 }
 
 describe("a plain socket over HTTP", () => {
+  afterEach(async () => {
+    events.faultOf = () => null;
+    for (const socket of sockets.splice(0)) socket.terminate();
+    await gateway.expectNoSlotInUse();
+  });
+
   it("carries text and binary, in order, each once, on one slot", async () => {
     const { socket, messages, connection } = await open();
     expect(await gateway.slotsInUse()).toBe(1);
@@ -111,18 +124,26 @@ describe("a plain socket over HTTP", () => {
       act: (socket: WebSocket) => socket.send("x".repeat(101)),
       want: { code: 1009, reason: "message-size" },
     },
-    { name: "says nothing", act: () => undefined, want: { code: 1001, reason: "idle" } },
-  ])("is closed when it $name, and its endpoint is told", { timeout: 20_000 }, async ({ act, want }) => {
+  ])("is closed when it $name, and its endpoint is told", async ({ act, want }) => {
     const { socket, closed, connection } = await open("limited");
     act(socket);
     expect(await closed).toEqual(want);
     await expect.poll(() => events.others.get(connection)?.at(-1)).toEqual({ type: "CLOSE", code: 1001, reason: want.reason });
   });
+});
 
-  it("is closed with 1012 when the grace of its shard's drain is over", async () => {
+// The runtime ends a connection that is closed while its object has nothing else to do 10 s later, when that sleeps: they wait together.
+describe("a plain socket over HTTP that a timer closes", { concurrent: true }, () => {
+  it("has said nothing for too long: with 1001, and its endpoint is told", async ({ expect: expectHere }) => {
+    const { closed, connection } = await open("limited");
+    expectHere(await closed).toEqual({ code: 1001, reason: "idle" });
+    await expectHere.poll(() => events.others.get(connection)?.at(-1)).toEqual({ type: "CLOSE", code: 1001, reason: "idle" });
+  });
+
+  it("is on a shard whose drain's grace is over: with 1012", async ({ expect: expectHere }) => {
     const { closed } = await open();
     const body = JSON.stringify({ service: "events", graceMs: 0, reason: "deploy" });
     await fetch(`${gateway.url}/v1/drain`, { method: "POST", headers: { authorization: `Bearer ${gateway.operatorKey}` }, body });
-    expect(await closed).toEqual({ code: 1012, reason: "deploy" });
+    expectHere(await closed).toEqual({ code: 1012, reason: "deploy" });
   });
 });

@@ -159,7 +159,8 @@ describe("a pool on a capacity agent", () => {
     // Nothing has risen yet: one process has enough slots, and one more is kept warm.
     await expect.poll(() => calm.minuteNow(), { timeout: 60_000, interval: 50 }).toBeGreaterThan(riseMinute - 1);
     const startedBefore = await startedNow();
-    expect(calm.minuteNow()).toBeLessThan(riseMinute + 1);
+    // So early in the rise whoever looks at the load alone has one process more than before it.
+    expect(calm.minuteNow()).toBeLessThan(riseMinute + 3);
     // Told two days without a rise it has two here; told nothing it is unsure, and has more too.
     expect(startedBefore).toBeGreaterThanOrEqual(4);
 
@@ -174,7 +175,7 @@ describe("a pool on a capacity agent", () => {
   it("replaces a process that is killed", async () => {
     await apply({ countMin: UNIT_COUNT, countMax: UNIT_COUNT });
     await expect.poll(async () => (await readyNow()).length, { timeout: 40_000 }).toBe(UNIT_COUNT);
-    const calm = load(CALM_MINUTE, 10, 2.5);
+    const calm = load(CALM_MINUTE, 7, 2.5);
     const before = new Set((await unitsNow()).map(({ unitId }) => unitId));
     const recorded = JSON.parse(await readFile(join(folder, "agent/agent-processes.json"), "utf8")) as RecordedProcess[];
     const victim = recorded[0] ?? expect.unreachable();
@@ -196,7 +197,7 @@ describe("a pool on a capacity agent", () => {
       (await fleetMetric("shards", `state="active"`)) + (await fleetMetric("shards", `state="canary"`));
     const drained = async (): Promise<number> => fleetMetric("transitions_total", `to="draining"`);
     // Three slots are wanted, spread over all shards: two have four.
-    const calm = load(CALM_MINUTE, 10, 2.5);
+    const calm = load(CALM_MINUTE, 8, 2.5);
     await expect.poll(() => calm.minuteNow(), { timeout: 30_000, interval: 50 }).toBeGreaterThan(CALM_MINUTE + 2);
     const [before, drainedBefore] = [await serving(), await drained()];
     await apply({ countMin: 1, countMax: 2 });
@@ -204,8 +205,8 @@ describe("a pool on a capacity agent", () => {
     // No process was given more than it has slots.
     expect(endpointErrors).toBe(0);
     expect(before).toBeGreaterThan(4);
+    await expect.poll(serving, { timeout: 60_000 }).toBeLessThanOrEqual(2);
     expect((await drained()) - drainedBefore).toBeGreaterThanOrEqual(before - 2);
-    expect(await serving()).toBeLessThanOrEqual(2);
     expect((outcomes["admitted-local"] ?? 0) + (outcomes["admitted-queued"] ?? 0)).toBe(sent);
     // And their processes end.
     await expect.poll(async () => (await unitsNow()).length, { timeout: 60_000 }).toBeLessThanOrEqual(2);

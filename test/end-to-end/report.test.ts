@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { TidegateClient } from "#client/index.ts";
+import { THIS_PLATFORM } from "#client/platform.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 
 let gateway: TestGateway;
@@ -92,15 +93,24 @@ describe("a report", () => {
 });
 
 describe("the SDK", () => {
+  const REPORT_INTERVAL_MS = 10_000;
+
   it("reports what its socket measured, on that socket, with the shard that it is on", { timeout: 60_000 }, async () => {
     const before = await valueOf("tidegate_device_messages_sent_total");
     const messages: string[] = [];
     const posted: string[] = [];
+    const due: (() => void)[] = [];
     const client = new TidegateClient({
       url: gateway.url,
       token: async () => gateway.token({ device: "sdk" }),
-      reportIntervalMs: 10_000,
+      reportIntervalMs: REPORT_INTERVAL_MS,
       platform: {
+        // Its interval is over when we say so.
+        after(delayMs, run) {
+          if (delayMs !== REPORT_INTERVAL_MS) return THIS_PLATFORM.after(delayMs, run);
+          due.push(run);
+          return () => undefined;
+        },
         fetch: async (url, init) => {
           posted.push(url);
           return fetch(url, init);
@@ -110,6 +120,9 @@ describe("the SDK", () => {
     const socket = client.connect("echo", { onMessage: (payload) => messages.push(String(payload)) });
     for (let index = 0; index < 5; index += 1) socket.send(`${index}`);
     await expect.poll(() => messages.length).toBe(5);
+    due[0]?.();
+    // And again when it is over again.
+    expect(due).toHaveLength(2);
     await expect.poll(async () => valueOf("tidegate_device_messages_sent_total"), { timeout: 40_000, interval: 250 }).toBe(before + 5);
     expect(posted).toEqual([]);
     socket.close();

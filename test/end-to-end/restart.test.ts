@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import WebSocket from "ws";
 import { applyConfiguration } from "#cli/commands/apply.ts";
 import { resolveStateKeys } from "#cli/configuration-folder.ts";
@@ -18,8 +18,14 @@ it("gives every slot back after the process died, and grants them again", { time
   const folder = await mkdtemp(join(tmpdir(), "tidegate-restart-"));
   const operatorKey = randomBytes(32).toString("base64url");
   const state = openState(folder);
+  onTestFinished(async () => rm(folder, { recursive: true, force: true }));
   const backend = await startDemoBackend({ service: "echo", host: "127.0.0.1", port: 0, capacity: 10, delayMs: 0 });
-  const startAgain = () => startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: () => undefined });
+  onTestFinished(async () => backend.close());
+  const startAgain = async () => {
+    const started = await startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: () => undefined });
+    onTestFinished(async () => started.stop());
+    return started;
+  };
   const slotsInUse = async (url: string): Promise<number> => sumOf(await (await fetch(`${url}/metrics`)).text(), "tidegate_slots_in_use");
 
   const first = await startAgain();
@@ -55,6 +61,4 @@ it("gives every slot back after the process died, and grants them again", { time
   const response = await fetch(`${second.url}/s/echo/again`, { headers });
   expect(response.status).toBe(200);
   await response.arrayBuffer();
-  await Promise.all([second.stop(), backend.close()]);
-  await rm(folder, { recursive: true, force: true });
 });

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { applyConfiguration } from "#cli/commands/apply.ts";
 import { resolveStateKeys } from "#cli/configuration-folder.ts";
 import { openState } from "#cli/state.ts";
@@ -23,7 +23,12 @@ it("loses nothing and repeats nothing, for devices and endpoint, when its proces
   const operatorKey = randomBytes(32).toString("base64url");
   const state = openState(folder);
   const backend = await startEventsBackend();
-  const start = () => startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: () => undefined });
+  onTestFinished(async () => rm(folder, { recursive: true, force: true }));
+  const start = async () => {
+    const started = await startGatewayProcess({ stateFolder: folder, port: 0, operatorKey, onLog: () => undefined });
+    onTestFinished(async () => started.stop());
+    return started;
+  };
   let gateway = await start();
   const documents = await resolveStateKeys(documentsOf({ url: backend.url, capacity: 10, echo: {}, more: {} }), state);
   await applyConfiguration({ url: gateway.url, operatorKey, documents });
@@ -81,7 +86,6 @@ it("loses nothing and repeats nothing, for devices and endpoint, when its proces
   const slotsInUse = async (): Promise<number> => sumOf(await (await fetch(`${gateway.url}/metrics`)).text(), "tidegate_slots_in_use");
   expect(await slotsInUse()).toBe(DEVICES);
   for (const { socket } of devices) socket.close();
-  await expect.poll(slotsInUse, { timeout: 10_000 }).toBe(0);
+  await expect.poll(slotsInUse).toBe(0);
   await Promise.all([gateway.stop(), backend.close(), proxy.close()]);
-  await rm(folder, { recursive: true, force: true });
 });

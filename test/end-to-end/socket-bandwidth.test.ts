@@ -2,7 +2,7 @@
 // rate, which no machine is too slow for.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it, type ExpectStatic } from "vitest";
 import WebSocket from "ws";
 import { TidegateClient, type Socket } from "#client/index.ts";
 import { startDemoBackend, type DemoBackend } from "#scripts/demo-backend/demo-backend.ts";
@@ -15,7 +15,13 @@ const CLOCK_MS = 10;
 const MESSAGE_BYTES = 4 * 1_024;
 const MESSAGES = 40;
 
-describe.for(["http", "websocket"] as const)("messages of sockets in %s mode", (mode) => {
+// The two modes wait beside each other, at a gateway each; a gateway's tests come one after the other.
+describe.for(["http", "websocket"] as const)("messages of sockets in %s mode", { concurrent: true }, (mode) => {
+  /** The test's own: the imported one knows one test at a time. */
+  let expect: ExpectStatic;
+  beforeEach((context) => {
+    ({ expect } = context);
+  });
   let gateway: TestGateway;
   let other: DemoBackend;
   const sockets: WebSocket[] = [];
@@ -110,18 +116,22 @@ describe.for(["http", "websocket"] as const)("messages of sockets in %s mode", (
     return { passed, bytes: () => sum };
   }
 
-  it("share their flow's bandwidth with bodies of requests: together they take what they must", { timeout: 60_000 }, async () => {
-    await known(await gateway.applyQuota("acme", "gold", { bandwidthBytesPerSecond: PER_SECOND }));
-    const before = sumOf(await gateway.metrics(), "tidegate_body_bytes_total");
-    // A message at the most is paid for in advance, at the Shard object.
-    const { passed, bytes } = held(BURST + MESSAGE_BYTES);
-    await Promise.all([talkInSession(passed), talkPlainly(passed), post("echo", passed)]);
-    expect(bytes()).toBe(4 * MESSAGES * MESSAGE_BYTES + 200_000);
-    const counted = async (): Promise<number> => sumOf(await gateway.metrics(), "tidegate_body_bytes_total") - before;
-    await expect.poll(counted, { timeout: 15_000 }).toBe(bytes());
-  });
+  it(
+    "share their flow's bandwidth with bodies of requests: together they take what they must",
+    { timeout: 60_000, concurrent: false },
+    async () => {
+      await known(await gateway.applyQuota("acme", "gold", { bandwidthBytesPerSecond: PER_SECOND }));
+      const before = sumOf(await gateway.metrics(), "tidegate_body_bytes_total");
+      // A message at the most is paid for in advance, at the Shard object.
+      const { passed, bytes } = held(BURST + MESSAGE_BYTES);
+      await Promise.all([talkInSession(passed), talkPlainly(passed), post("echo", passed)]);
+      expect(bytes()).toBe(4 * MESSAGES * MESSAGE_BYTES + 200_000);
+      const counted = async (): Promise<number> => sumOf(await gateway.metrics(), "tidegate_body_bytes_total") - before;
+      await expect.poll(counted, { timeout: 15_000 }).toBe(bytes());
+    },
+  );
 
-  it("share their tenant's total with bodies of another service", { timeout: 60_000 }, async () => {
+  it("share their tenant's total with bodies of another service", { timeout: 60_000, concurrent: false }, async () => {
     await known(await gateway.applyTotal("acme", { bandwidthBytesPerSecond: PER_SECOND }));
     const { passed, bytes } = held(2 * BURST + MESSAGE_BYTES);
     await Promise.all([talkInSession(passed), talkPlainly(passed), post("second", passed)]);

@@ -6,6 +6,8 @@ import { startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts
 /** Of a socket, at the least. */
 const PART_BYTES = 64 * 1_024;
 const SOCKETS = 3;
+/** Of it, what a session is kept of messages for its device. */
+const KEPT_BYTES = (PART_BYTES / 4) * 3;
 /** A quarter of a session's window. */
 const MESSAGE_BYTES = 4 * 1_024;
 /** Several windows. */
@@ -55,6 +57,18 @@ describe.for(["http", "websocket"] as const)("sessions in %s mode of a tenant wh
         type: "/problems/rejected-quota",
         detail: `A socket of your tenant and class takes ${PART_BYTES} of its ${SOCKETS * PART_BYTES} bytes of memory, and 0 are left for it.`,
         "violated-policies": ["gold-memory"],
+      },
+    ]);
+    // What never fits is said for good.
+    const service = await gateway.token({ role: "service" });
+    const text = "x".repeat(KEPT_BYTES + 1);
+    const pushed = await gateway.fetch("/v1/push", { method: "POST", token: service, body: JSON.stringify({ service: "echo", text }) });
+    expect([pushed.status, pushed.headers.has("retry-after"), await pushed.json()]).toMatchObject([
+      413,
+      false,
+      {
+        type: "/problems/body-too-large",
+        detail: `The message has ${KEPT_BYTES + 1} bytes; each session that it is for may have at most ${KEPT_BYTES} of its tenant's memory.`,
       },
     ]);
     for (const socket of opened) socket.close();

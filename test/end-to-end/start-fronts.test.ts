@@ -63,7 +63,7 @@ const workerds = async (state: string, config: string): Promise<Process[]> =>
 const expectAllGone = async (state: string): Promise<void> =>
   expect.poll(async () => processesOf(join(folder, state)), { timeout: 25_000 }).toEqual([]);
 
-describe("npm start -- --fronts 2", () => {
+describe("npm start -- --fronts 2", { timeout: 180_000 }, () => {
   it("says so, answers at one address, and lets nobody else near the gateway's own socket", async () => {
     // A state folder that was there before, and is open to others.
     for (const name of ["says", "says/fronts"]) {

@@ -50,7 +50,7 @@ async function start(
   started.push(child);
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
-  await expect.poll(() => text, { timeout: 25_000 }).toContain("Ctrl-C stops everything.");
+  await expect.poll(() => text, { timeout: 60_000 }).toContain("Ctrl-C stops everything.");
   return { child, text: () => text, url: /listens on (http:\S+)/.exec(text)?.[1] ?? "" };
 }
 
@@ -65,10 +65,10 @@ function processesOf(state: string): string[] {
 }
 
 async function expectAllGone(state: string): Promise<void> {
-  await expect.poll(() => processesOf(state), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => processesOf(state), { timeout: 25_000 }).toEqual([]);
 }
 
-describe("npm start", () => {
+describe("npm start", { timeout: 180_000 }, () => {
   it("prints three lines to paste, and they work", async () => {
     const { child, text, url } = await start("lines");
     const lines = text()

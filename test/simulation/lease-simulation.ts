@@ -385,14 +385,9 @@ export class LeaseSimulation {
   }
 
   #cut(holder: Holder): void {
-    for (const [flow, count] of holder.lease.excess(this.#clock(holder))) {
-      const ids = [...holder.requests].filter(([, request]) => request.flow === flow).map(([id]) => id);
-      for (const id of ids.slice(-count)) this.#finish(holder, id);
-    }
-    for (const [lane, count] of holder.lease.excessInLanes(this.#clock(holder))) {
-      const ids = [...holder.requests].filter(([, request]) => request.lane === lane).map(([id]) => id);
-      for (const id of ids.slice(-count)) this.#finish(holder, id);
-    }
+    const nowMs = this.#clock(holder);
+    for (const [id, { flow, lane }] of [...holder.requests].toReversed())
+      if (holder.lease.isExcess(flow, lane, nowMs)) this.#finish(holder, id);
   }
 
   // Faults

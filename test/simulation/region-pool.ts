@@ -8,7 +8,7 @@ import type { RegionalSockets } from "#durable/pool/regional-sockets.ts";
 
 export type PolicyMaker = (home: HomeLease | null) => LedgerPolicy;
 
-const NO_ROWS: LedgerRows = { clockOffsetMs: 0, holders: [], slots: [], blocks: [], budgets: [] };
+export const NO_ROWS: LedgerRows = { clockOffsetMs: 0, holders: [], slots: [], blocks: [], budgets: [] };
 
 export class SimulatedPool {
   readonly name: string;
@@ -20,6 +20,8 @@ export class SimulatedPool {
   /** Its newest call to its home; 0: none is on its way. */
   call = 0;
   cutOffUntilMs = 0;
+  /** Between two instances. */
+  isDown = false;
   /** Of a regional pool's instance. */
   sockets: RegionalSockets | null = null;
   /** Fails when this instance ends: so do those who wait for it. */
@@ -49,6 +51,12 @@ export class SimulatedPool {
     this.sockets?.open();
   }
 
+  /** A call arrives. Throws where nobody is there. */
+  reach(nowMs: number): void {
+    if (this.isDown) throw new Error("down");
+    this.tick(nowMs);
+  }
+
   /** What the ledger did is on disk before anybody hears of it. */
   commit<T>(action: () => T): T {
     const result = action();
@@ -69,9 +77,10 @@ export class SimulatedPool {
     return result;
   }
 
-  /** Memory is lost, the disk is kept, unless a canary loses it, too. */
-  evict(nowMs: number, isDiskKept = true): void {
-    if (!isDiskKept) this.#rows = NO_ROWS;
+  /** Memory is lost, the disk is kept, unless a canary loses it, or some of it. */
+  evict(nowMs: number, kept: (rows: LedgerRows) => LedgerRows = (rows) => rows): void {
+    this.isDown = false;
+    this.#rows = kept(this.#rows);
     if (this.home !== null) this.home = new HomeLease();
     this.call = 0;
     this.#die(new Error("evicted"));

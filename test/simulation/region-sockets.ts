@@ -7,13 +7,15 @@ import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import type { SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import type { SeededRandom } from "#test/wasm/seeded-random.ts";
 import type { EventQueue } from "./event-queue.ts";
+import type { SimulatedCalls } from "./region-calls.ts";
 import type { SimulatedPool } from "./region-pool.ts";
 
-/** A socket's slot lives so long until it is taken over, or has been refused; its endpoint has it for the first part of that. */
-export const OPENING_MS = 5_000;
-const ENDPOINT_MS = 2_000;
+/** A device's deadline: until then its edge waits for a slot and for the endpoint. A slot lives longer than that until it is taken over. */
+const DEADLINE_MS = 3_000;
+export const OPENING_MS = DEADLINE_MS + 3_000;
 const UNCONFIRMED_MS = 15_000;
-const CALL_LATE_MS = 6_000;
+/** How long after its end a slot may be there: a clock that was set back, or an instance that was away. */
+const LATE_END_MS = 5_000;
 const SHARDS = 3;
 const SERVICE = "svc";
 
@@ -46,17 +48,29 @@ interface World {
   readonly queue: EventQueue;
   readonly home: SimulatedPool;
   readonly regions: readonly SimulatedPool[];
-  readonly isCalm: () => boolean;
+  readonly calls: SimulatedCalls;
   readonly nowOf: (pool: SimulatedPool) => number;
+  readonly kill: (pool: SimulatedPool) => void;
+  /** A home pool's answer to `keep`. */
+  readonly keepAtHome: (home: SimulatedPool, call: KeepCall) => boolean;
+  readonly releaseAtHome: ReleaseAtHome;
+  /** An edge gives back what no Shard object took. */
+  readonly endAtEdge: (opened: Omit<Opened, "lane">) => Promise<void>;
 }
 
+/** Whether it was there. */
+export type ReleaseAtHome = (home: SimulatedPool, report: Pick<ReleaseReport, "slotId" | "holder">) => boolean;
+export type KeepCall = readonly [slotId: string, from: string, to: string];
+
 export class SimulatedSockets {
-  readonly counts = { opened: 0, keptAway: 0, moved: 0, shardsDied: 0, callsFailed: 0 };
+  readonly counts = { opened: 0, keptAway: 0, moved: 0, shardsDied: 0 };
   readonly #world: World;
   readonly #disks = Array.from({ length: SHARDS }, (): Disk => ({ debts: new Map(), sessions: new Map() }));
   readonly #instances: (Instance | null)[] = Array.from({ length: SHARDS }, () => null);
   /** Whose endpoint has been asked, and whose slot is not taken over. */
   readonly #opening = new Map<string, Opened>();
+  /** By pool, since when a slot is there that ends by itself. */
+  readonly #seen = new Map<SimulatedPool, Map<string, number>>();
 
   constructor(world: World) {
     this.#world = world;
@@ -82,14 +96,14 @@ export class SimulatedSockets {
   }
 
   /** A device's edge has a slot, and hands it to a Shard object. */
-  open(opened: Opened, grantedAtMs: number): void {
+  open(opened: Opened, startedAtMs: number): void {
     const { queue, random } = this.#world;
-    if (queue.nowMs >= grantedAtMs + ENDPOINT_MS) return this.#endAtEdge(opened);
+    const leftMs = startedAtMs + DEADLINE_MS - queue.nowMs;
+    if (leftMs <= 0) return this.#endAtEdge(opened);
     this.counts.opened += 1;
     const { slotId, flow, lane, pool } = opened;
     this.#opening.set(slotId, opened);
-    const takesMs = random.next() * (grantedAtMs + ENDPOINT_MS - queue.nowMs);
-    queue.after(takesMs, () => {
+    queue.after(random.next() * leftMs, () => {
       this.#opening.delete(slotId);
       if (random.below(10) === 0) return this.#endAtEdge(opened);
       const region = pool.home === null ? undefined : (pool.name as "enam");
@@ -99,18 +113,28 @@ export class SimulatedSockets {
   }
 
   /** One session goes to another shard, in the place of the slot that it has at home. */
-  move(): void {
-    const { random, home, nowOf } = this.#world;
+  async move(): Promise<void> {
+    const { random, home, nowOf, calls } = this.#world;
     const sessions = this.#living.filter(({ shard, socket }) => this.#diskOf(shard).sessions.has(socket.slotId));
     const { shard, socket } = sessions[random.below(sessions.length)] ?? {};
     if (shard === undefined || socket === undefined) return;
     const slotId = `m${(this.counts.moved += 1)}`;
     const { flow, lane, slotId: inPlaceOf } = socket;
     const slot = { slotId, owner: "edge", flow, lane, shardId: "", lifeMs: OPENING_MS, isDurable: true, device: "d", inPlaceOf };
-    if (home.commit(() => home.ledger.acquire(slot, nowOf(home))) === null) return;
+    const acquire = (): boolean => {
+      home.reach(nowOf(home));
+      return home.commit(() => home.ledger.acquire(slot, nowOf(home))) !== null;
+    };
+    const opened = { slotId, flow, pool: home };
+    try {
+      if (!(await calls.repeated(acquire))) return;
+    } catch {
+      return this.#endAtEdge(opened);
+    }
     const to = (shard + 1) % SHARDS;
     const assignment = { slotId, flow, service: SERVICE, holder: "edge" } as SocketAssignment;
-    void this.#takeOver(to, assignment, lane).then((isKept) => isKept && this.#end(shard, socket));
+    if (await this.#takeOver(to, assignment, lane)) this.#end(shard, socket);
+    else this.#endAtEdge(opened);
   }
 
   /** One of those that live ends, or all of them. */
@@ -134,15 +158,43 @@ export class SimulatedSockets {
     for (let shard = 0; shard < SHARDS; shard += 1) this.#lookAt(shard, this.#instanceOf(shard));
   }
 
-  /** What lives has its slot: at home, without an end, and no region's. */
+  /** What lives has its slot: at home, without an end, and no region's. What has a slot without an end lives, or is owed. */
   check(): void {
     const { home, regions } = this.#world;
-    for (const { shard, socket } of this.#living) {
+    const living = this.#living;
+    for (const { shard, socket } of living) {
       const slot = home.ledger.slot(socket.slotId);
       if (slot?.owner !== ownerOf(shard) || slot.expiresAtMs !== null) throw new Error(`${socket.slotId} lives without its slot`);
-      for (const { name, ledger } of regions)
-        if (ledger.slot(socket.slotId)?.owner === ownerOf(shard)) throw new Error(`${socket.slotId} is counted at ${name}, too`);
     }
+    if (new Set(living.map(({ socket }) => socket.slotId)).size < living.length) throw new Error("two sockets live on one slot");
+    this.#checkEnds(home);
+    for (const region of regions) this.#checkEnds(region);
+  }
+
+  #checkEnds(pool: SimulatedPool): void {
+    const { queue, home } = this.#world;
+    const seen = this.#seen.get(pool) ?? new Map<string, number>();
+    const present = new Map<string, number>();
+    this.#seen.set(pool, present);
+    for (const { slotId, owner, expiresAtMs, isDurable } of pool.ledger.named) {
+      if (!isDurable) continue;
+      const shard = shardOf(owner);
+      if (shard >= 0 && pool !== home) throw new Error(`${slotId} is a Shard object's at ${pool.name}`);
+      if ((expiresAtMs === null) !== shard >= 0) throw new Error(`${slotId} at ${pool.name} is ${owner}'s and ends ${expiresAtMs}`);
+      if (shard >= 0) {
+        if (!this.#isKnownTo(shard, slotId)) throw new Error(`${slotId} of ${owner} does not live, and nobody owes it`);
+        continue;
+      }
+      const sinceMs = seen.get(slotId) ?? queue.nowMs;
+      present.set(slotId, sinceMs);
+      if (queue.nowMs > sinceMs + OPENING_MS + LATE_END_MS && !pool.isDown)
+        throw new Error(`${slotId} is ${owner}'s at ${pool.name} for ${queue.nowMs - sinceMs} ms`);
+    }
+  }
+
+  #isKnownTo(shard: number, slotId: string): boolean {
+    const { debts, sessions } = this.#diskOf(shard);
+    return debts.has(slotId) || sessions.has(slotId) || this.#instances[shard]?.relays.has(slotId) === true;
   }
 
   /** No slot is anybody's that does not live, unless it is owed by way of a region that is out of reach. */
@@ -196,13 +248,8 @@ export class SimulatedSockets {
     void keeper.release({ slotId, flow, service, region });
   }
 
-  /** A refusal: once, and lost like any other call. */
-  #endAtEdge({ slotId, flow, pool }: Opened): void {
-    const report = { slotId, holder: "edge", flow, outcome: "upstream-failed" as const };
-    this.#call(
-      () => true,
-      () => this.#releaseAt(pool, report),
-    ).catch(() => undefined);
+  #endAtEdge(opened: Omit<Opened, "lane">): void {
+    void this.#world.endAtEdge(opened);
   }
 
   #instanceOf(shard: number): Instance {
@@ -228,15 +275,19 @@ export class SimulatedSockets {
       drop: (slotId) => isAlive() && void kept.delete(slotId),
       all: () => [...kept.values()],
     };
-    const { home, regions, queue } = this.#world;
+    const { home, regions, queue, calls, kill } = this.#world;
     return new SlotKeeper({
       debts,
       owner: ownerOf(shard),
       poolOf: ({ region }) => {
         const pool = regions.find(({ name }) => name === region) ?? home;
         return {
-          keep: async (slotId, from, to) => this.#call(isAlive, async () => this.#keepAt(pool, [slotId, from, to])),
-          release: async (report) => this.#call(isAlive, async () => this.#releaseAt(pool, report)),
+          // Its Shard object asks once, and gives back what it was not told of. So a second word comes at the most while it has the slot.
+          keep: async (...call) => {
+            const mayRepeat = (): boolean => this.#isKnownTo(shard, call[0]);
+            return calls.once(async () => this.#keepAt(pool, call), { isAlive, mayRepeat, kill: () => kill(pool) });
+          },
+          release: async (report) => calls.once(async () => this.releaseAt(pool, report), { isAlive, kill: () => kill(pool) }),
         };
       },
       isHeldOnDisk: (slotId) => sessions.has(slotId),
@@ -248,57 +299,42 @@ export class SimulatedSockets {
 
   // What pools answer
 
-  async #keepAt(pool: SimulatedPool, call: readonly [slotId: string, from: string, to: string]): Promise<boolean> {
-    if (pool.sockets === null) return pool.commit(() => pool.ledger.keep(...call) !== null);
-    pool.tick(this.#world.nowOf(pool));
+  async #keepAt(pool: SimulatedPool, call: KeepCall): Promise<boolean> {
+    pool.reach(this.#world.nowOf(pool));
+    if (pool.sockets === null) return this.#world.keepAtHome(pool, call);
     return Promise.race([pool.sockets.keep(...call), pool.death]);
   }
 
-  async #releaseAt(pool: SimulatedPool, report: ReleaseReport): Promise<{ freed: boolean }> {
-    const { slotId, holder } = report;
-    pool.tick(this.#world.nowOf(pool));
-    const isFreed = pool.commit(() => pool.sockets?.releaseHere(report) ?? pool.ledger.release(slotId, holder));
-    if (isFreed || pool.sockets === null) return { freed: isFreed };
-    return Promise.race([pool.sockets.releaseAtHome(report), pool.death]);
+  /** Of an edge, or of a Shard object. */
+  async releaseAt(pool: SimulatedPool, report: ReleaseReport): Promise<{ freed: boolean }> {
+    const { sockets, death } = pool;
+    pool.reach(this.#world.nowOf(pool));
+    if (sockets === null) return { freed: this.#world.releaseAtHome(pool, report) };
+    if (pool.commit(() => sockets.releaseHere(report))) return { freed: true };
+    return Promise.race([sockets.releaseAtHome(report), death]);
   }
 
   /** A regional pool's own calls to home. */
   callsHome(pool: SimulatedPool) {
-    const { home, nowOf, queue } = this.#world;
+    const { home, nowOf, queue, calls, kill, keepAtHome, releaseAtHome } = this.#world;
     const { sockets } = pool;
-    const ask = async <T>(run: () => T): Promise<T> =>
-      this.#call(
-        () => pool.sockets === sockets || sockets === null,
+    const ask = async <T>(run: () => T, mayRepeat?: () => boolean): Promise<T> =>
+      calls.once(
         () => {
           if (queue.nowMs < pool.cutOffUntilMs) throw new Error("cut off");
-          home.tick(nowOf(home));
-          return home.commit(run);
+          home.reach(nowOf(home));
+          return run();
         },
+        { isAlive: () => pool.sockets === sockets || sockets === null, kill: () => kill(home), ...(mayRepeat && { mayRepeat }) },
       );
     return {
-      keep: async (slotId: string, from: string, to: string) => ask(() => home.ledger.keep(slotId, from, to) !== null),
-      release: async ({ slotId, holder }: ReleaseReport) => ask(() => ({ freed: home.ledger.release(slotId, holder) })),
+      keep: async (...call: KeepCall) =>
+        ask(
+          () => keepAtHome(home, call),
+          () => this.#isKnownTo(shardOf(call[2]), call[0]),
+        ),
+      release: async (report: ReleaseReport) => ask(() => ({ freed: releaseAtHome(home, report) })),
     };
-  }
-
-  /** Sent, heard, answered: late, or lost on either way; also after the caller was told that it failed, or has died. */
-  async #call<T>(isAlive: () => boolean, heard: () => T | Promise<T>): Promise<T> {
-    const { queue, random, isCalm } = this.#world;
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    if (!isAlive()) return promise;
-    const fate = isCalm() ? 0 : random.below(12);
-    const delayMs = isCalm() ? 5 : 1 + random.below(60);
-    if (fate <= 3 && fate >= 1) this.counts.callsFailed += 1;
-    const answer = (settle: () => void): void => queue.after(delayMs, () => isAlive() && settle());
-    const hear = async (): Promise<T> => heard();
-    const listen = (then: (value: T) => void): void =>
-      void hear().then(then, (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(String(error)))));
-    if (fate === 1) answer(() => reject(new Error("lost")));
-    else if (fate === 2) {
-      answer(() => reject(new Error("given up")));
-      queue.after(random.below(CALL_LATE_MS), () => listen(() => undefined));
-    } else queue.after(delayMs, () => listen((value) => answer(() => (fate === 3 ? reject(new Error("unheard")) : resolve(value)))));
-    return promise;
   }
 
   #diskOf(shard: number): Disk {
@@ -308,6 +344,13 @@ export class SimulatedSockets {
   }
 }
 
+const OWNERS = Array.from({ length: SHARDS }, (_, shard) => `shard-${shard}`);
+
 function ownerOf(shard: number): string {
-  return `shard-${shard}`;
+  return OWNERS[shard] ?? "";
+}
+
+/** -1: an edge's. */
+function shardOf(owner: string): number {
+  return OWNERS.indexOf(owner);
 }

@@ -5,28 +5,11 @@ import { handleOnce, NOTHING_HANDLED, type DedupeState } from "#client/message-d
 import { SessionHandover, type HandoverHost } from "#durable/shard/session-handover.ts";
 import { changesOf, sessionFromRows } from "#durable/shard/session-rows.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import {
-  canSend,
-  NEW_DEVICE_SESSION,
-  nextTickAtMs,
-  stepDevice,
-  type DeviceEffect,
-  type DeviceInput,
-  type DeviceSession,
-  type SessionEnd,
-} from "#shared/resume/device-session.ts";
+import { canSend, NEW_DEVICE_SESSION, nextTickAtMs, type DeviceSession } from "#shared/resume/device-session.ts";
+import { stepDevice, type DeviceEffect, type DeviceInput, type SessionEnd } from "#shared/resume/step-device.ts";
 import { decodeDeviceFrame, decodeGatewayFrame, encodeFrame, type Hello, type Message, type Payload } from "#shared/resume/frames.ts";
-import {
-  canPush,
-  expiresAtMs,
-  openSession,
-  stepGateway,
-  UNKNOWN_END,
-  type GatewayEffect,
-  type GatewayInput,
-  type GatewaySession,
-  type GatewayStep,
-} from "#shared/resume/gateway-session.ts";
+import { canPush, expiresAtMs, openSession, type GatewaySession } from "#shared/resume/gateway-session.ts";
+import { stepGateway, UNKNOWN_END, type GatewayEffect, type GatewayInput, type GatewayStep } from "#shared/resume/step-gateway.ts";
 import { SESSION_HOPS_MAX, type HandOver, type SessionPointer, type ShardRpc } from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken, type ResumeToken } from "#shared/resume/resume-token.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
@@ -599,7 +582,6 @@ export class ResumeSimulation {
         this.#save(added);
       },
       step: (session, inputs) => this.#stepLive(session, inputs),
-      wakeAt: () => undefined,
     };
     return new SessionHandover<Route, Live>(host, {
       store: {
@@ -613,6 +595,7 @@ export class ResumeSimulation {
         export: (sessionId) => exportOf(disk.get(sessionId)),
         topics: { count: 0, apply: () => undefined },
       },
+      alarm: { wakeAt: () => undefined },
       releaseSlot: () => undefined,
       connectionOf: ({ state }) => ({ close: () => this.#cut(state.attempt) }),
     });

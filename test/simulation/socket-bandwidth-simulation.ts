@@ -5,6 +5,7 @@ import { LeaseLedger } from "#durable/lease/lease-ledger.ts";
 import { flowLimitsOf } from "#durable/pool/flow-quotas.ts";
 import { QuotaGate } from "#durable/pool/quota-gate.ts";
 import type { Lane, Side } from "#durable/shard/pace/lane.ts";
+import { ASK_MS_MAX, PaceInquiry } from "#durable/shard/pace/pace-inquiry.ts";
 import { ShardLease } from "#durable/shard/pace/shard-lease.ts";
 import { LeasedCredit } from "#gateway/lease/byte-credit.ts";
 import { RenewalPace } from "#gateway/lease/renewal-pace.ts";
@@ -12,6 +13,7 @@ import { BYTE_UNIT, byteFlowOf } from "#shared/lease/byte-flow.ts";
 import { FlowBytes } from "#shared/lease/flow-bytes.ts";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
+import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
 import { EventClock } from "#test/support/event-clock.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
 
@@ -29,7 +31,7 @@ const LINGER_MS_MAX = 20_000;
 const DRAIN_RATIO_MAX = 20;
 
 /** Broken on purpose. */
-export type Canary = "pays-nothing" | "forgets" | "overtakes" | "stays-awake";
+export type Canary = "pays-nothing" | "forgets" | "overtakes" | "stays-awake" | "asks-nobody" | "asks-once" | "forgets-limits";
 
 export interface SocketScenario {
   readonly bytesPerSecond: number;
@@ -44,6 +46,8 @@ export interface SocketScenario {
   /** From a call's arrival at the pool until its answer is here; else as long as the way there. */
   readonly answerMs?: number;
   readonly isStormy?: boolean;
+  /** The limit holds from then on, and is lifted then, while the sockets are open; absent: it holds, and objects know it. */
+  readonly limited?: { readonly fromMs: number; readonly toMs: number };
   readonly canary?: Canary;
 }
 
@@ -53,8 +57,15 @@ export interface SocketResult {
   /** Of lines that were there in the end. */
   readonly messages: number;
   readonly perLine: readonly number[];
-  /** The most that was paid beyond a burst and what was earned, over any interval: 0 at the most. */
+  /** The most that was paid beyond a burst and what was earned, over any interval in which all objects knew of the limit: 0 at the most. */
   readonly overshoot: number;
+  /** Since the limit was added, and since it was lifted: how long some object did not know. */
+  readonly unawareMs: number;
+  readonly unawareOfEndMs: number;
+  /** Of all objects: what holds. */
+  readonly questions: number;
+  /** Of all objects, for credit, from when all of them knew that the limit is lifted. */
+  readonly callsOnceLifted: number;
   /** The most that was put aside at one object: less than a message. */
   readonly asideMax: number;
   readonly faults: readonly string[];
@@ -79,6 +90,9 @@ interface Line {
 
 interface SimObject {
   lease: ShardLease;
+  inquiry: PaceInquiry;
+  /** On its disk. */
+  stored: FlowPace | null;
   readonly lines: Line[];
   life: number;
   /** Of its only timer; Infinity: none is set. */
@@ -96,6 +110,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     gapMs = 0,
     answerMs = CALL_MS,
     isStormy = false,
+    limited,
     canary,
   } = scenario;
   const quota = { weight: 1, mode: "enforce" as const, bandwidthBytesPerSecond: bytesPerSecond };
@@ -114,12 +129,24 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
   };
   let ledger = new LeaseLedger(policy, 0);
   const gate = new QuotaGate().over({ blockedForMs: () => 0 });
-  gate.configure({ quotas: { [FLOW]: quota }, service: null, region: undefined } as never);
+  const configure = (isLimited: boolean): void =>
+    gate.configure({ quotas: isLimited ? { [FLOW]: quota } : {}, service: null, region: undefined } as never);
+  configure(limited === undefined);
+  if (limited !== undefined) {
+    clock.after(limited.fromMs, () => configure(true));
+    clock.after(limited.toMs, () => configure(false));
+  }
 
   const faults: string[] = [];
   const endMs = seconds * 1_000;
   let [bytes, bodyBytes, lostAside, paidBefore, lowest, overshoot, asideMax] = [0, 0, 0, 0, 0, -Infinity, 0];
-  let [gone, calls, evictions, lineCount] = [0, 0, 0, 0];
+  let [gone, calls, evictions, lineCount, questions, callsOnceLifted] = [0, 0, 0, 0, 0, 0];
+  let [unawareMs, unawareOfEndMs] = [0, 0];
+  const paceAt = (nowMs: number): FlowPace => {
+    const version = limited === undefined || nowMs < limited.fromMs ? 1 : nowMs < limited.toMs ? 2 : 3;
+    return { flow: FLOW, version, bytes: limited === undefined || version === 2 ? "held" : null, isTimed: false };
+  };
+  const isHeldAt = ({ lease }: SimObject): boolean => lease.find(FLOW)?.pace.bytes === "held";
   const perLine: number[] = [];
   const objects: SimObject[] = [];
   const burst = rate.burst * BYTE_UNIT;
@@ -130,6 +157,14 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     const asides = objects.map(({ lease }) => lease.find(FLOW)?.asideBytes ?? 0);
     const paid = gone + bodyBytes + lostAside + asides.reduce((sum, aside) => sum + aside, 0);
     const earned = (bytesPerSecond * nowMs) / 1_000;
+    const holds = paceAt(nowMs).bytes === "held";
+    if (!holds || !objects.every(isHeldAt)) {
+      [lowest, paidBefore] = [paid - earned, paid];
+      if (limited !== undefined && holds) unawareMs = nowMs - limited.fromMs;
+      if (limited !== undefined && nowMs >= limited.toMs && objects.some(isHeldAt))
+        [unawareOfEndMs, callsOnceLifted] = [nowMs - limited.toMs, 0];
+      return;
+    }
     lowest = Math.min(lowest, paidBefore - earned);
     overshoot = Math.max(overshoot, paid - earned - lowest - burst);
     paidBefore = paid;
@@ -150,11 +185,32 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     line.unacknowledged = line.unacknowledged.filter((one) => one.number > number);
   };
   const pass = (object: SimObject, line: Line, one: Line["unacknowledged"][number]): void => {
+    if (object.inquiry.pass(FLOW, one.bytes, clock.wallMs)) ask(object);
     line.lane ??= object.lease.find(FLOW)?.lane(line.side) ?? null;
     if (canary === "pays-nothing") return arrive(line, one.number, one.bytes);
     if (canary === "overtakes" && random.below(8) === 0) line.lane = null;
     const lane = (line.lane ??= object.lease.find(FLOW)?.lane(line.side) ?? null);
-    lane?.send({ bytes: one.bytes, sequence: one.number, run: () => arrive(line, one.number, one.bytes) }, clock.wallMs);
+    if (lane === null) return arrive(line, one.number, one.bytes);
+    lane.send({ bytes: one.bytes, sequence: one.number, run: () => arrive(line, one.number, one.bytes) }, clock.wallMs);
+  };
+  /** As the object's shell does: what holds, by calls that are lost, repeated and late as well. */
+  const ask = (object: SimObject): void => {
+    const { life } = object;
+    const taken = object.inquiry.take(object.lease.limited(), clock.wallMs);
+    if (taken === null || canary === "asks-nobody" || (canary === "asks-once" && questions >= objectCount)) return;
+    questions += 1;
+    const fate = isStormy ? random.below(12) : 12;
+    const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, answerMs];
+    clock.after(goesMs, () => {
+      const answer = paceAt(clock.wallMs);
+      if (fate <= 2) return;
+      clock.after(comesMs, () => {
+        if (object.life !== life || answer.version < object.inquiry.version) return;
+        object.inquiry.know(answer.version);
+        if (object.lease.note("echo", answer)) object.stored = answer;
+        check();
+      });
+    });
   };
 
   /** As the object's shell does: what is due, the call, its answer, the timer. */
@@ -182,12 +238,13 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
       sheds: [],
       left: gate.leftOf(names, { ledger, nowMs: clock.wallMs }),
       isContended: false,
-      configurationVersion: 1,
+      configurationVersion: paceAt(clock.wallMs).version,
     };
   };
   const call = (object: SimObject, message: RenewMessage): void => {
     const { lease, life } = object;
     calls += 1;
+    callsOnceLifted += 1;
     const fate = isStormy ? random.below(12) : 12;
     const [goesMs, comesMs] = isStormy ? [1 + random.below(40), 1 + random.below(fate === 3 ? 4_000 : 40)] : [CALL_MS, answerMs];
     const then = (run: () => void): void => {
@@ -204,6 +261,7 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
         then(() => {
           if (answer === null || fate === 4) lease.failed(message, clock.wallMs);
           else lease.apply(answer, clock.wallMs);
+          if (answer !== null && object.inquiry.hear(answer.configurationVersion, clock.wallMs)) ask(object);
           look(object);
         }),
       );
@@ -217,7 +275,11 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     object.lease = new ShardLease(`s${objects.indexOf(object)}-${life}`, () => {
       if (object.life === life) clock.after(0, () => void (object.life === life && look(object)));
     });
-    object.lease.note("echo", { flow: FLOW, version: 1, bytes: "held", isTimed: false });
+    object.inquiry = new PaceInquiry({ askMsMax: ASK_MS_MAX, random: () => random.below(1_000) / 1_000 });
+    if (canary === "forgets-limits") object.stored = null;
+    const pace = object.stored ?? paceAt(0);
+    object.lease.note("echo", pace);
+    if (object.stored !== null) object.inquiry.know(pace.version);
     for (const line of object.lines) {
       line.lane = null;
       if (canary === "forgets") line.unacknowledged = line.unacknowledged.slice(1);
@@ -251,7 +313,8 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
 
   for (let index = 0; index < objectCount; index += 1) {
     const lines = Array.from({ length: 2 * socketsEach }, (_, at) => openLine(at % 2 === 0 ? "device" : "endpoint"));
-    const object: SimObject = { lease: new ShardLease("", () => {}), lines, life: 0, timerAtMs: Infinity };
+    const inquiry = new PaceInquiry({ askMsMax: ASK_MS_MAX, random: () => 0 });
+    const object: SimObject = { lease: new ShardLease("", () => {}), inquiry, stored: null, lines, life: 0, timerAtMs: Infinity };
     objects.push(object);
     start(object);
     for (let at = 0; at < lines.length; at += 1) talk(object, at);
@@ -332,6 +395,10 @@ export function runSockets(scenario: SocketScenario, seed: number): SocketResult
     messages,
     perLine,
     overshoot,
+    unawareMs,
+    unawareOfEndMs,
+    questions,
+    callsOnceLifted: limited === undefined ? 0 : callsOnceLifted,
     asideMax,
     faults,
     calls,

@@ -79,6 +79,39 @@ it("a lone small message now and then costs one call", () => {
   expect(calls).toBeLessThan(1.15 * messages);
 });
 
+describe("a limit that is added while sockets are open, and lifted again, with nobody who opens another", () => {
+  const MINUTE_MS = 60_000;
+  const LIMITED = { fromMs: 70_000, toMs: 200_000 };
+  const ADDED: SocketScenario = { ...CALM, seconds: 280, gapMs: 40, limited: LIMITED };
+
+  it("holds at all objects a minute and a call later, to the byte, and is asked about no more a minute after it was lifted", () => {
+    const result = runSockets(ADDED, 1);
+    expect([result.faults, result.callsInSilence]).toEqual([[], 0]);
+    expect(result.overshoot).toBeLessThanOrEqual(0);
+    // That it was added is found by the minute, that it was lifted by the answers to renewals.
+    expect([result.unawareMs > 1_000, result.unawareMs <= MINUTE_MS + 20]).toEqual([true, true]);
+    expect(result.unawareOfEndMs).toBeLessThanOrEqual(11_000);
+    expect(result.callsOnceLifted).toBeLessThanOrEqual(2 * ADDED.objects);
+    // Of each object, with the first of its life and those for news.
+    expect(result.questions / ADDED.objects).toBeLessThanOrEqual(280 / 45 + 3);
+  });
+
+  it.for(Array.from({ length: SEEDS }, (_, index) => index + 1))(
+    "seed %d, with questions and renewals that are lost and late, and objects that start anew: holds, too",
+    (seed) => {
+      const result = runSockets({ ...ADDED, isStormy: true }, seed);
+      expect([result.faults, result.callsInSilence]).toEqual([[], 0]);
+      expect(result.overshoot).toBeLessThanOrEqual(0);
+      expect(result.unawareMs).toBeLessThanOrEqual(2 * MINUTE_MS);
+    },
+  );
+
+  it.for<Canary>(["asks-nobody", "asks-once", "forgets-limits"])("finds an object that is broken: %s", (canary) => {
+    const { unawareMs } = runSockets({ ...ADDED, isStormy: canary === "forgets-limits", canary }, 1);
+    expect(unawareMs).toBeGreaterThan(2 * MINUTE_MS);
+  });
+});
+
 describe("lost, late and repeated calls, evictions, sockets that come and go", () => {
   const seeds = Array.from({ length: SEEDS }, (_, index) => index + 1);
   it.for(seeds)("seed %d: never over it, nothing lost, repeated or out of order, and nothing done in silence", (seed) => {

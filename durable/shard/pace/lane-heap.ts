@@ -6,7 +6,7 @@ const SWEEP_COUNT_MIN = 64;
 
 /** Lanes that wait, the lowest tag first. Those that were cleared are among them until they are first, or as many as the others. */
 export class LaneHeap {
-  readonly #lanes = new BinaryHeap<Lane>(({ tag }) => tag);
+  readonly #lanes = new BinaryHeap<Lane>((a, b) => a.tag < b.tag);
   #sweepAt = SWEEP_COUNT_MIN;
 
   get length(): number {

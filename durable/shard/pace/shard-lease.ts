@@ -64,10 +64,6 @@ export class ShardLease {
     this.#onActive = onActive;
   }
 
-  get service(): string {
-    return this.#service;
-  }
-
   /** What a connection that opens was told of its flow by the configuration; false: nothing new. */
   note(service: string, pace: FlowPace): boolean {
     const known = this.#flows.get(pace.flow);
@@ -86,6 +82,11 @@ export class ShardLease {
     // What waits may go now, though nothing else is due.
     if (!isSame && known.isWaiting) this.#onActive();
     return !isSame;
+  }
+
+  /** Flows of which something is limited, or counted. */
+  *limited(): Iterable<string> {
+    for (const { flow, pace } of this.#flows.values()) if (pace.bytes !== null || pace.isTimed) yield flow;
   }
 
   get isEmpty(): boolean {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFile, stat, writeFile, chmod } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { startTicksOf, type RecordedProcess } from "#cli/agent/process-record.ts";
 import { runCli, temporaryFolder } from "../run-cli.ts";
 import { KEY, startAgent, type AgentProcess } from "./agent-process.ts";
@@ -27,7 +27,7 @@ async function startUnit(agent: AgentProcess, unitId: string): Promise<void> {
 
 async function readyUnit(agent: AgentProcess, unitId: string): Promise<string> {
   await startUnit(agent, unitId);
-  await expect.poll(async () => (await agent.unit(unitId))?.state, SOON).toBe("ready");
+  await vi.waitFor(async () => expect((await agent.unit(unitId))?.state).toBe("ready"), SOON);
   return (await agent.unit(unitId))?.url ?? "";
 }
 
@@ -44,7 +44,7 @@ async function expectEnded(processes: readonly RecordedProcess[]): Promise<void>
       .filter(({ pid, startTicks }, index) => startTicksOf(pid) === startTicks && !/\) Z /.test(states[index] ?? ""))
       .map(({ pid }) => pid);
   };
-  await expect.poll(running, SOON).toEqual([]);
+  await vi.waitFor(async () => expect(await running()).toEqual([]), SOON);
 }
 
 describe("a unit", () => {
@@ -109,43 +109,6 @@ describe("a unit", () => {
     await expect.poll(async () => (await processesOf(state)).length, SOON).toBe(0);
   });
 
-  it("that nobody asks for any more is stopped, but not while somebody is connected to it", async () => {
-    const state = await temporaryFolder();
-    const agent = await startAgent({ state, args: ["--owner-timeout", "3s"] });
-    const url = await readyUnit(agent, "echo-1");
-    await readyUnit(agent, "echo-2");
-    const connection = connect({ host: "127.0.0.1", port: Number(new URL(url).port) });
-    await once(connection, "connect");
-    const running = async (): Promise<string[]> => (await processesOf(state)).map(({ unitId }) => unitId);
-    await expect.poll(running, SOON).toEqual(["echo-1"]);
-    expect(agent.log()).toMatch(/echo-2 stopped: echo has not asked for its units for \d+ s, and nobody is connected to it/);
-    expect(agent.log()).not.toContain("echo-1 stopped");
-    connection.destroy();
-    await expect.poll(running, SOON).toEqual([]);
-  });
-
-  it("that hangs has failed, and is killed", async () => {
-    const state = await temporaryFolder();
-    const agent = await startAgent({ state, command: INDIFFERENT, args: ["--silence-timeout", "3s"] });
-    await readyUnit(agent, "echo-1");
-    const processes = await processesOf(state);
-    for (const { pid } of processes) process.kill(pid, "SIGSTOP");
-    await expect.poll(async () => (await agent.unit("echo-1"))?.failure, SOON).toBe("has not answered at /__stats for 3000 ms");
-    await expectEnded(processes);
-  });
-
-  it("with --start-ms is ready that much later; one that is stopped meanwhile never runs", async () => {
-    const state = await temporaryFolder();
-    const agent = await startAgent({ state, args: ["--start-ms", "1500"] });
-    const beganAtMs = performance.now();
-    await startUnit(agent, "echo-1");
-    await startUnit(agent, "echo-2");
-    await agent.provider.stop("echo-2");
-    await expect.poll(async () => (await agent.unit("echo-1"))?.state, SOON).toBe("ready");
-    expect(performance.now() - beganAtMs).toBeGreaterThan(1_500);
-    expect((await processesOf(state)).map(({ unitId }) => unitId)).toEqual(["echo-1"]);
-  });
-
   it("ends with everything that it started itself, also where none of it heeds SIGTERM", async () => {
     const state = await temporaryFolder();
     const agent = await startAgent({ state, command: ["sh", "-c", `trap "" TERM; "$@" & wait`, "sh", ...INDIFFERENT] });
@@ -161,6 +124,49 @@ describe("a unit", () => {
         SOON,
       )
       .toBe("gone");
+  });
+});
+
+// Each waits for a timer of an agent of its own: they wait together.
+describe("a unit in time", { concurrent: true }, () => {
+  it("that nobody asks for any more is stopped, but not while somebody is connected to it", async (context) => {
+    const { expect: expectHere } = context;
+    const state = await temporaryFolder(context);
+    const agent = await startAgent({ state, args: ["--owner-timeout", "3s"] }, context);
+    const url = await readyUnit(agent, "echo-1");
+    await readyUnit(agent, "echo-2");
+    const connection = connect({ host: "127.0.0.1", port: Number(new URL(url).port) });
+    await once(connection, "connect");
+    const running = async (): Promise<string[]> => (await processesOf(state)).map(({ unitId }) => unitId);
+    await expectHere.poll(running, SOON).toEqual(["echo-1"]);
+    expectHere(agent.log()).toMatch(/echo-2 stopped: echo has not asked for its units for \d+ s, and nobody is connected to it/);
+    expectHere(agent.log()).not.toContain("echo-1 stopped");
+    connection.destroy();
+    await expectHere.poll(running, SOON).toEqual([]);
+  });
+
+  it("that hangs has failed, and is killed", async (context) => {
+    const { expect: expectHere } = context;
+    const state = await temporaryFolder(context);
+    const agent = await startAgent({ state, command: INDIFFERENT, args: ["--silence-timeout", "3s"] }, context);
+    await readyUnit(agent, "echo-1");
+    const processes = await processesOf(state);
+    for (const { pid } of processes) process.kill(pid, "SIGSTOP");
+    await expectHere.poll(async () => (await agent.unit("echo-1"))?.failure, SOON).toBe("has not answered at /__stats for 3000 ms");
+    await expectEnded(processes);
+  });
+
+  it("with --start-ms is ready that much later; one that is stopped meanwhile never runs", async (context) => {
+    const { expect: expectHere } = context;
+    const state = await temporaryFolder(context);
+    const agent = await startAgent({ state, args: ["--start-ms", "1500"] }, context);
+    const beganAtMs = performance.now();
+    await startUnit(agent, "echo-1");
+    await startUnit(agent, "echo-2");
+    await agent.provider.stop("echo-2");
+    await expectHere.poll(async () => (await agent.unit("echo-1"))?.state, SOON).toBe("ready");
+    expectHere(performance.now() - beganAtMs).toBeGreaterThan(1_500);
+    expectHere((await processesOf(state)).map(({ unitId }) => unitId)).toEqual(["echo-1"]);
   });
 });
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { onTestFinished } from "vitest";
+import { onTestFinished, type TestContext } from "vitest";
 import { ROOT } from "#scripts/root.ts";
 import { HttpCapacityProvider } from "#durable/pool/capacity/http-provider.ts";
 import type { CapacityUnit } from "#shared/protocol/capacity-provider.ts";
@@ -39,9 +39,12 @@ export interface AgentProcessOptions {
 }
 
 /** Ends with the test, if not before. */
-export async function startAgent(options: AgentProcessOptions): Promise<AgentProcess> {
+export async function startAgent(
+  options: AgentProcessOptions,
+  context: Pick<TestContext, "onTestFinished"> = { onTestFinished },
+): Promise<AgentProcess> {
   const agent = await startAgentFor(options);
-  onTestFinished(agent.stop);
+  context.onTestFinished(agent.stop);
   return agent;
 }
 

@@ -100,6 +100,11 @@ it("writes a page that needs nothing else", async () => {
   expect(html).not.toMatch(/<script|<link|src=|url\(|https?:/);
   expect(html.match(/<polyline/g)?.length).toBe(2 + 3);
   expect(html).not.toMatch(/NaN|Infinity|undefined/);
+  // A family's line goes along the axis, wherever in the sweep the setting stands that was asked for.
+  const [, line = ""] = /<polyline points="([^"]+)" fill="none" stroke="#c1440e"/.exec(html) ?? [];
+  const across = line.split(" ").map((point) => Number(point.split(",")[0]));
+  expect(across.length).toBeGreaterThan(10);
+  expect(across).toEqual(across.toSorted((a, b) => a - b));
 });
 
 it.for([

@@ -31,13 +31,14 @@ interface Lent {
   readonly want?: number;
   readonly handed?: readonly HandedSlot[];
   readonly applied?: number;
+  readonly handsMore?: true;
 }
 
-function requestOf(sequence: number, { out, want = out, handed, applied = sequence - 1 }: Lent): RenewalRequest {
+function requestOf(sequence: number, { out, want = out, handed, applied = sequence - 1, handsMore }: Lent): RenewalRequest {
   const flows = [{ flow: FLOW, want, running: out, keep: want, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 }];
   const lanes = [{ lane: "e", want: out, running: out, keep: want }];
   const request = { holder: "apac", sequence, appliedSequence: applied, lentTo: 1, flows, lanes, adopted: [] };
-  return handed === undefined ? request : { ...request, handed };
+  return handed === undefined ? request : { ...request, handed, ...(handsMore && { handsMore }) };
 }
 
 const handedBy = (answer: Renewal): readonly string[] | undefined => (answer.ok ? answer.handed : undefined);
@@ -70,6 +71,25 @@ describe("a slot that a regional pool hands over", () => {
       expect(again.slot("a")).toBeUndefined();
       expect(again.slotsOut).toBe(3);
     }
+  });
+
+  it("is taken once, also where its region was restarted with more than one request names, and it has ended meanwhile", () => {
+    const again = (handsMore?: true): readonly unknown[] => {
+      const ledger = lentWhole();
+      ledger.renew(requestOf(2, { out: 3, handed: [slotOf("a")] }), 100);
+      ledger.release("a", "shard");
+      const first = { out: 3, handed: [slotOf("b", 2_000)], applied: 0, ...(handsMore && { handsMore }) };
+      expect(handedBy(ledger.renew(requestOf(10, first), 200))).toContain("b");
+      ledger.renew(requestOf(11, { out: 2, handed: [slotOf("a", 2_000)] }), 200);
+      const named = [ledger.slot("a")?.owner];
+      // Nobody asks for it any more: nothing is remembered of it.
+      ledger.renew(requestOf(12, { out: 2, handed: [slotOf("c", 2_000)] }), 200);
+      expect(handedBy(ledger.renew(requestOf(12, { out: 2 }), 200))).toEqual(["c"]);
+      return named;
+    };
+    expect(again(true)).toEqual([undefined]);
+    // What it was before: one too many, until its end.
+    expect(again()).toEqual(["shard"]);
   });
 
   it("is not said to be taken where another has one by that name", () => {

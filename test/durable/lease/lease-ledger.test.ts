@@ -150,6 +150,18 @@ describe("a holder that is gone", () => {
 });
 
 describe("a named slot", () => {
+  it("ends in time though its pool is restarted again and again after its clock was set back while it was away", () => {
+    let ledger = new LeaseLedger(POLICY, 100_000);
+    ledger.acquire({ ...SOCKET, slotId: "s", owner: "edge", lifeMs: 5_000 }, 100_000);
+    let rows = ledger.toRows();
+    for (let atMs = 40_000; atMs <= 46_000; atMs += 1_000) {
+      ledger = LeaseLedger.fromRows(POLICY, rows, atMs);
+      ledger.tick(atMs);
+      expect(ledger.slot("s") === undefined).toBe(atMs >= 45_000);
+      rows = { ...rows, clockOffsetMs: ledger.takeChanges().clockOffsetMs ?? rows.clockOffsetMs };
+    }
+  });
+
   it("has one owner, is released once, and only by it", () => {
     const ledger = new LeaseLedger(POLICY, 0);
     const input = { ...SOCKET, slotId: "s", owner: "shard" };

@@ -100,7 +100,7 @@ describe("what a gateway's forecasters tell each other", () => {
       await evictDurableObject(old.stub);
       await old.live(30 * SECOND_MS);
       const asked = { service: "another", model: learned.kindsModel ?? "", weights: null };
-      await vi.waitFor(async () => expect((await registry().exchangeShares(asked)).serviceCount).toBe(1));
+      await vi.waitFor(async () => expect((await registry().exchangeShares(asked)).serviceCount).toBe(1), { timeout: 15_000 });
       const told = (await registry().exchangeShares(asked)).totals;
       for (const [cluster, weight] of weights.entries()) expect(told[cluster]).toBeCloseTo(weight, 1);
 

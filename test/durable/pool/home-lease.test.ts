@@ -6,7 +6,7 @@ import { HomeLease } from "#durable/pool/home-lease.ts";
 import { lentPolicyOf } from "#durable/pool/lent-policy.ts";
 import { RegionalGate } from "#durable/pool/regional-gate.ts";
 import type { FlowLeft, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
-import type { RenewalRequest } from "#shared/protocol/lease.ts";
+import type { HandedSlot, RenewalRequest } from "#shared/protocol/lease.ts";
 
 const FLOW = "acme/gold";
 const START_MS = 1_000_000;
@@ -53,6 +53,21 @@ function lent(slots: number, more: Parameters<typeof answerTo>[2] = {}, wants = 
 
 const acquire = (ledger: LeaseLedger, slotId: string, nowMs = START_MS) =>
   ledger.acquire({ slotId, owner: "h", flow: FLOW, lane: "e1", shardId: "s", lifeMs: 60_000, isDurable: false }, nowMs);
+
+it("of sockets that go home each is looked at a few times, however many flows there are", () => {
+  const [home, ledger] = [new HomeLease(), new LeaseLedger({ ...WHOLE, capacity: 1_000, lanes: new Map([["e1", 1_000]]) }, START_MS)];
+  home.tick(START_MS);
+  let looks = 0;
+  const handed = Array.from({ length: 100 }, (_, index) => {
+    const flow = `t${index}/gold`;
+    ledger.acquire({ slotId: flow, owner: "edge", flow, lane: "e1", shardId: "s", lifeMs: 9_000, isDurable: true }, START_MS);
+    const slot = { slotId: flow, owner: "shard", lane: "e1", shardId: "s", lifeMs: null };
+    return Object.defineProperty(slot, "flow", { get: () => ((looks += 1), flow) }) as HandedSlot;
+  });
+  const { flows } = home.request(ledger, [], { ...LENDER, handed, fresh: new Set(handed.map(({ slotId }) => slotId)) });
+  expect(flows).toEqual([]);
+  expect(looks).toBe(2 * handed.length);
+});
 
 describe("what was lent", () => {
   it("is granted, and not one more", () => {

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { Pool } from "#durable/pool/pool.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
+import { fullRefusal } from "#durable/pool/queue-refusals.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
+import { REFUSALS } from "#shared/errors/outcomes.ts";
 import { kernels } from "#test/support/kernels.ts";
 
 const KEY = { kty: "OKP", crv: "Ed25519", alg: "EdDSA", kid: "k", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
@@ -41,6 +43,16 @@ it("who waits for as long as its tenant and class may is told so, by the limit's
 it.for([
   { name: "its own deadline came first", of: { waitMsMax: WAIT_MS_MAX, mode: "enforce", deadlineMs: WAIT_MS_MAX - 1 } },
   { name: "the limit is a shadow", of: { waitMsMax: WAIT_MS_MAX, mode: "shadow", deadlineMs: 5_000 } },
-] as const)("no limit is named where $name", ({ of }) => {
-  expect(expired(of)).toMatchObject([{ outcome: "expired-in-queue", violated: [] }]);
+] as const)("the service's capacity is named, and no limit of the tenant's, where $name", ({ of }) => {
+  const [verdict] = expired(of);
+  if (verdict?.ok !== false) throw new Error("it was served");
+  expect(verdict.outcome).toBe("expired-in-queue");
+  // Then it is the one that its outcome stands for (test/gateway/problem.worker.test.ts).
+  expect([verdict.violated, REFUSALS[verdict.outcome]]).toMatchObject([undefined, { limit: "capacity" }]);
+});
+
+it("a full queue is its tenant's and class's, or the service's: the limit says which", () => {
+  const end = { queue: { position: 1, length: 0, waitMs: 0 }, slotInMs: null };
+  expect(fullRefusal(true, end).violated).toMatchObject([{ kind: "queue" }]);
+  expect(fullRefusal(false, end).violated).toMatchObject([{ kind: "capacity" }]);
 });

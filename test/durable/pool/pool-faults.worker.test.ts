@@ -83,8 +83,7 @@ it.for(SEEDS)(
     };
     /** What the rules tell a holder to end. */
     const cut = ({ lease, running }: Holder): void => {
-      const excess = lease.excess(Date.now()).get(FLOW) ?? 0;
-      for (const slotId of running.splice(running.length - excess)) lease.end(FLOW, lane, slotId === "" ? undefined : slotId);
+      while (lease.isExcess(FLOW, lane, Date.now())) lease.end(FLOW, lane, running.pop() || undefined);
     };
 
     for (let step = 1; step <= STEP_COUNT; step += 1) {

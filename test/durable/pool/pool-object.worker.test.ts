@@ -155,7 +155,7 @@ describe("the pool's queue", () => {
     expect(await ask("1", { holder: "thief" })).toMatchObject({ ok: false, outcome: "internal" });
   });
 
-  it("takes back by itself what its holder neither names nor returns, and says so", { timeout: 15_000 }, async () => {
+  it("takes back by itself what its holder neither names nor returns, and says so", async () => {
     const { ask, out, stats } = await poolOf({ service: "lost", capacity: 2 });
     await ask("1");
     await expect.poll(out, { timeout: 10_000, interval: 100 }).toBe(0);

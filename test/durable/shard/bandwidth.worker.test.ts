@@ -160,7 +160,7 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
     for (const name of upTo(50)) await push(kib(name));
     await settled(() => numbersOf(connection).length);
     // More than a device may say.
-    for (let index = 0; index < 1_500; index += 1) connection.socket.send("pong");
+    for (let index = 0; index < 6_000; index += 1) connection.socket.send("pong");
     await expect.poll(() => connection.closes).toEqual([{ code: 1008, reason: "message-rate" }]);
     expect(JSON.parse(connection.frames.at(-1) ?? "{}")).toMatchObject({ type: "end", why: "policy", sent: 50 });
     expect(numbersOf(connection)).toEqual(upTo(numbersOf(connection).length));
@@ -173,7 +173,7 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
     for (const name of upTo(60)) await push(kib(name));
     await settled(() => numbersOf(connection).length);
     // More than a device may say. What waits is waited for for five seconds, at a KiB each.
-    for (let index = 0; index < 1_500; index += 1) connection.socket.send("pong");
+    for (let index = 0; index < 6_000; index += 1) connection.socket.send("pong");
     connection.socket.close(4_000);
     await expect.poll(() => connection.closes.length).toBe(1);
     expect([numbersOf(connection).length < 60, await bufferedBytes(shard())]).toEqual([true, 0]);
@@ -306,5 +306,7 @@ it.concurrent("an object whose devices have fallen silent asks no pool, holds no
   // Its credit, and a second later what is left of it.
   await expect.poll(renewals).toBe(3);
   await silence();
-  expect([await renewals(), (await stats()).counters.bytes["acme/gold"], await alarm()]).toEqual([3, 5_001, alarmAtMs]);
+  expect([await renewals(), (await stats()).counters.bytes["acme/gold"]]).toEqual([3, 5_001]);
+  // Its session's alone, or none where that has been: a machine that takes 15 s for this is slow.
+  expect([alarmAtMs, null]).toContain(await alarm());
 });

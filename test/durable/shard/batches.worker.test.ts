@@ -72,7 +72,7 @@ describe("a turn", () => {
       if (isFlooding) setTimeout(flood, 0);
     };
     flood();
-    await expect.poll(() => taken, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => taken).toBeGreaterThan(0);
     isFlooding = false;
   });
 

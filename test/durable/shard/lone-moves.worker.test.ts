@@ -21,10 +21,10 @@ function shardWith(sessions: Readonly<Record<string, Session>>) {
   const host = {
     load: (sessionId: string) => (sessions[sessionId] === undefined ? undefined : { state: { sessionId, ...sessions[sessionId] } }),
     step: ({ state }: { state: { sessionId: string } }, [{ kind }]: [{ kind: string }]) => void stepped.push(`${state.sessionId} ${kind}`),
-    wakeAt: () => undefined,
   };
+  const alarm = { wakeAt: () => undefined };
   const store = { movedTo: (sessionId: string) => (looked.push(sessionId), null) };
-  const lone = new LoneMoves({ ctx: { getWebSockets: () => [] }, store, host } as unknown as Shell);
+  const lone = new LoneMoves({ ctx: { getWebSockets: () => [] }, store, host, alarm } as unknown as Shell);
   return { lone, stepped, looked };
 }
 

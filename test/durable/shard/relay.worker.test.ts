@@ -31,9 +31,9 @@ it("keeps nothing, and asks for nothing, for a device that is closed for a fault
   relay({
     device: device as unknown as WebSocket,
     endpoint: endpoint as unknown as WebSocket,
-    owner: { tenant: "acme", device: "d-1", slotId: "s", flow: FLOW },
+    owner: { service: "echo", tenant: "acme", device: "d-1", slotId: "s", flow: FLOW },
     terms: { ...NO_TERMS, limits: { ...NO_TERMS.limits, messageBytesMax: 10 } },
-    shell: { pace: () => ({ find: (flow) => lease.find(flow), isOff: false }), budget: () => budget },
+    shell: { pace: () => ({ find: (flow) => lease.find(flow), isOff: false, pass: () => {} }), budget: () => budget },
     onEnd: () => {},
   });
   // The pool has nothing for it.
@@ -55,9 +55,9 @@ it("keeps nothing more of a device that goes on after its endpoint has closed: i
   relay({
     device: device as unknown as WebSocket,
     endpoint: endpoint as unknown as WebSocket,
-    owner: { tenant: "acme", device: "d-1", slotId: "s", flow: FLOW, memoryBytes: 65_536 },
+    owner: { service: "echo", tenant: "acme", device: "d-1", slotId: "s", flow: FLOW, memoryBytes: 65_536 },
     terms: NO_TERMS,
-    shell: { pace: () => ({ find: (flow) => lease.find(flow), isOff: false }), budget: () => budget },
+    shell: { pace: () => ({ find: (flow) => lease.find(flow), isOff: false, pass: () => {} }), budget: () => budget },
     onEnd: ({ emptied }) => void ends.push(emptied),
   });
   endpoint.say("last words");

@@ -13,7 +13,8 @@ it("what waits of a session that is over is dropped with its device's connection
   lease.note("echo", { flow: FLOW, version: 1, bytes: "held", isTimed: false });
   const budget = new BufferBudget();
   let looks = 0;
-  const outflow = new SessionOutflow({ pace: () => lease, budget, socketOf: () => void (looks += 1) });
+  const pace = { find: (flow: string) => lease.find(flow), pass: () => {} };
+  const outflow = new SessionOutflow({ pace: () => pace, budget, socketOf: () => void (looks += 1) });
   const state = { attempt: 2, end: null, detachedAtMs: null, outbound: { acknowledged: 0 } };
   const live = { route: { flow: FLOW }, state } as unknown as Live;
   for (const sequence of [1, 2, 3])

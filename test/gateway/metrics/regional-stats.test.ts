@@ -16,6 +16,7 @@ const countersOf = (factor: number): PoolCounters => ({
   renewCalls: factor,
   acquireCalls: factor,
   releaseCalls: factor,
+  paceCalls: factor,
   waits: factor,
   waitMsSum: 7 * factor,
   waitMsMax: factor,

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { classRankOf } from "#shared/config/schema.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import type { ConfigurationDocument } from "#shared/config/read-documents.ts";
-import { configurationOf, ENDPOINT, serviceFile, whole } from "./documents.ts";
+import { configurationOf, ENDPOINT, serviceFile, tenantFile, whole } from "./documents.ts";
 
 /** DESIGN.md §7, letter by letter: what is promised there must be accepted here. */
 const EXAMPLE = `# config/classes.yaml: the operator's classes; a service may override weight and reserve
@@ -126,6 +126,16 @@ it.for([
     more: { balance: "twoChoices", affinity: "session" },
     says: "affinity: session does nothing with balance: twoChoices; only rendezvous keeps a key on its shard",
   },
+  {
+    name: "a burst of messages without a rate",
+    more: { sockets: { messageBurst: 9 } },
+    says: "sockets.messageBurst does nothing without messagesPerSecond",
+  },
+  {
+    name: "a class's burst of messages without a rate",
+    more: { sockets: { classes: { gold: { messageBurst: 9 }, silver: { messagesPerSecond: 3 } } } },
+    says: "sockets.classes.gold.messageBurst does nothing without messagesPerSecond",
+  },
 ])("warns of $name and accepts it", ({ more, says }) => {
   expect(validateConfiguration(whole(serviceFile(more)))).toMatchObject({
     ok: true,
@@ -140,9 +150,42 @@ it.for([
   },
   { name: "a shard for each endpoint", more: { endpoints: endpoints(1, 1), shards: { countMax: 2 } } },
   { name: "affinity: none", more: { affinity: "none" } },
+  {
+    name: "a burst of messages for the classes that have a rate",
+    more: { sockets: { messageBurst: 9, classes: { gold: { messagesPerSecond: 3 } } } },
+  },
+  {
+    name: "a class's burst of messages under everybody's rate",
+    more: { sockets: { messagesPerSecond: 3, classes: { gold: { messageBurst: 9 } } } },
+  },
   { name: "affinity: header", more: { affinity: "header:X-Session" } },
 ])("does not warn of $name", ({ more }) => {
   expect(validateConfiguration(whole(serviceFile(more)))).toMatchObject({ ok: true, warnings: [] });
+});
+
+it.for([
+  { name: "a burst without a rate", more: { services: { echo: { gold: { burst: 5 } } } }, says: "services.echo.gold.burst does nothing" },
+  {
+    name: "a total's burst without a rate",
+    more: { total: { slots: 1, burst: 32 } },
+    says: "total.burst does nothing without ratePerSecond",
+  },
+  {
+    name: "a burst that nothing fits into",
+    more: { services: { echo: { gold: { ratePerSecond: 5, burst: 0 } } } },
+    says: "services.echo.gold.burst: 0 admits nobody, whatever ratePerSecond is",
+  },
+])("warns of a tenant's $name and accepts it", ({ more, says }) => {
+  expect(validateConfiguration(whole(tenantFile(more)))).toMatchObject({
+    ok: true,
+    warnings: [{ file: "tenants/acme.yaml", message: expect.stringContaining(says) as string }],
+  });
+});
+
+it("does not warn of a rate with its burst, of one without, and of a rate of nothing", () => {
+  const quotas = { gold: { ratePerSecond: 5, burst: 9 }, silver: { ratePerSecond: 0, burst: 0 } };
+  const tenant = tenantFile({ total: { ratePerSecond: 5 }, services: { echo: quotas } });
+  expect(validateConfiguration(whole(tenant))).toMatchObject({ ok: true, warnings: [] });
 });
 
 it("warns of everything at once, by file", () => {

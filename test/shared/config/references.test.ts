@@ -120,6 +120,13 @@ it.for<Row>([
     documents: [classesFile({ gold: { weight: 1, reserve: 0.75 }, silver: { weight: 1, reserve: 0.5 } })],
     faults: [{ file: "classes.yaml", path: ["classes"], message: "reserves 1.25 of the slots in all, expected at most 1" }],
   },
+  {
+    name: "more reserved than there is, in parts whose sum no float has",
+    documents: [
+      classesFile({ gold: { weight: 1, reserve: 0.4 }, silver: { weight: 1, reserve: 0.7 }, bronze: { weight: 1, reserve: 0.05 } }),
+    ],
+    faults: [{ file: "classes.yaml", path: ["classes"], message: "reserves 1.15 of the slots in all, expected at most 1" }],
+  },
 ])("refuses $name", ({ documents, faults }) => {
   const told = faultsOf(documents);
   expect(told).toEqual(faults);

@@ -34,6 +34,13 @@ function leaseOf(slots: number, used: number, lengthMs = 1_000): HeldLease {
   return lease;
 }
 
+/** Ends what is to end, as an isolate does, and counts it. */
+function cut(lease: HeldLease, nowMs: number): number {
+  let count = 0;
+  for (; lease.isExcess(FLOW, LANE, nowMs); count += 1) lease.end(FLOW, LANE);
+  return count;
+}
+
 describe("a holder", () => {
   it("lives by the answer to its newest request alone", () => {
     const lease = leaseOf(2, 0);
@@ -61,8 +68,8 @@ describe("a holder", () => {
     ask(lease, 200);
     expect(lease.admit(FLOW, LANE, { nowMs: 300 })).toBe(true);
     ask(lease, 400);
-    expect([...lease.excess(1_099)]).toEqual([]);
-    expect([...lease.excess(1_100)]).toEqual([[FLOW, 1]]);
+    expect(cut(lease, 1_099)).toBe(0);
+    expect(cut(lease, 1_100)).toBe(1);
   });
 
   it("gives up at once what it offers to give back, whatever becomes of the request", () => {
@@ -77,14 +84,14 @@ describe("a holder", () => {
     // This request makes the ledger forget the first lease.
     ask(lease, 500);
     expect(lease.admit(FLOW, LANE, { nowMs: 600 })).toBe(true);
-    expect([...lease.excess(1_100)]).toEqual([[FLOW, 1]]);
+    expect(cut(lease, 1_100)).toBe(1);
   });
 
   it("has no lease, and no slot by name, after its clock went back", () => {
     const lease = leaseOf(5, 0);
     lease.take("s", { flow: FLOW, lane: LANE, endsAtMs: 52_000, clockEpoch: lease.clockEpoch(50_000) }, 50_000);
-    expect([...lease.excess(50_001)]).toEqual([]);
-    expect([...lease.excess(1_000)]).toEqual([[FLOW, 1]]);
+    expect(cut(lease, 50_001)).toBe(0);
+    expect(cut(lease, 1_000)).toBe(1);
     expect(lease.admit(FLOW, LANE, { nowMs: 1_001 })).toBe(false);
   });
 
@@ -122,8 +129,8 @@ describe("a slot that the pool granted by name", () => {
   it("covers its request until its own end while no renewal names it, and is to be returned when that ends", () => {
     const lease = leaseOf(0, 0);
     taken(lease, "s");
-    expect([...lease.excess(2_099)]).toEqual([]);
-    expect([...lease.excess(2_100)]).toEqual([[FLOW, 1]]);
+    expect(cut(lease, 2_099)).toBe(0);
+    expect(cut(lease, 2_100)).toBe(1);
     const other = leaseOf(0, 0);
     taken(other, "s");
     expect(other.end(FLOW, LANE, "s")).toBe(true);
@@ -156,6 +163,6 @@ describe("a slot that the pool granted by name", () => {
     const answer = answerTo(request, 0);
     if (!answer.ok) throw new Error("the answer grants");
     lease.apply({ ...answer, flows: [{ flow: FLOW, slots: 0, tokens: 0, isQueued: true, named: 1 }] }, 250);
-    expect([...lease.excess(251)]).toEqual([[FLOW, 1]]);
+    expect(cut(lease, 251)).toBe(1);
   });
 });

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { MessageRate } from "#durable/shard/message-rate.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { canSend, NEW_DEVICE_SESSION, nextTickAtMs, stepDevice, type DeviceSession } from "#shared/resume/device-session.ts";
+import { canSend, NEW_DEVICE_SESSION, nextTickAtMs, type DeviceSession } from "#shared/resume/device-session.ts";
+import { stepDevice } from "#shared/resume/step-device.ts";
 import type { Rate } from "#shared/resume/frames.ts";
 
 function attached(rate: Rate | undefined): DeviceSession {

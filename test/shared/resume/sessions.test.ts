@@ -2,17 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { changesOf, sessionFromRows } from "#durable/shard/session-rows.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
-import { canSend, NEW_DEVICE_SESSION, nextTickAtMs, stepDevice, type DeviceInput } from "#shared/resume/device-session.ts";
+import { canSend, NEW_DEVICE_SESSION, nextTickAtMs } from "#shared/resume/device-session.ts";
+import { stepDevice, type DeviceInput } from "#shared/resume/step-device.ts";
 import { decodeDeviceFrame, decodeGatewayFrame, type GatewayFrame } from "#shared/resume/frames.ts";
-import {
-  canPush,
-  expiresAtMs,
-  openSession,
-  stepGateway,
-  type GatewayEffect,
-  type GatewayInput,
-  type GatewaySession,
-} from "#shared/resume/gateway-session.ts";
+import { canPush, expiresAtMs, openSession, type GatewaySession } from "#shared/resume/gateway-session.ts";
+import { stepGateway, type GatewayEffect, type GatewayInput } from "#shared/resume/step-gateway.ts";
 import { formatResumeToken, parseResumeToken, useToken } from "#shared/resume/resume-token.ts";
 
 const secret = (name: string): string => name.padEnd(22, "-");

@@ -31,6 +31,8 @@ export interface PacedEndpoint {
   answer: (texts: readonly string[]) => readonly SocketEvent[];
   /** Before it answers messages over HTTP. */
   takes: () => Promise<unknown>;
+  /** Requests with messages that are under way at it: now, the most at a time, and those that were broken off. */
+  readonly requests: { now: number; most: number; aborted: number };
 }
 
 const endpoints = new Map<string, PacedEndpoint>();
@@ -45,7 +47,7 @@ export function stubEndpoints(): void {
   });
 }
 
-async function answerAs(endpoint: PacedEndpoint, { headers, body }: RequestInit): Promise<Response> {
+async function answerAs(endpoint: PacedEndpoint, { headers, body, signal }: RequestInit): Promise<Response> {
   if (new Headers(headers).get("upgrade") === "websocket") {
     const { 0: webSocket, 1: own } = new WebSocketPair();
     own.addEventListener("message", ({ data }) => {
@@ -64,10 +66,25 @@ async function answerAs(endpoint: PacedEndpoint, { headers, body }: RequestInit)
   endpoint.events.push(...events.map(({ type }) => type));
   if (events[0]?.type === "OPEN") return new Response(encodeEvents([{ type: "OPEN" }]), EVENTS);
   const texts = events.flatMap((event) => (event.type === "TEXT" ? [event.text] : []));
-  await endpoint.takes();
+  await takeWhole(endpoint, signal);
   const answered = endpoint.answer(texts);
   endpoint.got.push(...texts);
   return new Response(encodeEvents(answered), EVENTS);
+}
+
+async function takeWhole({ takes, requests }: PacedEndpoint, signal: AbortSignal | null | undefined): Promise<void> {
+  const broken = Promise.withResolvers<never>();
+  signal?.addEventListener("abort", () => broken.reject(new Error("broken off")));
+  requests.now += 1;
+  requests.most = Math.max(requests.most, requests.now);
+  try {
+    await Promise.race([takes(), broken.promise]);
+  } catch (error) {
+    requests.aborted += 1;
+    throw error;
+  } finally {
+    requests.now -= 1;
+  }
 }
 
 /** A configuration is applied whole: that of all tests of the file that have begun, one after the other. */
@@ -101,7 +118,13 @@ export async function pacedShard(
   service: string,
   { quota, mode = "http" }: { readonly quota: Readonly<Record<string, unknown>>; readonly mode?: SocketAssignment["mode"] },
 ) {
-  const endpoint: PacedEndpoint = { got: [], events: [], answer: () => [], takes: async () => Promise.resolve() };
+  const endpoint: PacedEndpoint = {
+    got: [],
+    events: [],
+    answer: () => [],
+    takes: async () => Promise.resolve(),
+    requests: { now: 0, most: 0, aborted: 0 },
+  };
   endpoints.set(`${service}.example`, endpoint);
   const more = { shards: { sizeMin: 64, sizeMax: 64 }, sockets: { mode } };
   let current = quota;
@@ -214,6 +237,7 @@ export async function pacedShard(
   };
   return {
     endpoint,
+    version: () => version,
     settled,
     renewals,
     blockedMs,
