@@ -34,6 +34,7 @@ it.runIf(process.platform === "linux")("is had after who has ended, though it st
     parent.kill("SIGKILL");
     await ended;
   });
+  if (parent.stdout === null) throw new Error("A pipe was asked for");
   const [line] = (await once(createInterface({ input: parent.stdout }), "line")) as [string];
   const pid = Number(line);
   // A shell may ask how its child ended; what it becomes does not.
