@@ -56,12 +56,13 @@ export function recordOf({ record }: HolderRow): HolderRecord {
 
 /** The ledger's time was at least this when the rows were written. */
 export function newestMs(
-  { slots, budgets }: LedgerRows,
+  { slots, blocks, budgets }: LedgerRows,
   { records, atLeastMs }: { readonly records: readonly HolderRecord[]; readonly atLeastMs: number },
 ): number {
   let atMs = atLeastMs;
   for (const { answeredAtMs } of records) atMs = Math.max(atMs, answeredAtMs);
   for (const { acquiredAtMs } of slots) atMs = Math.max(atMs, acquiredAtMs);
+  for (const { block } of blocks) atMs = Math.max(atMs, block.writtenAtMs ?? atMs);
   for (const { atMs: paidAtMs } of budgets) atMs = Math.max(atMs, paidAtMs);
   return atMs;
 }

@@ -36,6 +36,8 @@ export interface SlotBlock {
   readonly lane: string;
   readonly count: number;
   readonly untilMs: number;
+  /** Absent: by an earlier version. */
+  readonly writtenAtMs?: number;
 }
 
 /** A block is written larger than needed now, so that the next grants need no write … */
@@ -95,6 +97,7 @@ export class NamedSlots {
       lane,
       count: isCurrent ? Math.max(block.count, spared) : spared,
       untilMs: slot.expiresAtMs + BLOCK_SPARE_MS,
+      writtenAtMs: nowMs,
     });
     return key;
   }

@@ -90,6 +90,11 @@ export class HomeLease implements LentTokens {
     return this.isLive || this.#renewAtMs < Infinity;
   }
 
+  /** What the newest request left out is to go at once. */
+  get handsMore(): boolean {
+    return this.#handsMore;
+  }
+
   /** Others wait at home, or in its other regions' queues. */
   get isContended(): boolean {
     return this.isLive && this.#isContended;

@@ -85,6 +85,7 @@ export class HomeRenewals {
   #renew(): Promise<boolean> {
     this.#asking = this.#ask().finally(() => {
       this.#asking = null;
+      if (this.#input.home.handsMore) this.renewDue(Date.now());
     });
     return this.#asking;
   }

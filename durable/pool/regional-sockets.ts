@@ -11,7 +11,7 @@ import type { PoolRpc, ReleaseAnswer, ReleaseReport } from "#shared/protocol/poo
 
 /** Handed over with one renewal; the rest goes with the next. */
 const HANDED_MAX = 1_024;
-/** Of calls to home until one that named a slot is answered: one may have been on its way before. */
+/** Of calls to home until one that named a slot is answered, beside those that named others before it. */
 const TURNS_MAX = 2;
 
 /** A slot that is on its way home. */
@@ -68,7 +68,8 @@ export class RegionalSockets {
     // Those that were named first: home knows a repeated name by the request before. Then those that the life before may have named.
     const rankOf = ([slotId, { isNamed }]: [string, Handover]): number => (isNamed ? 0 : this.#restored.has(slotId) ? 1 : 2);
     const waiting = [...this.#handovers].toSorted((a, b) => rankOf(a) - rankOf(b));
-    for (const [slotId, handover] of waiting.slice(0, HANDED_MAX)) {
+    for (const [slotId, handover] of waiting) {
+      if (handed.length === HANDED_MAX) break;
       const slot = ledger.slot(slotId);
       if (slot === undefined) {
         this.#forget(slotId, handover);
@@ -107,7 +108,11 @@ export class RegionalSockets {
     if (!slot.isDurable || (known === undefined && slot.owner !== from)) return false;
     const handover = known ?? { owner: to, isEnding: false, isNamed: false, isTaken: null };
     this.#handovers.set(slotId, handover);
-    for (let turn = 0; turn < TURNS_MAX && handover.isTaken === null; turn += 1) await this.#input.renew();
+    // Until it is taken, or not, or ended here meanwhile.
+    for (let turns = 0; turns < TURNS_MAX && this.#handovers.get(slotId) === handover;) {
+      const isAnswered = await this.#input.renew();
+      if (!isAnswered || handover.isNamed) turns += 1;
+    }
     if (handover.isTaken === null) throw new Error("Cannot keep a slot: the home pool does not answer");
     if (handover.isTaken && handover.owner !== to) return this.#input.home().keep(slotId, from, to);
     return handover.isTaken;

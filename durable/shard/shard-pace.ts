@@ -4,13 +4,13 @@ import type { ObjectEnv } from "#durable/lib/env.ts";
 import type { PaceAnswer } from "#shared/protocol/pace-question.ts";
 import { poolName, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import type { FlowPace } from "#shared/protocol/shard-rpc.ts";
-import type { FlowTelemetry } from "#shared/protocol/telemetry.ts";
 import type { Payload } from "#shared/resume/frames.ts";
 import { askMsMaxOf } from "./ask-interval.ts";
 import { PaceInquiry, type Inquiry } from "./pace/pace-inquiry.ts";
 import type { PacedFlow } from "./pace/paced-flow.ts";
 import { PaceStore } from "./pace-store.ts";
 import { ShardLease } from "./pace/shard-lease.ts";
+import { UntoldReports } from "./untold-reports.ts";
 
 interface Shell {
   readonly env: ObjectEnv;
@@ -33,8 +33,7 @@ export class ShardPace {
   readonly #inquiry: PaceInquiry;
   #service = "";
   #versionKept = 0;
-  /** Flows of which something was told without an answer: it is on disk, too. */
-  readonly #untold = new Set<string>();
+  readonly #untold: UntoldReports;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #timerAtMs = Infinity;
   #isLooking = false;
@@ -43,6 +42,7 @@ export class ShardPace {
     this.#shell = shell;
     this.#store = new PaceStore(shell.ctx.storage.sql);
     this.#inquiry = new PaceInquiry({ askMsMax: askMsMaxOf(shell.env), random: Math.random });
+    this.#untold = new UntoldReports(this.#store, (flow) => this.#lease.find(flow));
   }
 
   /** After a start. */
@@ -55,13 +55,7 @@ export class ShardPace {
       if (this.#lease.note(service, { ...pace, version })) versionMin = Math.min(versionMin, version);
     }
     if (versionMin !== Infinity) this.#inquiry.know(versionMin);
-    for (const told of this.#store.untold()) {
-      this.#untold.add(told.flow);
-      const flow = this.#lease.find(told.flow);
-      // What is counted for nothing any more is not told.
-      if (flow === undefined) this.#dropUntold([told]);
-      else flow.restore(told);
-    }
+    this.#untold.load();
   }
 
   /** A connection of the flow opens. */
@@ -166,12 +160,13 @@ export class ShardPace {
 
   async #renew(message: RenewMessage): Promise<void> {
     const { POOL: pools } = this.#shell.env;
+    this.#untold.sent(message.telemetry.flows);
     try {
       const answer = await pools.get(pools.idFromName(poolName(message.service))).renew(message);
       this.#shell.inTurn(() => this.#lease.apply(answer, Date.now()));
       // A later one has overtaken it: what it told was not counted.
       if (!answer.lease.ok && answer.lease.reason === "stale") this.#failed(message);
-      else this.#dropUntold(message.telemetry.flows);
+      else this.#untold.answered(message.telemetry.flows);
       this.#hear(answer.configurationVersion);
     } catch (error) {
       this.#failed(message);
@@ -182,18 +177,9 @@ export class ShardPace {
     this.#wait(Date.now());
   }
 
-  /** An object that is silent is not kept awake for figures: its next message tells them, in this life or another. */
   #failed(message: RenewMessage): void {
     this.#lease.failed(message, Date.now());
-    for (const told of message.telemetry.flows) {
-      this.#untold.add(told.flow);
-      this.#store.putUntold(told);
-    }
-  }
-
-  #dropUntold(flows: readonly FlowTelemetry[]): void {
-    if (this.#untold.size === 0) return;
-    for (const { flow } of flows) if (this.#untold.delete(flow)) this.#store.dropUntold(flow);
+    this.#untold.failed(message.telemetry.flows);
   }
 
   #wait(nowMs: number): void {

@@ -104,6 +104,11 @@ export class FlowBytes {
     this.#isNew = false;
   }
 
+  /** Bytes since they were handed over. */
+  get unreported(): number {
+    return this.#unreported;
+  }
+
   /** Bytes since the last time, handed over. */
   takeCount(): number {
     const bytes = this.#unreported;

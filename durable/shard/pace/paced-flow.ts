@@ -192,11 +192,14 @@ export class PacedFlow {
     const count = this.#takeCount();
     const ahead = this.#isShort ? Math.max(0, this.#waitingBytes(nowMs) - this.#aside - this.#ahead) : 0;
     this.#ahead += ahead;
-    const [bytes, messagesMs] = [count + ahead, this.#messagesMs];
+    const telemetry = this.#telemetryOf(count + ahead);
     this.#messagesMs = 0;
-    if (bytes + messagesMs === 0) return null;
-    const nothing = { arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
-    return { flow: this.flow, ...nothing, ...(bytes > 0 && { bytes }), ...(messagesMs > 0 && { messagesMs }) };
+    return telemetry;
+  }
+
+  /** What was measured and is to be told. Null: nothing. */
+  get untold(): FlowTelemetry | null {
+    return this.#telemetryOf(Math.max(0, this.credit.unreported - this.#ahead));
   }
 
   /** Puts back what did not arrive. */
@@ -216,6 +219,13 @@ export class PacedFlow {
       parcel?.run();
     }
     return true;
+  }
+
+  #telemetryOf(bytes: number): FlowTelemetry | null {
+    const messagesMs = this.#messagesMs;
+    if (bytes + messagesMs === 0) return null;
+    const nothing = { arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
+    return { flow: this.flow, ...nothing, ...(bytes > 0 && { bytes }), ...(messagesMs > 0 && { messagesMs }) };
   }
 
   /** Of what went, that which was not told ahead. */

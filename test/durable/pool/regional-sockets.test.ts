@@ -33,7 +33,10 @@ function restarted(rows: LeaseLedger, life: number) {
     home: () => ({ keep: async () => Promise.resolve(false), release: async () => Promise.resolve({ freed: false }) }),
   });
   sockets.open();
-  const request = (): RenewalRequest => home.request(ledger, [], { holder: "apac", life: () => life, ...sockets.list(0) });
+  const request = (nowMs = 0): RenewalRequest => {
+    home.tick(nowMs);
+    return home.request(ledger, [], { holder: "apac", life: () => life, ...sockets.list(nowMs) });
+  };
   const settle = (asked: RenewalRequest, lease: Renewal): void => {
     home.apply({ lease, table: null, sheds: [], left: [], isContended: false, configurationVersion: 1 }, false);
     sockets.settle(asked.handed ?? [], lease);
@@ -80,4 +83,24 @@ it("a restarted region hands over more sockets than one request names, one reque
     settle(asked, atHome.renew(asked, 0));
   } while (rowsOf(ledger) > 0 && home.isDue(ledger));
   expect([requests, rowsOf(ledger), rowsOf(atHome)]).toEqual([Math.ceil(COUNT / HANDED_MAX), 0, COUNT - HANDED_MAX]);
+});
+
+it("a restarted region hands none over twice though as many as one request names have ended before it asks", () => {
+  const atHome = new LeaseLedger(POLICY, 0);
+  const [before, others] = [new LeaseLedger(POLICY, 0), new LeaseLedger(POLICY, 0)];
+  for (let index = 0; index < HANDED_MAX; index += 1) before.acquire({ ...SLOT, slotId: `s${index}` }, 0);
+  for (let index = 0; index < HANDED_MAX; index += 1) others.acquire({ ...SLOT, slotId: `short${index}`, lifeMs: 1_000 }, 0);
+  for (const slot of before.named) others.acquire({ ...SLOT, slotId: slot.slotId }, 0);
+  const flows = [{ flow: FLOW, want: COUNT, running: 0, keep: 0, tokensWant: 0, tokensHeld: 0, tokensReturned: 0 }];
+  atHome.renew({ holder: "apac", sequence: 1, appliedSequence: 0, lentTo: 1, flows, lanes: [], adopted: [] }, 0);
+  expect(atHome.renew(restarted(before, 1).request(), 0)).toMatchObject({ ok: true });
+  expect(rowsOf(atHome)).toBe(HANDED_MAX);
+  for (const { slotId } of atHome.named) atHome.release(slotId, "edge");
+  // Home was out of reach for a while.
+  const { home, ledger, request, settle } = restarted(others, 2);
+  do {
+    const asked = request(2_000);
+    settle(asked, atHome.renew(asked, 2_000));
+  } while (rowsOf(ledger) > 0 && home.isDue(ledger));
+  expect([rowsOf(ledger), rowsOf(atHome)]).toEqual([0, 0]);
 });
