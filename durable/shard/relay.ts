@@ -48,9 +48,9 @@ export function relay({
     hasEnded = true;
     onEnd({ ...first, emptied: owner.memoryBytes === undefined ? null : emptied(Object.values(lanes)) });
   };
-  const legEnded = (leg: Leg, abnormal: boolean): void => {
-    first ??= { endedBy: leg, isAbnormal: abnormal };
-    if (leg === "endpoint") finish();
+  const legEnded = (end: RelayEnd): void => {
+    first ??= end;
+    if (end.endedBy === "endpoint") finish();
     else timer ??= setTimeout(finish, CLOSE_MS_MAX);
   };
   const lanes = { device: new PlainLane(owner, "endpoint", shell), endpoint: new PlainLane(owner, "device", shell) };
@@ -59,7 +59,7 @@ export function relay({
     closeQuietly(device, code, reason);
     closeQuietly(endpoint, GOING_AWAY, reason);
     limits.stop();
-    legEnded("device", false);
+    legEnded({ endedBy: "device", isAbnormal: false });
   };
   const limits = new RelayLimits(terms, ({ code, reason }) => close(code, reason));
   join({ from: device, to: endpoint, leg: "device", lanes, limits, legEnded, close });
@@ -84,26 +84,14 @@ interface Join {
   /** By the leg that it comes from. */
   readonly lanes: Readonly<Record<Leg, PlainLane>>;
   readonly limits: RelayLimits;
-  readonly legEnded: (leg: Leg, isAbnormal: boolean) => void;
+  readonly legEnded: (end: RelayEnd) => void;
   /** Both, for a reason of ours. */
   readonly close: (code: number, reason: string) => void;
 }
 
 function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
   const [lane, back] = [lanes[leg], lanes[leg === "device" ? "endpoint" : "device"]];
-  from.addEventListener("message", (event) => {
-    // With the binaryType above there is no third kind.
-    const data = event.data as string | ArrayBuffer;
-    const breach = limits.breachOf(leg, data);
-    if (breach !== null) {
-      closeQuietly(from, breach.code, breach.reason);
-      for (const one of [lane, back]) one.clear();
-      // It did nothing wrong; but a message of the endpoint's that is too big is the endpoint's fault, and its device is told so.
-      closeQuietly(to, leg === "device" ? GOING_AWAY : BAD_UPSTREAM, breach.reason);
-      limits.stop();
-      legEnded(leg, true);
-      return;
-    }
+  const forward = (data: string | ArrayBuffer): void => {
     if (lane.isFree) {
       lane.hear(data);
       sendQuietly(to, data);
@@ -112,6 +100,22 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
     // Once its receiver has closed nothing more waits for it: its slot may have gone back for what did.
     const isOpen = to.readyState === WebSocket.OPEN;
     if (isOpen && !lane.send(data, () => void sendQuietly(to, data))) close(lane.breach.code, lane.breach.reason);
+  };
+  /** This leg is over, and nothing that waits goes on. */
+  const breakOff = (code: number, reason: string): void => {
+    for (const one of [lane, back]) one.clear();
+    closeQuietly(to, code, reason);
+    legEnded({ endedBy: leg, isAbnormal: true });
+  };
+  from.addEventListener("message", (event) => {
+    // With the binaryType above there is no third kind.
+    const data = event.data as string | ArrayBuffer;
+    const breach = limits.breachOf(leg, data);
+    if (breach === null) return forward(data);
+    closeQuietly(from, breach.code, breach.reason);
+    limits.stop();
+    // The other leg did nothing wrong; but a message of the endpoint's that is too big is the endpoint's fault, and its device is told so.
+    breakOff(leg === "device" ? GOING_AWAY : BAD_UPSTREAM, breach.reason);
   });
   let isClosed = false;
   from.addEventListener("close", ({ code, reason }) => {
@@ -122,14 +126,11 @@ function join({ from, to, leg, lanes, limits, legEnded, close }: Join): void {
     void lane.finish(() => closeQuietly(to, translated.code, translated.reason));
     // A close from the peer is answered; workerd leaves that to us.
     closeQuietly(from, isAbnormal(code) || code === NO_STATUS ? undefined : code, "");
-    legEnded(leg, isAbnormal(code));
+    legEnded({ endedBy: leg, isAbnormal: isAbnormal(code) });
   });
   from.addEventListener("error", () => {
     // workerd may say so after a close, too, which waits for its turn.
-    if (isClosed) return;
-    for (const one of [lane, back]) one.clear();
-    closeQuietly(to, leg === "device" ? GOING_AWAY : INTERNAL, `${leg} failed`);
-    legEnded(leg, true);
+    if (!isClosed) breakOff(leg === "device" ? GOING_AWAY : INTERNAL, `${leg} failed`);
   });
 }
 

@@ -3,34 +3,41 @@
 
 /** A request that is younger need not be watched, unless something of its own is due before. */
 export const WATCH_MS = 100;
+/** Those that begin within so long are woken together, none of them before it is as old as what is left of the above. */
+const GATHER_MS = WATCH_MS / 2;
 
 type Wake = () => void;
 
 export class Watch {
+  /** Those that gather now … */
   #young = new Set<Wake>();
-  #wakesAtMs = -Infinity;
+  /** … and those that gathered before them, until they are woken. */
+  #older = new Set<Wake>();
+  #gatheredSinceMs = -Infinity;
 
   /**
    * Calls `wake` within `WATCH_MS`, in whatever request's context the timer is: what it does must be to resolve a promise of its own.
    * Not if it has left before.
    */
   enter(wake: Wake, ctx: Pick<ExecutionContext, "waitUntil">, nowMs: number): void {
+    const ageMs = nowMs - this.#gatheredSinceMs;
+    if (!(ageMs >= 0 && ageMs < GATHER_MS)) {
+      // Where nobody will wake them, because whoever was to is gone with its context or the clock was set back, they are woken with these.
+      if (ageMs >= 0 && ageMs < WATCH_MS) [this.#young, this.#older] = [this.#older, this.#young];
+      this.#gatheredSinceMs = nowMs;
+      ctx.waitUntil(wakeAll(this.#young));
+    }
     this.#young.add(wake);
-    const wakesInMs = this.#wakesAtMs - nowMs;
-    if (wakesInMs > 0 && wakesInMs <= WATCH_MS) return;
-    // Nobody sees to it, or whoever did is gone with its context, or the clock was set back.
-    this.#wakesAtMs = nowMs + WATCH_MS;
-    ctx.waitUntil(this.#wakeAll());
   }
 
   leave(wake: Wake): void {
-    this.#young.delete(wake);
+    if (!this.#young.delete(wake)) this.#older.delete(wake);
   }
+}
 
-  async #wakeAll(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
-    const woken = this.#young;
-    this.#young = new Set();
-    for (const wake of woken) wake();
-  }
+async function wakeAll(gathered: Set<Wake>): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
+  const woken = [...gathered];
+  gathered.clear();
+  for (const wake of woken) wake();
 }

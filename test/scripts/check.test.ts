@@ -9,6 +9,7 @@ import { findOutdated, renderSchemas } from "#scripts/schema.ts";
 import { judgeSize } from "#scripts/sizes.ts";
 
 const KIB = new Uint8Array(1_024);
+const utf8 = (of: string): Uint8Array => new TextEncoder().encode(of);
 
 describe("a size", () => {
   const raw = { file: "a.wasm", weigh: "raw" } as const;
@@ -18,6 +19,8 @@ describe("a size", () => {
     { name: "fails one byte over it", budget: { ...raw, bytesMax: 1_023 }, content: KIB, want: false },
     { name: "is weighed as it travels", budget: { ...gzip, bytesMax: 100 }, content: KIB, want: true },
     { name: "fails over its compressed budget", budget: { ...gzip, bytesMax: 10 }, content: KIB, want: false },
+    { name: "passes as ASCII", budget: { ...raw, bytesMax: 9, isAscii: true }, content: utf8("a ~ b"), want: true },
+    { name: "fails for one character beyond ASCII", budget: { ...raw, bytesMax: 9, isAscii: true }, content: utf8("a → b"), want: false },
     { name: "fails where nothing was built", budget: { ...raw, bytesMax: 1_024 }, content: null, want: false },
   ])("$name", ({ budget, content, want }, { expect }) => {
     const { ok, line } = judgeSize(budget, content);

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,14 +28,18 @@ it("is had after another of the same pid", async () => {
 
 // What ends here is somebody else's child, who does not ask how it ended.
 it.runIf(process.platform === "linux")("is had after who has ended, though it still has its pid", async () => {
-  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("sh", ["-c", "cat <&3 >/dev/null & echo $!; exec sleep 60 3<&-"], { stdio: ["ignore", "pipe", "ignore", "pipe"] });
   const ended = once(parent, "exit");
   onTestFinished(async () => {
     parent.kill("SIGKILL");
     await ended;
   });
+  if (parent.stdout === null) throw new Error("A pipe was asked for");
   const [line] = (await once(createInterface({ input: parent.stdout }), "line")) as [string];
   const pid = Number(line);
+  // A shell may ask how its child ended; what it becomes does not.
+  await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, "utf8").trim()).toBe("sleep");
+  parent.stdio[3]?.destroy();
   await expect.poll(() => isZombie(pid)).toBe(true);
   const folder = await folderOf(`${pid} ${startTicksOf(pid)}`);
   await (await AgentLock.take(folder)).release();

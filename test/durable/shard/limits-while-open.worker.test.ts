@@ -350,11 +350,13 @@ it("what was told without an answer is told with the first message after a sleep
   });
   mocks.push(vi.spyOn(console, "warn").mockImplementation(() => undefined));
   await say();
-  await expect.poll(() => lost).toBe(1);
+  await expect.poll(() => lost).toBeGreaterThan(0);
+  const before = lost;
   await say();
-  await expect.poll(() => lost).toBe(2);
-  for (const mock of mocks.splice(0)) mock.mockRestore();
+  await expect.poll(() => lost).toBeGreaterThan(before);
+  // It sleeps before the pool is back.
   await evictDurableObject(shard.shard());
+  for (const mock of mocks.splice(0)) mock.mockRestore();
   expect(await bytes()).toBe(0);
   await say();
   await expect.poll(bytes).toBe(3 * KIB);
