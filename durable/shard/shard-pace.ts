@@ -86,7 +86,7 @@ export class ShardPace {
 
   /** A request for the flow's sockets took so long. */
   readonly spend = (flow: string, ms: number): void => {
-    this.#inquiry.spend(ms);
+    if (this.#inquiry.spend(ms)) this.#ask();
     this.find(flow)?.spend(ms, Date.now());
   };
 

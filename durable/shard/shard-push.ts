@@ -29,9 +29,14 @@ export class ShardPush {
     const { store, plainHost, plainStore, relays } = this.#holders;
     const { tenant, device, topic, payload, pushId } = request;
     const subscribers = topic === null ? null : store.topics.subscribers(tenant, topic);
+    const [sessions, plain] = [subscribers ?? store.ownedBy(tenant, device), subscribers ?? plainStore.ownedBy(tenant, device)];
+    const relayed = relays.find(tenant, { device, topic });
+    const all = new Set([...sessions, ...plain, ...relayed.map(({ relayId }) => relayId)]);
+    // Before any has it of this call.
+    const had = [...all].filter((socketId) => this.#holders.host.pushes.has(pushId, socketId)).length;
     const sum = { taken: 0, full: 0, sent: 0 };
     const tooLarge = { count: 0, bytesMax: Infinity };
-    for (const sessionId of subscribers ?? store.ownedBy(tenant, device)) {
+    for (const sessionId of sessions) {
       const became = this.#pushTo(sessionId, request);
       if (became === null) continue;
       if (typeof became === "string") sum[became] += 1;
@@ -40,11 +45,9 @@ export class ShardPush {
         tooLarge.bytesMax = Math.min(tooLarge.bytesMax, became.bytesMax);
       }
     }
-    for (const socketId of subscribers ?? plainStore.ownedBy(tenant, device))
-      if (this.#once(pushId, socketId, () => plainHost.push(socketId, payload))) sum.sent += 1;
-    for (const { relayId, send } of relays.find(tenant, { device, topic }))
-      if (this.#once(pushId, relayId, () => send(payload))) sum.sent += 1;
-    return { ...sum, ...(tooLarge.count > 0 && { tooLarge }) };
+    for (const socketId of plain) if (this.#once(pushId, socketId, () => plainHost.push(socketId, payload))) sum.sent += 1;
+    for (const { relayId, send } of relayed) if (this.#once(pushId, relayId, () => send(payload))) sum.sent += 1;
+    return { ...sum, ...(had > 0 && { had }), ...(tooLarge.count > 0 && { tooLarge }) };
   }
 
   subscribe({ tenant, device, changes }: TopicRequest): TopicAnswer {

@@ -43,12 +43,12 @@ export const push = new Hono<AppEnv>().post("/v1/push", async (c) => {
   const pushId = id === undefined ? scope.requestId : `${tenant} ${id}`;
   const request: PushRequest = { tenant, device, topic, payload, pushId };
   const answers = await askShards(scope, { service, version: call.configurationVersion }, async (shard) => shard.push(request));
-  const answer = sumOf(answers.map((asked) => asked.answer));
+  const { had = 0, ...answer } = sumOf(answers.map((asked) => asked.answer));
   const { tooLarge } = answer;
   const isNobodys = answer.taken + answer.sent === 0;
   if (isNobodys && answer.full > 0)
     return answerRefusal(scope, refuse("rejected-capacity", "Every session's window is full.", { retryAfterMs: RETRY_AFTER_MS }));
-  if (isNobodys && tooLarge !== undefined) {
+  if (isNobodys && had === 0 && tooLarge !== undefined) {
     const detail = `The message has ${payloadBytes(payload)} bytes; each session that it is for may have at most ${tooLarge.bytesMax} of its tenant's memory.`;
     return answerRefusal(scope, refuse("body-too-large", detail));
   }
@@ -62,11 +62,12 @@ function payloadOf({ text, base64 }: z.infer<typeof schema>): Payload | null {
 }
 
 function sumOf(answers: readonly PushAnswer[]): PushAnswer {
-  const sum = { taken: 0, full: 0, sent: 0 };
-  for (const { taken, full, sent } of answers) {
+  const sum = { taken: 0, full: 0, sent: 0, had: 0 };
+  for (const { taken, full, sent, had = 0 } of answers) {
     sum.taken += taken;
     sum.full += full;
     sum.sent += sent;
+    sum.had += had;
   }
   const tooLarge = answers.flatMap((answer) => answer.tooLarge ?? []);
   if (tooLarge.length === 0) return sum;

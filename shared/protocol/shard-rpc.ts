@@ -128,6 +128,8 @@ export interface PushAnswer {
   readonly tooLarge?: { readonly count: number; readonly bytesMax: number };
   /** Plain sockets that it was sent to: at most once. */
   readonly sent: number;
+  /** Sockets that have this push since it was asked before, and are counted nowhere else; absent: there are none. */
+  readonly had?: number;
 }
 
 /** Beside an answer for all sockets of a shard: shards to which single sessions have gone from it a moment ago. */

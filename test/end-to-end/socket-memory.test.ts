@@ -71,6 +71,27 @@ describe.for(["http", "websocket"] as const)("sessions in %s mode of a tenant wh
         detail: `The message has ${KEPT_BYTES + 1} bytes; each session that it is for may have at most ${KEPT_BYTES} of its tenant's memory.`,
       },
     ]);
+    // But not where somebody has it: also a call that is repeated, as after a lost answer, is told how it is.
+    const got = Promise.withResolvers<number>();
+    const free = new TidegateClient({ url: gateway.url, token: async () => gateway.token({ services: ["echo"], className: "silver" }) });
+    const online = Promise.withResolvers<void>();
+    opened.push(
+      free.connect("echo", {
+        onMessage: (payload) => got.resolve(payload.length),
+        onOnline: () => online.resolve(),
+        onEnd: (end) => got.reject(new Error(JSON.stringify(end))),
+      }),
+    );
+    await online.promise;
+    const push = async () =>
+      gateway.fetch("/v1/push", { method: "POST", token: service, body: JSON.stringify({ service: "echo", text, id: "once" }) });
+    const tooLarge = { count: SOCKETS, bytesMax: KEPT_BYTES };
+    const answers = [await push(), await push()];
+    expect(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))).toEqual([
+      [200, { taken: 1, full: 0, sent: 0, tooLarge }],
+      [200, { taken: 0, full: 0, sent: 0, tooLarge }],
+    ]);
+    expect(await got.promise).toBe(text.length);
     for (const socket of opened) socket.close();
     await gateway.expectNoSlotInUse();
   });

@@ -9,7 +9,7 @@ const JITTER_RATIO = 1 / 4;
 const NEWS_MS_MIN = 10 * SECOND_MS;
 /** The first of a life comes once so much has passed, which the smallest bandwidth lets go at once, … */
 const FIRST_BYTES = 32 * KIB_BYTES;
-/** … or messages have taken so long at the endpoint, if a minute has not passed before: an object that wakes for a message asks nothing. */
+/** … or messages have taken so long at the endpoint, at once, if a minute has not passed before: an object that wakes for a message asks nothing. */
 const FIRST_SPENT_MS = SECOND_MS;
 /** Flows of one question; the others are the next one's, which comes sooner. */
 const ASKED_FLOWS_MAX = 2_048;
@@ -62,10 +62,10 @@ export class PaceInquiry {
     return leftMs <= 0 || leftMs > this.#input.askMsMax || this.#bytes >= this.#firstBytes;
   }
 
-  /** A request of messages took so long. With the next one it may be time to ask. */
-  spend(ms: number): void {
+  /** A request of messages took so long. True: it is time to ask. */
+  spend(ms: number): boolean {
     this.#spentMs += ms;
-    if (this.#spentMs >= FIRST_SPENT_MS && this.#firstBytes !== Infinity) this.#firstBytes = 0;
+    return this.#spentMs >= FIRST_SPENT_MS && this.#firstBytes !== Infinity;
   }
 
   /** What holds here is known as that one has it. */

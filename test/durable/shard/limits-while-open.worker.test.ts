@@ -5,7 +5,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { askMsMaxOf } from "#durable/shard/ask-interval.ts";
 import type { PaceAnswer, PaceQuestion } from "#shared/protocol/pace-question.ts";
-import { poolName } from "#shared/protocol/pool-rpc.ts";
+import { poolName, type RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import {
   acknowledgedOf,
   bytesMostSince,
@@ -324,6 +324,14 @@ describe("a question that", () => {
   });
 });
 
+it("a lone message that takes long at the endpoint is reason to ask, though none follows and nothing is answered", async () => {
+  const shard = await pacedShard("lone-slow", { quota: {} });
+  const { socket } = await shard.open();
+  shard.endpoint.takes = async () => Promise.resolve(later(1_000));
+  socket.send(`m1:${kib(1)}`);
+  await expect.poll(async () => asked(shard)).toBe(1);
+});
+
 it("what was told without an answer is told with the first message after a sleep, once", async () => {
   const shard = await pacedShard("untold", { quota: { bandwidthBytesPerSecond: 1_000_000, mode: "shadow" } });
   const { stats } = shard;
@@ -331,10 +339,11 @@ it("what was told without an answer is told with the first message after a sleep
   const { say } = speaker(await shard.open());
   let lost = 0;
   await runInDurableObject(env.POOL.get(env.POOL.idFromName(poolName("untold"))), (instance) => {
-    const prototype = Object.getPrototypeOf(instance) as { renew: () => Promise<never> };
+    const prototype = Object.getPrototypeOf(instance) as { renew: (message: RenewMessage) => Promise<never> };
     mocks.push(
-      vi.spyOn(prototype, "renew").mockImplementation(async () => {
-        lost += 1;
+      vi.spyOn(prototype, "renew").mockImplementation(async ({ service }) => {
+        // Objects of the tests before renew as well.
+        if (service === "untold") lost += 1;
         return Promise.reject(new Error("as a pool that cannot be reached"));
       }),
     );

@@ -201,7 +201,7 @@ describe("a session on a topic", () => {
     await shard().drain({ reason: "move", graceMs: 60_000 });
     const second = await hello(await admit({ device: "d-1", movedFrom: { shardId, slotId: "moving-1", sessionId, secret } }, 2), 2, 0);
     await expect.poll(() => messagesOf(second)).toEqual(["m1:1"]);
-    expect(await push("news", "1", { pushId, number: 2 })).toEqual({ taken: 0, full: 0, sent: 0 });
+    expect(await push("news", "1", { pushId, number: 2 })).toEqual({ taken: 0, full: 0, sent: 0, had: 1 });
     expect([await rows(1), await rows(2)]).toEqual([0, 1]);
     await evictDurableObject(shard(2));
     expect(await push("news", "2")).toEqual({ taken: 0, full: 0, sent: 0 });

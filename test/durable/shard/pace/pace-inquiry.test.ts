@@ -19,7 +19,10 @@ function inquiryOf(random = 0) {
   const hear = (version: number, nowMs: number): void => {
     if (inquiry.hear(version, nowMs)) take(nowMs);
   };
-  return { inquiry, asked, pass, hear, times: () => asked.map(({ atMs }) => atMs) };
+  const spend = (ms: number, nowMs: number): void => {
+    if (inquiry.spend(ms)) take(nowMs);
+  };
+  return { inquiry, asked, pass, spend, hear, times: () => asked.map(({ atMs }) => atMs) };
 }
 
 describe("while messages pass", () => {
@@ -38,16 +41,15 @@ describe("while messages pass", () => {
     expect(times()).toEqual([310, 60_310]);
   });
 
-  it("asks with the next one when they have taken more than a second at the endpoint, once", () => {
-    const { inquiry, pass, times } = inquiryOf();
+  it("asks when they have taken a second at the endpoint, once: no other may follow before its object sleeps", () => {
+    const { pass, spend, times } = inquiryOf();
     pass(0);
-    inquiry.spend(999);
-    pass(1);
-    inquiry.spend(1);
-    pass(2);
-    inquiry.spend(5_000);
-    pass(3);
-    expect(times()).toEqual([2]);
+    spend(999, 999);
+    pass(1_000);
+    spend(1, 1_001);
+    pass(1_002);
+    spend(5_000, 6_002);
+    expect(times()).toEqual([1_001]);
   });
 
   it("asks nothing for a few small ones, however often its object sleeps between them", () => {
