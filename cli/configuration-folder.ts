@@ -1,4 +1,5 @@
-// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently.
+// The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently, and beside
+// services and tenants nothing but notes: a tenant whose file lost its ending would be gone from the next version.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
@@ -24,7 +25,8 @@ interface ParsedFile {
 }
 
 const IN_SUBFOLDER = /^(services|tenants)\/[^/]+\.yaml$/;
-const FOLDER_IN_SUBFOLDER = /^(services|tenants)\/[^/]+\/$/;
+const OTHER_YAML = /\.ya?ml$/;
+const OTHER_IN_SUBFOLDER = /^(services|tenants)\/(?!\.|.*\.md$)/;
 const FILE_COUNT_MAX = 1 + LIMITS.serviceCountMax + LIMITS.tenantCountMax;
 const FOLDER_BYTES_MAX = 16 * MIB_BYTES;
 const EXPECTED_FILES = "classes.yaml, services/*.yaml or tenants/*.yaml";
@@ -97,7 +99,7 @@ function lineEntry(line: number | undefined): { line?: number } {
 async function listFiles(folder: string): Promise<{ files: string[]; faults: ConfigurationFault[] }> {
   const found = (await namesIn(folder)).toSorted();
   const files = found.filter((name) => name === "classes.yaml" || IN_SUBFOLDER.test(name));
-  const strays = found.filter((name) => !files.includes(name) && (/\.ya?ml$/.test(name) || FOLDER_IN_SUBFOLDER.test(name)));
+  const strays = found.filter((name) => !files.includes(name) && (OTHER_YAML.test(name) || OTHER_IN_SUBFOLDER.test(name)));
   if (files.length > FILE_COUNT_MAX) throw cannotRead(folder, `it has ${files.length} files, expected at most ${FILE_COUNT_MAX}`);
   const message = `is not a file of a configuration, expected ${EXPECTED_FILES}`;
   return { files, faults: strays.map((file) => ({ file, path: [], message })) };

@@ -1,6 +1,7 @@
 // The first step of every npm script: runs on any Node ≥ 20, installs what the lock file names, then hands
 // over to the project's own Node 24. Plain JavaScript, because Node 20 runs no TypeScript.
 //   node scripts/bootstrap.mjs scripts/start.ts …arguments
+//   node scripts/bootstrap.mjs --installed          (npm, after who has installed by hand: nothing is installed twice)
 //
 // npm does not pass signals on through a shell, and its shell may outlive it: so this process also ends, and
 // ends what it started, when npm or the shell in between is gone.
@@ -26,14 +27,22 @@ if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
 }
 const [script, ...args] = process.argv.slice(2);
 if (script === undefined) fail("Cannot start: no script was named, expected node scripts/bootstrap.mjs SCRIPT");
+if (script === "--installed") {
+  if (existsSync(OWN_NODE)) writeFileSync(STAMP_FILE, wantedStamp());
+  process.exit(0);
+}
 await ensureInstalled();
 run();
 
-/** Installs unless what is installed is what the lock file says. */
-async function ensureInstalled() {
-  const wanted = createHash("sha256")
+function wantedStamp() {
+  return createHash("sha256")
     .update(readFileSync(join(ROOT, "package-lock.json")))
     .digest("hex");
+}
+
+/** Installs unless what is installed is what the lock file says. */
+async function ensureInstalled() {
+  const wanted = wantedStamp();
   const isInstalled = () => existsSync(OWN_NODE) && existsSync(STAMP_FILE) && readFileSync(STAMP_FILE, "utf8") === wanted;
   if (isInstalled()) return;
   await takeLock();

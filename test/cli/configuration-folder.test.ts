@@ -26,6 +26,8 @@ it("reads every file of a configuration, in a fixed order", async () => {
     ...WHOLE,
     "services/b.yaml": "service: b\nendpoints: []\n",
     "README.md": "#",
+    "tenants/README.md": "#",
+    "tenants/.acme.yaml.swp": "",
     ".git/x.yaml": "",
     "schema/a.json": "{}",
   });
@@ -92,6 +94,7 @@ it.for([
   },
   { name: "a stray file", files: { "class.yaml": CLASSES }, says: "class.yaml: is not a file of a configuration" },
   { name: "a misspelt folder", files: { "service/web.yaml": ECHO }, says: "service/web.yaml: is not a file of a configuration" },
+  { name: "a lost ending", files: { "tenants/globex.txt": ACME }, says: "tenants/globex.txt: is not a file of a configuration" },
   { name: "a folder inside", files: { "services/eu/web.yaml": ECHO }, says: "services/eu/: is not a file of a configuration" },
   {
     name: "a file that is too long",
