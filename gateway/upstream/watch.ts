@@ -24,6 +24,10 @@ export class Watch {
     if (!(ageMs >= 0 && ageMs < GATHER_MS)) {
       // Where nobody will wake them, because whoever was to is gone with its context or the clock was set back, they are woken with these.
       if (ageMs >= 0 && ageMs < WATCH_MS) [this.#young, this.#older] = [this.#older, this.#young];
+      else {
+        for (const left of this.#older) this.#young.add(left);
+        this.#older.clear();
+      }
       this.#gatheredSinceMs = nowMs;
       ctx.waitUntil(wakeAll(this.#young));
     }

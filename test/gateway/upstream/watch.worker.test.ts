@@ -74,4 +74,23 @@ describe("Watch", () => {
     expect(wake).toHaveBeenCalledTimes(1);
     expect(lost).toHaveBeenCalledTimes(1);
   });
+
+  it.for([WATCH_MS, 10 * WATCH_MS, -100])(
+    "wakes one whose timer is gone after others had gathered, with one that comes %d ms after those",
+    async (afterMs) => {
+      const watch = new Watch();
+      const lost = vi.fn<() => void>();
+      const timer = vi.spyOn(globalThis, "setTimeout").mockImplementationOnce(() => undefined as never);
+      watch.enter(lost, { waitUntil: () => undefined }, 1_000);
+      timer.mockRestore();
+      const ctx = context();
+      const sinceMs = 1_000 + WATCH_MS / 2;
+      watch.enter(() => undefined, ctx, sinceMs);
+      await Promise.all(ctx.waiting);
+      expect(lost).not.toHaveBeenCalled();
+      watch.enter(() => undefined, ctx, sinceMs + afterMs);
+      await Promise.all(ctx.waiting);
+      expect(lost).toHaveBeenCalledTimes(1);
+    },
+  );
 });
