@@ -4,19 +4,16 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Region } from "#shared/config/regions.ts";
-import { encodeEvents } from "#shared/protocol/websocket-events.ts";
 import { poolName, regionalPoolName } from "#shared/protocol/pool-rpc.ts";
 import { shardObjectName, SOCKET_ASSIGNMENT_HEADER, type SocketAssignment } from "#shared/protocol/shard-rpc.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
+import { SOCKET_KINDS, takeSocket, type SocketKind } from "../../support/worker/socket-kinds.ts";
 
-type Kind = "a session" | "a plain socket over HTTP" | "a relayed socket";
-const KINDS: readonly Kind[] = ["a session", "a plain socket over HTTP", "a relayed socket"];
 const REGIONS: Region[] = ["weur", "apac"];
 const REGION: Region = "apac";
 const FLOW = "acme/gold";
 const CAPACITY = 8;
 const LATER_MS = 10 * 60_000;
-const EVENTS = { headers: { "content-type": "application/websocket-events" } };
 const realNow = Date.now.bind(Date);
 let offsetMs = 0;
 
@@ -24,15 +21,7 @@ beforeEach(() => {
   offsetMs = 0;
   vi.spyOn(Date, "now").mockImplementation(() => realNow() + offsetMs);
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
-  // The network's, not ours: the test runner has no endpoint to offer.
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
-    if (new Headers(init?.headers).get("upgrade") === "websocket") {
-      const { 0: webSocket, 1: endpoint } = new WebSocketPair();
-      endpoint.accept();
-      return Promise.resolve(new Response(null, { status: 101, webSocket }));
-    }
-    return Promise.resolve(new Response(encodeEvents([{ type: "OPEN" }]), EVENTS));
-  });
+  vi.spyOn(globalThis, "fetch").mockImplementation(takeSocket);
 });
 afterEach(() => vi.restoreAllMocks());
 
@@ -69,7 +58,7 @@ async function serviceOf(service: string) {
       waitMsMax: 10,
       configurationVersion: version,
     });
-  const open = async (kind: Kind, slotId: string): Promise<Response> => {
+  const open = async (kind: SocketKind, slotId: string): Promise<Response> => {
     const assignment: SocketAssignment = {
       service,
       tenant: "acme",
@@ -89,7 +78,7 @@ async function serviceOf(service: string) {
       headers: { upgrade: "websocket", [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) },
     });
   };
-  const connect = async (kind: Kind, slotId = `${service}-slot`): Promise<WebSocket> => {
+  const connect = async (kind: SocketKind, slotId = `${service}-slot`): Promise<WebSocket> => {
     expect(await acquire(slotId)).toMatchObject({ ok: true });
     const { webSocket } = await open(kind, slotId);
     if (webSocket === null) throw new Error("refused");
@@ -123,7 +112,7 @@ async function serviceOf(service: string) {
   return { service, home, regional, acquire, open, connect, atHome, inRegion, meddle, die, later, version };
 }
 
-describe.for(KINDS)("the slot of %s that was opened in a region", (kind) => {
+describe.for(SOCKET_KINDS)("the slot of %s that was opened in a region", (kind) => {
   const name = (what: string): string => `r-${what}-${kind.replaceAll(/\W/g, "-").toLowerCase()}`;
 
   it("is granted there, is home's while it lives, and goes back with it", async () => {

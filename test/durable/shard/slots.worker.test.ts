@@ -3,7 +3,6 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { encodeEvents, EventParser, type SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { poolName } from "#shared/protocol/pool-rpc.ts";
 import {
   shardObjectName,
@@ -14,10 +13,8 @@ import {
 } from "#shared/protocol/shard-rpc.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
+import { SOCKET_KINDS, takeSocket, type SocketKind } from "../../support/worker/socket-kinds.ts";
 
-type Kind = "a session" | "a plain socket over HTTP" | "a relayed socket";
-const KINDS: readonly Kind[] = ["a session", "a plain socket over HTTP", "a relayed socket"];
-const EVENTS = { headers: { "content-type": "application/websocket-events" } };
 const LATER_MS = 10 * 60_000;
 const realNow = Date.now.bind(Date);
 let offsetMs = 0;
@@ -32,18 +29,7 @@ beforeEach(() => {
   offsetMs = 0;
   vi.spyOn(Date, "now").mockImplementation(() => realNow() + offsetMs);
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
-  // The network's, not ours: the test runner has no endpoint to offer.
-  vi.spyOn(globalThis, "fetch").mockImplementation(async (_input, init) => {
-    if (new Headers(init?.headers).get("upgrade") === "websocket") {
-      const { 0: webSocket, 1: endpoint } = new WebSocketPair();
-      endpoint.accept();
-      return Promise.resolve(new Response(null, { status: 101, webSocket }));
-    }
-    const events = new EventParser(1_000).push(init?.body as Uint8Array) as readonly SocketEvent[];
-    return Promise.resolve(
-      events[0]?.type === "OPEN" ? new Response(encodeEvents([{ type: "OPEN" }]), EVENTS) : new Response(null, { status: 204 }),
-    );
-  });
+  vi.spyOn(globalThis, "fetch").mockImplementation(takeSocket);
 });
 afterEach(() => vi.restoreAllMocks());
 
@@ -65,7 +51,7 @@ async function shardOf(service: string, capacity = 8) {
       waitMsMax: 10,
       configurationVersion: version,
     });
-  const open = async (kind: Kind, slotId = `${service}-slot`, more: Partial<SocketAssignment> = {}): Promise<Response> => {
+  const open = async (kind: SocketKind, slotId = `${service}-slot`, more: Partial<SocketAssignment> = {}): Promise<Response> => {
     expect(await acquire(slotId)).toMatchObject({ ok: true });
     const assignment: SocketAssignment = {
       service,
@@ -87,7 +73,7 @@ async function shardOf(service: string, capacity = 8) {
     });
   };
   let token = "";
-  const connect = async (kind: Kind, slotId?: string): Promise<WebSocket> => {
+  const connect = async (kind: SocketKind, slotId?: string): Promise<WebSocket> => {
     const { webSocket } = await open(kind, slotId);
     if (webSocket === null) throw new Error("refused");
     webSocket.accept();
@@ -133,7 +119,7 @@ async function shardOf(service: string, capacity = 8) {
   return { pool, token: () => token, shard, acquire, open, connect, kept, meddle, die, later, countAsked, version };
 }
 
-describe.for(KINDS)("the slot of %s", (kind) => {
+describe.for(SOCKET_KINDS)("the slot of %s", (kind) => {
   const name = (what: string): string => `${what}-${kind.replaceAll(/\W/g, "-").toLowerCase()}`;
 
   it("is back where its Shard object dies between the pool's word and its own", async () => {
