@@ -28,8 +28,8 @@ export function leases(onProgress: (what: string) => void): Promise<BenchRow[]> 
         deadlineMs: 10_000,
       }).run({ warmMs: 20_000, measuredMs: 60_000 });
       const { arrivals, local } = totals(result);
-      const { renew, acquire, giveBack } = result.calls;
-      const value = (renew + acquire + giveBack) / arrivals;
+      const { renew, exchange } = result.calls;
+      const value = (renew + exchange) / arrivals;
       const isBudgeted = holderCount === BUDGETED_HOLDERS;
       return [
         {

@@ -28,6 +28,9 @@ export class Admissions {
   readonly #pool: Pool;
   readonly #shell: Shell;
   readonly #waiters: Waiters;
+  /** What is decided, and not on disk yet: whom to tell. */
+  readonly #decided: (() => void)[] = [];
+  #onTold: () => void = () => undefined;
   #counters!: Counters;
   /** When counters that are not on disk yet began to change. */
   #dirtySinceMs: number | null = null;
@@ -59,20 +62,29 @@ export class Admissions {
     this.#shell.schedule();
   }
 
-  /** The pool's verdict on a request, once it has one; null: there is none yet. */
-  async answer(request: AcquireRequest, verdict: Verdict | null, nowMs: number): Promise<Verdict> {
+  /** Called whenever those who waited were told. */
+  onTold(listener: () => void): void {
+    this.#onTold = listener;
+  }
+
+  /**
+   * A verdict on one of several requests that came together, or null: it waits for one. `settle` comes after the last; what is free goes to
+   * whoever is next before that, so that each finds things as they are.
+   */
+  enter(
+    request: AcquireRequest,
+    { verdict, tell, nowMs }: { verdict: Verdict | null; tell: (decided: Verdict) => void; nowMs: number },
+  ): void {
+    const { slotId } = request;
     // Whoever asked before under this id has gone, or asks again here.
-    this.#cancelled(request.slotId, "The same was asked again.");
-    const waits = verdict === null ? this.#waiters.wait(request.slotId, this.#pool.waitMsMaxOf(request)) : Promise.resolve(verdict);
-    this.#shell.settle(nowMs);
-    const decided = await waits;
-    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
-    else if (decided.outcome !== "cancelled") {
-      this.#counters.countOutcome(request.flow, decided.outcome);
-      this.#shell.onRefused(request.flow, decided.outcome);
-    }
-    this.touch();
-    return decided;
+    this.#cancelled(slotId, "The same was asked again.");
+    const decided = (to: Verdict): void => {
+      this.#count(request, to);
+      tell(to);
+    };
+    if (verdict !== null) this.#decided.push(() => decided(verdict));
+    else this.#waiters.wait(slotId, this.#pool.waitMsMaxOf(request), decided);
+    this.#gather(nowMs);
   }
 
   /** False: it does not wait, or is another's. */
@@ -82,21 +94,36 @@ export class Admissions {
     return wasWaiting;
   }
 
-  /** Frees slots of requests that have ended; how many. */
-  giveBack(slotIds: readonly string[], holder: string): number {
-    this.#counters.global.releaseCalls += 1;
-    const nowMs = Date.now();
-    const freed = this.#pool.giveBack(slotIds, holder, nowMs);
+  /** Frees slots of requests that have ended. */
+  giveBack(slotIds: readonly string[], holder: string, nowMs: number): void {
+    if (slotIds.length > 0) this.#pool.giveBack(slotIds, holder, nowMs);
+  }
+
+  settle(nowMs: number): void {
     this.#shell.settle(nowMs);
-    return freed;
   }
 
   /** Gives out what is free, writes what changed, and only then tells anybody. */
   decide(nowMs: number): void {
-    const decisions = [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)];
+    this.#gather(nowMs);
     this.#shell.write(() => this.#shell.store.saveLedger(this.#pool.ledger.takeChanges()));
-    for (const { slotId, verdict } of decisions) this.#waiters.answer(slotId, verdict);
+    for (const tell of this.#decided.splice(0)) tell();
+    this.#onTold();
     this.#waiters.lookAgain(this.#pool.decideInMs);
+  }
+
+  #gather(nowMs: number): void {
+    for (const { slotId, verdict } of [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)])
+      this.#decided.push(() => this.#waiters.answer(slotId, verdict));
+  }
+
+  #count({ flow }: AcquireRequest, decided: Verdict): void {
+    if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
+    else if (decided.outcome !== "cancelled") {
+      this.#counters.countOutcome(flow, decided.outcome);
+      this.#shell.onRefused(flow, decided.outcome);
+    }
+    this.touch();
   }
 
   /** Counts what nobody sent a message of. */

@@ -38,6 +38,7 @@ export function emptyGlobal(): GlobalCounters {
     staleReleases: 0,
     renewCalls: 0,
     acquireCalls: 0,
+    exchangeCalls: 0,
     releaseCalls: 0,
     paceCalls: 0,
     waits: 0,

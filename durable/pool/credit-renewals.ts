@@ -32,13 +32,17 @@ export class CreditRenewals {
     this.#input = input;
   }
 
+  /** No quota has to be asked for them first. */
+  isReady(wants: readonly Wanted[], nowMs: number): boolean {
+    const { credits } = this.#pool;
+    credits.tick(nowMs);
+    return !credits.areAny || this.#unansweredOf(wants).size === 0;
+  }
+
   /** Waits where nothing is known of the credit of a flow's tenant, or nothing is left of it. Each flow comes with what it wants beside what is
    * known. Those that came while a call was on its way are asked for with the next. */
   async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
-    const { credits } = this.#pool;
-    credits.tick(nowMs);
-    if (!credits.areAny) return;
-    if (this.#unansweredOf(wants).size === 0) return;
+    if (this.isReady(wants, nowMs)) return;
     const byTenant = Map.groupBy(wants, ({ flow }) => tenantOf(flow));
     for (const [tenant, own] of byTenant) this.#waiting.set(tenant, (this.#waiting.get(tenant) ?? new Set()).add(own));
     for (let turn = 0; turn < TURNS_MAX; turn += 1) {

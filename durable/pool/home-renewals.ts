@@ -38,10 +38,15 @@ export class HomeRenewals {
     input.home.awaited = (flow) => this.#awaited(flow);
   }
 
-  /** Waits where what is wanted was never asked for, or the lease is over. */
-  async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
+  /** False: what is wanted was never asked for, or the lease is over. */
+  isReady(wants: readonly Wanted[], nowMs: number): boolean {
     this.#tick(nowMs);
-    if (!this.#input.home.isUnknown(wants)) return;
+    return !this.#input.home.isUnknown(wants);
+  }
+
+  /** Waits until it is so. */
+  async ensure(wants: readonly Wanted[], nowMs: number): Promise<void> {
+    if (this.isReady(wants, nowMs)) return;
     this.#waiting.add(wants);
     // Twice: the call on its way may have been sent before this was wanted. The next one asks for all who wait.
     for (let turn = 0; turn < 2 && this.#input.home.isUnknown(wants); turn += 1) await (this.#asking ?? this.#renew());

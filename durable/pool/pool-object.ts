@@ -8,6 +8,7 @@ import type { Outcome } from "#shared/errors/outcomes.ts";
 import type { DemandHistory, HistoryAnswer } from "#shared/protocol/demand-history.ts";
 import type { DeviceNews, DeviceOrders } from "#shared/protocol/device-report.ts";
 import type { DrainAnswer, DrainCommand } from "#shared/protocol/drain.ts";
+import type { ExchangeAnswer, ExchangeMessage } from "#shared/protocol/exchange.ts";
 import type { PaceAnswer, PaceQuestion } from "#shared/protocol/pace-question.ts";
 import type {
   AcquireAnswer,
@@ -33,6 +34,7 @@ import { demandSpeedOf } from "./demand-speed.ts";
 import { openDemand } from "./demand-shell.ts";
 import { DeviceReports } from "./device-reports.ts";
 import { DrainDriver } from "./drain-driver.ts";
+import { Exchanges } from "./exchanges.ts";
 import { openFleet } from "./fleet-shell.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf, pacesOf } from "./pool-configuration.ts";
@@ -41,6 +43,7 @@ import { poolStatsOf } from "./pool-stats.ts";
 import { ShardMeters } from "./shard-meters.ts";
 import { SocketReconciliation } from "./socket-reconciliation.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** While something is out the ledger's time has to be moved at least this often. */
 const TICK_MS = SECOND_MS;
@@ -74,6 +77,13 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     schedule: () => this.#schedule(),
     onRefused: (_flow, outcome) => this.#refused(outcome),
   });
+  readonly #exchanges = new Exchanges({
+    admissions: this.#admissions,
+    isReady: (request) => this.#credits.isReady(wantsOf(request), Date.now()),
+    verdictOn: (request, nowMs) => this.#verdictOn(request, nowMs),
+    prepare: async (request) => this.#credits.ensure(wantsOf(request), Date.now()),
+    turnsMax: 1,
+  });
   readonly #demand = openDemand(this.#kernels, { speed: demandSpeedOf(this.env), fleet: () => this.#fleet.planned, ...this.#shell });
 
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
@@ -99,23 +109,18 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request.service, request.configurationVersion);
-    await this.#credits.ensure([{ flow: request.flow, want: 1, tokensWant: 1, tokensNow: 1 }], Date.now());
-    const nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     // A socket's isolate reports nothing of it; a request's does.
-    if (request.kind === "socket") this.#countSocket(request.flow, nowMs);
-    if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
-    const verdict = this.#pool.acquire(request, nowMs);
-    const decided = await this.#admissions.answer(request, verdict, nowMs);
+    if (request.kind === "socket") this.#countSocket(request.flow, Date.now());
+    const decided = await this.#exchanges.acquire(request);
     return { ...decided, configurationVersion: this.#pool.configuration.version };
   }
 
-  cancel(slotId: string, holder: string): boolean {
-    return this.#admissions.cancel(slotId, holder);
-  }
-
-  giveBack(slotIds: readonly string[], holder: string): number {
-    return this.#admissions.giveBack(slotIds, holder);
+  async exchange(message: ExchangeMessage): Promise<ExchangeAnswer> {
+    await this.#followVersion(message.service, message.configurationVersion);
+    this.#counters.global.exchangeCalls += 1;
+    const verdicts = await this.#exchanges.answer(message);
+    return { verdicts, configurationVersion: this.#pool.configuration.version };
   }
 
   place(slotId: string): WaitingPlace | null {
@@ -213,6 +218,11 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     this.#demand.configure({ service: configuration.service, shards });
   }
 
+  #verdictOn(request: AcquireRequest, nowMs: number): Verdict | null {
+    if (request.refusedBy !== undefined) this.#fleet.refused(request.refusedBy, nowMs);
+    return this.#pool.acquire(request, nowMs);
+  }
+
   /** After every event: gives out what is free, writes what changed, and only then tells anybody. */
   #settle(nowMs: number): void {
     this.#credits.renewDue(nowMs);
@@ -258,4 +268,8 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     if (isTicking) this.#alarm.wakeAt(nowMs + TICK_MS);
     else if (this.#admissions.isDirty || (hasSockets && this.#sockets.isDue) || this.#drains.isActive) this.#alarm.wakeAt(nowMs + SAVE_MS);
   }
+}
+
+function wantsOf({ flow }: AcquireRequest) {
+  return [{ flow, want: 1, tokensWant: 1, tokensNow: 1 }];
 }

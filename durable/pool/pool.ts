@@ -175,8 +175,12 @@ export class Pool {
     }).length;
   }
 
+  /** False: it did not wait. Where it has a slot already, that is free. */
   cancel(slotId: string, holder: string, nowMs: number): boolean {
-    if (!this.#queue.leave(slotId, holder)) return false;
+    if (!this.#queue.leave(slotId, holder)) {
+      this.#ledger.release(slotId, holder);
+      return false;
+    }
     this.#unpay(slotId, nowMs);
     return true;
   }

@@ -6,6 +6,7 @@ import { NextAlarm } from "#durable/lib/next-alarm.ts";
 import { writeOrAbort } from "#durable/lib/write-or-abort.ts";
 import type { Region } from "#shared/config/regions.ts";
 import type { Outcome } from "#shared/errors/outcomes.ts";
+import type { ExchangeAnswer, ExchangeMessage } from "#shared/protocol/exchange.ts";
 import type { RenewalRequest } from "#shared/protocol/lease.ts";
 import type {
   AcquireAnswer,
@@ -25,8 +26,10 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 import { Admissions, SAVE_MS } from "./admissions.ts";
 import type { Counters } from "./counters.ts";
 import { isNews, UNSERVED } from "./demand-reports.ts";
+import { Exchanges } from "./exchanges.ts";
 import { Pool } from "./pool.ts";
 import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
+import type { Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 import { flowStatsOf } from "./flow-stats.ts";
 import { HomeLease, type Wanted } from "./home-lease.ts";
@@ -75,6 +78,14 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     onRefused: (flow, outcome) => this.#refused(flow, outcome),
   });
 
+  readonly #exchanges = new Exchanges({
+    admissions: this.#admissions,
+    isReady: (request) => this.#isReady(request),
+    verdictOn: (request, nowMs) => this.#verdictOn(request, nowMs),
+    prepare: async (request) => this.#renewals.ensure(this.#wantsOf(request), Date.now()),
+    turnsMax: TURNS_MAX,
+  });
+
   constructor(ctx: DurableObjectState, env: ObjectEnv) {
     super(ctx, env);
     migrateFirst(ctx, POOL_MIGRATIONS, () => this.#load());
@@ -103,31 +114,17 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     await this.#followVersion(request);
-    const tokens = this.#pool.gate.isRated(request.flow) ? 1 : 0;
-    const wants = [{ flow: request.flow, want: 1, tokens, tokensNow: tokens }];
-    // What was granted before goes home with the next call, and would be granted twice after it.
-    if (this.#pool.ledger.slot(request.slotId) === undefined) await this.#renewals.ensure(wants, Date.now());
-    let nowMs = Date.now();
     this.#counters.global.acquireCalls += 1;
     if (request.kind === "socket") this.#telemetry.arrived(request.flow);
-    if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
-    let verdict = this.#pool.acquire(request, nowMs);
-    // Others may have taken, since the answer, what it brought.
-    for (let turn = 1; turn < TURNS_MAX && verdict?.dry !== undefined && this.#home.isUnknown(wants); turn += 1) {
-      await this.#renewals.ensure(wants, Date.now());
-      nowMs = Date.now();
-      verdict = this.#pool.acquire(request, nowMs);
-    }
-    const decided = await this.#admissions.answer(request, verdict, nowMs);
+    const decided = await this.#exchanges.acquire(request);
     return { ...decided, configurationVersion: this.#pool.configuration.version };
   }
 
-  cancel(slotId: string, holder: string): boolean {
-    return this.#admissions.cancel(slotId, holder);
-  }
-
-  giveBack(slotIds: readonly string[], holder: string): number {
-    return this.#admissions.giveBack(slotIds, holder);
+  async exchange(message: ExchangeMessage): Promise<ExchangeAnswer> {
+    await this.#followVersion(message);
+    this.#counters.global.exchangeCalls += 1;
+    const verdicts = await this.#exchanges.answer(message);
+    return { verdicts, configurationVersion: this.#pool.configuration.version };
   }
 
   async keep(slotId: string, from: string, shardObject: string): Promise<boolean> {
@@ -181,6 +178,21 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     this.#pool.configure(configuration, { nextNumber: null, nowMs: Date.now() });
     const { shards, routes } = this.#pool;
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber: null, tableVersion: routes.version }));
+  }
+
+  /** What was granted before goes home with the next call, and would be granted twice after it: then there is nothing to ask for. */
+  #isReady(request: AcquireRequest): boolean {
+    return this.#pool.ledger.slot(request.slotId) !== undefined || this.#renewals.isReady(this.#wantsOf(request), Date.now());
+  }
+
+  #verdictOn(request: AcquireRequest, nowMs: number): Verdict | null {
+    if (request.refusedBy !== undefined) this.#pool.routes.refusals.note(request.refusedBy, nowMs);
+    return this.#pool.acquire(request, nowMs);
+  }
+
+  #wantsOf({ flow }: AcquireRequest): readonly Wanted[] {
+    const tokens = this.#pool.gate.isRated(flow) ? 1 : 0;
+    return [{ flow, want: 1, tokens, tokensNow: tokens }];
   }
 
   /** The shards are the home pool's. */

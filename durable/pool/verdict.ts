@@ -1,14 +1,13 @@
 // What the pool says to one that asked. Plain data: it crosses RPC.
 import { GAP_MS_MAX } from "#durable/lease/lease-pace.ts";
 import type { NamedSlot } from "#durable/lease/named-slots.ts";
-import type { Refusal } from "#shared/errors/refusal.ts";
 import { SECOND_MS } from "#shared/units.ts";
-import type { Dry, GrantedSlot, Shed } from "#shared/protocol/pool-rpc.ts";
+import type { AcquireVerdict, GrantedSlot } from "#shared/protocol/pool-rpc.ts";
 
 /** A queued request's slot is the ledger's for so long: by then its holder has renewed, or returned it. */
 export const NAMED_SLOT_MS = 3 * SECOND_MS;
 
-export type Verdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & { readonly shed?: Shed; readonly dry?: Dry };
+export type Verdict = AcquireVerdict;
 
 /** What became of one that asked, or waited. */
 export interface Decision {

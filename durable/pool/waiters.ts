@@ -1,8 +1,8 @@
-// Calls that wait for a verdict: each is answered once, and looked at again when its time is up.
+// Those that wait for a verdict: each is told once, and looked at again when its time is up.
 import type { Verdict } from "./verdict.ts";
 
 export class Waiters {
-  readonly #waiting = new Map<string, { settle: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
+  readonly #waiting = new Map<string, { tell: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
   readonly #onTimeUp: () => void;
   #isLookingAgain = false;
 
@@ -10,10 +10,8 @@ export class Waiters {
     this.#onTimeUp = onTimeUp;
   }
 
-  async wait(slotId: string, waitMsMax: number): Promise<Verdict> {
-    const { promise, resolve } = Promise.withResolvers<Verdict>();
-    this.#waiting.set(slotId, { settle: resolve, timer: setTimeout(this.#onTimeUp, waitMsMax) });
-    return promise;
+  wait(slotId: string, waitMsMax: number, tell: (verdict: Verdict) => void): void {
+    this.#waiting.set(slotId, { tell, timer: setTimeout(this.#onTimeUp, waitMsMax) });
   }
 
   /** Looks at all of them in so long; null: there is no need. */
@@ -32,6 +30,6 @@ export class Waiters {
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
     this.#waiting.delete(slotId);
-    waiting.settle(verdict);
+    waiting.tell(verdict);
   }
 }

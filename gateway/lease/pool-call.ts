@@ -8,7 +8,7 @@ import type { PoolPlace } from "./pool-place.ts";
 
 type Pools = Pick<GatewayEnv, "POOL" | "REGIONAL_POOL">;
 /** What any pool of a service answers. */
-type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack" | "release">;
+type AnyPool = Pick<PoolRpc, "renew" | "acquire" | "exchange" | "release">;
 
 /** On a fresh stub each, for calls that the runtime marks as safe to repeat; ids and sequences make repeating harmless. */
 const CALL_ATTEMPTS_MAX = 3;
@@ -16,8 +16,12 @@ const CALL_ATTEMPTS_MAX = 3;
 const UNREACHABLE_RETRY_MS = 2 * SECOND_MS;
 
 export async function callPool<T>(pools: Pools, place: PoolPlace, call: (pool: AnyPool) => Promise<T> | T): Promise<T> {
-  const { service, region } = place;
-  return attempt(() => call(region === null ? homePool(pools, place) : regionalPool(pools, service, region)));
+  return attempt(async () => call(poolAt(pools, place)));
+}
+
+/** For a call that is made anew, with what there is to say then, where it did not arrive. */
+export async function callPoolOnce<T>(pools: Pools, place: PoolPlace, call: (pool: AnyPool) => Promise<T> | T): Promise<T> {
+  return attempt(async () => call(poolAt(pools, place)), 1);
 }
 
 /** What only a home pool answers. */
@@ -34,20 +38,30 @@ export function regionalPool({ REGIONAL_POOL }: Pick<Pools, "REGIONAL_POOL">, se
   return REGIONAL_POOL.get(REGIONAL_POOL.idFromName(regionalPoolName(service, region)), { locationHint: region });
 }
 
+function poolAt(pools: Pools, place: PoolPlace) {
+  const { service, region } = place;
+  return region === null ? homePool(pools, place) : regionalPool(pools, service, region);
+}
+
 type RegionalStub = DurableObjectStub<RegionalPoolRpc & Rpc.DurableObjectBranded>;
 
-async function attempt<T>(call: () => Promise<T> | T): Promise<T> {
+async function attempt<T>(call: () => Promise<T> | T, attemptsMax = CALL_ATTEMPTS_MAX): Promise<T> {
   for (let count = 1; ; count += 1) {
     try {
       return await call();
     } catch (error) {
-      const { retryable, overloaded } = marksOf(error);
-      if (!retryable || overloaded) throw error;
+      if (!mayRepeat(error)) throw error;
       // After the last one too: whoever hears of it may give back what the call was for, with another call.
       await new Promise((wake) => setTimeout(wake, repeatPauseMs(Math.random())));
-      if (count === CALL_ATTEMPTS_MAX) throw error;
+      if (count === attemptsMax) throw error;
     }
   }
+}
+
+/** The runtime's word that the call did not arrive, or its answer did not. */
+export function mayRepeat(error: unknown): boolean {
+  const { retryable, overloaded } = marksOf(error);
+  return retryable && !overloaded;
 }
 
 /** The runtime's word that the object could not be reached, or takes no more: no fault of what it would have done. */

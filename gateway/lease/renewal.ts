@@ -2,6 +2,7 @@
 // does not arrive is repaired by the next, and by the lease's end.
 import { SECOND_MS } from "#shared/units.ts";
 import type { RequestScope } from "../request-scope.ts";
+import { seeToOutbox } from "./exchange.ts";
 import { callPool, warnOf } from "./pool-call.ts";
 import type { ServiceLease } from "./service-lease.ts";
 
@@ -43,7 +44,7 @@ export function renewIfDue(scope: RequestScope, lease: ServiceLease, nowMs: numb
 
 /** After a request ended: what was granted by name goes back at once; what the isolate no longer needs, a little later. */
 export function settle(scope: RequestScope, lease: ServiceLease, nowMs: number): void {
-  if (lease.returned.isWaiting(nowMs)) scope.ctx.waitUntil(giveBack(scope, lease));
+  seeToOutbox(scope, lease, nowMs);
   renewIfDue(scope, lease, nowMs);
   const dueInMs = lease.pace.seeToInMs(nowMs);
   if (dueInMs !== null) scope.ctx.waitUntil(renewLater(scope, lease, dueInMs));
@@ -53,19 +54,6 @@ export function settle(scope: RequestScope, lease: ServiceLease, nowMs: number):
 async function renewLater(scope: RequestScope, lease: ServiceLease, delayMs: number): Promise<void> {
   await new Promise((wake) => setTimeout(wake, delayMs));
   if (lease.pace.isDue(Date.now())) await renew(scope, lease, scope.isolate.configurationVersion);
-}
-
-/** What ends while a call is on its way is returned with the next: under load one call returns many. */
-async function giveBack({ env, isolate }: RequestScope, lease: ServiceLease): Promise<void> {
-  while (lease.returned.isWaiting(Date.now())) {
-    const slotIds = lease.returned.take(Date.now());
-    try {
-      await callPool(env, lease.place, (pool) => pool.giveBack(slotIds, isolate.holder));
-    } catch (error) {
-      warnOf("return-failed", lease.place.service, error);
-    }
-    lease.returned.sent();
-  }
 }
 
 async function linger(scope: RequestScope, lease: ServiceLease, sinceMs: number): Promise<void> {

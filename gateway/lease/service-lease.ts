@@ -19,13 +19,13 @@ import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
 import { LeaseShards } from "./lease-shards.ts";
+import { Outbox } from "./outbox.ts";
 import type { PoolPlace } from "./pool-place.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
 import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
-import { ReturnedNames } from "./returned-names.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
-import { shedRefusal } from "./shed-refusal.ts";
+import { followShed, shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
@@ -36,8 +36,8 @@ export class ServiceLease {
   readonly #held: HeldLease;
   readonly #flows = new FlowMeters();
   readonly #shards: LeaseShards;
-  /** Names to return to the pool. */
-  readonly returned = new ReturnedNames();
+  /** What its requests have to say to the pool. */
+  readonly outbox = new Outbox();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
   readonly retries = new RetryBudget();
@@ -141,12 +141,11 @@ export class ServiceLease {
     const { slotId, shardId, endpointUrl: lane, waitedMs, lifeMs } = slot;
     if (meter === null) return null;
     meter.granted(slotId, waitedMs);
-    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in
-    // time, and not before.
+    // Nobody had to wait for it: the lease is too small, if chance is not the pool's to serve. Else a renewal has to name it in time.
     if (waitedMs > 0) this.pace.setOff(nowMs + lifeMs / 2);
     else this.pace.setOff(this.#isContended ? nowMs + CONTENDED_SPACING_MS : nowMs);
     if (!this.#held.take(slotId, { flow, lane, endsAtMs: askedAtMs + waitedMs + lifeMs, clockEpoch }, nowMs)) {
-      this.returned.add(slotId);
+      this.outbox.giveBack(slotId, { isAwaited: true, nowMs });
       meter.refuse("rejected-capacity");
       return null;
     }
@@ -158,7 +157,7 @@ export class ServiceLease {
     const meter = this.#flows.of(flow);
     if (meter === null) return;
     meter.answered(slotId);
-    if (shed !== undefined) meter.noteShed(shed, nowMs);
+    if (shed !== undefined) followShed(shed, { service: this.place.service, meter, outbox: this.outbox, held: this.#held, nowMs });
     if (dry !== undefined) meter.rate.noteDry(dry, nowMs);
   }
 
@@ -293,7 +292,8 @@ export class ServiceLease {
     this.#running -= 1;
     this.#shards.leave(slot, ended);
     const isToldOf = this.#held.end(flow, lane, slotId);
-    if (isToldOf && slotId !== undefined) this.returned.add(slotId);
+    const isAwaited = this.#isContended || this.#flows.known(flow)?.isQueuedAt(ended.nowMs) === true;
+    if (isToldOf && slotId !== undefined) this.outbox.giveBack(slotId, { isAwaited, nowMs: ended.nowMs });
     this.#shards.freed(lane);
     return isToldOf;
   }

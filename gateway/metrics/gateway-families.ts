@@ -223,8 +223,9 @@ function callFamilies({ pools }: GatewayFacts): Family[] {
       name: "tidegate_pool_calls_total",
       type: "counter",
       help: "Calls to a pool; over the requests, what a request costs of them.",
-      samples: pools.flatMap(({ service, counters: { renewCalls, acquireCalls, releaseCalls, paceCalls } }) => [
+      samples: pools.flatMap(({ service, counters: { renewCalls, exchangeCalls, acquireCalls, releaseCalls, paceCalls } }) => [
         { labels: { service, call: "renew" }, value: renewCalls },
+        { labels: { service, call: "exchange" }, value: exchangeCalls },
         { labels: { service, call: "acquire" }, value: acquireCalls },
         { labels: { service, call: "release" }, value: releaseCalls },
         { labels: { service, call: "pace" }, value: paceCalls },

@@ -41,6 +41,7 @@ function sumOfCounters(a: PoolCounters, b: PoolCounters): PoolCounters {
     staleReleases: a.staleReleases + b.staleReleases,
     renewCalls: a.renewCalls + b.renewCalls,
     acquireCalls: a.acquireCalls + b.acquireCalls,
+    exchangeCalls: a.exchangeCalls + b.exchangeCalls,
     releaseCalls: a.releaseCalls + b.releaseCalls,
     paceCalls: a.paceCalls + b.paceCalls,
     waits: a.waits + b.waits,

@@ -6,6 +6,7 @@ import type { DemandHistory, HistoryAnswer } from "./demand-history.ts";
 import type { DemandStats } from "./demand-stats.ts";
 import type { DeviceHealthStats, DeviceNews, DeviceOrders, DeviceStats } from "./device-report.ts";
 import type { DrainAnswer, DrainCommand } from "./drain.ts";
+import type { ExchangeAnswer, ExchangeMessage } from "./exchange.ts";
 import type { FleetStats } from "./fleet-stats.ts";
 import type { Renewal, RenewalRequest } from "./lease.ts";
 import type { PaceAnswer, PaceQuestion } from "./pace-question.ts";
@@ -136,13 +137,14 @@ export interface GrantedSlot {
   readonly memoryBytes?: number;
 }
 
-export type AcquireAnswer = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & {
-  readonly configurationVersion: number;
+export type AcquireVerdict = ({ readonly ok: true; readonly slot: GrantedSlot } | Refusal) & {
   /** For this flow; with a refusal for want of capacity. */
   readonly shed?: Shed;
   /** With a refusal for want of a token. */
   readonly dry?: Dry;
 };
+
+export type AcquireAnswer = AcquireVerdict & { readonly configurationVersion: number };
 
 /** What became of a socket's slot. */
 export interface ReleaseReport {
@@ -239,7 +241,10 @@ export interface PoolCounters {
   /** By kind: what endpoints and devices said at Shard objects that could not be followed. */
   readonly socketFaults: Readonly<Record<string, number>>;
   readonly renewCalls: number;
+  /** Of sockets. */
   readonly acquireCalls: number;
+  /** Of requests that had no slot in their isolates, many in one. */
+  readonly exchangeCalls: number;
   readonly releaseCalls: number;
   /** Questions of Shard objects; on disk with what changes next. */
   readonly paceCalls: number;
@@ -259,10 +264,8 @@ export interface PoolRpc {
   renew(message: RenewMessage): Promise<RenewAnswer> | RenewAnswer;
   /** A slot by name; waits in the pool's queue where there is none. */
   acquire(request: AcquireRequest): Promise<AcquireAnswer> | AcquireAnswer;
-  /** The device has gone: whoever waits under this id waits no longer; false: nobody does. */
-  cancel(slotId: string, holder: HolderId): Promise<boolean> | boolean;
-  /** Returns slots by name that no renewal has named. Idempotent: how many it freed. */
-  giveBack(slotIds: readonly string[], holder: HolderId): Promise<number> | number;
+  /** Takes who asks, who waits no longer and whose slots by name are free; brings back what became of those that asked. Idempotent. */
+  exchange(message: ExchangeMessage): Promise<ExchangeAnswer>;
   /** Where a waiting request stands; null: it does not wait. */
   place(slotId: string): Promise<WaitingPlace | null> | WaitingPlace | null;
   /** Ends a socket's slot. Idempotent: a stale release frees nothing and says so. */
@@ -284,7 +287,7 @@ export interface PoolRpc {
 export type RegionalStats = Pick<PoolStats, "holderCount" | "queueLength" | "longestWaitMsNow" | "counters" | "flows">;
 
 /** A service's pool of one region but the home's. A socket's slot is granted here, and is the home pool's own from `keep` on. */
-export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "cancel" | "giveBack" | "keep" | "release"> {
+export interface RegionalPoolRpc extends Pick<PoolRpc, "renew" | "acquire" | "exchange" | "keep" | "release"> {
   stats(): Promise<RegionalStats> | RegionalStats;
 }
 

@@ -2,13 +2,16 @@
 // serve. It stands in for the network, the clock and the request's context alone; what renewal.ts and admission.ts do with
 // them is repeated here.
 import type { HeldSlot } from "#gateway/lease/held-slot.ts";
+import type { Heard } from "#gateway/lease/outbox.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
+import { Mailboxes } from "#durable/pool/mailboxes.ts";
 import { Pool } from "#durable/pool/pool.ts";
 import type { Verdict } from "#durable/pool/verdict.ts";
 import { configurationOf } from "#durable/pool/pool-configuration.ts";
 import { quotaOf } from "#shared/config/quota-policies.ts";
 import type { Configuration, QuotaConfig } from "#shared/config/schema.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
+import type { SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
 import type { AcquireRequest, RenewAnswer } from "#shared/protocol/pool-rpc.ts";
 import { EventClock } from "#test/support/event-clock.ts";
 import { kernels } from "#test/support/kernels.ts";
@@ -53,7 +56,9 @@ export interface FlowResult {
 
 export interface VirtualResult {
   readonly flows: ReadonlyMap<string, FlowResult>;
-  readonly calls: { renew: number; acquire: number; giveBack: number };
+  readonly calls: { renew: number; exchange: number };
+  /** Requests that asked the pool. */
+  readonly asks: number;
   readonly rowsWritten: number;
   /** The most that an endpoint had at once, over its capacity: at most 0. */
   readonly overCapacityMax: number;
@@ -72,6 +77,7 @@ const START_MS = 1_700_000_000_000;
 const CALL_MS = 2;
 const LINGER_MS = 1_000;
 const HOLD_LOOK_MS = 100;
+const ASK_LOOK_MS = 500;
 
 interface Isolate {
   readonly name: string;
@@ -85,12 +91,14 @@ export class VirtualService {
   readonly #random: SeededRandom;
   readonly #pool: Pool;
   readonly #isolates: Isolate[];
+  readonly #mailboxes = new Mailboxes();
   readonly #settlers = new Map<string, (verdict: Verdict) => void>();
   readonly #inFlight = new Map<string, number>();
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #limits: (readonly number[])[] = [];
   readonly #flows = new Map<string, FlowResult>();
-  readonly #calls = { renew: 0, acquire: 0, giveBack: 0 };
+  readonly #calls = { renew: 0, exchange: 0 };
+  #asks = 0;
   #rowsWritten = 0;
   #overCapacityMax = -Infinity;
   #requestCount = 0;
@@ -126,6 +134,7 @@ export class VirtualService {
     return {
       flows: this.#flows,
       calls: this.#calls,
+      asks: this.#asks,
       rowsWritten: this.#rowsWritten,
       overCapacityMax: this.#overCapacityMax,
       idleWhileWaitingMs: this.#idleWhileWaitingMs,
@@ -212,42 +221,73 @@ export class VirtualService {
   }
 
   #ask(isolate: Isolate, { flow, urgency }: VirtualLoad, { slotId, arrivedAtMs }: { slotId: string; arrivedAtMs: number }): void {
-    const { lease, name } = isolate;
+    const { lease } = isolate;
     const askedAtMs = this.#clock.wallMs;
     const { clockEpoch } = lease.ask(flow, slotId, askedAtMs);
-    const waitMsMax = lease.waitMsMax(Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
-    const request: AcquireRequest = {
-      slotId,
-      holder: name,
-      service: "svc",
-      flow,
-      urgency,
-      affinityKey: slotId,
-      kind: "request",
-      waitMsMax,
-      configurationVersion: 1,
+    const waitsUntilMs = askedAtMs + lease.waitMsMax(Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
+    const tell = (heard: Heard): void => {
+      if (!("verdict" in heard)) throw heard.error;
+      const nowMs = this.#clock.wallMs;
+      const { verdict } = heard;
+      if (!verdict.ok) {
+        const { shed, dry } = verdict;
+        lease.refused(flow, { slotId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
+        this.#refuse(flow);
+        return;
+      }
+      const slot = lease.take(flow, verdict.slot, { askedAtMs: verdict.askedAtMs, clockEpoch, nowMs });
+      if (slot === null) this.#refuse(flow);
+      else this.#serve(isolate, slot, arrivedAtMs);
     };
-    const settle = (verdict: Verdict): void =>
-      this.#call(() => {
-        const nowMs = this.#clock.wallMs;
-        if (!verdict.ok) {
-          const { shed, dry } = verdict;
-          lease.refused(flow, { slotId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
-          this.#refuse(flow);
-          return;
-        }
-        const slot = lease.take(flow, verdict.slot, { askedAtMs, clockEpoch, nowMs });
-        if (slot === null) this.#refuse(flow);
-        else this.#serve(isolate, slot, arrivedAtMs);
-      });
-    this.#call(() => {
-      this.#count("acquire");
-      const verdict = this.#pool.acquire(request, this.#clock.wallMs);
-      if (verdict === null) this.#settlers.set(slotId, settle);
-      else settle(verdict);
-      this.#settlePool();
-      this.#clock.after(waitMsMax + 1, () => this.#settlePool());
+    lease.outbox.ask({ ask: { slotId, flow, urgency, affinityKey: slotId }, waitsUntilMs, tell });
+    this.#seeToOutbox(isolate);
+    this.#lookLater(isolate, slotId);
+  }
+
+  #lookLater(isolate: Isolate, slotId: string): void {
+    this.#clock.after(ASK_LOOK_MS, () => {
+      if (!isolate.lease.outbox.awaits(slotId)) return;
+      this.#seeToOutbox(isolate);
+      this.#lookLater(isolate, slotId);
     });
+  }
+
+  #seeToOutbox(isolate: Isolate): void {
+    const dueInMs = isolate.lease.outbox.seeToInMs(this.#clock.wallMs);
+    if (dueInMs === 0) this.#exchange(isolate);
+    else if (dueInMs !== null) this.#clock.after(dueInMs, () => this.#exchange(isolate));
+  }
+
+  #exchange(isolate: Isolate): void {
+    const { lease, name } = isolate;
+    const call = lease.outbox.take(this.#clock.wallMs);
+    if (call === null) return this.#seeToOutbox(isolate);
+    this.#call(() => {
+      this.#count("exchange");
+      const nowMs = this.#clock.wallMs;
+      this.#pool.giveBack(call.returned, name, nowMs);
+      for (const ask of call.asks) this.#acquire(name, ask, nowMs);
+      this.#settlePool();
+      const answer = (verdicts: readonly SlotVerdict[]): void =>
+        this.#call(() => {
+          lease.outbox.answered(call, verdicts);
+          this.#seeToOutbox(isolate);
+        });
+      this.#mailboxes.collect(name, answer, nowMs);
+    });
+  }
+
+  #acquire(holder: string, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
+    if (this.#isCounting) this.#asks += 1;
+    const request: AcquireRequest = { ...ask, holder, service: "svc", kind: "request", configurationVersion: 1 };
+    const { slotId } = ask;
+    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
+    const tell = (verdict: Verdict): void => this.#mailboxes.put(holder, { ...verdict, slotId, askedAtMs: sinceMs });
+    const verdict = this.#pool.acquire(request, nowMs);
+    if (verdict !== null) return tell(verdict);
+    this.#settlers.set(slotId, tell);
+    this.#decide(nowMs);
+    this.#clock.after(ask.waitMsMax + 1, () => this.#settlePool());
   }
 
   #refuse(flow: string): void {
@@ -329,26 +369,13 @@ export class VirtualService {
   }
 
   #settleIsolate(isolate: Isolate): void {
-    const { lease, name } = isolate;
+    const { lease } = isolate;
     const nowMs = this.#clock.wallMs;
-    if (lease.returned.isWaiting(nowMs)) this.#giveBack(lease, name);
+    this.#seeToOutbox(isolate);
     this.#renewIfDue(isolate);
     const dueInMs = lease.pace.seeToInMs(nowMs);
     if (dueInMs !== null) this.#clock.after(dueInMs, () => this.#renewIfDue(isolate));
     if (lease.running === 0 && lease.pace.beginLinger(nowMs, LINGER_MS)) this.#linger(isolate);
-  }
-
-  #giveBack(lease: ServiceLease, name: string): void {
-    const slotIds = lease.returned.take(this.#clock.wallMs);
-    this.#call(() => {
-      this.#count("giveBack");
-      this.#pool.giveBack(slotIds, name, this.#clock.wallMs);
-      this.#settlePool();
-      this.#call(() => {
-        lease.returned.sent();
-        if (lease.returned.isWaiting(this.#clock.wallMs)) this.#giveBack(lease, name);
-      });
-    });
   }
 
   #linger(isolate: Isolate): void {
@@ -374,18 +401,23 @@ export class VirtualService {
   }
 
   #settlePool(): void {
-    const decisions = [...this.#pool.takeDisplaced(this.#clock.wallMs), ...this.#pool.decide(this.#clock.wallMs)];
+    this.#decide(this.#clock.wallMs);
     const { holders, holdersGone, slots, slotsGone, blocks, blocksGone } = this.#pool.ledger.takeChanges();
     if (this.#isCounting)
       this.#rowsWritten += [holders, holdersGone, slots, slotsGone, blocks, blocksGone].reduce((sum, { length }) => sum + length, 0);
-    for (const { slotId, verdict } of decisions) {
+    this.#mailboxes.deliver();
+    this.#lookAgain(this.#pool.decideInMs);
+    if (this.#idleSinceMs !== null && this.#isCounting) this.#idleWhileWaitingMs += this.#clock.nowMs - this.#idleSinceMs;
+    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? this.#clock.nowMs : null;
+  }
+
+  /** What is free goes to whoever is next, after each that asks: as in admissions.ts. */
+  #decide(nowMs: number): void {
+    for (const { slotId, verdict } of [...this.#pool.takeDisplaced(nowMs), ...this.#pool.decide(nowMs)]) {
       const settle = this.#settlers.get(slotId);
       this.#settlers.delete(slotId);
       settle?.(verdict);
     }
-    this.#lookAgain(this.#pool.decideInMs);
-    if (this.#idleSinceMs !== null && this.#isCounting) this.#idleWhileWaitingMs += this.#clock.nowMs - this.#idleSinceMs;
-    this.#idleSinceMs = this.#pool.isIdleWhileWaiting ? this.#clock.nowMs : null;
   }
 
   #lookAgain(inMs: number | null): void {
@@ -397,7 +429,7 @@ export class VirtualService {
     });
   }
 
-  #count(call: "renew" | "acquire" | "giveBack"): void {
+  #count(call: "renew" | "exchange"): void {
     if (this.#isCounting) this.#calls[call] += 1;
   }
 

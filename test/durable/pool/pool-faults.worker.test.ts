@@ -5,6 +5,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { beforeAll, it } from "vitest";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
+import { tellPool } from "../../support/worker/exchange.ts";
 import { seededRandom } from "#test/wasm/seeded-random.ts";
 
 const FLOW = "acme/gold";
@@ -79,7 +80,8 @@ it.for(SEEDS)(
     const finish = async ({ lease, running }: Holder): Promise<void> => {
       const slotId = running.shift();
       if (slotId === undefined) return;
-      if (lease.end(FLOW, lane, slotId === "" ? undefined : slotId) && random.below(2) === 0) await stub.giveBack([slotId], lease.holder);
+      if (lease.end(FLOW, lane, slotId === "" ? undefined : slotId) && random.below(2) === 0)
+        await tellPool(stub, { service, holder: lease.holder, returned: [slotId] });
     };
     /** What the rules tell a holder to end. */
     const cut = ({ lease, running }: Holder): void => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
+import { tellPool } from "../../support/worker/exchange.ts";
 
 const FLOW = "acme/gold";
 const NO_TELEMETRY = { flows: [], shards: [], edge: {} };
@@ -103,7 +104,7 @@ describe("the pool's queue", () => {
     const third = ask("3", { waitMsMax: 5_000 });
     await expect.poll(() => stub.place("3")).toMatchObject({ aheadMax: expect.any(Number) as number });
     expect(await out()).toBe(2);
-    expect(await stub.giveBack(["1"], "h")).toBe(1);
+    await tellPool(stub, { service: "full", returned: ["1"] });
     expect(await third).toMatchObject({ ok: true, slot: { slotId: "3" } });
     expect(await out()).toBe(2);
   });
@@ -129,7 +130,7 @@ describe("the pool's queue", () => {
     });
     await expect.poll(async () => (await stub.stats("urgent", 0)).queueLength).toBe(3);
     for (const slotId of ["first", "0", "3"]) {
-      await stub.giveBack([slotId], "h");
+      await tellPool(stub, { service: "urgent", returned: [slotId] });
       await expect.poll(() => order.length).toBeGreaterThan(["first", "0", "3"].indexOf(slotId));
     }
     await Promise.all(waiting);
@@ -141,8 +142,9 @@ describe("the pool's queue", () => {
     await ask("1");
     const second = ask("2", { waitMsMax: 5_000 });
     await expect.poll(async () => (await stats()).queueLength).toBe(1);
-    expect(await stub.cancel("2", "thief")).toBe(false);
-    expect(await stub.cancel("2", "h")).toBe(true);
+    await tellPool(stub, { service: "cancelled", holder: "thief", cancelled: ["2"] });
+    expect((await stats()).queueLength).toBe(1);
+    await tellPool(stub, { service: "cancelled", cancelled: ["2"] });
     expect(await second).toMatchObject({ ok: false, outcome: "cancelled" });
     expect((await stats()).queueLength).toBe(0);
   });
@@ -223,7 +225,7 @@ it("a pool follows a new version: it takes back what goes as that ends, and gran
   await ask("1");
   const smaller = await applyServices([{ service: "grown", capacity: 1 }]);
   expect(await ask("2", { configurationVersion: smaller })).toMatchObject({ ok: false, outcome: "expired-in-queue" });
-  expect(await stub.giveBack(["1"], "h")).toBe(1);
+  await tellPool(stub, { service: "grown", returned: ["1"] });
   expect(await ask("3", { configurationVersion: smaller })).toMatchObject({ ok: true, configurationVersion: smaller });
   const larger = await applyServices([{ service: "grown", capacity: 100 }]);
   expect(await ask("4", { configurationVersion: larger })).toMatchObject({ ok: true, configurationVersion: larger });

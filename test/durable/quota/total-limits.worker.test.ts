@@ -9,6 +9,7 @@ import { HeldLease } from "#shared/lease/held-lease.ts";
 import { regionalPoolName, type RenewAnswer } from "#shared/protocol/pool-rpc.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import { documentsOf } from "../../support/worker/configuration.ts";
+import { tellPool } from "../../support/worker/exchange.ts";
 
 const PER_SECOND = 200_000;
 const WANT_UNITS = 10_000;
@@ -112,7 +113,7 @@ describe("a tenant's rate over all services", () => {
       for (const isolate of isolates) {
         const slotId = crypto.randomUUID();
         const answer = await isolate.acquire(slotId);
-        if (answer.ok) await isolate.stub.giveBack([slotId], "h");
+        if (answer.ok) await tellPool(isolate.stub, { service: "rated", returned: [slotId] });
         else refused.push(answer);
         admitted += answer.ok ? 1 : 0;
         expect(admitted).toBeLessThanOrEqual(40 + (20 * (Date.now() - startedAtMs + CLOCK_MS)) / 1_000);
@@ -133,7 +134,7 @@ describe("a tenant's rate over all services at a region's pool", () => {
     for (let turn = 0; turn < 80; turn += 1) {
       const slotId = crypto.randomUUID();
       const answer = await stub.acquire({ ...place, ...request, slotId });
-      if (answer.ok) await stub.giveBack([slotId], "h");
+      if (answer.ok) await tellPool(stub, { service: "wide", returned: [slotId] });
       answers.push(answer.ok);
       const admitted = answers.filter(Boolean).length;
       expect(admitted).toBeLessThanOrEqual(40 + (20 * (Date.now() - startedAtMs + CLOCK_MS)) / 1_000);

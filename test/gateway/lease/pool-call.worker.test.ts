@@ -3,6 +3,7 @@ import { callHome, callPool } from "#gateway/lease/pool-call.ts";
 import type { PoolRpc } from "#shared/protocol/pool-rpc.ts";
 
 const PLACE = { service: "echo", region: null, home: undefined };
+const ENDED = { slotId: "s-1", holder: "h-1", flow: "acme/gold", outcome: "admitted-queued" } as const;
 
 /** What the runtime throws where an object was not reached, or takes no more. */
 const lost = (marks: Readonly<Record<string, boolean>> = { retryable: true }): Error =>
@@ -19,7 +20,7 @@ class LosingPool {
   }
 
   get pools(): Parameters<typeof callPool>[0] {
-    const namespace = { idFromName: (name: string) => name, get: () => ({ cancel: async () => this.#call() }) };
+    const namespace = { idFromName: (name: string) => name, get: () => ({ release: async () => this.#call() }) };
     return { POOL: namespace, REGIONAL_POOL: namespace } as unknown as Parameters<typeof callPool>[0];
   }
 
@@ -39,8 +40,8 @@ class LosingPool {
 
 describe("a call to a pool that did not arrive", () => {
   it.for([
-    { name: "a pool", ask: async (one: LosingPool) => callPool(one.pools, PLACE, async (pool) => pool.cancel("s-1", "h-1")) },
-    { name: "its home", ask: async (one: LosingPool) => callHome(one.pools, PLACE, async (pool: PoolRpc) => pool.cancel("s-1", "h-1")) },
+    { name: "a pool", ask: async (one: LosingPool) => callPool(one.pools, PLACE, async (pool) => pool.release(ENDED)) },
+    { name: "its home", ask: async (one: LosingPool) => callHome(one.pools, PLACE, async (pool: PoolRpc) => pool.release(ENDED)) },
   ])("$name is repeated, and not in the turn in which it failed: workerd dies of that", async ({ ask }) => {
     const pool = new LosingPool([lost(), lost()]);
     await ask(pool);
@@ -49,7 +50,7 @@ describe("a call to a pool that did not arrive", () => {
 
   it("fails for good after three attempts, and not in the turn of the last: what it was for is given back with another call", async () => {
     const pool = new LosingPool([lost(), lost(), lost()]);
-    const isTurnOver = callPool(pool.pools, PLACE, async (one) => one.cancel("s-1", "h-1")).then(
+    const isTurnOver = callPool(pool.pools, PLACE, async (one) => one.release(ENDED)).then(
       () => expect.unreachable("it failed three times"),
       () => pool.wasTurnOver,
     );
@@ -61,7 +62,7 @@ describe("a call to a pool that did not arrive", () => {
     "is not repeated where the runtime says %o of it",
     async (marks) => {
       const pool = new LosingPool([lost(marks)]);
-      await expect(callPool(pool.pools, PLACE, async (one) => one.cancel("s-1", "h-1"))).rejects.toThrow("Network connection lost.");
+      await expect(callPool(pool.pools, PLACE, async (one) => one.release(ENDED))).rejects.toThrow("Network connection lost.");
       expect(pool.isTurnOver).toHaveLength(1);
     },
   );

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { FlowMeter } from "#gateway/lease/flow-meter.ts";
-import { ReturnedNames } from "#gateway/lease/returned-names.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
 import type { RenewAnswer, RenewMessage, Shed } from "#shared/protocol/pool-rpc.ts";
@@ -92,10 +91,9 @@ describe("an isolate's lease of a service", () => {
     const slot = lease.take(FLOW, granted, { askedAtMs: 0, ...asked, nowMs: 120 });
     if (slot === null) throw new Error("it is in time");
     lease.end(slot, { outcome: "admitted-queued", latencyMs: 130, upstreamMs: 10, nowMs: 250 });
-    expect(lease.returned.take(250)).toEqual(["r-1"]);
-    lease.returned.sent();
+    expect(lease.outbox.take(260)?.returned).toEqual(["r-1"]);
     expect(lease.take(FLOW, { ...granted, slotId: "r-2" }, { askedAtMs: 0, ...asked, nowMs: 2_100 })).toBeNull();
-    expect(lease.returned.take(2_100)).toEqual(["r-2"]);
+    expect(lease.outbox.take(2_100)?.returned).toEqual(["r-2"]);
   });
 
   describe("whose endpoint refuses a connection", () => {
@@ -260,23 +258,6 @@ it("leaves the endpoint the time that it takes, and at most half of what is left
   }
   expect(lease.waitMsMax(1_000)).toBe(899);
   expect(lease.waitMsMax(100)).toBe(50);
-});
-
-it("names of slots go back at once, in a bounded number of calls at a time, and on where no answer comes", () => {
-  const names = new ReturnedNames();
-  for (let call = 1; call <= 8; call += 1) {
-    names.add(`r-${call}`);
-    expect(names.isWaiting(call)).toBe(true);
-    expect(names.take(call)).toEqual([`r-${call}`]);
-  }
-  names.add("a");
-  names.add("b");
-  expect([names.isWaiting(9), names.isWaiting(2_009)]).toEqual([false, true]);
-  const other = new ReturnedNames();
-  other.add("a");
-  other.take(0);
-  other.sent();
-  expect(other.isWaiting(1)).toBe(false);
 });
 
 it("a retry budget is a part of the requests, of which some are saved", () => {

@@ -15,6 +15,7 @@ const countersOf = (factor: number): PoolCounters => ({
   staleReleases: factor,
   renewCalls: factor,
   acquireCalls: factor,
+  exchangeCalls: factor,
   releaseCalls: factor,
   paceCalls: factor,
   waits: factor,

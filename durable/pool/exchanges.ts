@@ -1,0 +1,103 @@
+// How a pool in its object answers an isolate's exchange: names come back first, then whoever asks is heard, then what is free is given out
+// once for all of them. Who has to wait for something else than a slot (a quota, the home pool) holds nobody up that came with it.
+import { refuse } from "#shared/errors/refusal.ts";
+import type { ExchangeAnswer, ExchangeMessage, SlotAsk } from "#shared/protocol/exchange.ts";
+import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
+import type { Admissions } from "./admissions.ts";
+import { Mailboxes } from "./mailboxes.ts";
+import type { Verdict } from "./verdict.ts";
+
+interface Shell {
+  readonly admissions: Admissions;
+  /** False: a verdict on it needs more than this object knows. */
+  isReady(request: AcquireRequest): boolean;
+  /** Asks for that. */
+  prepare(request: AcquireRequest): Promise<void>;
+  /** So often, where others have taken what it brought. */
+  readonly turnsMax: number;
+  /** The verdict where there is one at once; null: it waits. */
+  verdictOn(request: AcquireRequest, nowMs: number): Verdict | null;
+}
+
+type Tell = (decided: Verdict) => void;
+
+export class Exchanges {
+  readonly #shell: Shell;
+  readonly #mailboxes = new Mailboxes();
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+    shell.admissions.onTold(() => this.#mailboxes.deliver());
+  }
+
+  /** The verdict on one request, by a call of its own. */
+  async acquire(request: AcquireRequest): Promise<Verdict> {
+    const { promise, resolve } = Promise.withResolvers<Verdict>();
+    if (!this.#shell.isReady(request)) await this.#enterLater(request, resolve);
+    else {
+      const nowMs = Date.now();
+      this.#enter(request, resolve, nowMs);
+      this.#shell.admissions.settle(nowMs);
+    }
+    return promise;
+  }
+
+  /** The answer's verdicts. The message's configuration is known here. */
+  async answer(message: ExchangeMessage): Promise<ExchangeAnswer["verdicts"]> {
+    const { holder, asks, returned, cancelled } = message;
+    const { admissions } = this.#shell;
+    const nowMs = Date.now();
+    for (const slotId of cancelled) this.#cancel(slotId, holder);
+    admissions.giveBack(returned, holder, nowMs);
+    for (const ask of asks) this.#ask(message, ask, nowMs);
+    admissions.settle(nowMs);
+    const { promise, resolve } = Promise.withResolvers<ExchangeAnswer["verdicts"]>();
+    this.#mailboxes.collect(holder, resolve, nowMs);
+    return promise;
+  }
+
+  #cancel(slotId: string, holder: string): void {
+    if (this.#shell.admissions.cancel(slotId, holder)) this.#mailboxes.forget(holder, slotId);
+  }
+
+  #ask({ service, holder, configurationVersion, region }: ExchangeMessage, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
+    const { slotId } = ask;
+    const request: AcquireRequest = { ...ask, service, holder, configurationVersion, ...(region && { region }), kind: "request" };
+    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
+    const tell: Tell = (decided) => {
+      // It has gone, or asks again, and hears of that.
+      if (decided.ok || decided.outcome !== "cancelled") this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs });
+    };
+    if (this.#shell.isReady(request)) this.#enter(request, tell, nowMs);
+    else void this.#enterLater(request, tell);
+  }
+
+  /** Between the verdict and the wait for another one nothing else may happen: it would be told to nobody. */
+  #enter(request: AcquireRequest, tell: Tell, nowMs: number): void {
+    this.#shell.admissions.enter(request, { verdict: this.#shell.verdictOn(request, nowMs), tell, nowMs });
+  }
+
+  async #enterLater(request: AcquireRequest, tell: Tell): Promise<void> {
+    const { admissions, turnsMax, ...shell } = this.#shell;
+    for (let turn = 1; ; turn += 1) {
+      const isPrepared = await this.#prepare(request);
+      if (!isPrepared) return tell(refuse("internal", "What the request needs could not be asked for."));
+      const nowMs = Date.now();
+      const verdict = shell.verdictOn(request, nowMs);
+      // Others have taken, since the answer, what it brought.
+      if (turn < turnsMax && verdict?.dry !== undefined && !shell.isReady(request)) continue;
+      admissions.enter(request, { verdict, tell, nowMs });
+      return admissions.settle(nowMs);
+    }
+  }
+
+  async #prepare(request: AcquireRequest): Promise<boolean> {
+    try {
+      await this.#shell.prepare(request);
+      return true;
+    } catch (error) {
+      console.error(JSON.stringify({ level: "error", event: "ask-failed", service: request.service, error: String(error).slice(0, 500) }));
+      return false;
+    }
+  }
+}

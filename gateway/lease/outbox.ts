@@ -1,0 +1,184 @@
+// What an isolate has to say to a service's pool of requests that it has no slot for: who asks, whose slots by name are free, who waits no
+// longer. Said at once where nothing was said just before; what comes then gathers for the next call, so that whoever asks costs the less the
+// more of them there are. While anybody waits one call stands at the pool, which brings what became of them. Pure; times are the isolate's.
+import type { ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { Refusal } from "#shared/errors/refusal.ts";
+import type { Shed } from "#shared/protocol/pool-rpc.ts";
+import { SECOND_MS } from "#shared/units.ts";
+
+/** One stands at the pool, the other makes it come back. */
+const CALLS_MAX = 2;
+/** Calls begin at least so far apart: what gathers meanwhile costs a fraction of a call each. Many times more, and slots would end, and so begin, in step. */
+const SPACING_MS = 2;
+/** So long a name that nobody waits for may wait for a call that others set off. */
+const RETURN_MS = 10;
+/** Whoever was to see to something, and is so late, never will: its request's context has ended. */
+const LATE_MS_MAX = 50;
+/** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: all who wait ask again. */
+const CALL_MS_MAX = SECOND_MS;
+/** Asked in vain so often, a pool is out of reach. */
+const FAILURES_MAX = 3;
+/** In one call. */
+const ASKS_MAX = 1_024;
+/** Beyond it names are left to end by themselves. */
+const NAMES_MAX = 4_096;
+
+/** A request that waits for the pool's word. */
+export interface Waiting {
+  readonly ask: Omit<SlotAsk, "askedAtMs" | "waitMsMax">;
+  readonly waitsUntilMs: number;
+  readonly tell: (heard: Heard) => void;
+}
+
+/** `error`: the pool could not be asked. */
+export type Heard = { readonly verdict: SlotVerdict } | { readonly error: unknown };
+
+type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
+
+/** One call, from its sending on. */
+export interface ExchangeCall extends Words {
+  readonly sentAtMs: number;
+}
+
+interface Entry extends Waiting {
+  hasAsked: boolean;
+  failures: number;
+}
+
+export class Outbox {
+  readonly #waiting = new Map<string, Entry>();
+  /** Of those that wait: to be asked for with the next call. */
+  readonly #unasked = new Set<string>();
+  #returned: string[] = [];
+  /** When the names that gather are to be on their way; Infinity: there are none. */
+  #returnAtMs = Infinity;
+  /** When somebody looks whether a call is due. */
+  #seenToAtMs = Infinity;
+  #sentAtMs = -Infinity;
+  #cancelled: string[] = [];
+  readonly #calls = new Set<ExchangeCall>();
+
+  /** Somebody waits. */
+  get isAwaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** Whether this one does. */
+  awaits(slotId: string): boolean {
+    return this.#waiting.has(slotId);
+  }
+
+  ask(waiting: Waiting): void {
+    const { slotId } = waiting.ask;
+    this.#waiting.set(slotId, { ...waiting, hasAsked: false, failures: 0 });
+    this.#unasked.add(slotId);
+  }
+
+  /** It waits no longer, and nothing comes to it any more: neither its place in the queue nor its slot may stay behind. */
+  cancel(slotId: string): void {
+    if (this.#leave(slotId) !== undefined && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
+  }
+
+  /** Who has not asked yet hears the pool's word to others of its flow: of this urgency, or a later one. How many. */
+  refuse({ flow, urgencyFrom }: Pick<Shed, "flow" | "urgencyFrom">, refusal: Refusal, nowMs: number): number {
+    let count = 0;
+    for (const slotId of this.#unasked) {
+      const entry = this.#waiting.get(slotId);
+      if (entry === undefined || entry.hasAsked || entry.ask.flow !== flow || entry.ask.urgency < urgencyFrom) continue;
+      this.#leave(slotId);
+      count += 1;
+      entry.tell({ verdict: { ...refusal, slotId, askedAtMs: nowMs } });
+    }
+    return count;
+  }
+
+  /** A slot by name is free. `isAwaited`: somebody may wait for it. */
+  giveBack(slotId: string, { isAwaited, nowMs }: { readonly isAwaited: boolean; readonly nowMs: number }): void {
+    if (this.#returned.length < NAMES_MAX) this.#returned.push(slotId);
+    if (isAwaited || this.#waiting.size > 0) this.#returnAtMs = -Infinity;
+    else if (this.#returnAtMs === Infinity) this.#returnAtMs = nowMs + RETURN_MS;
+  }
+
+  /** In how long the next call is due; null: nothing is to be said, or somebody sees to it already, or an answer comes first. The caller does. */
+  seeToInMs(nowMs: number): number | null {
+    const dueInMs = this.#dueInMs(nowMs);
+    if (dueInMs === null) return null;
+    const seenToInMs = this.#seenToAtMs - nowMs;
+    if (seenToInMs <= dueInMs && seenToInMs > -LATE_MS_MAX) return null;
+    this.#seenToAtMs = nowMs + dueInMs;
+    return dueInMs;
+  }
+
+  /** Whoever takes it sends it, and then says `answered` or `failed`. Null: none is due. */
+  take(nowMs: number): ExchangeCall | null {
+    this.#seenToAtMs = Infinity;
+    if (this.#dueInMs(nowMs) !== 0) return null;
+    const asks: SlotAsk[] = [];
+    for (const slotId of this.#unasked) {
+      if (asks.length === ASKS_MAX) break;
+      this.#unasked.delete(slotId);
+      const entry = this.#waiting.get(slotId);
+      if (entry === undefined) continue;
+      entry.hasAsked = true;
+      asks.push({ ...entry.ask, askedAtMs: nowMs, waitMsMax: Math.max(0, entry.waitsUntilMs - nowMs) });
+    }
+    const call = { asks, returned: this.#returned, cancelled: this.#cancelled, sentAtMs: nowMs };
+    this.#returned = [];
+    this.#cancelled = [];
+    this.#returnAtMs = Infinity;
+    this.#sentAtMs = nowMs;
+    this.#calls.add(call);
+    return call;
+  }
+
+  answered(call: ExchangeCall, verdicts: readonly SlotVerdict[]): void {
+    this.#calls.delete(call);
+    // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
+    for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
+  }
+
+  /** The pool may have begun anew since: all who wait ask again. `mayRepeat`: of those in the call as well, unless it was in vain too often. */
+  failed(call: ExchangeCall, { error, mayRepeat }: { error: unknown; mayRepeat: boolean }): void {
+    this.#calls.delete(call);
+    for (const slotId of call.returned) this.giveBack(slotId, { isAwaited: true, nowMs: call.sentAtMs });
+    this.#cancelled.push(...call.cancelled.slice(0, NAMES_MAX - this.#cancelled.length));
+    for (const { slotId } of call.asks) {
+      const entry = this.#waiting.get(slotId);
+      if (entry === undefined) continue;
+      entry.failures += 1;
+      if (mayRepeat && entry.failures < FAILURES_MAX) continue;
+      this.cancel(slotId);
+      entry.tell({ error });
+    }
+    this.#askAgain();
+  }
+
+  #giveUpCalls(nowMs: number): void {
+    for (const call of this.#calls) {
+      if (Math.abs(nowMs - call.sentAtMs) <= CALL_MS_MAX) continue;
+      this.#calls.delete(call);
+      this.#askAgain();
+    }
+  }
+
+  #askAgain(): void {
+    for (const slotId of this.#waiting.keys()) this.#unasked.add(slotId);
+  }
+
+  #dueInMs(nowMs: number): number | null {
+    this.#giveUpCalls(nowMs);
+    if (this.#calls.size >= CALLS_MAX) return null;
+    const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
+    if (!isPressing && this.#returned.length === 0) return null;
+    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
+    // A clock that was set back makes nobody wait for longer.
+    return Math.min(RETURN_MS, Math.max(0, dueAtMs - nowMs));
+  }
+
+  #leave(slotId: string): Entry | undefined {
+    const entry = this.#waiting.get(slotId);
+    this.#waiting.delete(slotId);
+    this.#unasked.delete(slotId);
+    return entry;
+  }
+}

@@ -1,0 +1,13 @@
+import type { ExchangeAnswer, ExchangeMessage } from "#shared/protocol/exchange.ts";
+
+interface Exchanging {
+  exchange(message: ExchangeMessage): Promise<ExchangeAnswer>;
+}
+
+/** A call that says so much, and asks for nothing. */
+export async function tellPool(
+  pool: Exchanging,
+  { service, holder = "h", returned = [], cancelled = [] }: Pick<ExchangeMessage, "service"> & Partial<ExchangeMessage>,
+): Promise<void> {
+  await pool.exchange({ service, holder, configurationVersion: 0, asks: [], returned, cancelled });
+}
