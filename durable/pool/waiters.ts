@@ -1,17 +1,26 @@
 // Those that wait for a verdict: each is told once, and looked at again when its time is up.
 import type { Verdict } from "./verdict.ts";
 
+interface Waiter {
+  readonly tell: (verdict: Verdict) => void;
+  readonly untilMs: number;
+}
+
 export class Waiters {
-  readonly #waiting = new Map<string, { tell: (verdict: Verdict) => void; timer: ReturnType<typeof setTimeout> }>();
+  readonly #waiting = new Map<string, Waiter>();
   readonly #onTimeUp: () => void;
+  /** One for all: a timer costs more than looking through those who wait when the first one's time is up. */
+  #timer: { readonly atMs: number; readonly handle: ReturnType<typeof setTimeout> } | null = null;
   #isLookingAgain = false;
 
   constructor(onTimeUp: () => void) {
     this.#onTimeUp = onTimeUp;
   }
 
-  wait(slotId: string, waitMsMax: number, tell: (verdict: Verdict) => void): void {
-    this.#waiting.set(slotId, { tell, timer: setTimeout(this.#onTimeUp, waitMsMax) });
+  wait(slotId: string, { waitMsMax, nowMs }: { readonly waitMsMax: number; readonly nowMs: number }, tell: Waiter["tell"]): void {
+    const untilMs = nowMs + waitMsMax;
+    this.#waiting.set(slotId, { tell, untilMs });
+    this.#wakeAt(untilMs, nowMs);
   }
 
   /** Looks at all of them in so long; null: there is no need. */
@@ -27,9 +36,25 @@ export class Waiters {
   /** Nothing where nobody waits under this id. */
   answer(slotId: string, verdict: Verdict): void {
     const waiting = this.#waiting.get(slotId);
-    if (waiting === undefined) return;
-    clearTimeout(waiting.timer);
     this.#waiting.delete(slotId);
-    waiting.tell(verdict);
+    waiting?.tell(verdict);
+  }
+
+  #wakeAt(atMs: number, nowMs: number): void {
+    if (this.#timer !== null) {
+      if (this.#timer.atMs <= atMs) return;
+      clearTimeout(this.#timer.handle);
+    }
+    this.#timer = { atMs, handle: setTimeout(() => this.#wake(), Math.max(0, atMs - nowMs)) };
+  }
+
+  #wake(): void {
+    this.#timer = null;
+    this.#onTimeUp();
+    let firstMs = Infinity;
+    for (const { untilMs } of this.#waiting.values()) firstMs = Math.min(firstMs, untilMs);
+    const nowMs = Date.now();
+    // Whoever is left though its time is up (a clock went back) is looked at again, and not at once for ever.
+    if (firstMs < Infinity) this.#wakeAt(Math.max(firstMs, nowMs + 1), nowMs);
   }
 }

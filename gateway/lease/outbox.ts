@@ -166,6 +166,8 @@ export class Outbox {
   }
 
   #dueInMs(nowMs: number): number | null {
+    // Nearly always, and asked after every request.
+    if (this.#waiting.size === 0 && this.#returned.length === 0 && this.#cancelled.length === 0) return null;
     this.#giveUpCalls(nowMs);
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
