@@ -6,9 +6,9 @@ import type { Refusal } from "#shared/errors/refusal.ts";
 import type { Shed } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
 
-/** One stands at the pool, the other makes it come back. */
-const CALLS_MAX = 2;
-/** Calls begin at least so far apart: what gathers meanwhile costs a fraction of a call each. Many times more, and slots would end, and so begin, in step. */
+/** On their way, also to a pool that is far away. One stands there, the next makes it come back. */
+const CALLS_MAX = 8;
+/** Calls begin at least so far apart: what gathers meanwhile costs a fraction of a call each. Longer, and slots lie idle for it, or end in step. */
 const SPACING_MS = 2;
 /** So long a name that nobody waits for may wait for a call that others set off. */
 const RETURN_MS = 10;
