@@ -76,7 +76,8 @@ export class Outbox {
 
   /** It waits no longer, and nothing comes to it any more: neither its place in the queue nor its slot may stay behind. */
   cancel(slotId: string): void {
-    if (this.#leave(slotId) !== undefined && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
+    // Of who has not asked the pool knows nothing.
+    if (this.#leave(slotId)?.hasAsked === true && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
   }
 
   /** Who has not asked yet hears the pool's word to others of its flow: of this urgency, or a later one. How many. */

@@ -205,6 +205,13 @@ describe("who goes away", () => {
     expect(isolate.outbox.take(100)).toBeNull();
   });
 
+  it("before it has asked, leaves nothing to be said", () => {
+    const { isolate } = Isolate.waiting();
+    isolate.ask("r-2");
+    isolate.outbox.cancel("r-2");
+    expect(isolate.outbox.take(100)).toBeNull();
+  });
+
   it("twice, or after it was told, is cancelled once, or not at all", () => {
     const { isolate, standing } = Isolate.waiting();
     isolate.outbox.answered(standing, [grantOf("r-1")]);
