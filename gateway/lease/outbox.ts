@@ -171,9 +171,11 @@ export class Outbox {
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
     if (!isPressing && this.#returned.length === 0) return null;
-    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
     // A clock that was set back makes nobody wait for longer.
-    return Math.min(RETURN_MS, Math.max(0, dueAtMs - nowMs));
+    this.#sentAtMs = Math.min(this.#sentAtMs, nowMs);
+    if (this.#returnAtMs !== Infinity) this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
+    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
+    return Math.max(0, dueAtMs - nowMs);
   }
 
   #leave(slotId: string): Entry | undefined {

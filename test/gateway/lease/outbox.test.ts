@@ -288,3 +288,30 @@ describe("a call that fails", () => {
     expect(isolate.outbox.take(2_000)).toBeNull();
   });
 });
+
+describe("a clock that is set back", () => {
+  it("holds nobody up who asks", () => {
+    const { isolate, standing } = Isolate.waiting("r-1", 3_600_000);
+    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.ask("r-2");
+    const dueInMs = isolate.outbox.seeToInMs(1_000) ?? Infinity;
+    expect(dueInMs).toBeLessThanOrEqual(10);
+    expect(askedIn(isolate.call(1_000 + dueInMs))).toEqual(["r-2"]);
+  });
+
+  it("holds no name up, though somebody was to see to it by the old time", () => {
+    const { outbox } = new Isolate();
+    outbox.giveBack("n-1", { isAwaited: false, nowMs: 3_600_000 });
+    expect(outbox.seeToInMs(3_600_000)).toBe(10);
+    const dueInMs = outbox.seeToInMs(1_000) ?? Infinity;
+    expect(dueInMs).toBeLessThanOrEqual(10);
+    expect(outbox.take(1_000 + dueInMs)?.returned).toEqual(["n-1"]);
+  });
+
+  it("leaves nobody waiting for a call that was sent by the old time", () => {
+    const { isolate } = Isolate.waiting("r-1", 3_600_000);
+    const dueInMs = isolate.outbox.seeToInMs(1_000) ?? Infinity;
+    expect(dueInMs).toBeLessThanOrEqual(10);
+    expect(askedIn(isolate.call(1_000 + dueInMs))).toEqual(["r-1"]);
+  });
+});
