@@ -136,6 +136,8 @@ export class Outbox {
     this.#calls.delete(call);
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
+    // With no newer call it says that the pool knows of nobody who waits: it began anew between two calls.
+    if (verdicts.length === 0 && this.#calls.size === 0) this.#askAgain();
   }
 
   /** The pool may have begun anew since: all who wait ask again. `mayRepeat`: of those in the call as well, unless it was in vain too often. */

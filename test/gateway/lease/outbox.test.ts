@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Outbox, type ExchangeCall, type Heard } from "#gateway/lease/outbox.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import type { SlotVerdict } from "#shared/protocol/exchange.ts";
+import { seededRandom } from "../../wasm/seeded-random.ts";
 
 const FLOW = "acme/gold";
 const SHED = refuse("rejected-capacity", "The queue is too long.");
@@ -135,6 +136,17 @@ describe("while anybody waits", () => {
     expect(isolate.outbox.isAwaiting).toBe(false);
     expect(isolate.outbox.seeToInMs(100)).toBeNull();
     expect(isolate.outbox.take(100)).toBeNull();
+  });
+
+  it("all ask again where the last call on the way brings nothing: the pool has begun anew, and knows of nobody", () => {
+    const { isolate, standing } = Isolate.waiting();
+    isolate.ask("r-2");
+    const next = isolate.call(2);
+    // The pool answers the older one because it has the newer.
+    isolate.outbox.answered(standing, []);
+    expect(isolate.outbox.seeToInMs(10)).toBeNull();
+    isolate.outbox.answered(next, []);
+    expect(askedIn(isolate.call(10))).toEqual(["r-1", "r-2"]);
   });
 
   it("a call without an answer for a second is given up, and all ask again", () => {
@@ -314,4 +326,104 @@ describe("a clock that is set back", () => {
     expect(dueInMs).toBeLessThanOrEqual(10);
     expect(askedIn(isolate.call(1_000 + dueInMs))).toEqual(["r-1"]);
   });
+});
+
+const SEEDS = 200;
+const STEPS = 400;
+
+/** A pool and a network that do anything: answer late, twice, in part or not at all, and a clock that jumps. */
+class Chaos {
+  readonly isolate = new Isolate();
+  readonly #random;
+  readonly #onTheWay: ExchangeCall[] = [];
+  readonly #asked = new Set<string>();
+  readonly #cancelled = new Set<string>();
+  #nowMs = 1_000_000;
+  #count = 0;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+  }
+
+  run(): void {
+    for (let step = 0; step < STEPS; step += 1) this.#step();
+    // Then all goes well: so many turns bring each its word.
+    for (let turn = 0; turn < 20 && this.isolate.outbox.isAwaiting; turn += 1) {
+      this.#nowMs += 1_001;
+      this.#take();
+      for (const call of this.#onTheWay.splice(0)) this.#answer(call, 1);
+    }
+  }
+
+  /** In what it is not as it should be; none. */
+  get faults(): readonly string[] {
+    const { told } = this.isolate;
+    const count = new Map<string, number>();
+    for (const slotId of told) count.set(slotId, (count.get(slotId) ?? 0) + 1);
+    return [...this.#asked].filter((slotId) => (count.get(slotId) ?? 0) !== (this.#cancelled.has(slotId) ? 0 : 1));
+  }
+
+  #step(): void {
+    const { outbox } = this.isolate;
+    const random = this.#random;
+    const which = random.below(20);
+    if (which < 6) this.#ask();
+    else if (which < 7) this.#cancel();
+    else if (which < 8) outbox.giveBack(`n-${this.#count}`, { isAwaited: random.below(2) === 0, nowMs: this.#nowMs });
+    else if (which < 12) this.#nowMs += random.below(8);
+    else if (which < 13) this.#nowMs += random.below(2_000) - 1_000;
+    else if (which < 16) this.#take();
+    else this.#end();
+  }
+
+  #ask(): void {
+    this.#count += 1;
+    const slotId = `r-${this.#count}`;
+    this.#asked.add(slotId);
+    this.isolate.ask(slotId, { waitsUntilMs: this.#nowMs + 1_000 });
+  }
+
+  #cancel(): void {
+    const slotId = [...this.#asked][this.#random.below(Math.max(1, this.#asked.size))];
+    if (slotId === undefined || !this.isolate.outbox.awaits(slotId)) return;
+    this.#cancelled.add(slotId);
+    this.isolate.outbox.cancel(slotId);
+  }
+
+  #take(): void {
+    const { outbox } = this.isolate;
+    const dueInMs = outbox.seeToInMs(this.#nowMs);
+    if (dueInMs !== null) this.#nowMs += dueInMs;
+    const call = outbox.take(this.#nowMs);
+    if (call !== null) this.#onTheWay.push(call);
+  }
+
+  #end(): void {
+    const random = this.#random;
+    const [call] = this.#onTheWay.splice(random.below(Math.max(1, this.#onTheWay.length)), 1);
+    if (call === undefined) return;
+    const how = random.below(8);
+    // Lost with its request's context.
+    if (how === 0) return;
+    if (how === 1) this.isolate.outbox.failed(call, { error: LOST, mayRepeat: random.below(4) > 0 });
+    else this.#answer(call, 0.7);
+  }
+
+  #answer(call: ExchangeCall, part: number): void {
+    const told = call.asks.filter(() => this.#random.next() < part);
+    const strangers = ["r-1", "n-1", "never"].filter(() => this.#random.below(8) === 0 && part < 1);
+    const verdicts = [...told, ...strangers.map((slotId) => ({ slotId, askedAtMs: 0 }))];
+    this.isolate.outbox.answered(
+      call,
+      verdicts.map(({ slotId, askedAtMs }) => grantOf(slotId, askedAtMs)),
+    );
+  }
+}
+
+it(`whatever pool, network and clock do, each that waits is told once, and none that went away: seeds 1 to ${SEEDS}`, () => {
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const chaos = new Chaos(seed);
+    chaos.run();
+    expect(chaos.faults, `seed ${seed}`).toEqual([]);
+  }
 });
