@@ -57,7 +57,9 @@ export class Exchanges {
   }
 
   #cancel(slotId: string, holder: string): void {
-    if (this.#shell.admissions.cancel(slotId, holder)) this.#mailboxes.forget(holder, slotId);
+    this.#shell.admissions.cancel(slotId, holder);
+    // Also where it does not wait for a slot yet, but for what it needs first.
+    this.#mailboxes.forget(holder, slotId);
   }
 
   #ask({ service, holder, configurationVersion, region }: ExchangeMessage, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
@@ -69,7 +71,7 @@ export class Exchanges {
       if (decided.ok || decided.outcome !== "cancelled") this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs });
     };
     if (this.#shell.isReady(request)) this.#enter(request, tell, nowMs);
-    else void this.#enterLater(request, tell);
+    else void this.#enterLater(request, tell, () => this.#mailboxes.awaits(holder, slotId));
   }
 
   /** Between the verdict and the wait for another one nothing else may happen: it would be told to nobody. */
@@ -77,10 +79,12 @@ export class Exchanges {
     this.#shell.admissions.enter(request, { verdict: this.#shell.verdictOn(request, nowMs), tell, nowMs });
   }
 
-  async #enterLater(request: AcquireRequest, tell: Tell): Promise<void> {
+  async #enterLater(request: AcquireRequest, tell: Tell, isAwaited = () => true): Promise<void> {
     const { admissions, turnsMax, ...shell } = this.#shell;
     for (let turn = 1; ; turn += 1) {
       const isPrepared = await this.#prepare(request);
+      // It has gone: a slot for it would stand idle until it ends.
+      if (!isAwaited()) return;
       if (!isPrepared) return tell(refuse("internal", "What the request needs could not be asked for."));
       const nowMs = Date.now();
       const verdict = shell.verdictOn(request, nowMs);

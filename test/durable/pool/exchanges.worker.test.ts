@@ -120,6 +120,16 @@ describe("who waits no longer", () => {
     expect(await standing).toEqual([]);
     expect((await stats()).queueLength).toBe(0);
   });
+
+  it("gets no slot by what was asked for it elsewhere: that would stand idle for seconds", async () => {
+    const { call } = await poolOf({ service: "prepared", capacity: 1, more: REGIONS }, "enam");
+    await call();
+    const asking = call({ asks: [askFor("r-1")] });
+    // The region has nothing yet, and asks its home.
+    expect(await call({ cancelled: ["r-1"] })).toEqual([]);
+    expect(await asking).toEqual([]);
+    expect(outcomesOf(await call({ asks: [askFor("r-2", { waitMsMax: 2_000 })] }))).toEqual([["r-2", "granted"]]);
+  });
 });
 
 describe("who asks again", () => {
