@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
-import { regionalPoolName } from "#shared/protocol/pool-rpc.ts";
+import { regionalPoolName, type PoolRpc } from "#shared/protocol/pool-rpc.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
 
 const FLOW = "acme/gold";
@@ -32,7 +32,7 @@ async function poolOf(of: TestService, region?: "enam") {
   const { service } = of;
   // A fresh one each time: of an object that has died a stub is of no use any more.
   const home = () => env.POOL.get(env.POOL.idFromName(service));
-  const stub = () =>
+  const stub = (): Pick<PoolRpc, "exchange" | "acquire"> =>
     region === undefined ? home() : env.REGIONAL_POOL.get(env.REGIONAL_POOL.idFromName(regionalPoolName(service, region)));
   const said = { service, holder: "h", configurationVersion, asks: [], returned: [], cancelled: [], ...(region && { region }) };
   /** What the answer to one call brings. */

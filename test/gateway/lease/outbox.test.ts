@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Outbox, type ExchangeCall, type Heard } from "#gateway/lease/outbox.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import type { SlotVerdict } from "#shared/protocol/exchange.ts";
-import { seededRandom } from "../../wasm/seeded-random.ts";
+import { seededRandom } from "#test/wasm/seeded-random.ts";
 
 const FLOW = "acme/gold";
 const SHED = refuse("rejected-capacity", "The queue is too long.");
@@ -163,8 +163,7 @@ describe("while anybody waits", () => {
 });
 
 describe("a slot by name that is free", () => {
-  const giveBack = (outbox: Outbox, slotId: string, nowMs: number, isAwaited = false): void =>
-    outbox.giveBack(slotId, { isAwaited, nowMs });
+  const giveBack = (outbox: Outbox, slotId: string, nowMs: number): void => outbox.giveBack(slotId, { isAwaited: false, nowMs });
 
   it("goes after ten milliseconds where nobody waits for it, with all that came meanwhile", () => {
     const { outbox } = new Isolate();
@@ -189,7 +188,7 @@ describe("a slot by name that is free", () => {
 
   it("goes at once where somebody may wait for it, here or elsewhere", () => {
     const elsewhere = new Isolate();
-    giveBack(elsewhere.outbox, "n-1", 100, true);
+    elsewhere.outbox.giveBack("n-1", { isAwaited: true, nowMs: 100 });
     expect(elsewhere.outbox.seeToInMs(100)).toBe(0);
     const { isolate } = Isolate.waiting("r-1", 100);
     giveBack(isolate.outbox, "n-1", 100);
