@@ -145,4 +145,11 @@ describe("a device that goes away", () => {
     isolate.call(2).answer(grantOf("r-2"));
     expect(await stays).toMatchObject({ slotId: "r-2" });
   });
+
+  it("before its request asks has nothing asked for it", async () => {
+    const isolate = new Isolate();
+    expect(await isolate.ask("r-1", AbortSignal.abort())).toMatchObject({ ok: false, outcome: "cancelled" });
+    await pass(10);
+    expect(isolate.calls).toEqual([]);
+  });
 });
