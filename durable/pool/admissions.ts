@@ -83,7 +83,7 @@ export class Admissions {
       tell(to);
     };
     if (verdict !== null) this.#decided.push(() => decided(verdict));
-    else this.#waiters.wait(slotId, this.#pool.waitMsMaxOf(request), decided);
+    else this.#waiters.wait(slotId, this.#pool.waitLeftMs(request, nowMs), decided);
     this.#gather(nowMs);
   }
 
