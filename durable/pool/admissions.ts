@@ -83,7 +83,7 @@ export class Admissions {
       tell(to);
     };
     if (verdict !== null) this.#decided.push(() => decided(verdict));
-    else this.#waiters.wait(slotId, { waitMsMax: this.#pool.waitMsMaxOf(request), nowMs }, decided);
+    else this.#waiters.wait(slotId, { waitMsMax: this.#pool.waitLeftMs(request, nowMs), nowMs }, decided);
     this.#gather(nowMs);
   }
 

@@ -19,6 +19,8 @@ interface Shell {
   verdictOn(request: AcquireRequest, nowMs: number): Verdict | null;
 }
 
+const UNPREPARED: Verdict = refuse("internal", "What the request needs could not be asked for.");
+
 type Tell = (decided: Verdict) => void;
 
 export class Exchanges {
@@ -57,7 +59,9 @@ export class Exchanges {
   }
 
   #cancel(slotId: string, holder: string): void {
-    if (this.#shell.admissions.cancel(slotId, holder)) this.#mailboxes.forget(holder, slotId);
+    this.#shell.admissions.cancel(slotId, holder);
+    // Also where it does not wait for a slot yet, but for what it needs first.
+    this.#mailboxes.forget(holder, slotId);
   }
 
   #ask({ service, holder, configurationVersion, region }: ExchangeMessage, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
@@ -69,7 +73,7 @@ export class Exchanges {
       if (decided.ok || decided.outcome !== "cancelled") this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs });
     };
     if (this.#shell.isReady(request)) this.#enter(request, tell, nowMs);
-    else void this.#enterLater(request, tell);
+    else void this.#enterLater(request, tell, () => this.#mailboxes.awaits(holder, slotId));
   }
 
   /** Between the verdict and the wait for another one nothing else may happen: it would be told to nobody. */
@@ -77,13 +81,14 @@ export class Exchanges {
     this.#shell.admissions.enter(request, { verdict: this.#shell.verdictOn(request, nowMs), tell, nowMs });
   }
 
-  async #enterLater(request: AcquireRequest, tell: Tell): Promise<void> {
+  async #enterLater(request: AcquireRequest, tell: Tell, isAwaited = () => true): Promise<void> {
     const { admissions, turnsMax, ...shell } = this.#shell;
     for (let turn = 1; ; turn += 1) {
       const isPrepared = await this.#prepare(request);
-      if (!isPrepared) return tell(refuse("internal", "What the request needs could not be asked for."));
+      // It has gone: a slot for it would stand idle until it ends.
+      if (!isAwaited()) return;
       const nowMs = Date.now();
-      const verdict = shell.verdictOn(request, nowMs);
+      const verdict = isPrepared ? shell.verdictOn(request, nowMs) : UNPREPARED;
       // Others have taken, since the answer, what it brought.
       if (turn < turnsMax && verdict?.dry !== undefined && !shell.isReady(request)) continue;
       admissions.enter(request, { verdict, tell, nowMs });

@@ -33,6 +33,10 @@ export class Mailboxes {
     return sinceMs;
   }
 
+  awaits(holder: string, slotId: string): boolean {
+    return this.#boxes.get(holder)?.awaited.has(slotId) === true;
+  }
+
   /** Nobody waits for it any more. */
   forget(holder: string, slotId: string): void {
     const box = this.#boxes.get(holder);

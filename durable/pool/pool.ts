@@ -132,6 +132,14 @@ export class Pool {
     return Math.min(waitMsMax, this.gate.limitsOf(flow).waitMsMax);
   }
 
+  /** How much of that is left: whoever asks again has waited since the first time. */
+  waitLeftMs(request: AcquireRequest, nowMs: number): number {
+    const ticket = this.#queue.line.ticket(request.slotId);
+    const waitedMs = ticket === undefined ? 0 : nowMs - ticket.arrivedAtMs;
+    const leftMs = (ticket?.request.waitMsMax ?? Infinity) - Math.max(0, waitedMs);
+    return Math.max(0, Math.min(leftMs, this.waitMsMaxOf(request)));
+  }
+
   /** The verdict where there is one at once; null: it waits, and a later `decide` says what became of it. */
   acquire(request: AcquireRequest, nowMs: number): Verdict | null {
     const { service } = this.#configuration;

@@ -32,6 +32,7 @@ export async function askAndHear(scope: RequestScope, lease: ServiceLease, waiti
   const { outbox } = lease;
   const { slotId } = waiting.ask;
   const { signal } = scope.request;
+  if (signal.aborted) return goneOf(slotId, Date.now());
   const { promise, resolve } = Promise.withResolvers<Heard | null>();
   const leave = (heard: Heard | null, nowMs: number): void => {
     outbox.cancel(slotId);
@@ -46,7 +47,7 @@ export async function askAndHear(scope: RequestScope, lease: ServiceLease, waiti
   };
   const goAway = (): void => {
     const nowMs = Date.now();
-    leave({ verdict: { ...refuse("cancelled", "The device went away."), slotId, askedAtMs: nowMs } }, nowMs);
+    leave({ verdict: goneOf(slotId, nowMs) }, nowMs);
   };
   outbox.ask({ ...waiting, tell: resolve });
   let timer = setTimeout(look, LOOK_MS);
@@ -57,6 +58,10 @@ export async function askAndHear(scope: RequestScope, lease: ServiceLease, waiti
   signal.removeEventListener("abort", goAway);
   if (heard !== null && "error" in heard) throw heard.error;
   return heard?.verdict ?? null;
+}
+
+function goneOf(slotId: string, nowMs: number): SlotVerdict {
+  return { ...refuse("cancelled", "The device went away."), slotId, askedAtMs: nowMs };
 }
 
 async function exchange(scope: RequestScope, lease: ServiceLease, firstInMs: number): Promise<void> {

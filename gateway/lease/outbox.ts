@@ -76,7 +76,8 @@ export class Outbox {
 
   /** It waits no longer, and nothing comes to it any more: neither its place in the queue nor its slot may stay behind. */
   cancel(slotId: string): void {
-    if (this.#leave(slotId) !== undefined && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
+    // Of who has not asked the pool knows nothing.
+    if (this.#leave(slotId)?.hasAsked === true && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
   }
 
   /** Who has not asked yet hears the pool's word to others of its flow: of this urgency, or a later one. How many. */
@@ -135,6 +136,8 @@ export class Outbox {
     this.#calls.delete(call);
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
+    // With no newer call it says that the pool knows of nobody who waits: it began anew between two calls.
+    if (verdicts.length === 0 && this.#calls.size === 0) this.#askAgain();
   }
 
   /** The pool may have begun anew since: all who wait ask again. `mayRepeat`: of those in the call as well, unless it was in vain too often. */
@@ -172,9 +175,11 @@ export class Outbox {
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
     if (!isPressing && this.#returned.length === 0) return null;
-    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
     // A clock that was set back makes nobody wait for longer.
-    return Math.min(RETURN_MS, Math.max(0, dueAtMs - nowMs));
+    this.#sentAtMs = Math.min(this.#sentAtMs, nowMs);
+    if (this.#returnAtMs !== Infinity) this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
+    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
+    return Math.max(0, dueAtMs - nowMs);
   }
 
   #leave(slotId: string): Entry | undefined {

@@ -101,27 +101,26 @@ describe("three times more load than slots, and every request takes the same tim
     [...flows].filter(([flow]) => flow.endsWith(`/${className}`)).map(([, flow]) => flow);
 
   it.for([
-    { seed: 1, holderCount: 1, jitter: 0 },
-    { seed: 2, holderCount: 1, jitter: 0 },
-    { seed: 3, holderCount: 1, jitter: 0.01 },
-    { seed: 4, holderCount: 1, jitter: 0.1 },
-    { seed: 5, holderCount: 4, jitter: 0 },
-    { seed: 6, holderCount: 8, jitter: 0.01 },
-  ])("gold within its reserve waits for the next slot that ends and for no step of them, seed $seed, $holderCount isolates", (options) => {
-    const result = overloaded(options);
-    const gold = of(result, "gold");
-    expect(gold.reduce((sum, { refused }) => sum + refused, 0)).toBe(0);
-    expect(
-      quantile(
-        gold.flatMap(({ waitsMs }) => waitsMs),
-        0.99,
-      ),
-    ).toBeLessThanOrEqual(25);
-    const bronzeUsed = of(result, "bronze").reduce((sum, flow) => sum + usedBy(flow, { serviceMs, measuredMs }), 0);
-    expect(bronzeUsed).toBeGreaterThan(0.05 * slots);
-    expect(result.busyMs / measuredMs / slots).toBeGreaterThan(0.96);
-    expect(result.overCapacityMax).toBe(0);
-  });
+    { seeds: [1, 2, 3], holderCount: 1, jitter: 0 },
+    { seeds: [3, 4, 5], holderCount: 1, jitter: 0.01 },
+    { seeds: [4, 5, 6], holderCount: 1, jitter: 0.1 },
+    { seeds: [5, 6, 7], holderCount: 4, jitter: 0 },
+    { seeds: [6, 7, 8], holderCount: 8, jitter: 0.01 },
+  ])(
+    "gold within its reserve waits for the next slot that ends and for no step of them, jitter $jitter, $holderCount isolates",
+    (options) => {
+      const results = options.seeds.map((seed) => overloaded({ seed, ...options }));
+      const waitsMs = results.flatMap((result) => of(result, "gold").flatMap((flow) => flow.waitsMs));
+      expect(quantile(waitsMs, 0.99)).toBeLessThanOrEqual(25);
+      for (const result of results) {
+        expect(of(result, "gold").reduce((sum, { refused }) => sum + refused, 0)).toBe(0);
+        const bronzeUsed = of(result, "bronze").reduce((sum, flow) => sum + usedBy(flow, { serviceMs, measuredMs }), 0);
+        expect(bronzeUsed).toBeGreaterThan(0.05 * slots);
+        expect(result.busyMs / measuredMs / slots).toBeGreaterThan(0.96);
+        expect(result.overCapacityMax).toBe(0);
+      }
+    },
+  );
 
   it("where the process stands still for 80 ms every 5 s, gold waits no longer than that: the steps that it leaves behind are evened out", () => {
     const stall = { everyMs: 5_000, forMs: 80 };
