@@ -178,6 +178,7 @@ export class Outbox {
     // A clock that was set back makes nobody wait for longer.
     this.#sentAtMs = Math.min(this.#sentAtMs, nowMs);
     if (this.#returnAtMs !== Infinity) this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
+    if (this.#returned.length > 0 && this.#returnAtMs === -Infinity) return Math.max(0, this.#sentAtMs + 1 - nowMs);
     const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
     return Math.max(0, dueAtMs - nowMs);
   }
