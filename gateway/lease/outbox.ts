@@ -96,7 +96,7 @@ export class Outbox {
   giveBack(slotId: string, { isAwaited, nowMs }: { readonly isAwaited: boolean; readonly nowMs: number }): void {
     if (this.#returned.length < NAMES_MAX) this.#returned.push(slotId);
     if (isAwaited || this.#waiting.size > 0) this.#returnAtMs = -Infinity;
-    else if (this.#returnAtMs === Infinity) this.#returnAtMs = nowMs + RETURN_MS;
+    else if (this.#returned.length === 1) this.#returnAtMs = nowMs + RETURN_MS;
   }
 
   /** In how long the next call is due; null: nothing is to be said, or somebody sees to it already, or an answer comes first. The caller does. */
@@ -170,9 +170,10 @@ export class Outbox {
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
     if (!isPressing && this.#returned.length === 0) return null;
-    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
     // A clock that was set back makes nobody wait for longer.
-    return Math.min(RETURN_MS, Math.max(0, dueAtMs - nowMs));
+    this.#sentAtMs = Math.min(this.#sentAtMs, nowMs);
+    this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
+    return Math.max(0, Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs) - nowMs);
   }
 
   #leave(slotId: string): Entry | undefined {
