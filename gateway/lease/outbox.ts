@@ -16,6 +16,8 @@ const RETURN_MS = 10;
 const LATE_MS_MAX = 50;
 /** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: all who wait ask again. */
 const CALL_MS_MAX = SECOND_MS;
+/** Whoever waits asks again so often: a pool that began anew between an answer and the next call has broken none, and knows of nobody. */
+const ASK_AGAIN_MS = SECOND_MS;
 /** Asked in vain so often, a pool is out of reach. */
 const FAILURES_MAX = 3;
 /** In one call. */
@@ -55,6 +57,7 @@ export class Outbox {
   /** When somebody looks whether a call is due. */
   #seenToAtMs = Infinity;
   #sentAtMs = -Infinity;
+  #askedAgainAtMs = -Infinity;
   #cancelled: string[] = [];
   readonly #calls = new Set<ExchangeCall>();
 
@@ -133,6 +136,8 @@ export class Outbox {
 
   answered(call: ExchangeCall, verdicts: readonly SlotVerdict[]): void {
     this.#calls.delete(call);
+    // No other call made this one come back: the pool knows of nobody who waits.
+    if (verdicts.length === 0 && this.#calls.size === 0) this.#askAgain();
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
   }
@@ -153,7 +158,11 @@ export class Outbox {
     this.#askAgain();
   }
 
-  #giveUpCalls(nowMs: number): void {
+  #askAgainInTime(nowMs: number): void {
+    if (Math.abs(nowMs - this.#askedAgainAtMs) > ASK_AGAIN_MS) {
+      this.#askedAgainAtMs = nowMs;
+      this.#askAgain();
+    }
     for (const call of this.#calls) {
       if (Math.abs(nowMs - call.sentAtMs) <= CALL_MS_MAX) continue;
       this.#calls.delete(call);
@@ -166,7 +175,7 @@ export class Outbox {
   }
 
   #dueInMs(nowMs: number): number | null {
-    this.#giveUpCalls(nowMs);
+    this.#askAgainInTime(nowMs);
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
     if (!isPressing && this.#returned.length === 0) return null;
