@@ -30,6 +30,7 @@ interface Tells {
 export class Exchanges {
   readonly #shell: Shell;
   readonly #mailboxes = new Mailboxes();
+  readonly poolLife = crypto.randomUUID();
 
   constructor(shell: Shell) {
     this.#shell = shell;

@@ -1,7 +1,7 @@
 // What an isolate has to say to a service's pool of requests that it has no slot for: who asks, whose slots by name are free, who waits no
 // longer. Said at once where nothing was said just before; what comes then gathers for the next call, so that whoever asks costs the less the
 // more of them there are. While anybody waits one call stands at the pool, which brings what became of them. Pure; times are the isolate's.
-import type { ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer, ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import type { Shed } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -16,8 +16,6 @@ const RETURN_MS = 10;
 const LATE_MS_MAX = 50;
 /** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: all who wait ask again. */
 const CALL_MS_MAX = SECOND_MS;
-/** Whoever waits asks again so often: a pool that began anew between an answer and the next call has broken none, and knows of nobody. */
-const ASK_AGAIN_MS = SECOND_MS;
 /** Asked in vain so often, a pool is out of reach. */
 const FAILURES_MAX = 3;
 /** In one call. */
@@ -57,7 +55,8 @@ export class Outbox {
   /** When somebody looks whether a call is due. */
   #seenToAtMs = Infinity;
   #sentAtMs = -Infinity;
-  #askedAgainAtMs = -Infinity;
+  /** Which of the pool's lives answered last. */
+  #poolLife: string | null = null;
   #cancelled: string[] = [];
   readonly #calls = new Set<ExchangeCall>();
 
@@ -134,10 +133,11 @@ export class Outbox {
     return call;
   }
 
-  answered(call: ExchangeCall, verdicts: readonly SlotVerdict[]): void {
+  answered(call: ExchangeCall, { verdicts, poolLife }: Pick<ExchangeAnswer, "verdicts" | "poolLife">): void {
     this.#calls.delete(call);
-    // No other call made this one come back: the pool knows of nobody who waits.
-    if (verdicts.length === 0 && this.#calls.size === 0) this.#askAgain();
+    // It began anew between an answer and the next call, so no call was broken, and knows of nobody who asked before.
+    if (this.#poolLife !== null && this.#poolLife !== poolLife) this.#askAgain();
+    this.#poolLife = poolLife;
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
   }
@@ -158,11 +158,7 @@ export class Outbox {
     this.#askAgain();
   }
 
-  #askAgainInTime(nowMs: number): void {
-    if (Math.abs(nowMs - this.#askedAgainAtMs) > ASK_AGAIN_MS) {
-      this.#askedAgainAtMs = nowMs;
-      this.#askAgain();
-    }
+  #giveUpCalls(nowMs: number): void {
     for (const call of this.#calls) {
       if (Math.abs(nowMs - call.sentAtMs) <= CALL_MS_MAX) continue;
       this.#calls.delete(call);
@@ -175,7 +171,7 @@ export class Outbox {
   }
 
   #dueInMs(nowMs: number): number | null {
-    this.#askAgainInTime(nowMs);
+    this.#giveUpCalls(nowMs);
     if (this.#calls.size >= CALLS_MAX) return null;
     const isPressing = this.#unasked.size > 0 || this.#cancelled.length > 0 || (this.#waiting.size > 0 && this.#calls.size === 0);
     if (!isPressing && this.#returned.length === 0) return null;

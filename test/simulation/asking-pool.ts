@@ -5,7 +5,7 @@ import type { Mailboxes } from "#durable/pool/mailboxes.ts";
 import { Pool } from "#durable/pool/pool.ts";
 import type { PoolConfiguration } from "#durable/pool/pool-configuration.ts";
 import type { Verdict } from "#durable/pool/verdict.ts";
-import type { ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer, ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
 import type { AcquireRequest, RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import { kernels } from "#test/support/kernels.ts";
 
@@ -13,7 +13,7 @@ export type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
 
 /** A call that waits for its answer, or for the news that there will be none. */
 export interface StandingCall {
-  readonly answer: (verdicts: readonly SlotVerdict[]) => void;
+  readonly answer: (answer: Pick<ExchangeAnswer, "verdicts" | "poolLife">) => void;
   readonly broken: () => void;
 }
 
@@ -88,9 +88,10 @@ export class AskingPool {
     for (const ask of asks) this.#ask(holder, ask, nowMs);
     this.settle();
     this.#standing.add(call);
+    const { life } = this;
     const answer = (verdicts: readonly SlotVerdict[]): void => {
       this.#standing.delete(call);
-      call.answer(verdicts);
+      call.answer({ verdicts, poolLife: `${life}` });
     };
     this.mailboxes.collect(holder, answer, nowMs);
   }

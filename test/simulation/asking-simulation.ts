@@ -12,7 +12,7 @@ import type { PoolPlace } from "#gateway/lease/pool-place.ts";
 import type { ServiceLease } from "#gateway/lease/service-lease.ts";
 import type { Configuration } from "#shared/config/schema.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
-import type { SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer } from "#shared/protocol/exchange.ts";
 import { repeatPauseMs } from "#shared/protocol/repeat-pause.ts";
 import { kernels } from "#test/support/kernels.ts";
 import { seededRandom, type SeededRandom } from "#test/wasm/seeded-random.ts";
@@ -456,16 +456,16 @@ export class AskingSimulation {
       if (this.#random.below(2) === 0) fail(!this.#happens(4));
       else isolate.underway.delete(underway);
     };
-    const answer = (verdicts: readonly SlotVerdict[]): void => {
-      const slotIds = verdicts.map(({ slotId }) => slotId);
+    const answer = (answered: Pick<ExchangeAnswer, "verdicts" | "poolLife">): void => {
+      const slotIds = answered.verdicts.map(({ slotId }) => slotId);
       for (const slotId of slotIds) this.#inMailbox.delete(slotId);
       this.#note(`the pool answers ${name}: ${slotIds.join(" ")}`);
       if (this.#happens(12)) return lose();
       this.#travel(slotIds, () => {
         // A call that was sent twice is answered twice; the first ends it.
-        if (!isolate.underway.has(underway)) return this.#on(isolate, context, () => outbox.answered(call, verdicts));
+        if (!isolate.underway.has(underway)) return this.#on(isolate, context, () => outbox.answered(call, answered));
         conclude(() => {
-          outbox.answered(call, verdicts);
+          outbox.answered(call, answered);
           then(true);
         });
       });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Mailboxes } from "#durable/pool/mailboxes.ts";
 import { Outbox, type ExchangeCall } from "#gateway/lease/outbox.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
-import type { SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer, SlotVerdict } from "#shared/protocol/exchange.ts";
 import { AskingSimulation, type AskingParts } from "./asking-simulation.ts";
 import { firstFailure } from "./first-failure.ts";
 
@@ -32,9 +32,10 @@ describe("asking under faults", () => {
 
 /** Whoever is told twice, or after it has gone, gives the slot back: it may run by the first word. */
 class ReturnsWhatCameTwice extends Outbox {
-  override answered(call: ExchangeCall, verdicts: readonly SlotVerdict[]): void {
-    for (const { ok, slotId } of verdicts) if (ok && !this.awaits(slotId)) this.giveBack(slotId, { isAwaited: true, nowMs: call.sentAtMs });
-    super.answered(call, verdicts);
+  override answered(call: ExchangeCall, answer: Pick<ExchangeAnswer, "verdicts" | "poolLife">): void {
+    for (const { ok, slotId } of answer.verdicts)
+      if (ok && !this.awaits(slotId)) this.giveBack(slotId, { isAwaited: true, nowMs: call.sentAtMs });
+    super.answered(call, answer);
   }
 }
 

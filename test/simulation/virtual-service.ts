@@ -270,7 +270,7 @@ export class VirtualService {
       this.#settlePool();
       const answer = (verdicts: readonly SlotVerdict[]): void =>
         this.#call(() => {
-          lease.outbox.answered(call, verdicts);
+          lease.outbox.answered(call, { verdicts, poolLife: "only" });
           this.#seeToOutbox(isolate);
         });
       this.#mailboxes.collect(name, answer, nowMs);

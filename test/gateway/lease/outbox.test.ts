@@ -31,30 +31,17 @@ describe("an outbox", () => {
     expect(next(outbox, NOW_MS - 3_600_000)).toEqual({ afterMs: 2, asks: ["r2", "r1"] });
   });
 
-  it("asks again for all who wait at a pool that knows of none of them", () => {
+  it("asks again for all who wait at a pool that has begun anew", () => {
     const outbox = new Outbox();
     asked(outbox, "r1");
     outbox.seeToInMs(NOW_MS);
-    const call = outbox.take(NOW_MS);
-    if (call === null) throw new Error("expected a call");
-    // It stood at the pool, which has told somebody else, and began anew.
-    outbox.answered(call, []);
-    expect(next(outbox, NOW_MS + 10)).toEqual({ afterMs: 0, asks: ["r1"] });
-  });
-
-  it("asks again before long for whoever waits, though each call of others is answered", () => {
-    const outbox = new Outbox();
-    const heard: string[] = [];
-    asked(outbox, "r1");
-    for (let nowMs = NOW_MS; nowMs <= NOW_MS + 1_100; nowMs += 50) {
-      asked(outbox, `other ${nowMs}`);
-      const call = outbox.take(nowMs);
-      if (call === null) throw new Error("expected a call");
-      if (nowMs > NOW_MS) heard.push(...call.asks.map(({ slotId }) => slotId));
-      const refused = { ok: false, outcome: "rejected-capacity", detail: "", slotId: `other ${nowMs}`, askedAtMs: nowMs } as const;
-      outbox.answered(call, [refused]);
-    }
-    expect(heard).toContain("r1");
+    const first = outbox.take(NOW_MS);
+    asked(outbox, "r2");
+    const second = outbox.take(NOW_MS + 5);
+    if (first === null || second === null) throw new Error("expected calls");
+    outbox.answered(first, { verdicts: [], poolLife: "one" });
+    outbox.answered(second, { verdicts: [], poolLife: "another" });
+    expect(next(outbox, NOW_MS + 10)).toEqual({ afterMs: 0, asks: ["r1", "r2"] });
   });
 
   it("returns names as soon as ever where the clock was set back", () => {
