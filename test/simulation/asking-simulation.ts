@@ -190,8 +190,11 @@ export class AskingSimulation {
       this.#hasLoad = false;
       // A clock that was set back keeps those in the queue whose isolates have gone: each takes a slot by name, for nobody.
       this.#until(this.#queue.nowMs + DRAIN_MS + this.#pool.pool.queueLength * NAMED_SLOT_MS);
-      for (const isolate of this.#isolates) this.#seeToOutbox(isolate, { isAlive: true, isRunning: false });
-      this.#until(this.#queue.nowMs + DEADLINE_MS);
+      // Whose contexts ended while they waited are left to whoever comes next, and take a slot by name each.
+      for (let left = this.#waitingCount; left > 0; left -= 1) {
+        for (const isolate of this.#isolates) this.#seeToOutbox(isolate, { isAlive: true, isRunning: false });
+        this.#until(this.#queue.nowMs + DEADLINE_MS);
+      }
       this.#checkCalm();
     } catch (error) {
       throw new Error(`${String(error)}\n${this.#history.slice(-60).join("\n")}`, { cause: error });
@@ -209,6 +212,10 @@ export class AskingSimulation {
 
   get #isCalm(): boolean {
     return this.#calmAtMs !== Infinity;
+  }
+
+  get #waitingCount(): number {
+    return this.#isolates.reduce((sum, { waiting }) => sum + waiting.size, 0);
   }
 
   #until(endMs: number): void {
