@@ -136,7 +136,9 @@ export class Outbox {
   answered(call: ExchangeCall, { verdicts, poolLife }: Pick<ExchangeAnswer, "verdicts" | "poolLife">): void {
     this.#calls.delete(call);
     // It began anew between an answer and the next call, so no call was broken, and knows of nobody who asked before.
-    if (this.#poolLife !== null && this.#poolLife !== poolLife) this.#askAgain();
+    const isAnew = this.#poolLife !== null && this.#poolLife !== poolLife;
+    // Nor where it had nothing to say, and no other call made this one come back: a verdict was lost with its answer.
+    if (isAnew || (verdicts.length === 0 && this.#calls.size === 0)) this.#askAgain();
     this.#poolLife = poolLife;
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
