@@ -23,9 +23,18 @@ const UNPREPARED: Verdict = refuse("internal", "What the request needs could not
 
 type Tell = (decided: Verdict) => void;
 
+/** Whom to tell of a verdict on this asking, and of one that came to whoever waits since the first. */
+interface Tells {
+  readonly atOnce: Tell;
+  readonly later: Tell;
+  /** False: nobody is to be told any more. */
+  isAwaited(): boolean;
+}
+
 export class Exchanges {
   readonly #shell: Shell;
   readonly #mailboxes = new Mailboxes();
+  readonly poolLife = crypto.randomUUID();
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -35,10 +44,11 @@ export class Exchanges {
   /** The verdict on one request, by a call of its own. */
   async acquire(request: AcquireRequest): Promise<Verdict> {
     const { promise, resolve } = Promise.withResolvers<Verdict>();
-    if (!this.#shell.isReady(request)) await this.#enterLater(request, resolve);
+    const tells: Tells = { atOnce: resolve, later: resolve, isAwaited: () => true };
+    if (!this.#shell.isReady(request)) await this.#enterLater(request, tells);
     else {
       const nowMs = Date.now();
-      this.#enter(request, resolve, nowMs);
+      this.#enter(request, tells, nowMs);
       this.#shell.admissions.settle(nowMs);
     }
     return promise;
@@ -68,20 +78,25 @@ export class Exchanges {
     const { slotId } = ask;
     const request: AcquireRequest = { ...ask, service, holder, configurationVersion, ...(region && { region }), kind: "request" };
     const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
-    const tell: Tell = (decided) => {
-      // It has gone, or asks again, and hears of that.
-      if (decided.ok || decided.outcome !== "cancelled") this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs });
-    };
-    if (this.#shell.isReady(request)) this.#enter(request, tell, nowMs);
-    else void this.#enterLater(request, tell, () => this.#mailboxes.awaits(holder, slotId));
+    const tellOf =
+      (answersMs: number): Tell =>
+      (decided) => {
+        // It has gone, or asks again, and hears of that.
+        if (decided.ok || decided.outcome !== "cancelled") this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: answersMs });
+      };
+    // A slot that it has already is good for so long from this asking on, however long it had waited before.
+    const tells: Tells = { atOnce: tellOf(askedAtMs), later: tellOf(sinceMs), isAwaited: () => this.#mailboxes.awaits(holder, slotId) };
+    if (this.#shell.isReady(request)) this.#enter(request, tells, nowMs);
+    else void this.#enterLater(request, tells);
   }
 
   /** Between the verdict and the wait for another one nothing else may happen: it would be told to nobody. */
-  #enter(request: AcquireRequest, tell: Tell, nowMs: number): void {
-    this.#shell.admissions.enter(request, { verdict: this.#shell.verdictOn(request, nowMs), tell, nowMs });
+  #enter(request: AcquireRequest, { atOnce, later }: Tells, nowMs: number): void {
+    const verdict = this.#shell.verdictOn(request, nowMs);
+    this.#shell.admissions.enter(request, { verdict, tell: verdict === null ? later : atOnce, nowMs });
   }
 
-  async #enterLater(request: AcquireRequest, tell: Tell, isAwaited = () => true): Promise<void> {
+  async #enterLater(request: AcquireRequest, { atOnce, later, isAwaited }: Tells): Promise<void> {
     const { admissions, turnsMax, ...shell } = this.#shell;
     for (let turn = 1; ; turn += 1) {
       const isPrepared = await this.#prepare(request);
@@ -91,7 +106,7 @@ export class Exchanges {
       const verdict = isPrepared ? shell.verdictOn(request, nowMs) : UNPREPARED;
       // Others have taken, since the answer, what it brought.
       if (turn < turnsMax && verdict?.dry !== undefined && !shell.isReady(request)) continue;
-      admissions.enter(request, { verdict, tell, nowMs });
+      admissions.enter(request, { verdict, tell: verdict === null ? later : atOnce, nowMs });
       return admissions.settle(nowMs);
     }
   }

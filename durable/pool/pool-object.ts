@@ -120,7 +120,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     await this.#followVersion(message.service, message.configurationVersion);
     this.#counters.global.exchangeCalls += 1;
     const verdicts = await this.#exchanges.answer(message);
-    return { verdicts, configurationVersion: this.#pool.configuration.version };
+    return { verdicts, poolLife: this.#exchanges.poolLife, configurationVersion: this.#pool.configuration.version };
   }
 
   place(slotId: string): WaitingPlace | null {

@@ -124,7 +124,7 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     await this.#followVersion(message);
     this.#counters.global.exchangeCalls += 1;
     const verdicts = await this.#exchanges.answer(message);
-    return { verdicts, configurationVersion: this.#pool.configuration.version };
+    return { verdicts, poolLife: this.#exchanges.poolLife, configurationVersion: this.#pool.configuration.version };
   }
 
   async keep(slotId: string, from: string, shardObject: string): Promise<boolean> {

@@ -85,7 +85,7 @@ async function send({ env, isolate }: RequestScope, { outbox, place }: ServiceLe
   try {
     const answer = await callPoolOnce(env, place, (pool) => pool.exchange(message));
     isolate.configuration.expire(answer.configurationVersion);
-    outbox.answered(call, answer.verdicts);
+    outbox.answered(call, answer);
     return true;
   } catch (error) {
     warnOf("exchange-failed", service, error);

@@ -1,7 +1,7 @@
 // What an isolate has to say to a service's pool of requests that it has no slot for: who asks, whose slots by name are free, who waits no
 // longer. Said at once where nothing was said just before; what comes then gathers for the next call, so that whoever asks costs the less the
 // more of them there are. While anybody waits one call stands at the pool, which brings what became of them. Pure; times are the isolate's.
-import type { ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer, ExchangeMessage, SlotAsk, SlotVerdict } from "#shared/protocol/exchange.ts";
 import type { Refusal } from "#shared/errors/refusal.ts";
 import type { Shed } from "#shared/protocol/pool-rpc.ts";
 import { SECOND_MS } from "#shared/units.ts";
@@ -10,6 +10,8 @@ import { SECOND_MS } from "#shared/units.ts";
 const CALLS_MAX = 8;
 /** Calls begin at least so far apart: what gathers meanwhile costs a fraction of a call each. Longer, and slots lie idle for it, or end in step. */
 const SPACING_MS = 2;
+/** Where a slot that somebody waits for is free. */
+const NAME_SPACING_MS = 1;
 /** So long a name that nobody waits for may wait for a call that others set off. */
 const RETURN_MS = 10;
 /** Whoever was to see to something, and is so late, never will: its request's context has ended. */
@@ -55,6 +57,8 @@ export class Outbox {
   /** When somebody looks whether a call is due. */
   #seenToAtMs = Infinity;
   #sentAtMs = -Infinity;
+  /** Which of the pool's lives answered last. */
+  #poolLife: string | null = null;
   #cancelled: string[] = [];
   readonly #calls = new Set<ExchangeCall>();
 
@@ -97,7 +101,7 @@ export class Outbox {
   giveBack(slotId: string, { isAwaited, nowMs }: { readonly isAwaited: boolean; readonly nowMs: number }): void {
     if (this.#returned.length < NAMES_MAX) this.#returned.push(slotId);
     if (isAwaited || this.#waiting.size > 0) this.#returnAtMs = -Infinity;
-    else if (this.#returnAtMs === Infinity) this.#returnAtMs = nowMs + RETURN_MS;
+    else if (this.#returned.length === 1) this.#returnAtMs = nowMs + RETURN_MS;
   }
 
   /** In how long the next call is due; null: nothing is to be said, or somebody sees to it already, or an answer comes first. The caller does. */
@@ -132,12 +136,15 @@ export class Outbox {
     return call;
   }
 
-  answered(call: ExchangeCall, verdicts: readonly SlotVerdict[]): void {
+  answered(call: ExchangeCall, { verdicts, poolLife }: Pick<ExchangeAnswer, "verdicts" | "poolLife">): void {
     this.#calls.delete(call);
+    // It began anew between an answer and the next call, so no call was broken, and knows of nobody who asked before.
+    const isAnew = this.#poolLife !== null && this.#poolLife !== poolLife;
+    // Nor where it had nothing to say, and no other call made this one come back: a verdict was lost with its answer.
+    if (isAnew || (verdicts.length === 0 && this.#calls.size === 0)) this.#askAgain();
+    this.#poolLife = poolLife;
     // Whoever has gone has cancelled; whoever asked twice may have been told before, and run.
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
-    // With no newer call it says that the pool knows of nobody who waits: it began anew between two calls.
-    if (verdicts.length === 0 && this.#calls.size === 0) this.#askAgain();
   }
 
   /** The pool may have begun anew since: all who wait ask again. `mayRepeat`: of those in the call as well, unless it was in vain too often. */
@@ -177,9 +184,9 @@ export class Outbox {
     if (!isPressing && this.#returned.length === 0) return null;
     // A clock that was set back makes nobody wait for longer.
     this.#sentAtMs = Math.min(this.#sentAtMs, nowMs);
-    if (this.#returnAtMs !== Infinity) this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
-    if (this.#returned.length > 0 && this.#returnAtMs === -Infinity) return Math.max(0, this.#sentAtMs + 1 - nowMs);
-    const dueAtMs = Math.max(this.#sentAtMs + SPACING_MS, isPressing ? -Infinity : this.#returnAtMs);
+    this.#returnAtMs = Math.min(this.#returnAtMs, nowMs + RETURN_MS);
+    const isNameAwaited = this.#returned.length > 0 && this.#returnAtMs === -Infinity;
+    const dueAtMs = Math.max(this.#sentAtMs + (isNameAwaited ? NAME_SPACING_MS : SPACING_MS), isPressing ? -Infinity : this.#returnAtMs);
     return Math.max(0, dueAtMs - nowMs);
   }
 

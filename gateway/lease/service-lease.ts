@@ -175,7 +175,7 @@ export class ServiceLease {
     const isToldOf = this.#leave(slot, ended);
     const meter = this.#flows.known(flow);
     if (meter === undefined) return;
-    meter.end(outcome, { heldMs: nowMs - slot.startedAtMs, latencyMs });
+    meter.end(outcome, { heldMs: Math.max(0, nowMs - slot.startedAtMs), latencyMs });
     // Others wait for this flow: what is free here is theirs.
     if (!isToldOf && meter.isQueuedAt(nowMs)) this.pace.setOff(nowMs);
   }
@@ -224,7 +224,6 @@ export class ServiceLease {
     this.#flows.forgetDemand();
   }
 
-  /** Idle for so long. */
   idleMs(nowMs: number): number {
     return this.#running > 0 ? 0 : nowMs - this.#endedAtMs;
   }
@@ -232,7 +231,8 @@ export class ServiceLease {
   /** What to send to the pool. It is the newest request from now on; `failed` where it gets no answer. */
   message(configurationVersion: number, nowMs: number): RenewMessage {
     this.requests.giveUpBefore(nowMs - this.#requestMsMax);
-    const elapsedMs = this.#reportedAtMs === null ? SECOND_MS : nowMs - this.#reportedAtMs;
+    const sinceMs = nowMs - (this.#reportedAtMs ?? Infinity);
+    const elapsedMs = sinceMs < 0 ? SECOND_MS : sinceMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });

@@ -30,6 +30,8 @@ export type SlotVerdict = AcquireVerdict & Pick<SlotAsk, "slotId" | "askedAtMs">
 export interface ExchangeAnswer {
   /** Of whoever asked in any call. */
   readonly verdicts: readonly SlotVerdict[];
+  /** Another than before: the pool began anew, and knows of nobody who waits. */
+  readonly poolLife: string;
   /** Newer than the holder's: it asks the Registry. */
   readonly configurationVersion: number;
 }

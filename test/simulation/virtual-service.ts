@@ -270,7 +270,7 @@ export class VirtualService {
       this.#settlePool();
       const answer = (verdicts: readonly SlotVerdict[]): void =>
         this.#call(() => {
-          lease.outbox.answered(call, verdicts);
+          lease.outbox.answered(call, { verdicts, poolLife: "only" });
           this.#seeToOutbox(isolate);
         });
       this.#mailboxes.collect(name, answer, nowMs);
@@ -282,10 +282,9 @@ export class VirtualService {
     const request: AcquireRequest = { ...ask, holder, service: "svc", kind: "request", configurationVersion: 1 };
     const { slotId } = ask;
     const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
-    const tell = (verdict: Verdict): void => this.#mailboxes.put(holder, { ...verdict, slotId, askedAtMs: sinceMs });
     const verdict = this.#pool.acquire(request, nowMs);
-    if (verdict !== null) return tell(verdict);
-    this.#settlers.set(slotId, tell);
+    if (verdict !== null) return this.#mailboxes.put(holder, { ...verdict, slotId, askedAtMs });
+    this.#settlers.set(slotId, (decided) => this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs }));
     this.#decide(nowMs);
     this.#clock.after(ask.waitMsMax + 1, () => this.#settlePool());
   }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { HeldLease } from "#shared/lease/held-lease.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
 import { applyServices, type TestService } from "../../support/worker/configuration.ts";
-import { tellPool } from "../../support/worker/exchange.ts";
+import { exchangeWith, tellPool } from "../../support/worker/exchange.ts";
 
 const FLOW = "acme/gold";
 const NO_TELEMETRY = { flows: [], shards: [], edge: {} };
@@ -229,4 +229,18 @@ it("a pool follows a new version: it takes back what goes as that ends, and gran
   expect(await ask("3", { configurationVersion: smaller })).toMatchObject({ ok: true, configurationVersion: smaller });
   const larger = await applyServices([{ service: "grown", capacity: 100 }]);
   expect(await ask("4", { configurationVersion: larger })).toMatchObject({ ok: true, configurationVersion: larger });
+});
+
+describe("an exchange", () => {
+  it("that frees the slot of one that asks again in it says for how long it is good since that asking", async () => {
+    const { stub, version } = await poolOf({ service: "asked-again", capacity: 1 });
+    const ask = (slotId: string, askedAtMs: number) => ({ slotId, flow: FLOW, urgency: 3, affinityKey: null, waitMsMax: 5_000, askedAtMs });
+    const message = { service: "asked-again", holder: "h", configurationVersion: version, returned: [], cancelled: [] };
+    const first = await exchangeWith(stub, { ...message, asks: [ask("r1", 1_000), ask("r2", 1_000)] });
+    expect(first.verdicts).toMatchObject([{ ok: true, slotId: "r1" }]);
+    const second = await exchangeWith(stub, { ...message, asks: [ask("r3", 6_000), ask("r2", 6_000)], returned: ["r1"] });
+    // Since the first asking it would have ended already.
+    expect(second.verdicts).toMatchObject([{ ok: true, slotId: "r2", askedAtMs: 6_000, slot: { waitedMs: 0 } }]);
+    await exchangeWith(stub, { ...message, asks: [], cancelled: ["r3"] });
+  });
 });

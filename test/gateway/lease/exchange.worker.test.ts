@@ -66,7 +66,7 @@ class Isolate {
     const { promise, resolve, reject } = Promise.withResolvers<ExchangeAnswer>();
     this.calls.push({
       message,
-      answer: (...verdicts) => resolve({ verdicts, configurationVersion: 1 }),
+      answer: (...verdicts) => resolve({ verdicts, poolLife: "one", configurationVersion: 1 }),
       fail: () => reject(Object.assign(new Error("Network connection lost."), { retryable: true })),
     });
     return promise;

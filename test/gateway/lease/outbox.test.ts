@@ -15,6 +15,8 @@ const grantOf = (slotId: string, askedAtMs = 0): SlotVerdict => ({
   askedAtMs,
 });
 
+const answerOf = (verdicts: readonly SlotVerdict[], poolLife = "one") => ({ verdicts, poolLife });
+
 /** An outbox, and what each that asked has heard, in turn. */
 class Isolate {
   readonly outbox = new Outbox();
@@ -74,16 +76,18 @@ describe("who has to ask", () => {
     expect(isolate.outbox.take(1_004)).toBeNull();
   });
 
-  it("waits for an answer where two calls are on the way, and goes with the next", () => {
+  it("waits for an answer where eight calls are on the way, and goes with the next", () => {
     const { isolate, standing } = Isolate.waiting();
-    isolate.ask("r-2");
-    isolate.call(2);
-    isolate.ask("r-3");
-    expect(isolate.outbox.seeToInMs(10)).toBeNull();
-    expect(isolate.outbox.take(10)).toBeNull();
-    isolate.outbox.answered(standing, []);
-    expect(isolate.outbox.seeToInMs(10)).toBe(0);
-    expect(askedIn(isolate.call(10))).toEqual(["r-3"]);
+    for (let call = 2; call <= 8; call += 1) {
+      isolate.ask(`r-${call}`);
+      isolate.call(2 * call);
+    }
+    isolate.ask("r-9");
+    expect(isolate.outbox.seeToInMs(50)).toBeNull();
+    expect(isolate.outbox.take(50)).toBeNull();
+    isolate.outbox.answered(standing, answerOf([]));
+    expect(isolate.outbox.seeToInMs(50)).toBe(0);
+    expect(askedIn(isolate.call(50))).toEqual(["r-9"]);
   });
 
   it("is seen to by another where whoever was to do it has not come for fifty milliseconds", () => {
@@ -123,7 +127,7 @@ describe("while anybody waits", () => {
     for (const slotId of ["r-1", "r-2"]) isolate.ask(slotId);
     const first = isolate.call(0);
     expect(isolate.outbox.seeToInMs(100)).toBeNull();
-    isolate.outbox.answered(first, [grantOf("r-1")]);
+    isolate.outbox.answered(first, answerOf([grantOf("r-1")]));
     expect(isolate.told).toEqual(["r-1"]);
     expect(isolate.outbox.seeToInMs(100)).toBe(0);
     expect(isolate.call(100)).toMatchObject({ asks: [], returned: [], cancelled: [] });
@@ -132,7 +136,7 @@ describe("while anybody waits", () => {
 
   it("none is due once all were told", () => {
     const { isolate, standing } = Isolate.waiting();
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     expect(isolate.outbox.isAwaiting).toBe(false);
     expect(isolate.outbox.seeToInMs(100)).toBeNull();
     expect(isolate.outbox.take(100)).toBeNull();
@@ -143,9 +147,9 @@ describe("while anybody waits", () => {
     isolate.ask("r-2");
     const next = isolate.call(2);
     // The pool answers the older one because it has the newer.
-    isolate.outbox.answered(standing, []);
+    isolate.outbox.answered(standing, answerOf([]));
     expect(isolate.outbox.seeToInMs(10)).toBeNull();
-    isolate.outbox.answered(next, []);
+    isolate.outbox.answered(next, answerOf([]));
     expect(askedIn(isolate.call(10))).toEqual(["r-1", "r-2"]);
   });
 
@@ -157,7 +161,7 @@ describe("while anybody waits", () => {
     expect(isolate.outbox.seeToInMs(1_001)).toBe(0);
     expect(askedIn(isolate.call(1_001))).toEqual(["r-1", "r-2"]);
     // It stood there all the time.
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     expect(isolate.told).toEqual(["r-1"]);
   });
 });
@@ -186,14 +190,14 @@ describe("a slot by name that is free", () => {
     expect(isolate.outbox.take(110)).toBeNull();
   });
 
-  it("goes at once where somebody may wait for it, here or elsewhere", () => {
+  it("goes at once where somebody may wait for it, here or elsewhere, a millisecond after the last call", () => {
     const elsewhere = new Isolate();
     elsewhere.outbox.giveBack("n-1", { isAwaited: true, nowMs: 100 });
     expect(elsewhere.outbox.seeToInMs(100)).toBe(0);
     const { isolate } = Isolate.waiting("r-1", 100);
     giveBack(isolate.outbox, "n-1", 100);
-    expect(isolate.outbox.seeToInMs(100)).toBe(2);
-    expect(isolate.call(102).returned).toEqual(["n-1"]);
+    expect(isolate.outbox.seeToInMs(100)).toBe(1);
+    expect(isolate.call(101).returned).toEqual(["n-1"]);
   });
 
   it("is left to end by itself beyond 4,096 of them", () => {
@@ -210,7 +214,7 @@ describe("who goes away", () => {
     isolate.outbox.cancel("r-1");
     expect(isolate.outbox.seeToInMs(1)).toBe(1);
     expect(isolate.call(2)).toMatchObject({ asks: [], cancelled: ["r-1"] });
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     expect(isolate.heard).toEqual([]);
     // The cancellation frees what was granted.
     expect(isolate.outbox.take(100)).toBeNull();
@@ -225,7 +229,7 @@ describe("who goes away", () => {
 
   it("twice, or after it was told, is cancelled once, or not at all", () => {
     const { isolate, standing } = Isolate.waiting();
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     isolate.outbox.cancel("r-1");
     expect(isolate.outbox.take(10)).toBeNull();
     isolate.ask("r-2");
@@ -238,7 +242,7 @@ describe("who goes away", () => {
     const isolate = new Isolate();
     const names = Array.from({ length: 5_000 }, (_, index) => `r-${index}`);
     for (const slotId of names) isolate.ask(slotId);
-    for (let nowMs = 0; nowMs < 10; nowMs += 2) isolate.outbox.answered(isolate.call(nowMs), []);
+    for (let nowMs = 0; nowMs < 10; nowMs += 2) isolate.outbox.answered(isolate.call(nowMs), answerOf([]));
     for (const slotId of names) isolate.outbox.cancel(slotId);
     expect(isolate.call(100).cancelled).toHaveLength(4_096);
     expect(isolate.outbox.isAwaiting).toBe(false);
@@ -249,8 +253,8 @@ it("a second verdict for one that was told is dropped, and its slot not returned
   const { isolate, standing } = Isolate.waiting();
   expect(isolate.outbox.seeToInMs(1_001)).toBe(0);
   const again = isolate.call(1_001);
-  isolate.outbox.answered(standing, [grantOf("r-1")]);
-  isolate.outbox.answered(again, [grantOf("r-1", 1_001)]);
+  isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
+  isolate.outbox.answered(again, answerOf([grantOf("r-1", 1_001)]));
   expect(isolate.told).toEqual(["r-1"]);
   expect(isolate.outbox.take(5_000)).toBeNull();
 });
@@ -262,7 +266,7 @@ describe("a call that fails", () => {
     isolate.outbox.giveBack("n-1", { isAwaited: false, nowMs: 1 });
     const asking = isolate.call(2);
     isolate.outbox.cancel("gone");
-    isolate.outbox.answered(standing, []);
+    isolate.outbox.answered(standing, answerOf([]));
     const failing = isolate.call(4);
     expect(failing.cancelled).toEqual(["gone"]);
     for (const call of [asking, failing]) isolate.outbox.failed(call, { error: LOST, mayRepeat: true });
@@ -293,7 +297,7 @@ describe("a call that fails", () => {
     const { isolate, standing } = Isolate.waiting();
     expect(isolate.outbox.seeToInMs(1_001)).toBe(0);
     const again = isolate.call(1_001);
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     isolate.outbox.failed(again, { error: LOST, mayRepeat: false });
     expect(isolate.told).toEqual(["r-1"]);
     expect(isolate.outbox.take(2_000)).toBeNull();
@@ -303,7 +307,7 @@ describe("a call that fails", () => {
 describe("a clock that is set back", () => {
   it("holds nobody up who asks", () => {
     const { isolate, standing } = Isolate.waiting("r-1", 3_600_000);
-    isolate.outbox.answered(standing, [grantOf("r-1")]);
+    isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     isolate.ask("r-2");
     const dueInMs = isolate.outbox.seeToInMs(1_000) ?? Infinity;
     expect(dueInMs).toBeLessThanOrEqual(10);
@@ -412,10 +416,7 @@ class Chaos {
     const told = call.asks.filter(() => this.#random.next() < part);
     const strangers = ["r-1", "n-1", "never"].filter(() => this.#random.below(8) === 0 && part < 1);
     const verdicts = [...told, ...strangers.map((slotId) => ({ slotId, askedAtMs: 0 }))];
-    this.isolate.outbox.answered(
-      call,
-      verdicts.map(({ slotId, askedAtMs }) => grantOf(slotId, askedAtMs)),
-    );
+    this.isolate.outbox.answered(call, answerOf(verdicts.map(({ slotId, askedAtMs }) => grantOf(slotId, askedAtMs))));
   }
 }
 
@@ -425,4 +426,31 @@ it(`whatever pool, network and clock do, each that waits is told once, and none 
     chaos.run();
     expect(chaos.faults, `seed ${seed}`).toEqual([]);
   }
+});
+
+describe("a clock that was set back by an hour", () => {
+  const NOW_MS = 3_600_000;
+
+  it("makes nobody who asks wait for longer than any other", () => {
+    const { isolate } = Isolate.waiting("r-1", NOW_MS);
+    isolate.ask("r-2");
+    expect(isolate.outbox.seeToInMs(0)).toBe(2);
+    expect(askedIn(isolate.call(2))).toEqual(["r-2", "r-1"]);
+  });
+
+  it("keeps no name for longer", () => {
+    const { outbox } = new Isolate();
+    outbox.giveBack("r-1", { isAwaited: false, nowMs: NOW_MS });
+    expect(outbox.seeToInMs(0)).toBe(10);
+    expect(outbox.take(10)?.returned).toEqual(["r-1"]);
+  });
+});
+
+it("all who wait ask again at a pool that has begun anew between two of its answers", () => {
+  const { isolate, standing } = Isolate.waiting();
+  isolate.ask("r-2");
+  const second = isolate.call(5);
+  isolate.outbox.answered(standing, answerOf([], "one"));
+  isolate.outbox.answered(second, answerOf([], "another"));
+  expect(askedIn(isolate.call(10))).toEqual(["r-1", "r-2"]);
 });

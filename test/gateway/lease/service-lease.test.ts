@@ -55,6 +55,17 @@ describe("an isolate's lease of a service", () => {
     expect([lease.pace.isRenewing(5_499), lease.pace.isRenewing(3_499)]).toEqual([true, false]);
   });
 
+  it("wants slots in whole numbers where its clock was set back while requests ran", () => {
+    const lease = leaseOf(2);
+    lease.apply(answerTo(lease.message(1, 4_000_000), 2), 4_000_000);
+    const slot = admit(lease, 4_000_000);
+    if (slot === null || "ok" in slot) throw new Error("expected a slot");
+    lease.end(slot, { outcome: "admitted-local", latencyMs: 1, nowMs: 400_000 });
+    const wants = [400_001, 400_002].flatMap((nowMs) => lease.message(1, nowMs).lease.flows.map(({ want }) => want));
+    expect(wants.every((want) => Number.isSafeInteger(want) && want >= 0 && want < 10)).toBe(true);
+    expect(wants.length).toBeGreaterThan(0);
+  });
+
   it("sends newcomers to the pool while others wait there, though a slot is free here", () => {
     expect(admit(leaseOf(2, { isQueued: true }), 1)).toBeNull();
     const lease = leaseOf(2);
