@@ -11,8 +11,9 @@ import type { ServiceLease } from "./service-lease.ts";
 
 /** The runtime ends a context 30 s after its answer: no call is begun so near to it that it could be lost. */
 const CARRY_MS_MAX = 20 * SECOND_MS;
-/** Who has heard nothing for so long looks whether a call is on its way that will bring it. */
-const LOOK_MS = SECOND_MS;
+/** Who has heard nothing for so long looks whether a call is on its way that will bring it. So what was lost with a call is found within a second and
+ * a half: a slot by name lives for two. */
+const LOOK_MS = SECOND_MS / 2;
 /** So long after its time is up nobody hears anything any more. */
 const LATE_MS_MAX = 2 * SECOND_MS;
 /** Failed so often in a row, a pool is left alone until somebody has something to say to it. */
