@@ -16,7 +16,7 @@ const NAME_SPACING_MS = 1;
 const RETURN_MS = 10;
 /** Whoever was to see to something, and is so late, never will: its request's context has ended. */
 const LATE_MS_MAX = 50;
-/** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: who asked by then asks again. */
+/** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: all who wait ask again. */
 const CALL_MS_MAX = SECOND_MS;
 /** Asked in vain so often, a pool is out of reach. */
 const FAILURES_MAX = 3;
@@ -39,14 +39,11 @@ type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
 
 /** One call, from its sending on. */
 export interface ExchangeCall extends Words {
-  /** From 1 on. */
-  readonly number: number;
   readonly sentAtMs: number;
 }
 
 interface Entry extends Waiting {
-  /** The newest call that asks for it; 0: none has. */
-  askedIn: number;
+  hasAsked: boolean;
   failures: number;
 }
 
@@ -63,7 +60,6 @@ export class Outbox {
   /** Which of the pool's lives answered last. */
   #poolLife: string | null = null;
   #cancelled: string[] = [];
-  #callCount = 0;
   readonly #calls = new Set<ExchangeCall>();
 
   /** Somebody waits. */
@@ -78,15 +74,14 @@ export class Outbox {
 
   ask(waiting: Waiting): void {
     const { slotId } = waiting.ask;
-    this.#waiting.set(slotId, { ...waiting, askedIn: 0, failures: 0 });
+    this.#waiting.set(slotId, { ...waiting, hasAsked: false, failures: 0 });
     this.#unasked.add(slotId);
   }
 
   /** It waits no longer, and nothing comes to it any more: neither its place in the queue nor its slot may stay behind. */
   cancel(slotId: string): void {
     // Of who has not asked the pool knows nothing.
-    const askedIn = this.#leave(slotId)?.askedIn ?? 0;
-    if (askedIn > 0 && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
+    if (this.#leave(slotId)?.hasAsked === true && this.#cancelled.length < NAMES_MAX) this.#cancelled.push(slotId);
   }
 
   /** Who has not asked yet hears the pool's word to others of its flow: of this urgency, or a later one. How many. */
@@ -94,7 +89,7 @@ export class Outbox {
     let count = 0;
     for (const slotId of this.#unasked) {
       const entry = this.#waiting.get(slotId);
-      if (entry === undefined || entry.askedIn > 0 || entry.ask.flow !== flow || entry.ask.urgency < urgencyFrom) continue;
+      if (entry === undefined || entry.hasAsked || entry.ask.flow !== flow || entry.ask.urgency < urgencyFrom) continue;
       this.#leave(slotId);
       count += 1;
       entry.tell({ verdict: { ...refusal, slotId, askedAtMs: nowMs } });
@@ -123,17 +118,16 @@ export class Outbox {
   take(nowMs: number): ExchangeCall | null {
     this.#seenToAtMs = Infinity;
     if (this.#dueInMs(nowMs) !== 0) return null;
-    const number = (this.#callCount += 1);
     const asks: SlotAsk[] = [];
     for (const slotId of this.#unasked) {
       if (asks.length === ASKS_MAX) break;
       this.#unasked.delete(slotId);
       const entry = this.#waiting.get(slotId);
       if (entry === undefined) continue;
-      entry.askedIn = number;
+      entry.hasAsked = true;
       asks.push({ ...entry.ask, askedAtMs: nowMs, waitMsMax: Math.max(0, entry.waitsUntilMs - nowMs) });
     }
-    const call = { number, asks, returned: this.#returned, cancelled: this.#cancelled, sentAtMs: nowMs };
+    const call = { asks, returned: this.#returned, cancelled: this.#cancelled, sentAtMs: nowMs };
     this.#returned = [];
     this.#cancelled = [];
     this.#returnAtMs = Infinity;
@@ -153,7 +147,7 @@ export class Outbox {
     for (const verdict of verdicts) this.#leave(verdict.slotId)?.tell({ verdict });
   }
 
-  /** The pool may have begun anew since: who asked by then asks again. `mayRepeat`: also who was in the call, unless it was in vain too often. */
+  /** The pool may have begun anew since: all who wait ask again. `mayRepeat`: of those in the call as well, unless it was in vain too often. */
   failed(call: ExchangeCall, { error, mayRepeat }: { error: unknown; mayRepeat: boolean }): void {
     this.#calls.delete(call);
     for (const slotId of call.returned) this.giveBack(slotId, { isAwaited: true, nowMs: call.sentAtMs });
@@ -166,20 +160,19 @@ export class Outbox {
       this.cancel(slotId);
       entry.tell({ error });
     }
-    this.#askAgain(call);
+    this.#askAgain();
   }
 
   #giveUpCalls(nowMs: number): void {
     for (const call of this.#calls) {
       if (Math.abs(nowMs - call.sentAtMs) <= CALL_MS_MAX) continue;
       this.#calls.delete(call);
-      this.#askAgain(call);
+      this.#askAgain();
     }
   }
 
-  /** All who wait; with a call, who asked by then: of later ones a later call brings word, or is lost itself. */
-  #askAgain({ number }: Pick<ExchangeCall, "number"> = { number: Infinity }): void {
-    for (const [slotId, { askedIn }] of this.#waiting) if (askedIn <= number) this.#unasked.add(slotId);
+  #askAgain(): void {
+    for (const slotId of this.#waiting.keys()) this.#unasked.add(slotId);
   }
 
   #dueInMs(nowMs: number): number | null {
