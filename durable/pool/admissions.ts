@@ -94,9 +94,10 @@ export class Admissions {
     return wasWaiting;
   }
 
-  /** Frees slots of requests that have ended. */
+  /** Frees slots of requests that have ended, also for those who waited for them: whoever asks next comes after these. */
   giveBack(slotIds: readonly string[], holder: string, nowMs: number): void {
-    if (slotIds.length > 0) this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#pool.giveBack(slotIds, holder, nowMs);
+    this.#gather(nowMs);
   }
 
   settle(nowMs: number): void {

@@ -1,5 +1,5 @@
-// How a pool in its object answers an isolate's exchange: names come back first, then whoever asks is heard, then what is free is given out
-// once for all of them. Who has to wait for something else than a slot (a quota, the home pool) holds nobody up that came with it.
+// How a pool in its object answers an isolate's exchange: names come back first, then whoever asks is heard; what is free after each is given
+// out, and one write and one look at all else follow for all of them. Who has to wait for something else than a slot (a quota, the home pool) holds nobody up that came with it.
 import { refuse } from "#shared/errors/refusal.ts";
 import type { ExchangeAnswer, ExchangeMessage, SlotAsk } from "#shared/protocol/exchange.ts";
 import type { AcquireRequest } from "#shared/protocol/pool-rpc.ts";
@@ -60,7 +60,7 @@ export class Exchanges {
     const { admissions } = this.#shell;
     const nowMs = Date.now();
     for (const slotId of cancelled) this.#cancel(slotId, holder);
-    admissions.giveBack(returned, holder, nowMs);
+    if (cancelled.length > 0 || returned.length > 0) admissions.giveBack(returned, holder, nowMs);
     for (const ask of asks) this.#ask(message, ask, nowMs);
     admissions.settle(nowMs);
     const { promise, resolve } = Promise.withResolvers<ExchangeAnswer["verdicts"]>();

@@ -11,8 +11,12 @@ import type { ServiceLease } from "./service-lease.ts";
 
 /** The runtime ends a context 30 s after its answer: no call is begun so near to it that it could be lost. */
 const CARRY_MS_MAX = 20 * SECOND_MS;
-/** Who has heard nothing for so long looks whether a call is on its way that will bring it. */
-const LOOK_MS = SECOND_MS;
+/** So many calls a request makes one after the other: what it may call in all is limited (50 times where one pays nothing), its endpoint included. Beyond
+ * it, one at a time, as it asks, looks or ends. */
+const CARRIED_MAX = 32;
+/** Who has heard nothing for so long looks whether a call is on its way that will bring it. So what was lost with a call is found within a second and
+ * a half: a slot by name lives for two. */
+const LOOK_MS = SECOND_MS / 2;
 /** So long after its time is up nobody hears anything any more. */
 const LATE_MS_MAX = 2 * SECOND_MS;
 /** Failed so often in a row, a pool is left alone until somebody has something to say to it. */
@@ -64,6 +68,9 @@ function goneOf(slotId: string, nowMs: number): SlotVerdict {
   return { ...refuse("cancelled", "The device went away."), slotId, askedAtMs: nowMs };
 }
 
+/** How many calls each has made. */
+const carried = new WeakMap<RequestScope, number>();
+
 async function exchange(scope: RequestScope, lease: ServiceLease, firstInMs: number): Promise<void> {
   const { outbox } = lease;
   const beganAtMs = Date.now();
@@ -71,7 +78,9 @@ async function exchange(scope: RequestScope, lease: ServiceLease, firstInMs: num
   for (let dueInMs: number | null = firstInMs; dueInMs !== null; dueInMs = outbox.seeToInMs(Date.now())) {
     if (dueInMs > 0) await new Promise((wake) => setTimeout(wake, dueInMs));
     const call = outbox.take(Date.now());
+    if (call !== null) carried.set(scope, (carried.get(scope) ?? 0) + 1);
     failures = call === null || (await send(scope, lease, call)) ? 0 : failures + 1;
+    if ((carried.get(scope) ?? 0) >= CARRIED_MAX) return;
     if (Math.abs(Date.now() - beganAtMs) > CARRY_MS_MAX || (failures >= FAILURES_MAX && !outbox.isAwaiting)) return;
   }
 }

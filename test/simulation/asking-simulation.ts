@@ -105,7 +105,7 @@ const LINGER_MS = 1_000;
 const SPACING_MS = 2;
 /** Where a name that somebody waits for is free. */
 const NAME_SPACING_MS = 1;
-const LOOK_MS = 1_000;
+const LOOK_MS = 500;
 const LATE_MS_MAX = 2_000;
 const CARRY_MS_MAX = 20_000;
 const FAILURES_MAX = 3;

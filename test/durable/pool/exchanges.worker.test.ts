@@ -88,6 +88,15 @@ describe("those that ask together", () => {
     expect(counts.get("expired-in-queue") ?? []).toHaveLength(queueLengthMax);
   });
 
+  it("find what came back with them given to those who waited before", async () => {
+    const { call, stats } = await poolOf({ service: "came-back", capacity: 1, quota: { queueLengthMax: 0 } });
+    await call({ asks: [askFor("runs")] });
+    const standing = call({ asks: [askFor("waits", { flow: "acme/bronze" })] });
+    await expect.poll(async () => (await stats()).queueLength).toBe(1);
+    const told = await call({ returned: ["runs"], asks: [askFor("comes")] });
+    expect(Object.fromEntries(outcomesOf([...(await standing), ...told]))).toEqual({ comes: "rejected-queue-full", waits: "granted" });
+  });
+
   it("hear nothing of another isolate's", async () => {
     const { call } = await poolOf({ service: "two", capacity: 1 });
     await call({ asks: [askFor("a-1")] });

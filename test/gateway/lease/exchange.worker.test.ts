@@ -129,6 +129,21 @@ describe("a request that asks", () => {
   });
 });
 
+it("a request makes some dozens of calls for others, and then no more than it needs itself: what it may call is counted", async () => {
+  const isolate = new Isolate();
+  const heard = isolate.ask("r-1");
+  for (let turn = 0; turn < 1_000; turn += 1) {
+    isolate.calls.at(-1)?.answer(grantOf(`other-${turn}`));
+    await pass(2);
+  }
+  expect(isolate.calls.length).toBeGreaterThan(32);
+  expect(isolate.calls.length).toBeLessThan(40);
+  isolate.calls.at(-1)?.answer();
+  await pass(500);
+  isolate.calls.at(-1)?.answer(grantOf("r-1"));
+  expect(await heard).toMatchObject({ slotId: "r-1" });
+});
+
 describe("a device that goes away", () => {
   it("while its request waits has the pool told, and the others hear as before", async () => {
     const isolate = new Isolate();
