@@ -37,14 +37,19 @@ export class Waiters {
   answer(slotId: string, verdict: Verdict): void {
     const waiting = this.#waiting.get(slotId);
     this.#waiting.delete(slotId);
+    if (this.#waiting.size === 0) this.#sleep();
     waiting?.tell(verdict);
   }
 
+  /** A timer would keep the object awake. */
+  #sleep(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer.handle);
+    this.#timer = null;
+  }
+
   #wakeAt(atMs: number, nowMs: number): void {
-    if (this.#timer !== null) {
-      if (this.#timer.atMs <= atMs) return;
-      clearTimeout(this.#timer.handle);
-    }
+    if (this.#timer !== null && this.#timer.atMs <= atMs) return;
+    this.#sleep();
     this.#timer = { atMs, handle: setTimeout(() => this.#wake(), Math.max(0, atMs - nowMs)) };
   }
 

@@ -37,10 +37,15 @@ export async function askAndHear(scope: RequestScope, lease: ServiceLease, waiti
   const { slotId } = waiting.ask;
   const { signal } = scope.request;
   if (signal.aborted) return goneOf(slotId, Date.now());
-  const { promise, resolve } = Promise.withResolvers<Heard | null>();
-  const leave = (heard: Heard | null, nowMs: number): void => {
+  let news = Promise.withResolvers<void>();
+  let heard: Exclude<Heard, { carries: true }> | null | undefined;
+  const hear = (word: Heard | null): void => {
+    if (word === null || !("carries" in word)) heard = word;
+    news.resolve();
+  };
+  const leave = (word: Heard | null, nowMs: number): void => {
     outbox.cancel(slotId);
-    resolve(heard);
+    hear(word);
     seeToOutbox(scope, lease, nowMs);
   };
   const look = (): void => {
@@ -53,11 +58,14 @@ export async function askAndHear(scope: RequestScope, lease: ServiceLease, waiti
     const nowMs = Date.now();
     leave({ verdict: goneOf(slotId, nowMs) }, nowMs);
   };
-  outbox.ask({ ...waiting, tell: resolve });
+  outbox.ask({ ...waiting, tell: hear });
   let timer = setTimeout(look, LOOK_MS);
   signal.addEventListener("abort", goAway);
   seeToOutbox(scope, lease, Date.now());
-  const heard = await promise;
+  for (await news.promise; heard === undefined; await news.promise) {
+    news = Promise.withResolvers();
+    seeToOutbox(scope, lease, Date.now());
+  }
   clearTimeout(timer);
   signal.removeEventListener("abort", goAway);
   if (heard !== null && "error" in heard) throw heard.error;
@@ -80,8 +88,8 @@ async function exchange(scope: RequestScope, lease: ServiceLease, firstInMs: num
     const call = outbox.take(Date.now());
     if (call !== null) carried.set(scope, (carried.get(scope) ?? 0) + 1);
     failures = call === null || (await send(scope, lease, call)) ? 0 : failures + 1;
-    if ((carried.get(scope) ?? 0) >= CARRIED_MAX) return;
-    if (Math.abs(Date.now() - beganAtMs) > CARRY_MS_MAX || (failures >= FAILURES_MAX && !outbox.isAwaiting)) return;
+    if (failures >= FAILURES_MAX && !outbox.isAwaiting) return;
+    if ((carried.get(scope) ?? 0) >= CARRIED_MAX || Math.abs(Date.now() - beganAtMs) > CARRY_MS_MAX) return outbox.handOver();
   }
 }
 

@@ -32,8 +32,8 @@ export interface Waiting {
   readonly tell: (heard: Heard) => void;
 }
 
-/** `error`: the pool could not be asked. */
-export type Heard = { readonly verdict: SlotVerdict } | { readonly error: unknown };
+/** `error`: the pool could not be asked. `carries`: no word yet; its request is to make the calls from here on. */
+export type Heard = { readonly verdict: SlotVerdict } | { readonly error: unknown } | { readonly carries: true };
 
 type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
 
@@ -44,6 +44,7 @@ export interface ExchangeCall extends Words {
 
 interface Entry extends Waiting {
   hasAsked: boolean;
+  hasCarried: boolean;
   failures: number;
 }
 
@@ -57,6 +58,9 @@ export class Outbox {
   /** When somebody looks whether a call is due. */
   #seenToAtMs = Infinity;
   #sentAtMs = -Infinity;
+  /** A call was given up, and those that wait have not asked again since. */
+  #isInDoubt = false;
+  #askedAgainAtMs = -Infinity;
   /** Which of the pool's lives answered last. */
   #poolLife: string | null = null;
   #cancelled: string[] = [];
@@ -74,7 +78,7 @@ export class Outbox {
 
   ask(waiting: Waiting): void {
     const { slotId } = waiting.ask;
-    this.#waiting.set(slotId, { ...waiting, hasAsked: false, failures: 0 });
+    this.#waiting.set(slotId, { ...waiting, hasAsked: false, hasCarried: false, failures: 0 });
     this.#unasked.add(slotId);
   }
 
@@ -102,6 +106,15 @@ export class Outbox {
     if (this.#returned.length < NAMES_MAX) this.#returned.push(slotId);
     if (isAwaited || this.#waiting.size > 0) this.#returnAtMs = -Infinity;
     else if (this.#returned.length === 1) this.#returnAtMs = nowMs + RETURN_MS;
+  }
+
+  /** Whoever made the calls makes no more: the newest of those that wait does, each once. */
+  handOver(): void {
+    let newest: Entry | undefined;
+    for (const entry of this.#waiting.values()) if (!entry.hasCarried) newest = entry;
+    if (newest === undefined) return;
+    newest.hasCarried = true;
+    newest.tell({ carries: true });
   }
 
   /** In how long the next call is due; null: nothing is to be said, or somebody sees to it already, or an answer comes first. The caller does. */
@@ -167,8 +180,13 @@ export class Outbox {
     for (const call of this.#calls) {
       if (Math.abs(nowMs - call.sentAtMs) <= CALL_MS_MAX) continue;
       this.#calls.delete(call);
-      this.#askAgain();
+      this.#isInDoubt = true;
     }
+    // Several calls of a pool that is late are given up one after the other: once a second is enough for all.
+    if (!this.#isInDoubt || Math.abs(nowMs - this.#askedAgainAtMs) < CALL_MS_MAX) return;
+    this.#isInDoubt = false;
+    this.#askedAgainAtMs = nowMs;
+    this.#askAgain();
   }
 
   #askAgain(): void {

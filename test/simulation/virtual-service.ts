@@ -226,7 +226,8 @@ export class VirtualService {
     const { clockEpoch } = lease.ask(flow, slotId, askedAtMs);
     const waitsUntilMs = askedAtMs + lease.waitMsMax(Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
     const tell = (heard: Heard): void => {
-      if (!("verdict" in heard)) throw heard.error;
+      if ("error" in heard) throw heard.error;
+      if ("carries" in heard) return;
       const nowMs = this.#clock.wallMs;
       const { verdict } = heard;
       if (!verdict.ok) {

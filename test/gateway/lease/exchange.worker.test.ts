@@ -144,6 +144,18 @@ it("a request makes some dozens of calls for others, and then no more than it ne
   expect(await heard).toMatchObject({ slotId: "r-1" });
 });
 
+it("another that waits makes the next call at once where whoever made them makes no more", async () => {
+  const isolate = new Isolate();
+  const heard = [isolate.ask("r-1"), isolate.ask("r-2")];
+  for (let turn = 0; turn < 40; turn += 1) {
+    for (const call of isolate.calls) call.answer(grantOf(`other-${turn}`));
+    await pass(2);
+  }
+  expect(isolate.calls.length).toBeGreaterThan(36);
+  isolate.calls.at(-1)?.answer(grantOf("r-1"), grantOf("r-2"));
+  expect(await Promise.all(heard)).toMatchObject([{ slotId: "r-1" }, { slotId: "r-2" }]);
+});
+
 describe("a device that goes away", () => {
   it("while its request waits has the pool told, and the others hear as before", async () => {
     const isolate = new Isolate();

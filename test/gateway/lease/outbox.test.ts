@@ -454,3 +454,26 @@ it("all who wait ask again at a pool that has begun anew between two of its answ
   isolate.outbox.answered(second, answerOf([], "another"));
   expect(askedIn(isolate.call(10))).toEqual(["r-1", "r-2"]);
 });
+
+it("all who wait ask again once a second where many calls of a pool that is late are given up", () => {
+  const { isolate } = Isolate.waiting("r-1", 0);
+  for (let call = 1; call < 8; call += 1) {
+    isolate.ask(`r-${call + 1}`);
+    isolate.call(20 * call);
+  }
+  let asked = 0;
+  for (let nowMs = 1_001; nowMs <= 3_000; nowMs += 1)
+    asked += isolate.outbox.take(nowMs)?.asks.filter(({ slotId }) => slotId === "r-1").length ?? 0;
+  expect(asked).toBe(2);
+});
+
+it("whoever makes no more calls hands them over to each that waits once, the newest first", () => {
+  const { isolate } = Isolate.waiting("r-1");
+  isolate.ask("r-2");
+  for (let turn = 0; turn < 3; turn += 1) isolate.outbox.handOver();
+  expect(isolate.heard).toEqual([
+    { slotId: "r-2", heard: { carries: true } },
+    { slotId: "r-1", heard: { carries: true } },
+  ]);
+  expect(isolate.outbox.awaits("r-1")).toBe(true);
+});
