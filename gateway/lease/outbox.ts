@@ -18,6 +18,8 @@ const RETURN_MS = 10;
 const LATE_MS_MAX = 50;
 /** A call without an answer for so long stands at the pool, or is lost with its request's context, and with what it brought: all who wait ask again. */
 const CALL_MS_MAX = SECOND_MS;
+/** Several calls of a pool that is late are given up one after the other: all who wait ask again so often, at most. */
+const ASK_AGAIN_MS = CALL_MS_MAX / 2;
 /** Asked in vain so often, a pool is out of reach. */
 const FAILURES_MAX = 3;
 /** In one call. */
@@ -182,8 +184,7 @@ export class Outbox {
       this.#calls.delete(call);
       this.#isInDoubt = true;
     }
-    // Several calls of a pool that is late are given up one after the other: once a second is enough for all.
-    if (!this.#isInDoubt || Math.abs(nowMs - this.#askedAgainAtMs) < CALL_MS_MAX) return;
+    if (!this.#isInDoubt || Math.abs(nowMs - this.#askedAgainAtMs) < ASK_AGAIN_MS) return;
     this.#isInDoubt = false;
     this.#askedAgainAtMs = nowMs;
     this.#askAgain();
