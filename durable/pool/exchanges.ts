@@ -59,6 +59,7 @@ export class Exchanges {
     const { holder, asks, returned, cancelled } = message;
     const { admissions } = this.#shell;
     const nowMs = Date.now();
+    this.#mailboxes.supersede(holder, nowMs);
     for (const slotId of cancelled) this.#cancel(slotId, holder);
     if (cancelled.length > 0 || returned.length > 0) admissions.giveBack(returned, holder, nowMs);
     for (const ask of asks) this.#ask(message, ask, nowMs);

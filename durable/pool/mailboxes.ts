@@ -1,10 +1,13 @@
 // Verdicts on their way to the isolates that asked. An isolate cannot be called: what there is for it is the answer to a call of its own, and the
 // newest one stands here while somebody of it waits and there is nothing. Pure; times are the pool's.
 import type { SlotVerdict } from "#shared/protocol/exchange.ts";
-import { MINUTE_MS } from "#shared/units.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 
 /** Of an isolate that has not called for so long nobody waits any more. */
 const SILENT_MS_MAX = MINUTE_MS;
+
+/** Before isolates give a call up. */
+const STOOD_MS_MAX = SECOND_MS / 2;
 
 interface Mailbox {
   /** Who asked, and has no verdict; since when, by the holder's clock. */
@@ -48,6 +51,17 @@ export class Mailboxes {
     if (box?.awaited.delete(verdict.slotId) !== true) return;
     box.verdicts.push(verdict);
     this.#ready.add(box);
+  }
+
+  /**
+   * A newer call of the holder has come. One that has stood for long goes back before anything else happens: the isolate may have given it up, and
+   * would not miss what it brought.
+   */
+  supersede(holder: string, nowMs: number): void {
+    const box = this.#boxes.get(holder);
+    if (box === undefined || Math.abs(nowMs - box.calledAtMs) < STOOD_MS_MAX) return;
+    box.standing?.([]);
+    box.standing = null;
   }
 
   /** Answers a call of the holder with what there is for it, as soon as there is anything, nobody of it waits, or it calls again. */

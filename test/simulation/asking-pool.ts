@@ -83,6 +83,7 @@ export class AskingPool {
 
   exchange(holder: string, { asks, returned, cancelled }: Words, call: StandingCall): void {
     const nowMs = this.#shell.nowMs();
+    this.mailboxes.supersede(holder, nowMs);
     for (const slotId of cancelled) this.#cancel(slotId, holder);
     if (returned.length > 0) this.pool.giveBack(returned, holder, nowMs);
     for (const ask of asks) this.#ask(holder, ask, nowMs);

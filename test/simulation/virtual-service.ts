@@ -266,6 +266,7 @@ export class VirtualService {
     this.#call(() => {
       this.#count("exchange");
       const nowMs = this.#clock.wallMs;
+      this.#mailboxes.supersede(name, nowMs);
       this.#pool.giveBack(call.returned, name, nowMs);
       for (const ask of call.asks) this.#acquire(name, ask, nowMs);
       this.#settlePool();

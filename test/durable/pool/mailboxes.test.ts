@@ -36,6 +36,22 @@ describe("a call of a holder", () => {
     expect(pool.answers).toEqual([[]]);
   });
 
+  it("that has stood for half a second goes back empty before a newer one sets anything off: nobody may hear it any more", () => {
+    for (const [nowMs, heard] of [
+      [499, [["r-1"], null]],
+      [500, [[], ["r-1"]]],
+    ] as const) {
+      const pool = new Pool();
+      pool.await("r-1", "r-2");
+      pool.call();
+      pool.boxes.supersede(HOLDER, nowMs);
+      pool.put("r-1");
+      pool.boxes.deliver();
+      pool.call({ nowMs });
+      expect(pool.answers).toEqual(heard);
+    }
+  });
+
   it("stands while somebody waits and there is nothing, and brings all that was decided together", () => {
     const pool = new Pool();
     pool.await("r-1", "r-2", "r-3");
