@@ -224,6 +224,7 @@ export class ServiceLease {
     this.#flows.forgetDemand();
   }
 
+  /** Idle for so long. */
   idleMs(nowMs: number): number {
     return this.#running > 0 ? 0 : nowMs - this.#endedAtMs;
   }
@@ -231,8 +232,7 @@ export class ServiceLease {
   /** What to send to the pool. It is the newest request from now on; `failed` where it gets no answer. */
   message(configurationVersion: number, nowMs: number): RenewMessage {
     this.requests.giveUpBefore(nowMs - this.#requestMsMax);
-    const sinceMs = nowMs - (this.#reportedAtMs ?? Infinity);
-    const elapsedMs = sinceMs < 0 ? SECOND_MS : sinceMs;
+    const elapsedMs = this.#reportedAtMs === null || nowMs < this.#reportedAtMs ? SECOND_MS : nowMs - this.#reportedAtMs;
     this.#reportedAtMs = nowMs;
     this.pace.sent(nowMs);
     const wanted = flowDemandsOf(this.#flows, { held: this.#held, elapsedMs, isContended: this.#isContended, nowMs });
@@ -292,7 +292,7 @@ export class ServiceLease {
     this.#running -= 1;
     this.#shards.leave(slot, ended);
     const isToldOf = this.#held.end(flow, lane, slotId);
-    const isAwaited = this.#isContended || this.#flows.known(flow)?.isQueuedAt(ended.nowMs) === true;
+    const isAwaited = isToldOf && (this.#isContended || this.#flows.known(flow)?.isQueuedAt(ended.nowMs) === true);
     if (isToldOf && slotId !== undefined) this.outbox.giveBack(slotId, { isAwaited, nowMs: ended.nowMs });
     this.#shards.freed(lane);
     return isToldOf;

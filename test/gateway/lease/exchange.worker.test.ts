@@ -1,23 +1,17 @@
 // How requests ask a pool that answers late, never, or not at all. That many contexts take part is test/end-to-end/asking.test.ts.
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { askAndHear } from "#gateway/lease/exchange.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
 import type { RequestScope } from "#gateway/request-scope.ts";
 import type { ExchangeAnswer, ExchangeMessage, SlotVerdict } from "#shared/protocol/exchange.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
+import { useFakeTime } from "../../support/worker/fake-time.ts";
 
 const FLOW = "acme/gold";
 const WAIT_MS_MAX = 5_000;
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(console, "warn").mockImplementation(() => undefined);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime();
 
 const grantOf = (slotId: string): SlotVerdict => ({
   ok: true,

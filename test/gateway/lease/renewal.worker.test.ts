@@ -1,21 +1,15 @@
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
 import { settle } from "#gateway/lease/renewal.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
 import type { RequestScope } from "#gateway/request-scope.ts";
 import type { RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import { instantiateKernels } from "#wasm/binding/kernels.ts";
 import { kernelsModule } from "#wasm/binding/module.ts";
+import { useFakeTime } from "../../support/worker/fake-time.ts";
 
 const FLOW = "acme/gold";
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(console, "warn").mockImplementation(() => undefined);
-});
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+useFakeTime();
 
 /** An isolate whose last request has just ended, and what its pool is told: calls and, of those that were answered, messages. */
 function fallSilent(isAnswered: (call: number) => boolean) {
