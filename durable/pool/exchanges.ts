@@ -56,16 +56,16 @@ export class Exchanges {
 
   /** The answer's verdicts. The message's configuration is known here. */
   async answer(message: ExchangeMessage): Promise<ExchangeAnswer["verdicts"]> {
-    const { holder, asks, returned, cancelled } = message;
+    const { holder, number, countsFrom, asks, returned, cancelled } = message;
     const { admissions } = this.#shell;
     const nowMs = Date.now();
-    this.#mailboxes.supersede(holder, nowMs);
+    this.#mailboxes.giveUpBefore(holder, countsFrom);
     for (const slotId of cancelled) this.#cancel(slotId, holder);
     if (cancelled.length > 0 || returned.length > 0) admissions.giveBack(returned, holder, nowMs);
     for (const ask of asks) this.#ask(message, ask, nowMs);
     admissions.settle(nowMs);
     const { promise, resolve } = Promise.withResolvers<ExchangeAnswer["verdicts"]>();
-    this.#mailboxes.collect(holder, resolve, nowMs);
+    this.#mailboxes.collect(holder, { number, answer: resolve }, nowMs);
     return promise;
   }
 
@@ -78,7 +78,7 @@ export class Exchanges {
   #ask({ service, holder, configurationVersion, region }: ExchangeMessage, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
     const { slotId } = ask;
     const request: AcquireRequest = { ...ask, service, holder, configurationVersion, ...(region && { region }), kind: "request" };
-    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
+    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs });
     const tellOf =
       (answersMs: number): Tell =>
       (decided) => {

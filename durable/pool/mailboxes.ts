@@ -1,21 +1,26 @@
 // Verdicts on their way to the isolates that asked. An isolate cannot be called: what there is for it is the answer to a call of its own, and the
 // newest one stands here while somebody of it waits and there is nothing. Pure; times are the pool's.
 import type { SlotVerdict } from "#shared/protocol/exchange.ts";
-import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { MINUTE_MS } from "#shared/units.ts";
 
 /** Of an isolate that has not called for so long nobody waits any more. */
 const SILENT_MS_MAX = MINUTE_MS;
 
-/** Before isolates give a call up. */
-const STOOD_MS_MAX = SECOND_MS / 2;
+export interface HolderCall {
+  /** Of the holder's calls: a later one has a higher one. */
+  readonly number: number;
+  readonly answer: (verdicts: readonly SlotVerdict[]) => void;
+}
 
 interface Mailbox {
   /** Who asked, and has no verdict; since when, by the holder's clock. */
   readonly awaited: Map<string, number>;
   verdicts: SlotVerdict[];
-  /** Answers the call that stands here. */
-  standing: ((verdicts: readonly SlotVerdict[]) => void) | null;
-  calledAtMs: number;
+  standing: HolderCall | null;
+  /** The highest number of the holder's calls so far. */
+  newest: number;
+  /** Nothing was heard of its holder since the last look at all of them. */
+  isSilent: boolean;
 }
 
 export class Mailboxes {
@@ -29,8 +34,8 @@ export class Mailboxes {
   }
 
   /** A verdict on the holder's request will come. Since when it is awaited: whoever asks again has waited since the first time. */
-  await(holder: string, { slotId, askedAtMs }: Pick<SlotVerdict, "slotId" | "askedAtMs">, nowMs: number): number {
-    const { awaited } = this.#of(holder, nowMs);
+  await(holder: string, { slotId, askedAtMs }: Pick<SlotVerdict, "slotId" | "askedAtMs">): number {
+    const { awaited } = this.#of(holder);
     const sinceMs = awaited.get(slotId) ?? askedAtMs;
     awaited.set(slotId, sinceMs);
     return sinceMs;
@@ -54,23 +59,28 @@ export class Mailboxes {
   }
 
   /**
-   * A newer call of the holder has come. One that has stood for long goes back before anything else happens: the isolate may have given it up, and
-   * would not miss what it brought.
+   * The holder counts on none of its calls before that number: it has given them up. One that stands here goes back before anything else happens, for
+   * nobody would miss what it brought.
    */
-  supersede(holder: string, nowMs: number): void {
+  giveUpBefore(holder: string, number: number): void {
     const box = this.#boxes.get(holder);
-    if (box === undefined || Math.abs(nowMs - box.calledAtMs) < STOOD_MS_MAX) return;
-    box.standing?.([]);
+    if (box === undefined || box.standing === null || box.standing.number >= number) return;
+    box.standing.answer([]);
     box.standing = null;
   }
 
-  /** Answers a call of the holder with what there is for it, as soon as there is anything, nobody of it waits, or it calls again. */
-  collect(holder: string, answer: (verdicts: readonly SlotVerdict[]) => void, nowMs: number): void {
+  /**
+   * Answers a call of the holder with what there is for it, as soon as there is anything, nobody of it waits, or it calls again. One that a newer one
+   * has overtaken does not stand: it may be so late that nobody hears it.
+   */
+  collect(holder: string, call: HolderCall, nowMs: number): void {
+    const box = this.#of(holder);
+    box.isSilent = false;
     this.#sweep(nowMs);
-    const box = this.#of(holder, nowMs);
-    box.calledAtMs = nowMs;
-    box.standing?.([]);
-    box.standing = answer;
+    if (call.number < box.newest) return call.answer([]);
+    box.newest = call.number;
+    box.standing?.answer([]);
+    box.standing = call;
     this.#deliverTo(box);
   }
 
@@ -82,24 +92,28 @@ export class Mailboxes {
 
   #deliverTo(box: Mailbox): void {
     if (box.standing === null || (box.verdicts.length === 0 && box.awaited.size > 0)) return;
-    box.standing(box.verdicts);
+    box.standing.answer(box.verdicts);
     box.verdicts = [];
     box.standing = null;
   }
 
-  #of(holder: string, nowMs: number): Mailbox {
+  #of(holder: string): Mailbox {
     let box = this.#boxes.get(holder);
-    if (box === undefined) this.#boxes.set(holder, (box = { awaited: new Map(), verdicts: [], standing: null, calledAtMs: nowMs }));
+    if (box === undefined)
+      this.#boxes.set(holder, (box = { awaited: new Map(), verdicts: [], standing: null, newest: 0, isSilent: false }));
     return box;
   }
 
+  /** Twice silent, not long ago: a clock that is set ahead ends everybody's wait, and what they are told of it waits here for their calls. */
   #sweep(nowMs: number): void {
     if (Math.abs(nowMs - this.#sweptAtMs) < SILENT_MS_MAX) return;
     this.#sweptAtMs = nowMs;
     for (const [holder, box] of this.#boxes) {
-      if (Math.abs(nowMs - box.calledAtMs) < SILENT_MS_MAX || box.awaited.size > 0) continue;
-      box.standing?.([]);
-      this.#boxes.delete(holder);
+      if (box.isSilent && box.awaited.size === 0) {
+        box.standing?.answer([]);
+        this.#boxes.delete(holder);
+      }
+      box.isSilent = true;
     }
   }
 }

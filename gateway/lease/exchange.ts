@@ -95,10 +95,10 @@ async function exchange(scope: RequestScope, lease: ServiceLease, firstInMs: num
 
 /** False: no answer came. */
 async function send({ env, isolate }: RequestScope, { outbox, place }: ServiceLease, call: ExchangeCall): Promise<boolean> {
-  const { asks, returned, cancelled } = call;
+  const { sentAtMs: _, ...words } = call;
   const { service, region } = place;
   const whose = { service, holder: isolate.holder, configurationVersion: isolate.configurationVersion, ...(region && { region }) };
-  const message: ExchangeMessage = { ...whose, asks, returned, cancelled };
+  const message: ExchangeMessage = { ...whose, ...words };
   try {
     const answer = await callPoolOnce(env, place, (pool) => pool.exchange(message));
     isolate.configuration.expire(answer.configurationVersion);

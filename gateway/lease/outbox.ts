@@ -37,7 +37,7 @@ export interface Waiting {
 /** `error`: the pool could not be asked. `carries`: no word yet; its request is to make the calls from here on. */
 export type Heard = { readonly verdict: SlotVerdict } | { readonly error: unknown } | { readonly carries: true };
 
-type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
+type Words = Pick<ExchangeMessage, "number" | "countsFrom" | "asks" | "returned" | "cancelled">;
 
 /** One call, from its sending on. */
 export interface ExchangeCall extends Words {
@@ -66,7 +66,9 @@ export class Outbox {
   /** Which of the pool's lives answered last. */
   #poolLife: string | null = null;
   #cancelled: string[] = [];
+  /** On their way, the oldest first. */
   readonly #calls = new Set<ExchangeCall>();
+  #number = 0;
 
   /** Somebody waits. */
   get isAwaiting(): boolean {
@@ -142,7 +144,10 @@ export class Outbox {
       entry.hasAsked = true;
       asks.push({ ...entry.ask, askedAtMs: nowMs, waitMsMax: Math.max(0, entry.waitsUntilMs - nowMs) });
     }
-    const call = { asks, returned: this.#returned, cancelled: this.#cancelled, sentAtMs: nowMs };
+    const number = (this.#number += 1);
+    const [oldest] = this.#calls;
+    const words = { number, countsFrom: oldest?.number ?? number, asks, returned: this.#returned, cancelled: this.#cancelled };
+    const call = { ...words, sentAtMs: nowMs };
     this.#returned = [];
     this.#cancelled = [];
     this.#returnAtMs = Infinity;

@@ -17,6 +17,10 @@ export interface ExchangeMessage {
   readonly configurationVersion: number;
   /** To a regional pool: where it is. */
   readonly region?: Region;
+  /** Of the holder's calls, from 1. */
+  readonly number: number;
+  /** It waits for the answer to this one of its calls, and to none before: those are given up. */
+  readonly countsFrom: number;
   readonly asks: readonly SlotAsk[];
   /** Slots by name whose requests have ended. */
   readonly returned: readonly string[];

@@ -9,7 +9,7 @@ import type { ExchangeAnswer, ExchangeMessage, SlotAsk, SlotVerdict } from "#sha
 import type { AcquireRequest, RenewAnswer, RenewMessage } from "#shared/protocol/pool-rpc.ts";
 import { kernels } from "#test/support/kernels.ts";
 
-export type Words = Pick<ExchangeMessage, "asks" | "returned" | "cancelled">;
+export type Words = Pick<ExchangeMessage, "number" | "countsFrom" | "asks" | "returned" | "cancelled">;
 
 /** A call that waits for its answer, or for the news that there will be none. */
 export interface StandingCall {
@@ -81,9 +81,9 @@ export class AskingPool {
     return { ...renewed, table: this.pool.routes.tableFor(message.tableVersion), configurationVersion: 1 };
   }
 
-  exchange(holder: string, { asks, returned, cancelled }: Words, call: StandingCall): void {
+  exchange(holder: string, { number, countsFrom, asks, returned, cancelled }: Words, call: StandingCall): void {
     const nowMs = this.#shell.nowMs();
-    this.mailboxes.supersede(holder, nowMs);
+    this.mailboxes.giveUpBefore(holder, countsFrom);
     for (const slotId of cancelled) this.#cancel(slotId, holder);
     if (returned.length > 0) this.pool.giveBack(returned, holder, nowMs);
     for (const ask of asks) this.#ask(holder, ask, nowMs);
@@ -94,7 +94,7 @@ export class AskingPool {
       this.#standing.delete(call);
       call.answer({ verdicts, poolLife: `${life}` });
     };
-    this.mailboxes.collect(holder, answer, nowMs);
+    this.mailboxes.collect(holder, { number, answer }, nowMs);
   }
 
   #cancel(slotId: string, holder: string): void {
@@ -106,7 +106,7 @@ export class AskingPool {
   #ask(holder: string, { askedAtMs, ...ask }: SlotAsk, nowMs: number): void {
     const { slotId } = ask;
     const request: AcquireRequest = { ...ask, holder, service: "svc", kind: "request", configurationVersion: 1 };
-    const sinceMs = this.mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
+    const sinceMs = this.mailboxes.await(holder, { slotId, askedAtMs });
     const tellOf =
       (answersMs: number): Tell =>
       (decided) => {

@@ -768,7 +768,7 @@ export class AskingSimulation {
       require([...waiting.values()].every(({ context }) => !context.isAlive), `somebody waits in ${name} for ever`);
       require(!lease.outbox.isAwaiting, `the outbox of ${name} awaits somebody for ever`);
       let isAnswered = false;
-      mailboxes.collect(name, () => (isAnswered = true), this.#queue.nowMs + this.#poolOffsetMs);
+      mailboxes.collect(name, { number: Infinity, answer: () => (isAnswered = true) }, this.#queue.nowMs + this.#poolOffsetMs);
       require(isAnswered, `the mailbox of ${name} awaits somebody for ever`);
     }
   }

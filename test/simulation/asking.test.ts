@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { Mailboxes } from "#durable/pool/mailboxes.ts";
+import { Mailboxes, type HolderCall } from "#durable/pool/mailboxes.ts";
 import { Outbox, type ExchangeCall } from "#gateway/lease/outbox.ts";
 import { ServiceLease } from "#gateway/lease/service-lease.ts";
-import type { ExchangeAnswer, SlotVerdict } from "#shared/protocol/exchange.ts";
+import type { ExchangeAnswer } from "#shared/protocol/exchange.ts";
 import { AskingSimulation, type AskingParts } from "./asking-simulation.ts";
 import { firstFailure } from "./first-failure.ts";
 
@@ -88,17 +88,17 @@ class CallsWithoutPause extends Outbox {
 }
 
 class LosesWhatANewerCallFinds extends Mailboxes {
-  override collect(holder: string, answer: (verdicts: readonly SlotVerdict[]) => void, nowMs: number): void {
+  override collect(holder: string, { number, answer }: HolderCall, nowMs: number): void {
     let isNew = true;
-    super.collect(holder, (verdicts) => answer(isNew ? [] : verdicts), nowMs);
+    super.collect(holder, { number, answer: (verdicts) => answer(isNew ? [] : verdicts) }, nowMs);
     isNew = false;
   }
 }
 
 /** A wait since the first asking is added to the time of the last one. */
 class CountsFromTheLastAsking extends Mailboxes {
-  override await(...[holder, asked, nowMs]: Parameters<Mailboxes["await"]>): number {
-    super.await(holder, asked, nowMs);
+  override await(...[holder, asked]: Parameters<Mailboxes["await"]>): number {
+    super.await(holder, asked);
     return asked.askedAtMs;
   }
 }

@@ -266,7 +266,7 @@ export class VirtualService {
     this.#call(() => {
       this.#count("exchange");
       const nowMs = this.#clock.wallMs;
-      this.#mailboxes.supersede(name, nowMs);
+      this.#mailboxes.giveUpBefore(name, call.countsFrom);
       this.#pool.giveBack(call.returned, name, nowMs);
       for (const ask of call.asks) this.#acquire(name, ask, nowMs);
       this.#settlePool();
@@ -275,7 +275,7 @@ export class VirtualService {
           lease.outbox.answered(call, { verdicts, poolLife: "only" });
           this.#seeToOutbox(isolate);
         });
-      this.#mailboxes.collect(name, answer, nowMs);
+      this.#mailboxes.collect(name, { number: call.number, answer }, nowMs);
     });
   }
 
@@ -283,7 +283,7 @@ export class VirtualService {
     if (this.#isCounting) this.#asks += 1;
     const request: AcquireRequest = { ...ask, holder, service: "svc", kind: "request", configurationVersion: 1 };
     const { slotId } = ask;
-    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs }, nowMs);
+    const sinceMs = this.#mailboxes.await(holder, { slotId, askedAtMs });
     const verdict = this.#pool.acquire(request, nowMs);
     if (verdict !== null) return this.#mailboxes.put(holder, { ...verdict, slotId, askedAtMs });
     this.#settlers.set(slotId, (decided) => this.#mailboxes.put(holder, { ...decided, slotId, askedAtMs: sinceMs }));

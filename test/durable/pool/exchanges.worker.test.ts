@@ -35,9 +35,10 @@ async function poolOf(of: TestService, region?: "enam") {
   const stub = (): Pick<PoolRpc, "exchange" | "acquire"> =>
     region === undefined ? home() : env.REGIONAL_POOL.get(env.REGIONAL_POOL.idFromName(regionalPoolName(service, region)));
   const said = { service, holder: "h", configurationVersion, asks: [], returned: [], cancelled: [], ...(region && { region }) };
+  let number = 0;
   /** What the answer to one call brings. */
   const call = async (message: Partial<ExchangeMessage> = {}): Promise<readonly SlotVerdict[]> =>
-    (await stub().exchange({ ...said, ...message })).verdicts;
+    (await stub().exchange({ ...said, number: (number += 1), countsFrom: 1, ...message })).verdicts;
   const stats = () => home().stats(service, configurationVersion);
   const out = async (): Promise<number> => (await stats()).endpoints.reduce((sum, { slotsOut }) => sum + slotsOut, 0);
   const acquire = (slotId: string, more: Partial<SlotAsk> = {}) => {

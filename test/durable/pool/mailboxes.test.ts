@@ -12,16 +12,16 @@ class Pool {
   readonly answers: (readonly string[] | null)[] = [];
 
   await(...slotIds: readonly string[]): void {
-    for (const slotId of slotIds) this.boxes.await(HOLDER, { slotId, askedAtMs: 0 }, 0);
+    for (const slotId of slotIds) this.boxes.await(HOLDER, { slotId, askedAtMs: 0 });
   }
 
-  call({ holder = HOLDER, nowMs = 0 } = {}): void {
+  call({ holder = HOLDER, nowMs = 0, number = this.answers.length + 1 } = {}): void {
     const index = this.answers.push(null) - 1;
     const answer = (verdicts: readonly SlotVerdict[]): void => {
       if (this.answers[index] !== null) throw new Error("it was answered before");
       this.answers[index] = verdicts.map(({ slotId }) => slotId);
     };
-    this.boxes.collect(holder, answer, nowMs);
+    this.boxes.collect(holder, { number, answer }, nowMs);
   }
 
   put(...slotIds: readonly string[]): void {
@@ -36,20 +36,37 @@ describe("a call of a holder", () => {
     expect(pool.answers).toEqual([[]]);
   });
 
-  it("that has stood for half a second goes back empty before a newer one sets anything off: nobody may hear it any more", () => {
-    for (const [nowMs, heard] of [
-      [499, [["r-1"], null]],
-      [500, [[], ["r-1"]]],
+  it("that it has given up goes back empty before a newer one sets anything off: nobody may hear it any more", () => {
+    for (const [countsFrom, heard] of [
+      [1, [["r-1"], null]],
+      [2, [[], ["r-1"]]],
     ] as const) {
       const pool = new Pool();
       pool.await("r-1", "r-2");
       pool.call();
-      pool.boxes.supersede(HOLDER, nowMs);
+      pool.boxes.giveUpBefore(HOLDER, countsFrom);
       pool.put("r-1");
       pool.boxes.deliver();
-      pool.call({ nowMs });
+      pool.call();
       expect(pool.answers).toEqual(heard);
     }
+  });
+
+  it("that a newer one has overtaken goes back empty, and the newer one stands", () => {
+    const pool = new Pool();
+    pool.await("r-1", "r-2");
+    pool.call({ number: 2 });
+    pool.call({ number: 1 });
+    expect(pool.answers).toEqual([null, []]);
+    pool.put("r-1");
+    pool.boxes.deliver();
+    expect(pool.answers).toEqual([["r-1"], []]);
+    // Nor where none stands any more.
+    pool.call({ number: 1 });
+    pool.put("r-2");
+    pool.boxes.deliver();
+    pool.call({ number: 3 });
+    expect(pool.answers).toEqual([["r-1"], [], [], ["r-2"]]);
   });
 
   it("stands while somebody waits and there is nothing, and brings all that was decided together", () => {
@@ -106,7 +123,7 @@ describe("a call of a holder", () => {
   it("hears nothing of another holder's", () => {
     const pool = new Pool();
     pool.await("r-1");
-    pool.boxes.await("other", { slotId: "r-2", askedAtMs: 0 }, 0);
+    pool.boxes.await("other", { slotId: "r-2", askedAtMs: 0 });
     pool.call({ holder: "other" });
     pool.put("r-1", "r-2");
     pool.boxes.forget("other", "r-1");
@@ -131,7 +148,7 @@ describe("a verdict", () => {
 
   it("answers the first asking of one that asks again while it waits, and the second of one that was decided", () => {
     const pool = new Pool();
-    const ask = (askedAtMs: number): number => pool.boxes.await(HOLDER, { slotId: "r-1", askedAtMs }, 0);
+    const ask = (askedAtMs: number): number => pool.boxes.await(HOLDER, { slotId: "r-1", askedAtMs });
     expect([ask(100), ask(1_100)]).toEqual([100, 100]);
     pool.put("r-1");
     expect(ask(2_100)).toBe(2_100);
@@ -144,7 +161,7 @@ describe("a holder that has not called for a minute", () => {
   it("is forgotten with what there is for it, unless somebody of it waits", () => {
     const pool = new Pool();
     pool.await("r-1");
-    pool.boxes.await("waiting", { slotId: "r-2", askedAtMs: 0 }, 0);
+    pool.boxes.await("waiting", { slotId: "r-2", askedAtMs: 0 });
     pool.put("r-1");
     pool.call({ holder: "other", nowMs: 0 });
     expect(pool.boxes.size).toBe(3);
@@ -154,6 +171,19 @@ describe("a holder that has not called for a minute", () => {
     expect(pool.boxes.size).toBe(2);
     pool.call({ nowMs: 60_001 });
     expect(pool.answers.at(-1)).toEqual([]);
+  });
+
+  it("is none where the clock was set ahead, which has ended everybody's wait: each is told", () => {
+    const pool = new Pool();
+    pool.await("r-1");
+    pool.boxes.await("other", { slotId: "r-2", askedAtMs: 0 });
+    pool.call({ nowMs: 30_000 });
+    pool.call({ holder: "other", nowMs: 30_000 });
+    pool.boxes.put("other", verdictOn("r-2"));
+    pool.put("r-1");
+    pool.call({ nowMs: 3_600_000 });
+    pool.call({ holder: "other", nowMs: 3_600_000 });
+    expect(pool.answers.slice(2)).toEqual([["r-1"], ["r-2"]]);
   });
 
   it("is one by a clock that was set back as well", () => {

@@ -235,12 +235,12 @@ describe("an exchange", () => {
   it("that frees the slot of one that asks again in it says for how long it is good since that asking", async () => {
     const { stub, version } = await poolOf({ service: "asked-again", capacity: 1 });
     const ask = (slotId: string, askedAtMs: number) => ({ slotId, flow: FLOW, urgency: 3, affinityKey: null, waitMsMax: 5_000, askedAtMs });
-    const message = { service: "asked-again", holder: "h", configurationVersion: version, returned: [], cancelled: [] };
-    const first = await exchangeWith(stub, { ...message, asks: [ask("r1", 1_000), ask("r2", 1_000)] });
+    const message = { service: "asked-again", holder: "h", configurationVersion: version, countsFrom: 1, returned: [], cancelled: [] };
+    const first = await exchangeWith(stub, { ...message, number: 1, asks: [ask("r1", 1_000), ask("r2", 1_000)] });
     expect(first.verdicts).toMatchObject([{ ok: true, slotId: "r1" }]);
-    const second = await exchangeWith(stub, { ...message, asks: [ask("r3", 6_000), ask("r2", 6_000)], returned: ["r1"] });
+    const second = await exchangeWith(stub, { ...message, number: 2, asks: [ask("r3", 6_000), ask("r2", 6_000)], returned: ["r1"] });
     // Since the first asking it would have ended already.
     expect(second.verdicts).toMatchObject([{ ok: true, slotId: "r2", askedAtMs: 6_000, slot: { waitedMs: 0 } }]);
-    await exchangeWith(stub, { ...message, asks: [], cancelled: ["r3"] });
+    await exchangeWith(stub, { ...message, number: 3, asks: [], cancelled: ["r3"] });
   });
 });

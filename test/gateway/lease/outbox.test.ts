@@ -134,6 +134,20 @@ describe("while anybody waits", () => {
     expect(isolate.outbox.seeToInMs(200)).toBeNull();
   });
 
+  it("each call says its number, and the oldest whose answer is waited for", () => {
+    const { isolate, standing } = Isolate.waiting();
+    expect(standing).toMatchObject({ number: 1, countsFrom: 1 });
+    isolate.ask("r-2");
+    expect(isolate.call(2)).toMatchObject({ number: 2, countsFrom: 1 });
+    isolate.ask("r-3");
+    isolate.outbox.failed(standing, { error: LOST, mayRepeat: true });
+    const third = isolate.call(4);
+    expect(third).toMatchObject({ number: 3, countsFrom: 2 });
+    isolate.ask("r-4");
+    isolate.outbox.answered(third, answerOf([]));
+    expect(isolate.call(6)).toMatchObject({ number: 4, countsFrom: 2 });
+  });
+
   it("none is due once all were told", () => {
     const { isolate, standing } = Isolate.waiting();
     isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
@@ -159,7 +173,9 @@ describe("while anybody waits", () => {
     isolate.call(2);
     expect(isolate.outbox.seeToInMs(1_000)).toBeNull();
     expect(isolate.outbox.seeToInMs(1_001)).toBe(0);
-    expect(askedIn(isolate.call(1_001))).toEqual(["r-1", "r-2"]);
+    const again = isolate.call(1_001);
+    expect(askedIn(again)).toEqual(["r-1", "r-2"]);
+    expect(again).toMatchObject({ number: 3, countsFrom: 2 });
     // It stood there all the time.
     isolate.outbox.answered(standing, answerOf([grantOf("r-1")]));
     expect(isolate.told).toEqual(["r-1"]);

@@ -9,7 +9,7 @@ export async function tellPool(
   pool: Exchanging,
   { service, holder = "h", returned = [], cancelled = [] }: Pick<ExchangeMessage, "service"> & Partial<ExchangeMessage>,
 ): Promise<void> {
-  await pool.exchange({ service, holder, configurationVersion: 0, asks: [], returned, cancelled });
+  await pool.exchange({ service, holder, configurationVersion: 0, number: 1, countsFrom: 1, asks: [], returned, cancelled });
 }
 
 /** The answer as the isolate has it: the stub's own types do not tell. */
