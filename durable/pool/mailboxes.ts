@@ -3,8 +3,8 @@
 import type { SlotVerdict } from "#shared/protocol/exchange.ts";
 import { MINUTE_MS } from "#shared/units.ts";
 
-/** Of an isolate that has not called for so long nobody waits any more. */
-const SILENT_MS_MAX = MINUTE_MS;
+/** How often all of them are looked at. Of an isolate that has not called between two looks nobody waits any more. */
+const LOOK_MS = MINUTE_MS;
 
 export interface HolderCall {
   /** Of the holder's calls: a later one has a higher one. */
@@ -106,7 +106,7 @@ export class Mailboxes {
 
   /** Twice silent, not long ago: a clock that is set ahead ends everybody's wait, and what they are told of it waits here for their calls. */
   #sweep(nowMs: number): void {
-    if (Math.abs(nowMs - this.#sweptAtMs) < SILENT_MS_MAX) return;
+    if (Math.abs(nowMs - this.#sweptAtMs) < LOOK_MS) return;
     this.#sweptAtMs = nowMs;
     for (const [holder, box] of this.#boxes) {
       if (box.isSilent && box.awaited.size === 0) {
