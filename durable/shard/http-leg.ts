@@ -1,11 +1,13 @@
-import { NO_STATUS } from "#shared/protocol/close-codes.ts";
+import { BAD_UPSTREAM, NO_STATUS } from "#shared/protocol/close-codes.ts";
 import { readGrip } from "#shared/protocol/grip.ts";
 import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { RESUME } from "#shared/resume/bounds.ts";
 import { payloadBytes, type End, type Message } from "#shared/resume/frames.ts";
+import type { GatewayInput } from "#shared/resume/step-gateway.ts";
 import { translateClose } from "./close-codes.ts";
 import { postEvents, type PostAnswer } from "./event-post.ts";
 import { RETRY_WAITS_MS, type Leg, type LegInput } from "./leg.ts";
+import { isEnd } from "./plain-inflow.ts";
 import type { PostPermits } from "./post-permits.ts";
 import type { SessionRoute } from "./session-store.ts";
 
@@ -156,17 +158,26 @@ export class HttpLeg implements Leg {
   #onAnswer(batch: readonly Message[], answer: PostAnswer): void {
     const { events } = this.#input;
     if (!answer.ok) return events.failed(answer.detail);
-    const close = answer.events.find(({ type }) => type === "CLOSE" || type === "DISCONNECT");
-    this.#isClosed = close !== undefined;
-    const before = close === undefined ? answer.events : answer.events.slice(0, answer.events.indexOf(close));
-    events.answered(batch.at(-1)?.sequence ?? 0, readGrip(before, this.#input.route.messagePrefix ?? null));
-    if (close?.type === "CLOSE") {
-      // What the endpoint names may be no code that can be sent.
-      const { code = NO_STATUS, reason } = translateClose("endpoint", { code: close.code ?? NO_STATUS, reason: close.reason });
-      events.closed({ code, reason });
-    }
-    if (close?.type === "DISCONNECT") events.failed("the endpoint disconnected");
+    const { said, end } = readEnd(answer.events);
+    this.#isClosed = end !== null;
+    events.answered(batch.at(-1)?.sequence ?? 0, readGrip(said, this.#input.route.messagePrefix ?? null));
+    if (end?.kind === "close") events.closed(end);
+    if (end?.kind === "fail") events.failed(end.reason);
   }
+}
+
+/** How an endpoint's answer ends its session; null: it does not. What it said before counts, what comes after does not. */
+export type AnswerEnd = Extract<GatewayInput, { kind: "close" | "fail" }> | null;
+
+export function readEnd(events: readonly SocketEvent[]): { readonly said: readonly SocketEvent[]; readonly end: AnswerEnd } {
+  const last = events.find(isEnd);
+  if (last === undefined) return { said: events, end: null };
+  const said = events.slice(0, events.indexOf(last));
+  if (last.type !== "CLOSE")
+    return { said, end: { kind: "fail", why: "endpoint", code: BAD_UPSTREAM, reason: "the endpoint disconnected" } };
+  // What the endpoint names may be no code that can be sent.
+  const { code = NO_STATUS, reason } = translateClose("endpoint", { code: last.code ?? NO_STATUS, reason: last.reason });
+  return { said, end: { kind: "close", code, reason } };
 }
 
 /** One request of a plain socket: whatever becomes of it, it is not repeated. */

@@ -5,6 +5,7 @@ import type { SocketEvent } from "#shared/protocol/websocket-events.ts";
 import { gripPrefixOf, readGrip, type GripAnswer } from "#shared/protocol/grip.ts";
 import { openOverHttp, type Opening } from "./open-over-http.ts";
 import type { PostAnswer } from "./event-post.ts";
+import { readEnd, type AnswerEnd } from "./http-leg.ts";
 import type { SessionRoute } from "./session-store.ts";
 import { openUpstream } from "./upstream.ts";
 
@@ -14,7 +15,10 @@ interface Opened {
   readonly messagePrefix: string | null;
 }
 
-export type OpenedEndpoint = (Opened & { readonly socket: WebSocket | null; readonly greeting: GripAnswer }) | Refusal;
+/** `end`: an endpoint may take a session and end it with the same answer, which is how one that wants to name a code says no. */
+export type OpenedEndpoint =
+  | (Opened & { readonly socket: WebSocket | null; readonly greeting: GripAnswer; readonly end: AnswerEnd })
+  | Refusal;
 
 type OpenedPlain = (Opened & { readonly greeting: readonly SocketEvent[]; readonly protocol: string | null }) | Refusal;
 
@@ -31,12 +35,13 @@ export async function openEndpoint(sessionId: string, route: SessionRoute, openi
     const answer = await openOverHttp(sessionId, route, opening);
     if (!answer.ok) return refuseEndpoint(answer, route);
     const messagePrefix = gripPrefixOf(answer.extensions);
-    return { ok: true, socket: null, greeting: readGrip(answer.events, messagePrefix), messagePrefix };
+    const { said, end } = readEnd(answer.events);
+    return { ok: true, socket: null, greeting: readGrip(said, messagePrefix), end, messagePrefix };
   }
   const { upstreamUrl, deadlineMs } = route;
   const headers = new Headers(route.headers.map(([name, value]): [string, string] => [name, value]));
   const opened = await openUpstream({ upstreamUrl, headers, untilMs: opening.startedAtMs + deadlineMs, deadlineMs });
-  return opened.ok ? { ok: true, socket: opened.socket, greeting: NOTHING_SAID, messagePrefix: null } : opened;
+  return opened.ok ? { ok: true, socket: opened.socket, greeting: NOTHING_SAID, end: null, messagePrefix: null } : opened;
 }
 
 const NOTHING_SAID: GripAnswer = { payloads: [], changes: [], faults: [] };

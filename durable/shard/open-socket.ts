@@ -54,6 +54,9 @@ async function openSession(shard: OpeningShard, request: Request, assignment: So
   }
   if (route.region !== undefined) moves.reroute(sessionId, { ...route, region: undefined });
   slots.settle(assignment.slotId);
+  const live = host.load(sessionId);
+  // Its device hears of that when it says hello.
+  if (opened.end !== null && live !== undefined) host.step(live, [opened.end]);
   return upgraded(request, host.device.accept({ ...attachment, terms: assignment.terms }), SUBPROTOCOL);
 }
 

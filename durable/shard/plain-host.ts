@@ -73,7 +73,8 @@ export class PlainHost {
       Math.min(endOfTime(terms, acceptedAtMs)?.atMs ?? Infinity, acceptedAtMs + (terms.limits.idleMsMax ?? Infinity)),
     );
     const close = this.#deliver({ socketId: plainId, route: opening.route }, opening.greeting);
-    if (close !== null) this.#shell.ctx.waitUntil(this.#outflows.close(plainId, close));
+    const plain = close === null ? null : this.#load(attachment);
+    if (plain !== null && close !== null) this.#shell.ctx.waitUntil(this.#close(plain, close, { hasFailed: false }));
   }
 
   /** A message of its service's own accord: at most once. False: there is no such socket any more, or too much waits for it. */

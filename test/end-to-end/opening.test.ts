@@ -1,6 +1,7 @@
 // An endpoint over HTTP that fails the request which opens a socket: asked again where it has said nothing, and never more than its service allows.
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { startEventsBackend, type EventsBackend, type Fault } from "../support/events-backend.ts";
@@ -30,6 +31,7 @@ beforeAll(async () => {
 afterAll(async () => Promise.all([gateway.stop(), events.close()]));
 afterEach(async () => {
   events.openFaultOf = () => null;
+  events.openEndOf = () => null;
   for (const socket of sockets.splice(0)) socket.close(1000);
   await gateway.expectNoSlotInUse();
 });
@@ -106,6 +108,44 @@ describe.for([
     expect(timing).toMatch(/^queue;dur=\d+;desc="gold", upstream;dur=\d{3,}$/);
     expect([status, type, detail]).toEqual([504, "/problems/upstream-timeout", "The endpoint did not take the socket within 1000 ms."]);
     expect(seen).toBe(1);
+  });
+});
+
+describe("an endpoint that takes a socket and ends it with the same answer", () => {
+  const url = (): string => `${gateway.url.replace("http", "ws")}/connect/twice`;
+  const headers = async () => ({ authorization: `Bearer ${await gateway.token({ services: SERVICES })}` });
+
+  it.for([
+    { end: { type: "CLOSE", code: 4_003, reason: "banned" }, told: { why: "closed", code: 4_003, reason: "banned" } },
+    { end: { type: "DISCONNECT" }, told: { why: "endpoint", code: 1014, reason: "the endpoint disconnected" } },
+  ] as const)("tells a session's device with $end.type, and has the slot back", async ({ end, told }) => {
+    events.openEndOf = () => end;
+    const socket = new WebSocket(url(), ["tidegate.v1"], { headers: await headers() });
+    const frames: unknown[] = [];
+    socket.on("message", (data: Buffer) => frames.push(JSON.parse(data.toString())));
+    const closed = once(socket, "close");
+    await once(socket, "open");
+    await gateway.expectNoSlotInUse();
+    socket.send('{"type":"hello","attempt":1,"received":0}');
+    const [code, reason] = (await closed) as [number, Buffer];
+    expect([code, reason.toString()]).toEqual([told.code, told.reason]);
+    expect(frames).toEqual([{ type: "end", received: 0, sent: 0, ...told }]);
+  });
+
+  it("has a plain socket's slot back without its device's answer", async () => {
+    events.openEndOf = () => ({ type: "CLOSE", code: 4_003, reason: "banned" });
+    const { authorization } = await headers();
+    const upgrade = ["GET /connect/twice HTTP/1.1", "Host: gateway", "Connection: Upgrade", "Upgrade: websocket"];
+    const key = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", `Authorization: ${authorization}`];
+    // It reads, and says nothing.
+    const tcp = connect({ host: "127.0.0.1", port: gateway.port, allowHalfOpen: true });
+    let read = "";
+    tcp.on("data", (chunk) => (read += chunk.toString("latin1")));
+    tcp.write(`${[...upgrade, ...key].join("\r\n")}\r\n\r\n`);
+    await expect.poll(() => read).toMatch(/^HTTP\/1.1 101 [^]*\r\n\r\n[^]*banned$/);
+    await gateway.expectNoSlotInUse();
+    expect(tcp.readableEnded).toBe(false);
+    tcp.destroy();
   });
 });
 

@@ -20,6 +20,8 @@ export interface EventsBackend {
   faultOf: (index: number) => Fault;
   /** The same for requests that open a connection; "stall": nothing. */
   openFaultOf: (index: number) => Fault | "stall";
+  /** What it ends a connection with that it takes, in the same answer; null: it goes on. */
+  openEndOf: () => SocketEvent | null;
   /** Topics that it puts a device on when that opens; where there are any it speaks GRIP, without a mark before messages. */
   topicsOf: (device: string) => readonly string[];
   close(): Promise<void>;
@@ -43,6 +45,7 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
     others,
     faultOf: () => null,
     openFaultOf: () => null,
+    openEndOf: () => null,
     topicsOf: () => [],
     async close() {
       server.closeAllConnections();
@@ -92,7 +95,12 @@ export async function startEventsBackend(states = new Map<string, DedupeState>()
       text: `c:${JSON.stringify({ type: "subscribe", channel })}`,
     }));
     const opened: SocketEvent[] = isOpening ? [{ type: "OPEN" }, ...subscribed] : [];
-    const closed: SocketEvent[] = messages.includes("close") ? [{ type: "CLOSE", code: 4009, reason: "as asked" }] : [];
+    const end = isOpening
+      ? backend.openEndOf()
+      : messages.includes("close")
+        ? ({ type: "CLOSE", code: 4009, reason: "as asked" } as const)
+        : null;
+    const closed: SocketEvent[] = end === null ? [] : [end];
     response.end(encodeEvents([...opened, ...answers.map((answer): SocketEvent => ({ type: "TEXT", text: textOf(answer) })), ...closed]));
   };
   server.listen(0, "127.0.0.1");
