@@ -44,6 +44,8 @@ export class DeviceSide {
     if (attachment.attempt === null) return this.#onHello(socket, attachment, frame);
     const live = this.#host.load(attachment.sessionId);
     if (live === undefined) return turnAway(socket, this.#shell.store.movedTo(attachment.sessionId) !== null);
+    // Of a connection that was given up, or for a newer one: what it brings late is not held against that one, nor against the session.
+    if (attachment.attempt !== live.state.attempt || live.state.detachedAtMs !== null) return;
     const breach = this.#limits.breachOf(live, frame, attachment);
     if (breach !== null) return this.#host.step(live, [{ kind: "fail", why: "policy", ...breach }], socket);
     if (frame.type === "report") return this.#reports.take(live, frame, socket);
@@ -66,8 +68,10 @@ export class DeviceSide {
   }
 
   onTooLarge(socket: WebSocket): void {
-    const live = this.#host.load(attachmentOf(socket).sessionId);
-    if (live !== undefined) this.#host.step(live, [{ kind: "fail", why: "policy", ...TOO_LARGE }]);
+    const { sessionId, attempt } = attachmentOf(socket);
+    const live = this.#host.load(sessionId);
+    // The session's own connection, or the only one that it ever had.
+    if (live?.state.attempt === (attempt ?? 0)) this.#host.step(live, [{ kind: "fail", why: "policy", ...TOO_LARGE }]);
   }
 
   /** Closes connections that said no hello, or whose time is up. */

@@ -17,7 +17,6 @@ export class SessionReports {
   take(live: Live, report: Report, socket: WebSocket): void {
     const { route, state } = live;
     const attachment = attachmentOf(socket);
-    if (attachment.attempt !== state.attempt || state.detachedAtMs !== null) return;
     const news = this.#shell.news();
     if (!this.#limits.mayReport(live, attachment)) return news.countFault(route, "report-too-soon");
     const { flow, device } = route;

@@ -2,6 +2,7 @@
 // is in socket-lifetimes.test.ts.
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import type { TestGateway } from "../support/gateway.ts";
@@ -18,6 +19,30 @@ afterAll(async () => gateway.stop());
 afterEach(async () => {
   limited.closeAll();
   await gateway.expectNoSlotInUse();
+});
+
+it("a session is not held to what comes late on a connection that its device has replaced", async () => {
+  const older = await limited.open("rated", ["tidegate.v1"]);
+  // Half-open: the gateway's close does not arrive there, what its device has said still comes.
+  const { ["_socket"]: tcp } = older.socket as unknown as { readonly ["_socket"]: Socket };
+  tcp.pause();
+  const headers = { authorization: `Bearer ${await limited.token()}` };
+  const protocols = ["tidegate.v1", `tidegate.resume.${older.resumeToken}`];
+  const socket = limited.keep(new WebSocket(`${gateway.url.replace("http", "ws")}/connect/rated`, protocols, { headers }));
+  const frames: string[] = [];
+  socket.on("message", (data: Buffer) => frames.push(data.toString()));
+  await once(socket, "open");
+  socket.send('{"type":"hello","attempt":2,"received":0}');
+  await expect.poll(() => frames).toHaveLength(1);
+  // Its window, which the newer connection sends again, and more than the rate allows with it.
+  for (let index = 0; index < 300; index += 1) older.send(`${index}`);
+  for (let index = 1; index <= RATE.burst; index += 1) {
+    socket.send(`m${index}:${index}`);
+    await expect.poll(() => frames).toContain(`m${index}:${index}`);
+  }
+  tcp.resume();
+  expect(await older.closed).toEqual({ code: 1008, reason: "superseded" });
+  expect(socket.readyState).toBe(WebSocket.OPEN);
 });
 
 describe.for(KINDS)("$kind", ({ protocols }) => {

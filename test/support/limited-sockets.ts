@@ -32,6 +32,8 @@ export interface OpenSocket {
   readonly socket: WebSocket;
   readonly frames: string[];
   readonly closed: Promise<{ code: number; reason: string }>;
+  /** A session's first; empty: it is none. */
+  readonly resumeToken: string;
   /** As the protocol numbers it, or as it is. */
   send(text: string): void;
 }
@@ -80,14 +82,15 @@ export async function startLimitedSockets(): Promise<LimitedSockets> {
       const closed = once(socket, "close").then(([code, reason]: unknown[]) => ({ code: code as number, reason: String(reason) }));
       await once(socket, "open");
       let count = 0;
+      let resumeToken = "";
       if (protocols.length > 0) {
         const welcomed = once(socket, "message");
         socket.send('{"type":"hello","attempt":1,"received":0}');
         await welcomed;
-        const { token: resume } = JSON.parse(frames.splice(0)[0] ?? "") as { token: string };
-        if (isConfirmed) socket.send(JSON.stringify({ type: "rotated", token: resume }));
+        ({ token: resumeToken } = JSON.parse(frames.splice(0)[0] ?? "") as { token: string });
+        if (isConfirmed) socket.send(JSON.stringify({ type: "rotated", token: resumeToken }));
       }
-      return { socket, frames, closed, send: (text) => socket.send(protocols.length > 0 ? `m${++count}:${text}` : text) };
+      return { socket, frames, closed, resumeToken, send: (text) => socket.send(protocols.length > 0 ? `m${++count}:${text}` : text) };
     },
     closeAll() {
       // A session that is cut off would be waited for.
