@@ -24,13 +24,16 @@ export class Credentials {
       async (current) => (current === token ? this.#ask({ isRefused: true }) : current),
       async () => this.#ask({ isRefused: true }),
     );
+    // Nobody may wait for it yet, and a rejection that nobody has taken ends a process. Who asks then hears of it, or asks again.
+    this.#token.catch(() => undefined);
     return true;
   }
 
   async #ask({ isRefused }: { readonly isRefused: boolean }): Promise<string> {
     const source = this.#source;
     try {
-      return await (typeof source === "string" ? source : source(isRefused));
+      // One that throws at once fails a little later all the same, when what is kept can be forgotten.
+      return typeof source === "string" ? source : await (async () => source(isRefused))();
     } catch (error) {
       // The next caller asks again.
       this.#token = null;

@@ -5,7 +5,7 @@ import type { Payload } from "#shared/resume/frames.ts";
 export type SocketEnd =
   /** Closed by this side, by its signal, or by the endpoint with its code. */
   | ({ readonly kind: "closed"; readonly code: number; readonly reason: string } & Pick<SessionEnd, "unacknowledged" | "missed">)
-  /** The gateway says no, and coming back does not help: `status` 4xx. */
+  /** The gateway says no, and coming back does not help: `status` 4xx; or 0: no connection can be tried with this address or token. */
   | { readonly kind: "refused"; readonly status: number; readonly detail: string };
 
 export interface SocketOptions {

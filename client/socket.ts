@@ -141,10 +141,14 @@ export class Socket {
   #open(): void {
     if (this.#hasEnded) return;
     if (this.#connection !== null) this.#detach(CLOSE_REPLACED, "a new connection follows");
-    this.#context.credentials.token().then(
-      (token) => this.#openWith(token),
-      () => this.#reconnection.failed(0),
-    );
+    this.#context.credentials
+      .token()
+      .then(
+        (token) => this.#openWith(token),
+        () => this.#reconnection.failed(0),
+      )
+      // The token, or the gateway's address, is none that a WebSocket takes.
+      .catch((error: unknown) => this.#end({ kind: "refused", status: 0, detail: String(error) }));
   }
 
   #openWith(bearer: string): void {
