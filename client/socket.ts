@@ -28,6 +28,8 @@ export class Socket {
   #cancelTick: (() => void) | null = null;
   #tickAtMs: number | null = null;
   #cancelFlush: (() => void) | null = null;
+  /** Why the last upgrade was refused. */
+  #question: AbortController | null = null;
   /** Of the newest connection. */
   #bearer = "";
   #isOnline = false;
@@ -176,7 +178,9 @@ export class Socket {
     if (this.#hasEnded) return;
     this.#meter.dropped();
     if (refusedBearer !== null) {
-      void askWhy(this.#context, { service: this.#service, bearer: refusedBearer }).then(({ end, retryAfterMs }) =>
+      const aborter = new AbortController();
+      this.#question = aborter;
+      void askWhy(this.#context, { service: this.#service, bearer: refusedBearer, aborter }).then(({ end, retryAfterMs }) =>
         end === null ? this.#reconnection.failed(retryAfterMs) : this.#end(end),
       );
     } else this.#reconnection.dropped();
@@ -238,6 +242,7 @@ export class Socket {
     this.#reconnection.stop();
     this.#cancelTick?.();
     this.#cancelFlush?.();
+    this.#question?.abort();
     this.#leave(NORMAL, "");
     this.#tell(() => this.#options.onEnd?.(end));
   }
