@@ -1,5 +1,7 @@
 // The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently, and beside
-// services and tenants nothing but notes: a tenant whose file lost its ending would be gone from the next version.
+// services and tenants nothing but notes: a tenant whose file lost its ending would be gone from the next version. Links are followed:
+// where Kubernetes mounts a ConfigMap, both folders are links.
+import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
@@ -26,7 +28,8 @@ interface ParsedFile {
 
 const IN_SUBFOLDER = /^(services|tenants)\/[^/]+\.yaml$/;
 const OTHER_YAML = /\.ya?ml$/;
-const OTHER_IN_SUBFOLDER = /^(services|tenants)\/(?!\.|.*\.md$)/;
+/** And what stands in the place of such a folder: a link to nothing, or the text that a checkout without links has for one. */
+const OTHER_IN_SUBFOLDER = /^(services|tenants)($|\/(?!\.|.*\.md$))/;
 const FILE_COUNT_MAX = 1 + LIMITS.serviceCountMax + LIMITS.tenantCountMax;
 const FOLDER_BYTES_MAX = 16 * MIB_BYTES;
 const EXPECTED_FILES = "classes.yaml, services/*.yaml or tenants/*.yaml";
@@ -114,13 +117,19 @@ async function namesIn(folder: string): Promise<string[]> {
   });
   const names: string[] = [];
   for (const entry of entries) {
-    if (!entry.isDirectory()) names.push(entry.name);
+    if (!(await isFolder(folder, entry))) names.push(entry.name);
     else if (!entry.name.startsWith(".")) {
       const inside = await readdir(join(folder, entry.name), { withFileTypes: true });
       names.push(...inside.map((file) => `${entry.name}/${file.name}${file.isDirectory() ? "/" : ""}`));
     }
   }
   return names;
+}
+
+async function isFolder(parent: string, entry: Dirent): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isDirectory();
+  const found = await stat(join(parent, entry.name)).catch(() => null);
+  return found?.isDirectory() === true;
 }
 
 function parseFile(file: string, text: string): ParsedFile {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { formatFault, readConfigurationFolder, resolveStateKeys } from "#cli/configuration-folder.ts";
@@ -34,6 +34,28 @@ it("reads every file of a configuration, in a fixed order", async () => {
   const { documents } = await readConfigurationFolder(folder);
   expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/b.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
   expect(validateConfiguration(documents)).toMatchObject({ ok: true });
+});
+
+it("follows links, as a ConfigMap that Kubernetes mounts has them: no tenant is lost behind one", async () => {
+  const folder = await folderWith(WHOLE);
+  await mkdir(join(folder, "..2026_11_22"));
+  await symlink("..2026_11_22", join(folder, "..data"));
+  for (const name of ["classes.yaml", "services", "tenants"]) {
+    await rename(join(folder, name), join(folder, "..2026_11_22", name));
+    await symlink(`..data/${name}`, join(folder, name));
+  }
+  const { documents } = await readConfigurationFolder(folder);
+  expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
+});
+
+it.for([
+  { name: "a link to nothing", put: async (path: string) => symlink("../gone", path) },
+  { name: "a file", put: async (path: string) => writeFile(path, "../gone") },
+])("refuses $name in the place of the tenants' folder", async ({ put }) => {
+  const folder = await folderWith(WHOLE);
+  await rm(join(folder, "tenants"), { recursive: true });
+  await put(join(folder, "tenants"));
+  await expect(readConfigurationFolder(folder)).rejects.toThrow("  tenants: is not a file of a configuration, expected classes.yaml");
 });
 
 it.for([
