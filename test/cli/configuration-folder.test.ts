@@ -2,6 +2,7 @@ import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { formatFault, readConfigurationFolder, resolveStateKeys } from "#cli/configuration-folder.ts";
+import { CliError } from "#cli/output.ts";
 import { openState } from "#cli/state.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -135,6 +136,22 @@ it.for([
 it("tells all faults of all files at once", async () => {
   const folder = await folderWith({ ...WHOLE, "classes.yaml": "a: [", "services/web.yml": "", "tenants/acme.yaml": "{" });
   await expect(readConfigurationFolder(folder)).rejects.toThrow(/3 faults.*services\/web\.yml.*classes\.yaml:1.*tenants\/acme\.yaml:1/s);
+});
+
+it("tells what cannot be read as a fault among others, and waits for no pipe", async () => {
+  const folder = await folderWith({ ...WHOLE, "classes.yaml": "a: [" });
+  await symlink("../gone.yaml", join(folder, "services", ".#echo.yaml")); // As an editor marks a file that it has open.
+  await symlink("..", join(folder, "tenants", "up.yaml"));
+  await symlink("/dev/null", join(folder, "tenants", "x.yaml"));
+  const error: unknown = await readConfigurationFolder(folder).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(CliError);
+  expect((error as CliError).message.split("\n").slice(0, 5)).toEqual([
+    `Cannot read configuration ${folder}: it has 4 faults, expected none`,
+    "  services/.#echo.yaml: cannot be read (ENOENT), expected a file that can be",
+    "  tenants/up.yaml: is no file, expected one",
+    "  tenants/x.yaml: is no file, expected one",
+    expect.stringContaining("classes.yaml:1: is not YAML"),
+  ]);
 });
 
 it("says what it expected where there is no folder", async () => {
