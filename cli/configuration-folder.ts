@@ -1,5 +1,7 @@
 // The operator's folder on disk: classes.yaml, services/*.yaml, tenants/*.yaml. No YAML in it is ignored silently, and beside
-// services and tenants nothing but notes: a tenant whose file lost its ending would be gone from the next version.
+// services and tenants nothing but notes: a tenant whose file lost its ending would be gone from the next version. Links are followed:
+// where Kubernetes mounts a ConfigMap, both folders are links.
+import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LineCounter, parseDocument, type Document } from "yaml";
@@ -26,7 +28,8 @@ interface ParsedFile {
 
 const IN_SUBFOLDER = /^(services|tenants)\/[^/]+\.yaml$/;
 const OTHER_YAML = /\.ya?ml$/;
-const OTHER_IN_SUBFOLDER = /^(services|tenants)\/(?!\.|.*\.md$)/;
+/** And what stands in the place of such a folder: a link to nothing, or the text that a checkout without links has for one. */
+const OTHER_IN_SUBFOLDER = /^(services|tenants)($|\/(?!\.|.*\.md$))/;
 const FILE_COUNT_MAX = 1 + LIMITS.serviceCountMax + LIMITS.tenantCountMax;
 const FOLDER_BYTES_MAX = 16 * MIB_BYTES;
 const EXPECTED_FILES = "classes.yaml, services/*.yaml or tenants/*.yaml";
@@ -37,13 +40,15 @@ export async function readConfigurationFolder(folder: string): Promise<Configura
   const parsed: ParsedFile[] = [];
   let bytesTotal = 0;
   for (const file of files) {
-    const { size: bytes } = await stat(join(folder, file));
-    bytesTotal += bytes;
-    if (bytes > LIMITS.configurationBytesMax)
-      faults.push({ file, path: [], message: `is ${bytes} bytes long, expected at most ${LIMITS.configurationBytesMax}` });
-    else if (bytesTotal > FOLDER_BYTES_MAX)
+    const read = await readBounded(join(folder, file));
+    if (typeof read !== "string") {
+      faults.push({ file, path: [], message: read.fault });
+      continue;
+    }
+    bytesTotal += Buffer.byteLength(read);
+    if (bytesTotal > FOLDER_BYTES_MAX)
       throw cannotRead(folder, `its files have more than ${FOLDER_BYTES_MAX} bytes, expected at most that`);
-    else parsed.push(parseFile(file, await readFile(join(folder, file), "utf8")));
+    parsed.push(parseFile(file, read));
   }
   faults.push(...parsed.flatMap(syntaxFaults));
   const documents = parsed.flatMap(({ file, document }) => (document.errors.length > 0 ? [] : toDocument(file, document, faults)));
@@ -105,22 +110,46 @@ async function listFiles(folder: string): Promise<{ files: string[]; faults: Con
   return { files, faults: strays.map((file) => ({ file, path: [], message })) };
 }
 
+/** The text, or what is wrong with a file that cannot be read: one fault among others. A pipe, which would never end, is no file. */
+async function readBounded(path: string): Promise<string | { readonly fault: string }> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) return { fault: "is no file, expected one" };
+    if (found.size > LIMITS.configurationBytesMax)
+      return { fault: `is ${found.size} bytes long, expected at most ${LIMITS.configurationBytesMax}` };
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isSystemError(error)) return { fault: `cannot be read (${error.code}), expected a file that can be` };
+    throw error;
+  }
+}
+
 /** Of files here and one folder below; a folder below that with a slash behind it. */
 async function namesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    if (isSystemError(error))
-      throw cannotRead(folder, `it is no folder that can be read (${error.code}), expected one with ${EXPECTED_FILES}`);
-    throw error;
-  });
+  const entries = await entriesOf(folder);
   const names: string[] = [];
   for (const entry of entries) {
-    if (!entry.isDirectory()) names.push(entry.name);
+    if (!(await isFolder(folder, entry))) names.push(entry.name);
     else if (!entry.name.startsWith(".")) {
-      const inside = await readdir(join(folder, entry.name), { withFileTypes: true });
+      const inside = await entriesOf(join(folder, entry.name));
       names.push(...inside.map((file) => `${entry.name}/${file.name}${file.isDirectory() ? "/" : ""}`));
     }
   }
   return names;
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (isSystemError(error))
+      throw cannotRead(folder, `it is no folder that can be read (${error.code}), expected one with ${EXPECTED_FILES}`);
+    throw error;
+  });
+}
+
+async function isFolder(parent: string, entry: Dirent): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isDirectory();
+  const found = await stat(join(parent, entry.name)).catch(() => null);
+  return found?.isDirectory() === true;
 }
 
 function parseFile(file: string, text: string): ParsedFile {

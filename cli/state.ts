@@ -80,7 +80,8 @@ export class State {
 
   /** Names of the tenants whose keys are here. */
   async tenantsWithKeys(): Promise<string[]> {
-    const entries = await readdir(join(this.folder, "keys")).catch(nullIfMissing);
+    const folder = join(this.folder, "keys");
+    const entries = await readdir(folder).catch(nullIfMissing(folder));
     return (entries ?? [])
       .filter((entry) => entry.endsWith(".json"))
       .map((entry) => entry.slice(0, -".json".length))
@@ -106,11 +107,10 @@ export class State {
   }
 
   async #read(file: string): Promise<string | null> {
-    const text = await readFile(join(this.folder, file), "utf8").catch(nullIfMissing);
+    const path = join(this.folder, file);
+    const text = await readFile(path, "utf8").catch(nullIfMissing(path));
     if (text !== null && text.length > FILE_BYTES_MAX) {
-      throw new CliError(
-        `Cannot read ${join(this.folder, file)}: it is ${text.length} characters long, expected at most ${FILE_BYTES_MAX}`,
-      );
+      throw new CliError(`Cannot read ${path}: it is ${text.length} characters long, expected at most ${FILE_BYTES_MAX}`);
     }
     return text;
   }
@@ -120,14 +120,17 @@ export class State {
     const existing = await this.#read(file);
     if (existing !== null) return existing;
     const path = join(this.folder, file);
-    await this.#ensureFolder(dirname(path));
     const temporary = `${path}.${randomUUID()}.tmp`;
     try {
+      await this.#ensureFolder(dirname(path));
       await writeFile(temporary, await create(), { mode: SECRET_MODE, flag: "wx" });
       // Not rename: that would replace what another process created meanwhile and perhaps handed out already.
       await link(temporary, path).catch((error: unknown) => {
         if (!isSystemError(error, "EEXIST")) throw error;
       });
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      throw new CliError(`Cannot create ${path}: ${error.code}, expected a folder that can be written (--state)`, { cause: error });
     } finally {
       await rm(temporary, { force: true });
     }
@@ -157,7 +160,10 @@ function urlIn(text: string): string | null {
   }
 }
 
-function nullIfMissing(error: unknown): null {
-  if (isSystemError(error, "ENOENT")) return null;
-  throw error;
+function nullIfMissing(path: string): (error: unknown) => null {
+  return (error) => {
+    if (isSystemError(error, "ENOENT")) return null;
+    if (!isSystemError(error)) throw error;
+    throw new CliError(`Cannot read ${path}: ${error.code}, expected what this user can read (--state)`, { cause: error });
+  };
 }

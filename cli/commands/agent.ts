@@ -14,6 +14,7 @@ import { defineCommand } from "../command.ts";
 import { badValue, readDurationMs, readInteger, readNumber, readPattern } from "../option-values.ts";
 import { CliError, EXIT_OK, EXIT_USAGE } from "../output.ts";
 import { openState, stateFolderOf, type State } from "../state.ts";
+import { isSystemError } from "../system-error.ts";
 import { untilUnwanted } from "../until-unwanted.ts";
 
 /** The agent's key in its environment; it is taken out before anything is started. */
@@ -120,12 +121,12 @@ gateway needs the same: docs/capacity-agent.md.
     const server = agentServer(agent, key);
     try {
       const { host } = values;
-      await Promise.race([
-        once(server.listen({ host, port }), "listening"),
-        once(server, "error").then(([error]) => {
-          throw new CliError(`Cannot listen on ${host}:${port}: ${String(error)}, expected a free port (--port)`);
-        }),
-      ]);
+      // `once` rejects with an error that comes first.
+      await once(server.listen({ host, port }), "listening").catch((error: unknown) => {
+        if (!isSystemError(error)) throw error;
+        const expected = error.code === "EADDRINUSE" ? "a free port (--port)" : "an address of this machine (--host)";
+        throw new CliError(`Cannot listen on ${host}:${port}: ${error.code}, expected ${expected}`, { cause: error });
+      });
       const url = `http://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
       output.result({ json: { ready: url }, text: `ready ${url}` });
       await untilUnwanted();

@@ -29,6 +29,8 @@ export interface DemandFacts {
   readonly restarts: Readonly<Record<string, number>>;
   /** When it last heard what the gateway's other services have shown; 0: not since it began. */
   readonly exchangedAtMs: number;
+  /** Of the clock that all of it was told by, ÷ the wall's. */
+  readonly speed: number;
 }
 
 export interface DemandStates {
@@ -48,6 +50,7 @@ export const NO_FACTS: DemandFacts = {
   wantedShardSeconds: 0,
   restarts: {},
   exchangedAtMs: 0,
+  speed: 1,
 };
 
 export class DemandStore {

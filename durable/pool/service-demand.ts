@@ -42,6 +42,8 @@ export interface DemandShell extends PoolingShell {
 export class ServiceDemand {
   readonly #shell: DemandShell;
   #facts = NO_FACTS;
+  /** What is stored was told by a clock of another speed: its times are decades away, so it is begun afresh. */
+  #isForeign = false;
   #service: ServiceConfig | null = null;
   readonly #engine: DemandEngine;
   readonly #plan: DemandPlan;
@@ -54,17 +56,25 @@ export class ServiceDemand {
 
   constructor(shell: DemandShell) {
     this.#shell = shell;
-    this.#engine = new DemandEngine(shell, {
-      begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
-      refused: (part, reason) => this.#restarted(part, reason),
-    });
+    const loadStates = (): DemandStates | null => (this.#isForeign ? null : shell.loadStates());
+    this.#engine = new DemandEngine(
+      { kernels: shell.kernels, loadStates },
+      {
+        begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
+        refused: (part, reason) => this.#restarted(part, reason),
+      },
+    );
     this.#plan = new DemandPlan({ fleet: shell.fleet, planner: () => this.#engine.planner });
   }
 
   /** Once, when the disk may be read. */
   open(setting: DemandSetting): void {
-    this.#facts = this.#shell.loadFacts();
+    const { speed = 1 } = this.#shell;
+    const facts = this.#shell.loadFacts();
+    this.#isForeign = facts.speed !== speed;
+    this.#facts = this.#isForeign ? { ...NO_FACTS, restarts: facts.restarts, speed } : facts;
     this.configure(setting);
+    if (this.#isForeign && facts.binEndMs !== null) this.#restarted("forecaster", "clock");
   }
 
   configure(setting: DemandSetting): void {

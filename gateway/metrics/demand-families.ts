@@ -116,9 +116,9 @@ function planFamilies(pools: Pools): Family[] {
   ];
 }
 
-/** What was never judged is not shown as a number. */
+/** What was never judged is not shown as a number, nor what is a part of a demand that was none. */
 function known(sample: Sample): Sample[] {
-  return Number.isNaN(sample.value) ? [] : [sample];
+  return Number.isFinite(sample.value) ? [sample] : [];
 }
 
 function horizonLabel(horizonMs: number): string {

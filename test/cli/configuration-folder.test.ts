@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { formatFault, readConfigurationFolder, resolveStateKeys } from "#cli/configuration-folder.ts";
+import { CliError } from "#cli/output.ts";
 import { openState } from "#cli/state.ts";
 import { validateConfiguration } from "#shared/config/validate.ts";
 import { LIMITS } from "#shared/limits.ts";
@@ -34,6 +35,28 @@ it("reads every file of a configuration, in a fixed order", async () => {
   const { documents } = await readConfigurationFolder(folder);
   expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/b.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
   expect(validateConfiguration(documents)).toMatchObject({ ok: true });
+});
+
+it("follows links, as a ConfigMap that Kubernetes mounts has them: no tenant is lost behind one", async () => {
+  const folder = await folderWith(WHOLE);
+  await mkdir(join(folder, "..2026_11_22"));
+  await symlink("..2026_11_22", join(folder, "..data"));
+  for (const name of ["classes.yaml", "services", "tenants"]) {
+    await rename(join(folder, name), join(folder, "..2026_11_22", name));
+    await symlink(`..data/${name}`, join(folder, name));
+  }
+  const { documents } = await readConfigurationFolder(folder);
+  expect(documents.map(({ file }) => file)).toEqual(["classes.yaml", "services/echo.yaml", "tenants/acme.yaml"]);
+});
+
+it.for([
+  { name: "a link to nothing", put: async (path: string) => symlink("../gone", path) },
+  { name: "a file", put: async (path: string) => writeFile(path, "../gone") },
+])("refuses $name in the place of the tenants' folder", async ({ put }) => {
+  const folder = await folderWith(WHOLE);
+  await rm(join(folder, "tenants"), { recursive: true });
+  await put(join(folder, "tenants"));
+  await expect(readConfigurationFolder(folder)).rejects.toThrow("  tenants: is not a file of a configuration, expected classes.yaml");
 });
 
 it.for([
@@ -113,6 +136,22 @@ it.for([
 it("tells all faults of all files at once", async () => {
   const folder = await folderWith({ ...WHOLE, "classes.yaml": "a: [", "services/web.yml": "", "tenants/acme.yaml": "{" });
   await expect(readConfigurationFolder(folder)).rejects.toThrow(/3 faults.*services\/web\.yml.*classes\.yaml:1.*tenants\/acme\.yaml:1/s);
+});
+
+it("tells what cannot be read as a fault among others, and waits for no pipe", async () => {
+  const folder = await folderWith({ ...WHOLE, "classes.yaml": "a: [" });
+  await symlink("../gone.yaml", join(folder, "services", ".#echo.yaml")); // As an editor marks a file that it has open.
+  await symlink("..", join(folder, "tenants", "up.yaml"));
+  await symlink("/dev/null", join(folder, "tenants", "x.yaml"));
+  const error: unknown = await readConfigurationFolder(folder).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(CliError);
+  expect((error as CliError).message.split("\n").slice(0, 5)).toEqual([
+    `Cannot read configuration ${folder}: it has 4 faults, expected none`,
+    "  services/.#echo.yaml: cannot be read (ENOENT), expected a file that can be",
+    "  tenants/up.yaml: is no file, expected one",
+    "  tenants/x.yaml: is no file, expected one",
+    expect.stringContaining("classes.yaml:1: is not YAML"),
+  ]);
 });
 
 it("says what it expected where there is no folder", async () => {

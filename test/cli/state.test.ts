@@ -1,11 +1,12 @@
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { CliError } from "#cli/output.ts";
 import { GATEWAY_URL_DEFAULT, openState, stateFolderOf } from "#cli/state.ts";
 import { tenantFileSchema } from "#shared/config/schema.ts";
 import { mintToken, verifyToken, ALGORITHMS } from "#shared/identifier/token.ts";
 import { importJWK, type CryptoKey, type JWK } from "jose";
-import { temporaryFolder } from "./run-cli.ts";
+import { runCli, temporaryFolder } from "./run-cli.ts";
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
 
@@ -123,4 +124,23 @@ it("finds the folder by option, then environment, then default", () => {
   expect(stateFolderOf("a", { TIDEGATE_STATE: "b" })).toBe("a");
   expect(stateFolderOf(undefined, { TIDEGATE_STATE: "b" })).toBe("b");
   expect(stateFolderOf(undefined, {})).toBe(".tidegate");
+});
+
+it("says which file is in the way, and shows no stack", async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, "file");
+  await writeFile(file, "");
+  await mkdir(join(folder, "operator.key"));
+  await writeFile(join(folder, "keys"), "");
+  await expect(openState(folder).operatorKey()).rejects.toThrow(
+    new CliError(`Cannot read ${join(folder, "operator.key")}: EISDIR, expected what this user can read (--state)`),
+  );
+  await expect(openState(folder).tenantsWithKeys()).rejects.toThrow(/^Cannot read .+keys: ENOTDIR, expected what this user can read/);
+  await expect(openState(file).gatewayUrl()).rejects.toThrow(/^Cannot read .+gateway\.json: ENOTDIR, expected what this user can read/);
+  await symlink(join(folder, "gone"), join(folder, "state"));
+  await expect(openState(join(folder, "state")).ensureOperatorKey()).rejects.toThrow(
+    /^Cannot create .+operator\.key: E[A-Z]+, expected a folder that can be written \(--state\)$/,
+  );
+  const { exitCode, stderr } = await runCli(["status", "--state", file]);
+  expect({ exitCode, lines: stderr.trimEnd().split("\n").length }).toEqual({ exitCode: 1, lines: 1 });
 });

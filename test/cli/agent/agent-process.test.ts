@@ -1,9 +1,9 @@
 // The agent with real processes: they start, answer, crash, hang, drain, end, and never outlive it.
 import { once } from "node:events";
 import { readFile, stat, writeFile, chmod } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startTicksOf, type RecordedProcess } from "#cli/agent/process-record.ts";
 import { runCli, temporaryFolder } from "../run-cli.ts";
 import { KEY, startAgent, type AgentProcess } from "./agent-process.ts";
@@ -278,6 +278,23 @@ describe("the key", () => {
     });
     expect(run.stderr).toMatch(want);
     expect(run.exitCode).toBe(2);
+  });
+});
+
+it("says where it cannot listen, and why", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  onTestFinished(() => void other.close());
+  const { port } = other.address() as AddressInfo;
+  const run = async (...args: string[]) => runCli(["agent", "--state", await temporaryFolder(), ...args, "--", "true"]);
+  expect(await run("--port", String(port))).toMatchObject({
+    exitCode: 1,
+    stderr: `Cannot listen on 127.0.0.1:${port}: EADDRINUSE, expected a free port (--port)\n`,
+  });
+  // Of a net for documentation: nobody has it.
+  expect(await run("--host", "192.0.2.1", "--port", "0")).toMatchObject({
+    exitCode: 1,
+    stderr: "Cannot listen on 192.0.2.1:0: EADDRNOTAVAIL, expected an address of this machine (--host)\n",
   });
 });
 

@@ -71,6 +71,41 @@ describe("a demand clock of 60", () => {
   });
 
   it.for([
+    { name: "faster", before: 1, after: SPEED },
+    { name: "slower", before: SPEED, after: 1 },
+  ])("begins afresh what a $name one is given, says so, and forecasts and saves by its own", ({ before, after }) => {
+    let stored: { facts: DemandFacts; states: DemandStates | null } = { facts: NO_FACTS, states: null };
+    const warned: unknown[] = [];
+    const demandAt = (speed: number): Demand => {
+      const shell: DemandShell = {
+        ...shellOf(),
+        loadFacts: () => stored.facts,
+        loadStates: () => stored.states,
+        save: (facts, states) => (stored = { facts, states }),
+        warn: (event, details) => warned.push({ event, ...details }),
+      };
+      return speed === 1 ? new ServiceDemand(shell) : new ScaledDemand(shell, speed);
+    };
+    live(demandAt(before), { fromMs: START_MS, forMs: 2 * MINUTE_MS, rate: 40 });
+    expect(stored.facts.binCount).toBeGreaterThan(0);
+    expect(warned).toEqual([]);
+
+    const nextMs = START_MS + 3 * MINUTE_MS;
+    const demand = demandAt(after);
+    live(demand, { fromMs: nextMs, forMs: 2 * MINUTE_MS, rate: 80 });
+    const { hasFailed, horizons, restarts } = demand.stats(nextMs + 2 * MINUTE_MS);
+    expect({ hasFailed, restarts }).toEqual({ hasFailed: false, restarts: { "forecaster clock": 1 } });
+    const ahead = horizons.find(({ signal, horizonMs }) => signal === "concurrency" && horizonMs === MINUTE_MS);
+    expect(Math.abs((ahead?.mean ?? 0) - 40)).toBeLessThan(4);
+    expect(warned).toEqual([{ event: "demand-begun-afresh", service: "echo", part: "forecaster", reason: "clock" }]);
+
+    const again = demandAt(after);
+    again.open({ service: SERVICE, shards: [] });
+    expect(again.stats(nextMs + 2 * MINUTE_MS).binCount).toBe(stored.facts.binCount);
+    expect(warned).toHaveLength(1);
+  });
+
+  it.for([
     { bindings: { DEMAND_SPEED: "60", IS_LOOPBACK: "true" }, want: 60 },
     { bindings: { DEMAND_SPEED: "60" }, want: 1 },
     { bindings: { IS_LOOPBACK: "true" }, want: 1 },

@@ -57,6 +57,21 @@ describe("the families of demand", () => {
     expect(text).not.toContain("NaN");
   });
 
+  it("leave out what would be a part of a demand that was none: after its first request a service is asked for nothing for a while", () => {
+    const judged = {
+      ...HORIZON,
+      wape: Infinity,
+      persistenceWape: Infinity,
+      widthRatio: Infinity,
+      pinballRatio: Infinity,
+      biasRatio: -Infinity,
+    };
+    const text = renderFamilies(demandFamilies([{ service: "echo", demand: { ...NOTHING, binCount: 7, horizons: [judged] } }]));
+    const shown = text.match(/^tidegate_forecast_\w+/gm)?.map((name) => name.slice("tidegate_forecast_".length));
+    expect(shown).toEqual(["mean", "lower", "upper", "coverage_ratio", "yields"]);
+    expect(text).not.toContain("Inf");
+  });
+
   it("say of a service without demand that there was none, and nothing else", () => {
     const text = renderFamilies(demandFamilies([{ service: "new", demand: NOTHING }]));
     expect(text.match(/^tidegate_[a-z_]+/gm)).toEqual(["tidegate_demand_bins_total", "tidegate_demand_failed"]);
