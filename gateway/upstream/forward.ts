@@ -44,6 +44,8 @@ export async function forward(input: ForwardInput): Promise<Response> {
     headers: outboundHeaders(input),
     body: body.stream,
     redirect: "manual",
+    // A cache goes by the address; whose answer it is stands in the headers alone (docs/decisions/0150-an-answer-is-kept-in-no-cache.md).
+    cache: "no-store",
     // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
     // One with a body may still be sending it when its answer is through.
     signal: body.stream === null ? cutoff.signalOfFetch : cutoff.signal,
