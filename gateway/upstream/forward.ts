@@ -30,6 +30,9 @@ export interface ForwardInput {
 const NO_BODY: RequestBody = { ok: true, stream: null };
 /** Statuses whose responses have no body (RFC 9110 §6.4.1). */
 const BODYLESS = new Set([204, 205, 304]);
+/** What a response can be given on with: no Response has another, and no final status is another (RFC 9110 §15). */
+const STATUS_MIN = 200;
+const STATUS_MAX = 599;
 /** A response that declares no more is read whole, which costs a sixth of a stream (docs/decisions/0022-small-bodies-are-read-whole.md). */
 const WHOLE_BODY_BYTES_MAX = 16 * KIB_BYTES;
 
@@ -44,6 +47,8 @@ export async function forward(input: ForwardInput): Promise<Response> {
     headers: outboundHeaders(input),
     body: body.stream,
     redirect: "manual",
+    // A cache goes by the address; whose answer it is stands in the headers alone (docs/decisions/0150-an-answer-is-kept-in-no-cache.md).
+    cache: "no-store",
     // A cut ends the connection before its slot is another's: what the context's end would do comes too late for that.
     // One with a body may still be sending it when its answer is through.
     signal: body.stream === null ? cutoff.signalOfFetch : cutoff.signal,
@@ -85,6 +90,11 @@ async function answer(input: ForwardInput, response: Response, cutoff: Cutoff): 
   let nowMs = Date.now();
   const latencyMs = nowMs - scope.startedAtMs;
   const { status } = response;
+  if (status < STATUS_MIN || status > STATUS_MAX) {
+    // Its body may never end: cut, so that its connection ends before its slot is another's.
+    cutoff.cut(refuse("upstream-failed", `The endpoint answered with status ${status}.`, { proxyError: "http_protocol_error" }));
+    throw new RangeError(`status ${status}`);
+  }
   const { dropped, contentLength, load } = readResponseHeaders(response.headers);
   admitted.answered(status, load);
   cutoff.extend();

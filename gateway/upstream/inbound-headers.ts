@@ -75,8 +75,14 @@ for (const name of DROPPED_NAMES) FATES.set(name, DROPPED);
 const FATES_MAX = 1_024;
 const NAME_LENGTH_MAX = 64;
 
+/**
+ * A new name's. What an endpoint may take for a header that is not the device's to say is none of its either: CGI and all that came of it read
+ * `connection_identifier` as they read `connection-identifier` (RFC 3875 §4.1.18), some of them any sign that is no letter.
+ */
 function fateOf(name: string): Fate {
-  const fate = DROPPED_PREFIX.test(name) ? DROPPED : FORWARDED;
+  const taken = name.replaceAll(/[^a-z\d]/g, "-");
+  const isOurs = DROPPED_PREFIX.test(taken) || (FATES.get(taken) ?? FORWARDED) !== FORWARDED;
+  const fate = isOurs ? DROPPED : FORWARDED;
   if (FATES.size < FATES_MAX && name.length <= NAME_LENGTH_MAX) FATES.set(name, fate);
   return fate;
 }

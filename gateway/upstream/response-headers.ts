@@ -48,7 +48,7 @@ export interface OwnHeaders {
   readonly priority: string | null;
   /** Follows the endpoint's own, where it sends one. */
   readonly serverTiming: string;
-  /** Null: the flow has no limit. */
+  /** Follows the endpoint's own, whose limit it is not; null: the flow has no limit. */
   readonly rateLimit: string | null;
 }
 
@@ -57,5 +57,5 @@ export function changeResponseHeaders(headers: Headers, dropped: readonly string
   headers.set("connection-identifier", own.connectionIdentifier);
   if (own.priority !== null) headers.set("priority", own.priority);
   headers.append("server-timing", own.serverTiming);
-  if (own.rateLimit !== null) headers.set("ratelimit", own.rateLimit);
+  if (own.rateLimit !== null) headers.append("ratelimit", own.rateLimit);
 }

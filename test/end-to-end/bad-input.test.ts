@@ -267,6 +267,25 @@ describe("an endpoint", () => {
     expect(logs).toEqual(["upstream-failed"]);
   });
 
+  it.for([101, 600, 999])("that answers with status %i is answered with 502 and let go of, though its body has no end", async (status) => {
+    const closed = Promise.withResolvers<void>();
+    misbehave = (socket) => {
+      socket.once("close", () => closed.resolve());
+      socket.write(`HTTP/1.1 ${status} Odd\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`);
+    };
+    const logs = await logsOf(async () => {
+      const response = await gateway.fetch("/s/hostile/x", { token: await gateway.token({ services: ["hostile"] }) });
+      expect(response.headers.get("proxy-status")).toContain("error=http_protocol_error");
+      expect(await problemOf(response)).toEqual({
+        status: 502,
+        outcome: "upstream-failed",
+        detail: `The endpoint answered with status ${status}.`,
+      });
+    });
+    expect(logs).toEqual(["upstream-failed"]);
+    await closed.promise;
+  });
+
   it("that refuses the connection is answered with 502", async () => {
     const response = await gateway.fetch("/s/closed/x", { token: await gateway.token({ services: ["closed"] }) });
     expect(await problemOf(response)).toMatchObject({ status: 502, outcome: "upstream-failed" });

@@ -93,6 +93,13 @@ describe("a forwarded request", () => {
     expect(seen).not.toHaveProperty("tracestate");
   });
 
+  it("is answered by its endpoint and by no cache: that would go by the address, which says nothing of the tenant", async () => {
+    const ask = async (init: RequestInit = {}) => ((await (await gateway.fetch("/s/echo/report.pdf", init)).json()) as Echo).headers;
+    // What the runtime says at the endpoint of a fetch that passes Cloudflare's cache by; what it says to that is not seen on this machine.
+    expect(await ask()).toMatchObject({ "cache-control": "no-cache", pragma: "no-cache" });
+    expect(await ask({ headers: { "cache-control": "max-age=60" } })).toMatchObject({ "cache-control": "max-age=60", pragma: "no-cache" });
+  });
+
   it("stays below the endpoint's base path, whatever is written", async () => {
     const seen: (string | undefined)[] = [];
     respond = (request, response) => response.end(seen.push(request.url) > 0 ? request.url : "");

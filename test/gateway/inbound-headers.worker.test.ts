@@ -21,6 +21,17 @@ describe("the headers of a device", () => {
     expect(seen.get("__proto__")).toBe("3");
   });
 
+  it("lose what an endpoint may read as the gateway's own word: with another sign where that has a hyphen", () => {
+    const names = ["connection_identifier", "Connection.Identifier", "x_request_id", "x_forwarded_for", "x-forwarded_host", "x_real_ip"];
+    const others = ["cf_connecting_ip", "tidegate_session", "proxy_authorization"];
+    const { forwarded } = read({
+      ...Object.fromEntries([...names, ...others].map((name) => [name, "mine"])),
+      x_kept: "1",
+      "my_x-forwarded-for": "2",
+    });
+    expect(Object.keys(forwarded).toSorted()).toEqual(["my_x-forwarded-for", "x_kept"]);
+  });
+
   it("are allowed up to the limit, name and separators counted, and not a byte further", () => {
     const room = LIMITS.headerBytesMax - "x-a".length - 4;
     expect(readInboundHeaders(new Headers({ "x-a": "v".repeat(room) })).ok).toBe(true);
