@@ -107,6 +107,17 @@ describe("shards that follow the plan", () => {
     expect(low.demand.plan).toMatchObject({ mode: "act", shardSlots: 50 });
   });
 
+  it("serve as soon as they are ready, also where the plan stays what it was when they were ordered", async () => {
+    const { stats, live } = await poolOf({ service: "fleet-ready", capacity: 400, more: { provisioning: ACT } });
+    await live(2 * MINUTE_MS, 100);
+    expect(serving(await stats())).toHaveLength(2);
+    await live(MINUTE_MS, 160);
+    const { demand, fleet, endpoints } = await stats();
+    expect(demand.plan).toMatchObject({ count: 3 });
+    expect(fleet?.shards.map(({ state }) => state)).toEqual(["active", "active", "active"]);
+    expect(endpoints).toMatchObject([{ capacity: 150 }]);
+  });
+
   it("are the configuration's shards at first, with their names, and are so again in shadow", async () => {
     const { stats, live, apply } = await poolOf({ service: "fleet-adopts", capacity: 200 });
     await live(20 * SECOND_MS, 10);
@@ -146,7 +157,7 @@ describe("shards that follow the plan", () => {
     const good = new Set(serving(await stats()).map(({ shardId }) => shardId));
     // From here on every shard beyond the first ones is broken.
     const bad = new Set(Array.from({ length: 20 }, (_, index) => `fleet-bad-${index + 1}`).filter((shardId) => !good.has(shardId)));
-    await live(MINUTE_MS, 240, bad);
+    for (let step = 0; step < 30 && (await stats()).fleet?.resting.length === 0; step += 1) await live(STEP_MS, 240, bad);
     const { fleet } = await stats();
     const last = fleet?.shards.flatMap(({ history }) => history).find(({ reason }) => reason === "errors");
     expect(last?.detail).toMatch(/^\d+ of \d+ answers failed, its siblings' 0 of \d+$/);
