@@ -58,8 +58,9 @@ export class FleetKeeper {
 
   /** Before the pool follows the same configuration; whether the shard table is the fleet's. */
   configure(service: ServiceConfig | null, nowMs: number): boolean {
-    const wasActing = this.isActing;
+    const [wasActing, before] = [this.isActing, this.planned];
     this.#follow(service);
+    if (before !== null && this.planned !== null) this.#fleet.resize(before.shardSlots, this.planned.shardSlots);
     if (wasActing && !this.isActing) this.#fleet.disband(nowMs);
     // What is in service stays there: from here on it is the plan's.
     if (!wasActing && this.isActing && service !== null) this.#fleet.adopt(slicesOf(service, this.#shell.pool.shards), nowMs);

@@ -34,6 +34,12 @@ export class Fleet {
     return true;
   }
 
+  /** Shards are of another size from here on: as many slots are wanted as before. */
+  resize(slotsBefore: number, slotsNow: number): void {
+    const { wanted } = this.#records.facts;
+    if (wanted !== null) this.want({ ...wanted, count: Math.ceil((wanted.count * slotsBefore) / slotsNow) });
+  }
+
   /** Whether a plan was ever told. */
   get isPlanned(): boolean {
     return this.#records.facts.wanted !== null;

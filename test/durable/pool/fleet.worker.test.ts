@@ -138,6 +138,28 @@ describe("shards that follow the plan", () => {
     expect(back.endpoints).toMatchObject([{ capacity: 200 }]);
   });
 
+  it("keep what they serve where the configuration wants smaller ones, which come with what is missing", { timeout: 60_000 }, async () => {
+    const { stats, live, apply } = await poolOf({ service: "fleet-resized", capacity: 400, more: { provisioning: ACT } });
+    await live(3 * MINUTE_MS, 240);
+    expect(serving(await stats()).map(({ size }) => size)).toEqual([50, 50, 50]);
+    await apply({ provisioning: ACT, shards: { sizeMin: 5, sizeMax: 10, countMax: 100 } });
+    for (let step = 0; step < 20; step += 1) {
+      // 120 slots are wanted all the time.
+      const { endpoints } = await stats();
+      expect(endpoints[0]?.capacity).toBeGreaterThanOrEqual(120);
+      await live(2 * STEP_MS, 240);
+    }
+    await live(3 * MINUTE_MS, 400);
+    const grown = await stats();
+    expect(grown.endpoints[0]?.capacity).toBeGreaterThanOrEqual(200);
+    expect(new Set(serving(grown).map(({ size }) => size))).toEqual(new Set([50, 10]));
+    await apply({ provisioning: ACT });
+    for (let step = 0; step < 10; step += 1) {
+      expect((await stats()).endpoints[0]?.capacity).toBeGreaterThanOrEqual(200);
+      await live(2 * STEP_MS, 400);
+    }
+  });
+
   it("are the same after an eviction", async () => {
     const { stub, stats, live } = await poolOf({ service: "fleet-evicted", capacity: 200, more: { provisioning: ACT } });
     await live(2 * MINUTE_MS, 240);
