@@ -50,8 +50,9 @@ export class Fleet {
     adoptUnits(this.#records, units, nowMs);
   }
 
-  /** What is there is not this fleet's any more. */
+  /** What is there is not this fleet's any more, and a later one begins with what there is then. */
   disband(nowMs: number): void {
+    this.#records.setFacts({ wanted: null });
     for (const { shardId, state } of this.#records.all)
       if (state !== "gone") this.#records.move(shardId, "gone", { reason: "not-wanted", nowMs, part: { isReleased: true } });
   }

@@ -138,6 +138,29 @@ describe("shards that follow the plan", () => {
     expect(back.endpoints).toMatchObject([{ capacity: 200 }]);
   });
 
+  it("are adopted as often as the plan is done, and then shown only: none is lost, whatever was wanted the last time", async () => {
+    const { stats, live, apply } = await poolOf({ service: "fleet-returns", capacity: 200, more: { provisioning: ACT } });
+    await live(2 * MINUTE_MS, 100);
+    expect(serving(await stats())).toHaveLength(2);
+    await apply({});
+    await live(MINUTE_MS, 380);
+    const { shards } = await stats();
+    expect(shards).toHaveLength(4);
+    await apply({ provisioning: ACT });
+    for (let step = 0; step < 10; step += 1) {
+      const again = await stats();
+      expect(again.shards.map(({ shardId, size }) => ({ shardId, size }))).toEqual(shards.map(({ shardId, size }) => ({ shardId, size })));
+      expect(again.endpoints).toMatchObject([{ capacity: 200 }]);
+      await live(STEP_MS, 380);
+    }
+    const [returned] = serving(await stats());
+    expect(returned?.history.map(({ to, reason }) => `${to} ${reason}`).slice(-3)).toEqual([
+      "active proven",
+      "gone not-wanted",
+      "active adopted",
+    ]);
+  });
+
   it("keep what they serve where the configuration wants smaller ones, which come with what is missing", { timeout: 60_000 }, async () => {
     const { stats, live, apply } = await poolOf({ service: "fleet-resized", capacity: 400, more: { provisioning: ACT } });
     await live(3 * MINUTE_MS, 240);
