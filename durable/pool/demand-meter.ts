@@ -186,9 +186,9 @@ export class DemandMeter {
     }
   }
 
-  /** What comes for a bin that was taken goes to the first that was not. A clock set far back begins anew. */
+  /** What comes for the bin that was taken last goes to the first that was not; no report speaks of older ones. A clock that was set back begins anew. */
   #bin(index: number): OpenBin {
-    if (index < this.#next - BIN_COUNT_MAX) {
+    if (index < this.#next - 1) {
       this.#bins.clear();
       this.#next = index;
     }

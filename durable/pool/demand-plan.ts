@@ -40,8 +40,13 @@ export class DemandPlan {
   }
 
   configure(setting: DemandSetting): void {
+    const slotsBefore = this.#policy?.shardSlots;
     this.#setting = setting;
     this.#policy = setting.service === null ? null : this.policyFor(setting.service);
+    const slotsNow = this.#policy?.shardSlots;
+    // Shards of another size: until the next plan as many slots are wanted as before.
+    if (this.#last !== null && slotsBefore !== undefined && slotsNow !== undefined)
+      this.#last = { ...this.#last, count: Math.ceil((this.#last.count * slotsBefore) / slotsNow) };
   }
 
   /** Null: none since the object started. */

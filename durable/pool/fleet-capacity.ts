@@ -89,12 +89,16 @@ class SlicedEndpoints extends StaticProvider {
     this.#sold = sold;
   }
 
-  /** Slices of an endpoint that was removed drain; where one became smaller, the last ones have what is left. */
+  /**
+   * Slices of an endpoint that was removed drain; where one became smaller, the last ones have what is left. Those that drain come after those
+   * that serve: with theirs they could do nothing, and their sockets would have nowhere to go.
+   */
   override async units(service: string): Promise<CapacityAnswer<readonly CapacityUnit[]>> {
     const left = new Map(this.#endpoints.map(({ url, capacity }) => [url, capacity]));
     const listed = await super.units(service);
     if (!listed.ok) return listed;
-    const fitted = listed.value.map((unit) => {
+    const inOrder = listed.value.toSorted((a, b) => Number(a.state === "draining") - Number(b.state === "draining"));
+    const fitted = inOrder.map((unit) => {
       const slots = Math.min(unit.slots, left.get(unit.offerId) ?? 0);
       left.set(unit.offerId, (left.get(unit.offerId) ?? 0) - slots);
       return slots > 0 ? { ...unit, slots } : { ...unit, state: "draining" as const };

@@ -58,8 +58,9 @@ export class FleetKeeper {
 
   /** Before the pool follows the same configuration; whether the shard table is the fleet's. */
   configure(service: ServiceConfig | null, nowMs: number): boolean {
-    const wasActing = this.isActing;
+    const [wasActing, before] = [this.isActing, this.planned];
     this.#follow(service);
+    if (before !== null && this.planned !== null) this.#fleet.resize(before.shardSlots, this.planned.shardSlots);
     if (wasActing && !this.isActing) this.#fleet.disband(nowMs);
     // What is in service stays there: from here on it is the plan's.
     if (!wasActing && this.isActing && service !== null) this.#fleet.adopt(slicesOf(service, this.#shell.pool.shards), nowMs);
@@ -135,7 +136,7 @@ export class FleetKeeper {
     if (isWaitedFor && this.#fleet.isSettled) this.#rounds.dueBy(nowMs);
     if (!this.#rounds.begin(nowMs)) return;
     void this.#round().then(
-      () => this.#ended(Date.now()),
+      (hasCalled) => this.#ended(Date.now(), hasCalled),
       (error: unknown) => this.#failed(error),
     );
   }
@@ -168,21 +169,23 @@ export class FleetKeeper {
     this.#shell.pool.routes.choice.mayWait = this.#mode === "act" && service !== null && hasAgents(service);
   }
 
-  async #round(): Promise<void> {
+  /** Whether anything was called: what the answers make of the records is followed by the next round. */
+  async #round(): Promise<boolean> {
     const service = this.#service;
-    if (service === null) return;
+    if (service === null) return false;
     const capacity = this.#capacity ?? capacityOf(service, this.#shell.agentKeys);
     this.#capacity = capacity;
     const provider = capacity(this.#fleet.unitsOf(service.service));
     const [offered, listed] = await Promise.all([provider.offers(), provider.units(service.service)]);
     // Another configuration meanwhile: the next round follows it.
-    if (service !== this.#service || this.#mode === null) return;
+    if (service !== this.#service || this.#mode === null) return false;
     this.#decide(service, { offered, listed });
     for (let pass = 0; pass < PASS_COUNT_MAX; pass += 1) {
       const calls = this.#fleet.calls.slice(0, CALL_COUNT_MAX);
-      if (calls.length === 0) return;
+      if (calls.length === 0) return pass > 0;
       await Promise.all(calls.map(async (call) => this.#call(provider, call)));
     }
+    return true;
   }
 
   /** Null: without asking the provider. */
@@ -237,8 +240,8 @@ export class FleetKeeper {
     this.#nextNumber = null;
   }
 
-  #ended(nowMs: number): void {
-    this.#rounds.end(nowMs, this.#restMs);
+  #ended(nowMs: number, hasCalled: boolean): void {
+    this.#rounds.end(nowMs, hasCalled ? REST_MS.busy : this.#restMs);
     this.#shell.onChanged(nowMs);
   }
 

@@ -69,7 +69,7 @@ export const NO_CONFIGURATION: PoolConfiguration = {
 };
 
 export function configurationOf(name: string, version: number, { services, classes, tenants }: Configuration): PoolConfiguration {
-  const service = services[name] ?? null;
+  const service = Object.hasOwn(services, name) ? (services[name] ?? null) : null;
   const weighted = Object.entries(tenants).filter(([, { weight, services: of }]) => weight !== 1 && Object.hasOwn(of, name));
   return {
     version,
@@ -189,7 +189,7 @@ function flowPolicyOf(
   const fixed = {
     tenant,
     className,
-    weight: tenantWeights[tenant] ?? 1,
+    weight: weightOf(tenantWeights, tenant),
     slotsMax: Math.min(slotsMax, FLOW_SLOTS_MAX),
     rate: ofBytes === null ? rate : bandwidth,
     limit: quotaFlowOf(serviceName, className),
@@ -200,5 +200,10 @@ function flowPolicyOf(
 
 export function flowShareOf({ tenantWeights }: PoolConfiguration, flow: string): { className: string; weight: number } {
   const [tenant = "", className = ""] = flow.split("/");
-  return { className, weight: tenantWeights[tenant] ?? 1 };
+  return { className, weight: weightOf(tenantWeights, tenant) };
+}
+
+/** A tenant may be called constructor. */
+function weightOf(tenantWeights: PoolConfiguration["tenantWeights"], tenant: string): number {
+  return Object.hasOwn(tenantWeights, tenant) ? (tenantWeights[tenant] ?? 1) : 1;
 }

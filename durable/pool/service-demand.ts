@@ -83,8 +83,9 @@ export class ServiceDemand {
     if (setting.service !== null) this.#engine.forecaster?.setEvents(eventsOf(setting.service));
   }
 
+  /** Nothing comes and nothing runs, as far as is known: one that has failed knows nothing. */
   get isAsleep(): boolean {
-    return this.#meter === null;
+    return this.#meter === null && !this.#hasFailed;
   }
 
   /** What a holder did since it last said so. */
@@ -113,8 +114,9 @@ export class ServiceDemand {
     return this.#meter === null ? this.#facts.prewarmAtMs : this.#meter.closesAtMs;
   }
 
-  /** What its shards follow, where the plan is done; null: nothing is known since the object started. */
+  /** What its shards follow, where the plan is done; null: nothing is known since the object started, or any more. */
   wantedAt(nowMs: number): WantedShards | null {
+    if (this.#hasFailed) return null;
     return wantedOf(this.#plan.last, { prewarmed: this.#prewarmed, isAsleep: this.isAsleep, nowMs });
   }
 

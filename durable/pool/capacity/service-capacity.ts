@@ -51,16 +51,21 @@ export class ServiceCapacity implements CapacityProvider {
     this.#recalled = units;
   }
 
-  /** Those of an agent that does not answer as it last told them, or as they are recalled; a refusal where none answers. */
+  /**
+   * Those of an agent that does not answer as it last told them, or as they are recalled; a refusal where none answers. What one agent sold
+   * no other knows anything of: a copy of its host lists its units, too.
+   */
   async units(service: string): Promise<CapacityAnswer<readonly CapacityUnit[]>> {
     const answers = await Promise.all(this.#agents.map(async (agent) => ({ agent, answer: await agent.provider.units(service) })));
     const refusal = answers.find(({ answer }) => !answer.ok)?.answer;
     if (refusal?.ok === false && answers.every(({ answer }) => !answer.ok)) return refusal;
+    const offerOf = new Map(this.#recalled.map(({ unitId, offerId }) => [unitId, offerId]));
     const units: CapacityUnit[] = [];
     for (const { agent, answer } of answers) {
       // One that is down since this object woke: what runs there may be more, but it keeps no other agent from being used.
       if (answer.ok) this.#told.set(agent, answer.value);
-      for (const unit of this.#told.get(agent) ?? this.#recalledAt(agent)) units.push(this.#named(agent, unit));
+      const told = this.#told.get(agent) ?? this.#recalledAt(agent);
+      for (const unit of told) if (offerOf.get(unit.unitId)?.startsWith(`${agent.url} `) !== false) units.push(this.#named(agent, unit));
     }
     return { ok: true, value: units };
   }

@@ -67,8 +67,10 @@ export class FleetRecords {
   }
 
   add(shard: Omit<FleetShard, "state" | "sinceMs" | "history">, to: "planned" | "active" | "draining", move: Move): void {
-    assert(!this.#shards.has(shard.shardId), "a shard's id is used once");
-    this.#put({ ...shard, ...this.#entered([], to, move) });
+    const known = this.#shards.get(shard.shardId);
+    assert(known === undefined || !isBilled(known), "a shard's id is used once at a time");
+    this.#shards.delete(shard.shardId);
+    this.#put({ ...shard, ...this.#entered(known?.history ?? [], to, move) });
   }
 
   /** Nothing that has a reason of its own. */

@@ -34,6 +34,12 @@ export class Fleet {
     return true;
   }
 
+  /** Shards are of another size from here on: as many slots are wanted as before. */
+  resize(slotsBefore: number, slotsNow: number): void {
+    const { wanted } = this.#records.facts;
+    if (wanted !== null) this.want({ ...wanted, count: Math.ceil((wanted.count * slotsBefore) / slotsNow) });
+  }
+
   /** Whether a plan was ever told. */
   get isPlanned(): boolean {
     return this.#records.facts.wanted !== null;
@@ -44,8 +50,9 @@ export class Fleet {
     adoptUnits(this.#records, units, nowMs);
   }
 
-  /** What is there is not this fleet's any more. */
+  /** What is there is not this fleet's any more, and a later one begins with what there is then. */
   disband(nowMs: number): void {
+    this.#records.setFacts({ wanted: null });
     for (const { shardId, state } of this.#records.all)
       if (state !== "gone") this.#records.move(shardId, "gone", { reason: "not-wanted", nowMs, part: { isReleased: true } });
   }

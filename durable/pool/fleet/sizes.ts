@@ -15,7 +15,7 @@ interface SizePolicy {
 export function resize(records: FleetRecords, policy: SizePolicy): void {
   const canaries = records.all.filter(({ state }) => state === "canary");
   const active = records.all.filter(({ state }) => state === "active");
-  const shares = canarySizes(canaries, { active, policy });
+  const shares = canarySizes(canaries, active);
   const wanted = policy.slots - sum([...shares.values()]);
   const sizes = new Map([...shares, ...evenSizes(active, { wanted, policy })]);
   for (const { shardId, size } of records.all) {
@@ -24,20 +24,12 @@ export function resize(records: FleetRecords, policy: SizePolicy): void {
   }
 }
 
-/** The most that it may have now. */
-function mostOf(shard: FleetShard, { sizeMax }: SizePolicy): number {
-  return Math.min(sizeMax, slotsOf(shard));
-}
-
-function canarySizes(
-  canaries: readonly FleetShard[],
-  { active, policy }: { active: readonly FleetShard[]; policy: SizePolicy },
-): Map<string, number> {
-  const room = CANARY.shareOfActiveMax * sum(active.map((shard) => mostOf(shard, policy)));
+function canarySizes(canaries: readonly FleetShard[], active: readonly FleetShard[]): Map<string, number> {
+  const room = CANARY.shareOfActiveMax * sum(active.map(slotsOf));
   const each = Math.max(1, Math.floor(room / Math.max(1, canaries.length)));
   return new Map(
     canaries.map((shard) => {
-      const most = mostOf(shard, policy);
+      const most = slotsOf(shard);
       if (shard.trial?.isAlone === true) return [shard.shardId, most];
       // What it has shown is as good as an active shard's: it is no part of what is at stake.
       const tried = shard.trial === null ? 0 : triedPartOf(shard.trial);
@@ -50,11 +42,12 @@ function canarySizes(
 /** The least level at which all together have what is wanted. */
 function evenSizes(active: readonly FleetShard[], { wanted, policy }: { wanted: number; policy: SizePolicy }): Map<string, number> {
   const bounds = active.map((shard) => {
-    const most = mostOf(shard, policy);
+    const most = slotsOf(shard);
     return { shardId: shard.shardId, least: Math.min(policy.sizeMin, most), most };
   });
   const at = (level: number): number[] => bounds.map(({ least, most }) => Math.min(most, Math.max(least, level)));
-  let [low, high] = [policy.sizeMin, policy.sizeMax];
+  // What is there may be larger than what is ordered now: it has room for what is wanted all the same.
+  let [low, high] = bounds.reduce(([from, to], { most }) => [from, Math.max(to, most)], [policy.sizeMin, policy.sizeMax]);
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     if (sum(at(middle)) >= wanted) high = middle;

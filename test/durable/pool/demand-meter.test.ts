@@ -98,6 +98,28 @@ describe("a demand meter", () => {
     expect(meter.take(START_MS + 200_000).map(({ endMs }) => (endMs - START_MS) / BIN_MS)).toEqual([2, 3, 16, 17, 18, 19]);
   });
 
+  it.for([25, 90, 570])(
+    "goes on at once with what is measured, and heaps nothing up, when its clock is set back by %i s",
+    (backSeconds) => {
+      const meter = new DemandMeter(START_MS, true);
+      const level = requestsOf(5);
+      const perSecond = { ...NOTHING, arrivals: 10, busyMs: 5_000, endedCount: 10 };
+      let atMs = START_MS;
+      const slotsFor = (seconds: number): number[] =>
+        Array.from({ length: seconds }).flatMap(() => {
+          atMs += SECOND_MS;
+          meter.setLevel(level, atMs);
+          meter.report("a", perSecond, atMs);
+          return meter.take(atMs).map(({ slots }) => slots);
+        });
+      slotsFor(700);
+      atMs -= backSeconds * SECOND_MS;
+      const after = slotsFor(120);
+      expect(after.length).toBeGreaterThanOrEqual(9);
+      for (const slots of after) expect(Math.abs(slots - 5)).toBeLessThan(2.6);
+    },
+  );
+
   it("is bounded, and goes on, when its clock jumps either way", () => {
     const meter = new DemandMeter(START_MS, true);
     for (const atMs of [START_MS, START_MS + 1e11, START_MS + 1e11 + 3_000, START_MS, START_MS + 5_000]) {

@@ -50,6 +50,21 @@ describe("a service's endpoints in slices", () => {
     expect(listed.ok ? listed.value.map(({ state, slots }) => `${state} ${slots}`) : []).toEqual(["ready 50", "ready 20", "draining 50"]);
   });
 
+  it("that drain leave what a smaller endpoint has to those that serve, however old they are", async () => {
+    const [oldest, ...others] = await sell(serviceOf(150));
+    if (oldest === undefined) return expect.unreachable();
+    const sold: CapacityUnit[] = [{ ...oldest, state: "draining" }, ...others];
+    const listed = await capacityOf(serviceOf(70), undefined)(sold).units("svc");
+    const units = listed.ok ? listed.value : [];
+    expect(new Map(units.map(({ unitId, state, slots }) => [unitId, `${state} ${slots}`]))).toEqual(
+      new Map([
+        ["svc-1", "draining 50"],
+        ["svc-2", "ready 50"],
+        ["svc-3", "ready 20"],
+      ]),
+    );
+  });
+
   it("are the configuration's shards, taken over as they are", () => {
     const shards = [
       { shardId: "svc-1", endpointUrl: "https://e0.example", size: 50, state: "active" as const },

@@ -107,6 +107,17 @@ describe("shards that follow the plan", () => {
     expect(low.demand.plan).toMatchObject({ mode: "act", shardSlots: 50 });
   });
 
+  it("serve as soon as they are ready, also where the plan stays what it was when they were ordered", async () => {
+    const { stats, live } = await poolOf({ service: "fleet-ready", capacity: 400, more: { provisioning: ACT } });
+    await live(2 * MINUTE_MS, 100);
+    expect(serving(await stats())).toHaveLength(2);
+    await live(MINUTE_MS, 160);
+    const { demand, fleet, endpoints } = await stats();
+    expect(demand.plan).toMatchObject({ count: 3 });
+    expect(fleet?.shards.map(({ state }) => state)).toEqual(["active", "active", "active"]);
+    expect(endpoints).toMatchObject([{ capacity: 150 }]);
+  });
+
   it("are the configuration's shards at first, with their names, and are so again in shadow", async () => {
     const { stats, live, apply } = await poolOf({ service: "fleet-adopts", capacity: 200 });
     await live(20 * SECOND_MS, 10);
@@ -125,6 +136,51 @@ describe("shards that follow the plan", () => {
     const back = await stats();
     expect(back.fleet).toBeNull();
     expect(back.endpoints).toMatchObject([{ capacity: 200 }]);
+  });
+
+  it("are adopted as often as the plan is done, and then shown only: none is lost, whatever was wanted the last time", async () => {
+    const { stats, live, apply } = await poolOf({ service: "fleet-returns", capacity: 200, more: { provisioning: ACT } });
+    await live(2 * MINUTE_MS, 100);
+    expect(serving(await stats())).toHaveLength(2);
+    await apply({});
+    await live(MINUTE_MS, 380);
+    const { shards } = await stats();
+    expect(shards).toHaveLength(4);
+    await apply({ provisioning: ACT });
+    for (let step = 0; step < 10; step += 1) {
+      const again = await stats();
+      expect(again.shards.map(({ shardId, size }) => ({ shardId, size }))).toEqual(shards.map(({ shardId, size }) => ({ shardId, size })));
+      expect(again.endpoints).toMatchObject([{ capacity: 200 }]);
+      await live(STEP_MS, 380);
+    }
+    const [returned] = serving(await stats());
+    expect(returned?.history.map(({ to, reason }) => `${to} ${reason}`).slice(-3)).toEqual([
+      "active proven",
+      "gone not-wanted",
+      "active adopted",
+    ]);
+  });
+
+  it("keep what they serve where the configuration wants smaller ones, which come with what is missing", { timeout: 60_000 }, async () => {
+    const { stats, live, apply } = await poolOf({ service: "fleet-resized", capacity: 400, more: { provisioning: ACT } });
+    await live(3 * MINUTE_MS, 240);
+    expect(serving(await stats()).map(({ size }) => size)).toEqual([50, 50, 50]);
+    await apply({ provisioning: ACT, shards: { sizeMin: 5, sizeMax: 10, countMax: 100 } });
+    for (let step = 0; step < 20; step += 1) {
+      // 120 slots are wanted all the time.
+      const { endpoints } = await stats();
+      expect(endpoints[0]?.capacity).toBeGreaterThanOrEqual(120);
+      await live(2 * STEP_MS, 240);
+    }
+    await live(3 * MINUTE_MS, 400);
+    const grown = await stats();
+    expect(grown.endpoints[0]?.capacity).toBeGreaterThanOrEqual(200);
+    expect(new Set(serving(grown).map(({ size }) => size))).toEqual(new Set([50, 10]));
+    await apply({ provisioning: ACT });
+    for (let step = 0; step < 10; step += 1) {
+      expect((await stats()).endpoints[0]?.capacity).toBeGreaterThanOrEqual(200);
+      await live(2 * STEP_MS, 400);
+    }
   });
 
   it("are the same after an eviction", async () => {
@@ -146,7 +202,7 @@ describe("shards that follow the plan", () => {
     const good = new Set(serving(await stats()).map(({ shardId }) => shardId));
     // From here on every shard beyond the first ones is broken.
     const bad = new Set(Array.from({ length: 20 }, (_, index) => `fleet-bad-${index + 1}`).filter((shardId) => !good.has(shardId)));
-    await live(MINUTE_MS, 240, bad);
+    for (let step = 0; step < 30 && (await stats()).fleet?.resting.length === 0; step += 1) await live(STEP_MS, 240, bad);
     const { fleet } = await stats();
     const last = fleet?.shards.flatMap(({ history }) => history).find(({ reason }) => reason === "errors");
     expect(last?.detail).toMatch(/^\d+ of \d+ answers failed, its siblings' 0 of \d+$/);

@@ -109,6 +109,27 @@ describe("several agents", () => {
     expect(await world.run(after.units("echo"))).toEqual({ ok: true, value: [] });
   });
 
+  it.for(["http://a process", "https://slice.example"])(
+    "one that lists what %s sold, as a copy of its host does, is not believed, and not asked to stop it",
+    async (offerId, { expect }) => {
+      const { capacity, providers, run } = worldOf([{}, {}]);
+      const [a, b] = providers;
+      if (a === undefined || b === undefined) return expect.unreachable();
+      for (const provider of [a, b]) await run(provider.reserve({ ...ORDER, offerId: "process" }));
+      const sold = { unitId: "u-1", offerId, service: "echo", url: "http://u", slots: 50, pricePerHour: 0.1 };
+      capacity.recall([{ ...sold, state: "ready", failure: null }]);
+      const isOfA = offerId.startsWith("http://a ");
+      expect(await run(capacity.units("echo"))).toMatchObject({ value: isOfA ? [{ unitId: "u-1", offerId }] : [] });
+      if (!isOfA) return;
+      await run(capacity.stop("u-1"));
+      expect(await run(a.units("echo"))).toEqual({ ok: true, value: [] });
+      expect(await run(b.units("echo"))).toMatchObject({ value: [{ unitId: "u-1" }] });
+      // Once nobody has it any more it is b's alone, and a stray.
+      capacity.recall([]);
+      expect(await run(capacity.units("echo"))).toMatchObject({ value: [{ unitId: "u-1", offerId: "http://b process" }] });
+    },
+  );
+
   it("one that does not answer: its units stay as they were told, the other's offers remain", async ({ expect }) => {
     const { capacity, providers, run } = worldOf([{}, {}]);
     await run(capacity.reserve(ORDER));

@@ -394,8 +394,13 @@ describe("a fleet", () => {
     world.set("s-2", { slots: 30 });
     world.round();
     expect(world.sizes()).toEqual({ "s-2": 30, "s-3": 50 });
+    // Smaller ones are wanted from here on: what is there has more as far as it is wanted, and no further.
     world.policy = { ...world.policy, sizeMax: 20 };
-    expect(world.round().sizes()).toEqual({ "s-2": 20, "s-3": 20 });
+    expect(world.round().sizes()).toEqual({ "s-2": 30, "s-3": 50 });
+    world.policy = { ...world.policy, shardSlots: 20 };
+    world.fleet.resize(40, 20);
+    expect(world.round().sizes()).toEqual({ "s-2": 30, "s-3": 50 });
+    expect(world.want(3).round().sizes()).toEqual({ "s-2": 30, "s-3": 30 });
   });
 
   it("asleep is woken by whoever waits, and stays awake until the plan knows", () => {

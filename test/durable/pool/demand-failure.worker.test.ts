@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { NO_FACTS } from "#durable/pool/demand-store.ts";
+import { DEMAND_MEMORY_BYTES, ServiceDemand } from "#durable/pool/service-demand.ts";
+import { serviceFileSchema } from "#shared/config/schema.ts";
+import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
+import { instantiateKernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
+
+const START_MS = Date.parse("2027-01-15T08:00:00Z");
+
+it("a plan that breaks while it is done leaves the fleet what it has: nobody takes the silence for a service that sleeps", () => {
+  const warnings: string[] = [];
+  let isBroken = false;
+  const counts = () => {
+    if (isBroken) throw new Error("broken");
+    return { count: 4, readyCount: 4 };
+  };
+  const demand = new ServiceDemand({
+    kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
+    loadFacts: () => NO_FACTS,
+    loadStates: () => null,
+    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
+    save: () => undefined,
+    warn: (event) => warnings.push(event),
+    fleet: () => ({ shardSlots: 50, pricePerHour: 0, counts, takeStarts: () => [] }),
+  });
+  const endpoints = [{ url: "https://busy.example", capacity: 1_000 }];
+  demand.open({ service: serviceFileSchema.parse({ service: "busy", endpoints, provisioning: { mode: "act" } }), shards: [] });
+  const runFor = (fromMs: number): void => {
+    for (let atMs = fromMs; atMs < fromMs + MINUTE_MS; atMs += SECOND_MS) {
+      demand.report("h", { arrivals: 150, busyMs: 150 * SECOND_MS, endedCount: 150, refusedCount: 0 }, atMs);
+      demand.note({ requests: 150, sockets: 0, isBusy: true }, atMs);
+      demand.tick(atMs);
+    }
+  };
+  runFor(START_MS);
+  // 150 slots, of shards of 50.
+  expect(demand.wantedAt(START_MS + MINUTE_MS)?.count).toBeGreaterThanOrEqual(3);
+  isBroken = true;
+  runFor(START_MS + MINUTE_MS);
+  expect(warnings).toEqual(["demand-failed"]);
+  expect(demand.wantedAt(START_MS + 2 * MINUTE_MS)).toBeNull();
+  expect(demand.isAsleep).toBe(false);
+});
