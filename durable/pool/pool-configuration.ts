@@ -44,6 +44,8 @@ export interface PoolConfiguration {
   readonly tenantsWithTotal: readonly string[];
   /** By tenant: what it may use over all its services, or would. */
   readonly totals?: Readonly<Record<string, TotalConfig>>;
+  /** Flows of `quotas` that are not configured any more. */
+  readonly gone?: readonly string[];
   /** Of a regional pool: where it is. */
   readonly region?: Region;
 }

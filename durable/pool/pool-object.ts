@@ -36,6 +36,7 @@ import { DeviceReports } from "./device-reports.ts";
 import { DrainDriver } from "./drain-driver.ts";
 import { Exchanges } from "./exchanges.ts";
 import { openFleet } from "./fleet-shell.ts";
+import { withGone } from "./gone-flows.ts";
 import { Pool } from "./pool.ts";
 import { configurationOf, pacesOf } from "./pool-configuration.ts";
 import { POOL_MEMORY_BYTES } from "./pool-memory.ts";
@@ -209,7 +210,10 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
     const registry = this.env.REGISTRY.get(this.env.REGISTRY.idFromName(REGISTRY_NAME));
     const snapshot = await registry.snapshot(this.#pool.configuration.version);
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
-    const configuration = configurationOf(service, snapshot.version, snapshot.configuration);
+    const configuration = withGone(configurationOf(service, snapshot.version, snapshot.configuration), this.#pool.configuration, {
+      whole: snapshot.configuration,
+      isOut: this.#pool.isOut,
+    });
     const nowMs = Date.now();
     const isLaidOut = !this.#fleet.configure(configuration.service, nowMs);
     const nextNumber = this.#pool.configure(configuration, { nextNumber: isLaidOut ? this.#store.loadNextNumber() : null, nowMs });

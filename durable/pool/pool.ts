@@ -61,6 +61,9 @@ export class Pool {
   /** Slots of sockets, also of those that are about to open. */
   readonly socketsOn = (shardId: string): number => this.#ledger.named.filter((slot) => slot.shardId === shardId && slot.isDurable).length;
 
+  /** Whether the ledger has anything of the flow. */
+  readonly isOut = (flow: string): boolean => this.#ledger.slotsOfFlow(flow) > 0;
+
   get queueLength(): number {
     return this.#queue.line.length;
   }

@@ -32,6 +32,7 @@ import { POOL_MIGRATIONS, PoolStore } from "./store.ts";
 import type { Verdict } from "./verdict.ts";
 import { QUEUE_MEMORY_BYTES } from "./waiting-line.ts";
 import { flowStatsOf } from "./flow-stats.ts";
+import { withGone } from "./gone-flows.ts";
 import { HomeLease, type Wanted } from "./home-lease.ts";
 import { HomeRenewals } from "./home-renewals.ts";
 import { regionalConfigurationOf } from "./regional-configuration.ts";
@@ -174,7 +175,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     if (to.configurationVersion <= known || to.region === undefined) return;
     const snapshot = await this.env.REGISTRY.get(this.env.REGISTRY.idFromName(REGISTRY_NAME)).snapshot(known);
     if (snapshot === null || snapshot.version <= this.#pool.configuration.version) return;
-    const configuration = regionalConfigurationOf({ name: to.service, region: to.region }, snapshot.version, snapshot.configuration);
+    const fresh = regionalConfigurationOf({ name: to.service, region: to.region }, snapshot.version, snapshot.configuration);
+    const configuration = withGone(fresh, this.#pool.configuration, { whole: snapshot.configuration, isOut: this.#pool.isOut });
     this.#pool.configure(configuration, { nextNumber: null, nowMs: Date.now() });
     const { shards, routes } = this.#pool;
     this.#write(() => this.#store.saveConfiguration(configuration, { shards, nextNumber: null, tableVersion: routes.version }));

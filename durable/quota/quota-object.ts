@@ -48,7 +48,11 @@ export class TenantQuota extends DurableObject<ObjectEnv> implements QuotaRpc {
     const registry = this.env.REGISTRY.get(this.env.REGISTRY.idFromName(REGISTRY_NAME));
     const snapshot = await registry.snapshot(this.#quota.configuration.version);
     if (snapshot === null || snapshot.version <= this.#quota.configuration.version) return;
-    const configuration = quotaConfigurationOf(snapshot.configuration, tenant, snapshot.version);
+    const { version, configuration: whole } = snapshot;
+    // What is left of a tenant that was removed keeps its limits: its sockets live on, and isolates may not have heard yet.
+    const configuration = Object.hasOwn(whole.tenants, tenant)
+      ? quotaConfigurationOf(whole, tenant, version)
+      : { ...this.#quota.configuration, tenant, version };
     this.#quota.configure(configuration, Date.now());
     this.#write(() => {
       this.#store.saveConfiguration(configuration);
