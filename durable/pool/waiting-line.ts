@@ -37,7 +37,9 @@ export class WaitingLine {
   readonly #flows = new Map<string, WaitingFlow>();
   readonly #tickets = new Map<number, Ticket>();
   readonly #handles = new Map<string, number>();
-  #classIndex = new Map<string, number>();
+  /** As configured, highest first. */
+  #weights: ReadonlyMap<string, number> = new Map();
+  readonly #classIndex = new Map<string, number>();
   /** Waiting by class. */
   readonly #byClass = new Map<string, number>();
 
@@ -84,15 +86,12 @@ export class WaitingLine {
     return this.#tickets.get(this.#handles.get(slotId) ?? -1);
   }
 
-  /** Classes in their order; one that is gone keeps its weight for those that still wait. */
+  /** Classes in their order; one that is gone keeps its place and its weight for those that still wait, until another one needs it. */
   configure(classes: readonly { readonly className: string; readonly weight: number }[]): void {
-    const known = this.#classIndex;
-    this.#classIndex = new Map(known);
+    this.#weights = new Map(classes.map(({ className, weight }) => [className, weight]));
     for (const { className, weight } of classes) {
-      const index = known.get(className) ?? this.#classIndex.size;
-      if (index >= LIMITS.classCountMax) continue;
-      this.#classIndex.set(className, index);
-      this.#queue.setClassWeight(index, weight);
+      const index = this.#indexOf(className);
+      if (index !== undefined) this.#queue.setClassWeight(index, weight);
     }
   }
 
@@ -172,7 +171,7 @@ export class WaitingLine {
   #open(flow: string, className: string, weight: number): WaitingFlow | null {
     const known = this.#flows.get(flow);
     if (known !== undefined) return known;
-    const classIndex = this.#classIndex.get(className);
+    const classIndex = this.#indexOf(className);
     if (classIndex === undefined) return null;
     if (this.#flows.size >= FLOW_COUNT_MAX) for (const [name, other] of this.#flows) this.#closeIfEmpty(name, other);
     const index = this.#queue.openFlow({ classIndex, weight, lengthMax: FLOW_QUEUE_LENGTH_MAX });
@@ -180,6 +179,30 @@ export class WaitingLine {
     const waiting = { index, className, isHeld: false, byUrgency: new Uint32Array(URGENCY_LAST + 1), count: 0 };
     this.#flows.set(flow, waiting);
     return waiting;
+  }
+
+  /** Undefined: it is none of the configuration's, or classes that are gone have all places, and somebody waits in each. */
+  #indexOf(className: string): number | undefined {
+    const known = this.#classIndex.get(className);
+    const weight = this.#weights.get(className);
+    if (known !== undefined || weight === undefined) return known;
+    let index: number | undefined = this.#classIndex.size;
+    if (index >= LIMITS.classCountMax) index = this.#takeGone();
+    if (index === undefined) return undefined;
+    this.#classIndex.set(className, index);
+    this.#queue.setClassWeight(index, weight);
+    return index;
+  }
+
+  #takeGone(): number | undefined {
+    for (const [name, flow] of this.#flows) this.#closeIfEmpty(name, flow);
+    const inUse = new Set([...this.#flows.values()].map(({ className }) => className));
+    for (const [className, index] of this.#classIndex) {
+      if (this.#weights.has(className) || inUse.has(className)) continue;
+      this.#classIndex.delete(className);
+      return index;
+    }
+    return undefined;
   }
 
   #left(handle: number): Ticket | undefined {
