@@ -108,7 +108,9 @@ class SlicedEndpoints extends StaticProvider {
 
   override async offers(): Promise<CapacityAnswer<readonly CapacityOffer[]>> {
     const offers = this.#endpoints.flatMap(({ url, capacity, region, pricePerHour }) => {
-      const out = this.#sold.filter(({ offerId }) => offerId === url).reduce((sum, { slots }) => sum + slots, 0);
+      const out = this.#sold
+        .filter(({ offerId, state }) => offerId === url && state !== "draining")
+        .reduce((sum, { slots }) => sum + slots, 0);
       const left = Math.max(0, capacity - out);
       const slotsMax = Math.min(left, sliceSlots(capacity, this.#shards));
       // What is left of an endpoint is a shard of its own only where that is not too small for one.

@@ -98,14 +98,17 @@ export class FleetKeeper {
     if (!this.isActing || service === null) return;
     this.#rounds.lookSoon(nowMs);
     // A provider that hangs holds nobody up who has to be sent elsewhere.
-    if (this.#fleet.isRefusing(this.#refusingMsAt(service))) this.#decide(service, null);
+    if (this.#fleet.isRefusing((url) => this.#refusingMsAt(url))) this.#decide(service, null);
   }
 
-  #refusingMsAt({ endpoints }: ServiceConfig): (url: string) => number {
-    const { refusals } = this.#shell.pool.routes;
-    // A slice of an endpoint that is there may come back, and another slice of it would be no better.
-    const isStatic = (url: string): boolean => endpoints.some((endpoint) => endpoint.provider !== "process" && endpoint.url === url);
-    return (url) => (isStatic(url) ? 0 : refusals.refusingMs(url));
+  /** Of an endpoint that is configured, and no agent. */
+  #isSliced(url: string): boolean {
+    return this.#service?.endpoints.some((endpoint) => endpoint.provider !== "process" && endpoint.url === url) === true;
+  }
+
+  /** A slice of an endpoint that is there may come back, and another slice of it would be no better. */
+  #refusingMsAt(url: string): number {
+    return this.#isSliced(url) ? 0 : this.#shell.pool.routes.refusals.refusingMs(url);
   }
 
   /** The operator's word: takes a shard out of use; false: it is not in use. What takes its place is the plan's business. */
@@ -118,7 +121,8 @@ export class FleetKeeper {
 
   /** Takes it back, while it may come back; false: it may not. */
   restore(shardId: string, nowMs: number): boolean {
-    if (!this.#fleet.restore(shardId, nowMs)) return false;
+    if (!this.#fleet.restore(shardId, { isSlice: (url) => this.#isSliced(url), nowMs })) return false;
+    this.#rounds.dueBy(nowMs);
     this.#commit(nowMs);
     return true;
   }
@@ -202,7 +206,7 @@ export class FleetKeeper {
       policy: this.#policyOf(service),
       offers: listed?.ok === true && offered?.ok === true ? offered.value : null,
       waitingCount: pool.queueLength,
-      refusingMs: this.#refusingMsAt(service),
+      refusingMs: (url) => this.#refusingMsAt(url),
       slotsOut: (url) => pool.ledger.slotsOfLane(url),
       socketsOn: pool.socketsOn,
       nextShardId: () => `${service.service}-${this.#takeNumber()}`,

@@ -1,4 +1,5 @@
-// Capacity that is there already: an offer per endpoint, a unit per slice of one. Nothing is started and nothing is sold twice.
+// Capacity that is there already: an offer per endpoint, a unit per slice of one. Nothing is started, and nothing is sold twice but what drains: what
+// still runs there counts against what the endpoint has by its address, whosever slice it is.
 // Pure: what was sold before is told by whoever remembers it.
 import type { ServiceConfig } from "#shared/config/schema.ts";
 import type {
@@ -86,7 +87,7 @@ export class StaticProvider implements CapacityProvider {
   }
 
   #leftOf({ url, capacity }: Endpoint): number {
-    const sold = [...this.#units.values()].filter(({ offerId }) => offerId === url);
+    const sold = [...this.#units.values()].filter(({ offerId, state }) => offerId === url && state !== "draining");
     return Math.max(0, capacity - sold.reduce((sum, { slots }) => sum + slots, 0));
   }
 }

@@ -89,11 +89,13 @@ export class Fleet {
     return true;
   }
 
-  /** … and thinks better of it; false: its unit was told already. */
-  restore(shardId: string, nowMs: number): boolean {
+  /** … and thinks better of it; false: its unit was told already, and is none that a word takes back. */
+  restore(shardId: string, { isSlice, nowMs }: { isSlice: (offerId: string) => boolean; nowMs: number }): boolean {
     const shard = this.#records.get(shardId);
-    if (shard?.state !== "draining" || shard.unit?.state !== "ready" || !shard.isProven) return false;
-    this.#records.move(shardId, "active", { reason: "operator", nowMs, part: { isFinal: false } });
+    const unit = shard?.unit ?? null;
+    if (shard?.state !== "draining" || !shard.isProven || unit === null) return false;
+    if (unit.state !== "ready" && !isSlice(shard.order.offerId)) return false;
+    this.#records.move(shardId, "active", { reason: "operator", nowMs, part: { isFinal: false, unit: { ...unit, state: "ready" } } });
     return true;
   }
 
