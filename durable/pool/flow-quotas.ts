@@ -3,6 +3,7 @@
 // shadow would have done.
 import { byteRateOf } from "#durable/lease/byte-rate.ts";
 import { blockedForMs, charged, chargedInShadow, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
+import { PassingTime } from "#durable/lease/lease-clock.ts";
 import type { RatePolicy } from "#durable/lease/rate-budget.ts";
 import { bandwidthOf, isBandwidthCounted, type FlowQuota } from "#shared/config/quota-policies.ts";
 import type { QuotaKind } from "#shared/protocol/quota-state.ts";
@@ -135,6 +136,7 @@ export class FlowQuotas {
   readonly #shadowRates = new Map<string, CostDebt>();
   readonly #shadowBytes = new Map<string, CostDebt>();
   #shadow: Record<string, number> = {};
+  readonly #time = new PassingTime();
 
   /** By flow, `tenant/class`. What is owed stays owed. `part`: of the flows' queues, what may wait in this pool. */
   configure(quotas: Readonly<Record<string, FlowQuota>>, part: QueuePart = WHOLE): void {
@@ -163,15 +165,16 @@ export class FlowQuotas {
   observe(flow: string, use: FlowUse, nowMs: number): void {
     const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
     if (quota === undefined) return;
-    this.#charge(flow, quota, { cost: use.costMs, nowMs });
-    if (quota.mode === "shadow") this.#castShadow(flow, { quota, use, nowMs });
+    const atMs = this.#time.at(nowMs);
+    this.#charge(flow, quota, { cost: use.costMs, nowMs: atMs });
+    if (quota.mode === "shadow") this.#castShadow(flow, { quota, use, nowMs: atMs });
   }
 
   /** In how long the flow's service time is below its limit again; 0: it is, or is not limited. */
   blockedForMs(flow: string, nowMs: number): number {
     const quota = Object.hasOwn(this.#quotas, flow) ? this.#quotas[flow] : undefined;
     const rate = quota?.cpuSecondsPerSecond;
-    return rate === undefined || quota?.mode === "shadow" ? 0 : blockedForMs(this.#costs.get(flow), rate, nowMs);
+    return rate === undefined || quota?.mode === "shadow" ? 0 : blockedForMs(this.#costs.get(flow), rate, this.#time.at(nowMs));
   }
 
   /** `${flow} ${kind}` → what would have been refused or held back since the last time, handed over. */

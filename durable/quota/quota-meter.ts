@@ -1,6 +1,7 @@
 // What a tenant used over all services, as its pools told: service time that is used up, and what limits in shadow would have done. Pure.
 // What is owed is in memory: an object that is evicted forgives a second's worth and what came in over it.
 import { blockedForMs, charged, chargedInShadow, poured, type CostDebt } from "#durable/lease/cost-debt.ts";
+import { PassingTime } from "#durable/lease/lease-clock.ts";
 import { totalBandwidthOf, totalRateOf } from "#shared/config/quota-policies.ts";
 import type { TotalConfig } from "#shared/config/schema.ts";
 import type { QuotaShadow, QuotaUse } from "#shared/protocol/quota-rpc.ts";
@@ -20,6 +21,7 @@ export class QuotaMeter {
   #cost: CostDebt | undefined;
   #requests: CostDebt | undefined;
   #bytes: CostDebt | undefined;
+  readonly #time = new PassingTime();
 
   constructor(counts: QuotaCounts) {
     this.#counts = counts;
@@ -37,9 +39,10 @@ export class QuotaMeter {
   /** In how long the service time is below its limit again; 0: it is, or is not limited, or casts a shadow only. */
   observe(total: TotalConfig | null, use: QuotaUse | undefined, nowMs: number): number {
     if (total === null) return 0;
-    if (use !== undefined) this.#take(total, use, nowMs);
+    const atMs = this.#time.at(nowMs);
+    if (use !== undefined) this.#take(total, use, atMs);
     const { cpuSecondsPerSecond, mode } = total;
-    return cpuSecondsPerSecond === undefined || mode === "shadow" ? 0 : blockedForMs(this.#cost, cpuSecondsPerSecond, nowMs);
+    return cpuSecondsPerSecond === undefined || mode === "shadow" ? 0 : blockedForMs(this.#cost, cpuSecondsPerSecond, atMs);
   }
 
   #take(total: TotalConfig, { arrivals, bytes, costMs }: QuotaUse, nowMs: number): void {

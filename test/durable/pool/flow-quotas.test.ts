@@ -109,6 +109,17 @@ describe("service time", () => {
     expect(quotas.blockedForMs(FLOW, 0)).toBe(501);
   });
 
+  it("is paid off as time passes, also by a clock that was set back by an hour", () => {
+    const [hourMs, costMs] = [3_600_000, 4_000];
+    const quotas = quotasOf({ cpuSecondsPerSecond: 1 });
+    quotas.observe(FLOW, use({ costMs }), hourMs);
+    const blockedMs = quotas.blockedForMs(FLOW, 0);
+    expect(blockedMs).toBe(3_001);
+    expect([quotas.blockedForMs(FLOW, blockedMs - 2), quotas.blockedForMs(FLOW, blockedMs)].map((ms) => ms > 0)).toEqual([true, false]);
+    quotas.observe(FLOW, use({ costMs: 999 }), blockedMs + 1_000);
+    expect(quotas.blockedForMs(FLOW, blockedMs + 1_000)).toBe(0);
+  });
+
   it("owed stays owed under a new configuration, and goes with the flow", () => {
     const quotas = quotasOf({ cpuSecondsPerSecond: 1 });
     quotas.observe(FLOW, use({ costMs: 9_000 }), 0);

@@ -174,6 +174,12 @@ describe("a limit over all services that changes", () => {
     quota.configure(configurationOf({ cpuSecondsPerSecond: 1, mode: "enforce" }, flows), hourMs);
     expect(quota.observe(undefined, hourMs)).toBeLessThan(11_000);
   });
+
+  it("of service time is paid off as time passes, also by a clock that was set back by an hour", () => {
+    const quota = Quota.fresh(configurationOf({ cpuSecondsPerSecond: 1, mode: "enforce" }, flows), 3_600_000);
+    expect(quota.observe({ arrivals: 1, bytes: 0, costMs: 4_000 }, 3_600_000)).toBe(3_001);
+    expect([0, 2_000, 3_001].map((nowMs) => quota.observe(undefined, nowMs))).toEqual([3_001, 1_001, 0]);
+  });
 });
 
 describe("a small rate over several services", () => {
