@@ -5,6 +5,7 @@ import { QuantileSketch } from "#wasm/binding/quantile-sketch.ts";
 
 /** Beyond it the endpoint that was heard of first is forgotten. */
 const ENDPOINT_COUNT_MAX = 64;
+/** Beyond it the shard that was heard of least lately is forgotten: most likely it is gone. */
 const SHARD_COUNT_MAX = 1_024;
 const BIN_COUNT = 512;
 /** What the sketches take of an instance's memory. */
@@ -23,7 +24,10 @@ export class ShardMeters {
     const counts = this.#counts.get(shardId) ?? { requests: 0, failures: 0 };
     counts.requests += requests;
     counts.failures += failures;
-    if (this.#counts.size < SHARD_COUNT_MAX || this.#counts.has(shardId)) this.#counts.set(shardId, counts);
+    this.#counts.delete(shardId);
+    this.#counts.set(shardId, counts);
+    const [oldest] = this.#counts.keys();
+    if (oldest !== undefined && this.#counts.size > SHARD_COUNT_MAX) this.#counts.delete(oldest);
     if (latency.length > 0) this.#sketch(endpointUrl).mergeBytes(latency);
   }
 
