@@ -7,7 +7,8 @@ import { Counters, emptyGlobal, type FlowCounters, type GlobalCounters } from ".
 import { FLEET_MIGRATION } from "./fleet-store.ts";
 import type { PoolShard } from "./layout.ts";
 import type { ShardDrain } from "./shard-drains.ts";
-import { NO_CONFIGURATION, type PoolConfiguration } from "./pool-configuration.ts";
+import type { PoolConfiguration } from "./pool-configuration.ts";
+import { packConfiguration, unpackConfiguration, type StoredConfiguration } from "./stored-configuration.ts";
 
 export const POOL_MIGRATIONS = [
   {
@@ -69,7 +70,7 @@ export class PoolStore {
   }
 
   loadConfiguration(): PoolConfiguration {
-    return { ...NO_CONFIGURATION, ...this.#fact<PoolConfiguration>("configuration") };
+    return unpackConfiguration(this.#fact<StoredConfiguration>("configuration") ?? {});
   }
 
   loadNextNumber(): number {
@@ -137,7 +138,7 @@ export class PoolStore {
     configuration: PoolConfiguration,
     { shards, nextNumber, tableVersion }: { shards: readonly PoolShard[]; nextNumber: number | null; tableVersion: number },
   ): void {
-    this.#saveFact("configuration", configuration);
+    this.#saveFact("configuration", packConfiguration(configuration));
     if (nextNumber !== null) this.saveNextNumber(nextNumber);
     this.saveTable(shards, tableVersion);
   }
