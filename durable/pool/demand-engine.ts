@@ -8,6 +8,8 @@ import { newPlannerState, readPlannerState, type PlannerState } from "./plan/pla
 
 interface EngineShell {
   readonly kernels: Kernels;
+  /** Others, of which nothing is in use. */
+  readonly freshKernels: () => Kernels;
   readonly loadStates: () => DemandStates | null;
 }
 
@@ -52,10 +54,12 @@ export class DemandEngine {
     if (this.#made?.key === key) return this.#made.forecaster;
     const states = this.#made === null ? this.#shell.loadStates() : null;
     const before = this.#made === null ? states?.forecaster : this.#made.forecaster.toBytes();
+    // A model's table is never given back, and is of another size for other seasons: with these its memory goes as a whole.
+    const kernels = this.#made === null ? this.#shell.kernels : this.#shell.freshKernels();
     this.#made?.forecaster.release();
     this.#made = null;
     const options: DemandOptions = { timeZone, events: eventsOf(service), model: modelOf(service) };
-    const forecaster = new DemandForecaster(this.#shell.kernels, options);
+    const forecaster = new DemandForecaster(kernels, options);
     this.#made = { key, forecaster };
     const restored = before === undefined ? null : forecaster.restore(before);
     if (restored?.ok !== true) this.#events.begun();

@@ -8,7 +8,8 @@ import type { DemandStats, HorizonStats } from "#shared/protocol/demand-stats.ts
 import { refuse } from "#shared/errors/refusal.ts";
 import { KIB_BYTES, MINUTE_MS } from "#shared/units.ts";
 import type { DemandForecaster } from "#wasm/binding/forecast/demand-forecaster.ts";
-import type { Kernels } from "#wasm/binding/kernels.ts";
+import { instantiateKernels, type Kernels } from "#wasm/binding/kernels.ts";
+import { kernelsModule } from "#wasm/binding/module.ts";
 import { refuseHistory } from "./demand-history.ts";
 import { horizonsOf } from "./demand-horizons.ts";
 import { DemandPlan, type DemandSetting } from "./demand-plan.ts";
@@ -20,7 +21,7 @@ import { exchangeShares, isExchangeDue, retriedAtMs, type PoolingShell } from ".
 import { NO_FACTS, type DemandFacts, type DemandStates } from "./demand-store.ts";
 import { NOTHING_PREWARMED, prewarmAtMs, prewarmedBy, wantedOf, type PrewarmInput, type WantedShards } from "./prewarm.ts";
 
-/** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and the table of another model. */
+/** One service's forecaster with the learned model, its scratch and one blob on its way: 261 KiB, measured; and some room. */
 export const DEMAND_MEMORY_BYTES = 352 * KIB_BYTES;
 /** After so long without a request the loop sleeps: it sets no alarm until something comes. */
 const IDLE_MS = 10 * MINUTE_MS;
@@ -57,8 +58,9 @@ export class ServiceDemand {
   constructor(shell: DemandShell) {
     this.#shell = shell;
     const loadStates = (): DemandStates | null => (this.#isForeign ? null : shell.loadStates());
+    const freshKernels = (): Kernels => instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES });
     this.#engine = new DemandEngine(
-      { kernels: shell.kernels, loadStates },
+      { kernels: shell.kernels, freshKernels, loadStates },
       {
         begun: () => (this.#facts = { ...this.#facts, exchangedAtMs: 0 }),
         refused: (part, reason) => this.#restarted(part, reason),
