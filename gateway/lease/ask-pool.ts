@@ -35,7 +35,7 @@ export async function slotOfPool(
     const slot = lease.take(flow, verdict.slot, { askedAtMs: verdict.askedAtMs, clockEpoch, nowMs: heardAtMs });
     if (slot !== null) return slot;
     settle(scope, lease, heardAtMs);
-    return refuse("rejected-capacity", "The slot that was granted came too late to be used.", { retryAfterMs: 0 });
+    return refuse("rejected-capacity", "The slot that was granted came too late to be used.", { retryAfterMs: 0, decidedBy: "lease" });
   } catch (error) {
     lease.refused(flow, { slotId, nowMs: Date.now() });
     if (!isUnreachable(error)) throw error;

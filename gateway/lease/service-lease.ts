@@ -29,6 +29,7 @@ import { followShed, shedRefusal } from "./shed-refusal.ts";
 
 /** A request that has not ended so long after the longest that it may take never will. */
 const GIVE_UP_MS = MINUTE_MS;
+const TOO_MANY_FLOWS = "This isolate serves too many tenants and classes at once.";
 
 export class ServiceLease {
   /** The pool that it is of. */
@@ -76,9 +77,8 @@ export class ServiceLease {
   /** A slot here and now; a refusal that the pool has told us; or null: ask the pool. */
   admit({ flow, urgency, key, quota, nowMs }: LocalRequest): HeldSlot | Refusal | null {
     const meter = this.#flows.of(flow);
-    // More flows at once than are counted: this refusal is in the log alone.
-    if (meter === null)
-      return refuse("rejected-capacity", "This isolate serves too many tenants and classes at once.", { retryAfterMs: SECOND_MS });
+    // More flows at once than are counted: this refusal is the edge's own, and is counted for no flow.
+    if (meter === null) return refuse("rejected-capacity", TOO_MANY_FLOWS, { retryAfterMs: SECOND_MS, decidedBy: "edge" });
     meter.arrive();
     if (meter.sheds(urgency, nowMs)) {
       const refusal = shedRefusal(this.place.service, meter, leaseFactsOf(this.#held, flow, nowMs));

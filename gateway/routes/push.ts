@@ -47,7 +47,10 @@ export const push = new Hono<AppEnv>().post("/v1/push", async (c) => {
   const { tooLarge } = answer;
   const isNobodys = answer.taken + answer.sent === 0;
   if (isNobodys && answer.full > 0)
-    return answerRefusal(scope, refuse("rejected-capacity", "Every session's window is full.", { retryAfterMs: RETRY_AFTER_MS }));
+    return answerRefusal(
+      scope,
+      refuse("rejected-capacity", "Every session's window is full.", { retryAfterMs: RETRY_AFTER_MS, decidedBy: "shard" }),
+    );
   if (isNobodys && had === 0 && tooLarge !== undefined) {
     const detail = `The message has ${payloadBytes(payload)} bytes; each session that it is for may have at most ${tooLarge.bytesMax} of its tenant's memory.`;
     return answerRefusal(scope, refuse("body-too-large", detail));

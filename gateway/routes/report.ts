@@ -44,7 +44,10 @@ export const report = new Hono<AppEnv>().post(REPORT_PATH, async (c) => {
   scope.identifier = identifier;
   const waitMs = isolate.deviceReports.take(`${identifier.tenant} ${identifier.device} ${service}`, nowMs);
   if (waitMs > 0)
-    return answerRefusal(scope, refuse("rejected-quota", "A device reports once in five seconds at most.", { retryAfterMs: waitMs }));
+    return answerRefusal(
+      scope,
+      refuse("rejected-quota", "A device reports once in five seconds at most.", { retryAfterMs: waitMs, decidedBy: "edge" }),
+    );
   const { service: _service, shard = "", ...measured } = parsed.data;
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const flow = flowOf(identifier);

@@ -51,7 +51,7 @@ export async function resumeSocket(
     resumption = { ...resumption, sentFrom: { shardId, moveId: answer.moveId } };
     shardId = answer.shardId;
   }
-  return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000 }));
+  return answerRefusal(scope, refuse("rejected-capacity", "The session is on the move.", { retryAfterMs: 1_000, decidedBy: "shard" }));
 }
 
 /** Asks a Shard object for a socket. */

@@ -46,6 +46,7 @@ export const topics = new Hono<AppEnv>().post(TOPICS_PATH, async (c) => {
       scope,
       refuse("rejected-capacity", "The device's sockets, or their shards, have as many topics as they may.", {
         retryAfterMs: RETRY_AFTER_MS,
+        decidedBy: "shard",
       }),
     );
   return c.json(answer, 200, { "cache-control": "no-store" });

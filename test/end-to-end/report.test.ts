@@ -65,6 +65,9 @@ describe("a report", () => {
     const before = await valueOf("tidegate_device_reports_total");
     const second = await send(REPORT, { device: "r-4" });
     expect([second.status, second.headers.has("retry-after")]).toEqual([429, true]);
+    await expect
+      .poll(() => gateway.logs.findLast(({ outcome }) => outcome === "rejected-quota"))
+      .toMatchObject({ status: 429, decidedBy: "edge" });
     expect(await valueOf("tidegate_device_reports_total")).toBe(before);
   });
 

@@ -153,6 +153,9 @@ describe("a push", () => {
     for (const taken of [1, 1]) expect(await (await push({ service: "echo", text: large })).json()).toEqual({ taken, full: 0, sent: 0 });
     const full = await push({ service: "echo", text: "x" });
     expect([full.status, full.headers.has("retry-after")]).toEqual([503, true]);
+    await expect
+      .poll(() => gateway.logs.findLast(({ outcome }) => outcome === "rejected-capacity"))
+      .toMatchObject({ status: 503, decidedBy: "shard" });
     socket.send("a1");
     await expect.poll(async () => (await push({ service: "echo", text: "x" })).status).toBe(200);
     socket.close(1000);

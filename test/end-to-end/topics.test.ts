@@ -167,6 +167,9 @@ describe("a service over websocket", () => {
     const tooMany = Array.from({ length: 64 }, (_, index) => `t-${index}`);
     const refused = await post("/v1/topics", { service: "echo", device: "d-1", subscribe: tooMany });
     expect([refused.status, ((await refused.json()) as { type: string }).type]).toEqual([503, "/problems/rejected-capacity"]);
+    await expect
+      .poll(() => gateway.logs.findLast(({ outcome }) => outcome === "rejected-capacity"))
+      .toMatchObject({ status: 503, decidedBy: "shard" });
     plain.close(1000);
     await once(plain, "close");
   });

@@ -46,6 +46,15 @@ describe("an isolate's lease of a service", () => {
     expect(lease.running).toBe(2);
   });
 
+  it("refuses by itself what comes of more flows at once than it counts, and says so: no pool has counted it", () => {
+    const lease = leaseOf(2);
+    const answers = Array.from({ length: 4_097 }, (_, index) =>
+      lease.admit({ flow: `t-${index}/gold`, urgency: 3, key: "d", quota: undefined, nowMs: 1 }),
+    );
+    expect(answers[0]).toBeNull();
+    expect(answers.at(-1)).toMatchObject({ outcome: "rejected-capacity", decidedBy: "edge" });
+  });
+
   it("is renewed once its time has come, by one request at a time, and again where no answer comes", () => {
     const lease = leaseOf(2);
     expect([lease.pace.isDue(3_499), lease.pace.isDue(3_500)]).toEqual([false, true]);
