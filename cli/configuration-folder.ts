@@ -72,13 +72,19 @@ export async function resolveStateKeys(documents: readonly ConfigurationDocument
 }
 
 async function withStateKeys(file: string, document: unknown, state: State): Promise<unknown> {
-  if (!file.startsWith("tenants/") || !isRecord(document)) return document;
-  const { tenant, keys } = document;
-  if (!isRecord(keys) || keys["state"] !== true) return document;
-  // The name becomes a file's: a bad one is validateConfiguration's to tell.
-  if (typeof tenant !== "string" || !NAME_PATTERN.test(tenant)) return document;
+  const tenant = stateKeysTenant({ file, document });
+  if (tenant === null) return document;
   const { publicKeys } = await state.ensureTenantKeys(tenant);
-  return { ...document, keys: { jwks: publicKeys } };
+  return { ...(document as Record<string, unknown>), keys: { jwks: publicKeys } };
+}
+
+/** The tenant of a document with `keys: { state: true }`; null of any other. */
+export function stateKeysTenant({ file, document }: ConfigurationDocument): string | null {
+  if (!file.startsWith("tenants/") || !isRecord(document)) return null;
+  const { tenant, keys } = document;
+  if (!isRecord(keys) || keys["state"] !== true) return null;
+  // The name becomes a file's: a bad one is validateConfiguration's to tell.
+  return typeof tenant === "string" && NAME_PATTERN.test(tenant) ? tenant : null;
 }
 
 /** "services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer" */

@@ -1,6 +1,9 @@
 import { documentText, tableRows } from "../documents/document.ts";
 import { execFileSync, spawnSync } from "node:child_process";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runCli, temporaryFolder } from "#test/cli/run-cli.ts";
 import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
 
 let gateway: TestGateway;
@@ -66,6 +69,36 @@ describe("the operator's API", () => {
     expect((await gateway.fetch("/s/echo/x", { token })).status).toBe(200);
     await gateway.apply(documents({}).filter(({ file }) => file !== "tenants/globex.yaml"));
     await expect.poll(async () => (await gateway.fetch("/s/echo/x", { token })).status).toBe(401);
+  });
+});
+
+describe("tidegate apply", () => {
+  it("ends no device's token from a state folder that has not the tenant's keys, unless it is told to", async () => {
+    const [folder, state] = [await temporaryFolder(), await temporaryFolder()];
+    await writeFile(join(state, "operator.key"), `${gateway.operatorKey}\n`);
+    for (const { file, document } of documents({})) {
+      await mkdir(dirname(join(folder, file)), { recursive: true });
+      await writeFile(join(folder, file), JSON.stringify(document));
+    }
+    await gateway.apply(documents({}));
+    const token = await gateway.token();
+    const statusOf = async (): Promise<number> => (await gateway.fetch("/s/echo/x", { token })).status;
+    const version = async (): Promise<unknown> => ((await (await asOperator("/v1/config")).json()) as { version: unknown }).version;
+    await expect.poll(statusOf).toBe(200);
+    const before = await version();
+    const apply = ["apply", folder, "--url", gateway.url, "--state", state];
+    const { exitCode, stderr } = await runCli(apply);
+    expect({ exitCode, version: await version(), kept: await readdir(state) }).toEqual({
+      exitCode: 1,
+      version: before,
+      kept: ["operator.key"],
+    });
+    expect(stderr).toContain(`the gateway's keys of acme are not in ${join(state, "keys")}, so its tokens would be refused`);
+    expect((await runCli([...apply, "--new-keys"])).exitCode).toBe(0);
+    await expect.poll(statusOf).toBe(401);
+    expect((await runCli(apply)).exitCode).toBe(0);
+    await gateway.apply(documents({}));
+    await expect.poll(statusOf).toBe(200);
   });
 });
 
