@@ -29,6 +29,8 @@ export const LIMITS = {
   bodyBytesMax: 10 * 1_024 * MIB_BYTES,
   /** One row of a SQLite-backed object holds 2 MB. */
   configurationBytesMax: 1 * MIB_BYTES,
+  /** Of objects and lists within each other: four times what a valid document has. A call of an object carries a thousand or two. */
+  configurationDepthMax: 32,
   configurationVersionCountMax: 100,
   socketMessageBytesMax: 1 * MIB_BYTES,
   /** Messages of one socket per second, and at once. */

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import * as z from "zod";
+import type { ConfigurationFault } from "#shared/config/faults.ts";
 import { refuse } from "#shared/errors/refusal.ts";
 import { LIMITS } from "#shared/limits.ts";
 import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
@@ -7,6 +8,7 @@ import type { AppEnv } from "../app-env.ts";
 import { operatorOnly } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
 import { readJson } from "../read-json.ts";
+import type { RequestScope } from "../request-scope.ts";
 import { tellPools } from "../tell-pools.ts";
 
 const applySchema = z.strictObject({
@@ -28,6 +30,14 @@ export const operator = new Hono<AppEnv>()
         refuse("bad-configuration", 'Cannot apply: the body is not {"documents":[{"file","document"}]}, or is too large.'),
       );
     }
+    const tooDeep = parsed.data.documents.filter(({ document }) => isDeeperThan(document, LIMITS.configurationDepthMax));
+    if (tooDeep.length > 0) {
+      const message = `is nested too deep, expected at most ${LIMITS.configurationDepthMax} levels`;
+      return answerFaults(
+        c.var.scope,
+        tooDeep.map(({ file }) => ({ file, path: [], message })),
+      );
+    }
     const registry = registryOf(c.env);
     const before = await registry.snapshot(-1);
     const applied = await registry.apply(parsed.data.documents);
@@ -37,9 +47,20 @@ export const operator = new Hono<AppEnv>()
       c.executionCtx.waitUntil(tellPools(c.env, configurations, applied.version));
     }
     if (applied.ok) return c.json({ version: applied.version, changed: applied.changed, warnings: applied.warnings });
-    const detail = `The configuration has ${applied.errors.length} faults; the version in force stays.`;
-    return answerRefusal(c.var.scope, refuse("bad-configuration", detail, { errors: applied.errors }));
+    return answerFaults(c.var.scope, applied.errors);
   });
+
+async function answerFaults(scope: RequestScope, errors: readonly ConfigurationFault[]): Promise<Response> {
+  const detail = `The configuration has ${errors.length} faults; the version in force stays.`;
+  return answerRefusal(scope, refuse("bad-configuration", detail, { errors }));
+}
+
+/** Looks no deeper than that: a document may have as many levels as it has bytes, and a stack has not. */
+function isDeeperThan(value: unknown, depthMax: number): boolean {
+  return (
+    typeof value === "object" && value !== null && (depthMax === 0 || Object.values(value).some((at) => isDeeperThan(at, depthMax - 1)))
+  );
+}
 
 function registryOf(env: AppEnv["Bindings"]) {
   return env.REGISTRY.get(env.REGISTRY.idFromName(REGISTRY_NAME));

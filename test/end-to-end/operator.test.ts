@@ -56,6 +56,18 @@ describe("the operator's API", () => {
     },
   );
 
+  it.for([
+    { levels: 33, says: "is nested too deep, expected at most 32 levels" },
+    { levels: 10_000, says: "is nested too deep, expected at most 32 levels" },
+    { levels: 32, says: "is not a known key" },
+  ])("tells a document of $levels levels as a fault", async ({ levels, says }) => {
+    const deep = `${'{"x":'.repeat(levels)}1${"}".repeat(levels)}`;
+    const body = `{"documents":[{"file":"services/echo.yaml","document":${deep}}]}`;
+    const response = await asOperator("/v1/config", { method: "POST", body });
+    expect(response.status).toBe(422);
+    expect(JSON.stringify(await response.json())).toContain(says);
+  });
+
   it("applies the next version, which requests follow within seconds", async () => {
     expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: true });
     expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: false });
