@@ -89,6 +89,7 @@ export function stateKeysTenant({ file, document }: ConfigurationDocument): stri
 
 /** "services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer" */
 export function formatFault({ file, path, message, line }: ConfigurationFault, lineOf?: ConfigurationFolder["lineOf"]): string {
+  if (file === "") return message;
   const at = line ?? lineOf?.(file, path);
   const place = path.map((step, index) => (typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`)).join("");
   return `${file}${at === undefined ? "" : `:${at}`}: ${place === "" ? "" : `${place}: `}${message}`;

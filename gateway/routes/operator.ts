@@ -7,14 +7,16 @@ import { REGISTRY_NAME } from "#shared/protocol/registry-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { operatorOnly } from "../middleware/operator-only.ts";
 import { answerRefusal } from "../problem.ts";
-import { readJson } from "../read-json.ts";
+import { readJson, TOO_LARGE } from "../read-json.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { tellPools } from "../tell-pools.ts";
 
+/** What is kept has no notes and no spaces, and may have more for its defaults. */
+const BODY_BYTES_MAX = 2 * LIMITS.configurationBytesMax;
+const DOCUMENT_COUNT_MAX = LIMITS.serviceCountMax + LIMITS.tenantCountMax + 1;
+
 const applySchema = z.strictObject({
-  documents: z
-    .array(z.strictObject({ file: z.string().max(256), document: z.unknown() }))
-    .max(LIMITS.serviceCountMax + LIMITS.tenantCountMax + 1),
+  documents: z.array(z.strictObject({ file: z.string().max(256), document: z.unknown() })).max(DOCUMENT_COUNT_MAX),
 });
 
 /** The operator's API: what is applied, and applying the next version. */
@@ -22,13 +24,14 @@ export const operator = new Hono<AppEnv>()
   .use("/v1/config", operatorOnly)
   .get("/v1/config", async (c) => c.json(await registryOf(c.env).snapshot(-1)))
   .post("/v1/config", async (c) => {
-    const body = await readJson(c.req.raw, 2 * LIMITS.configurationBytesMax);
+    const body = await readJson(c.req.raw, BODY_BYTES_MAX);
     const parsed = applySchema.safeParse(body);
     if (!parsed.success) {
-      return answerRefusal(
-        c.var.scope,
-        refuse("bad-configuration", 'Cannot apply: the body is not {"documents":[{"file","document"}]}, or is too large.'),
-      );
+      const found =
+        body === TOO_LARGE
+          ? `has more than ${BODY_BYTES_MAX} bytes`
+          : `is not {"documents":[{"file","document"}]}, of at most ${DOCUMENT_COUNT_MAX} documents`;
+      return answerRefusal(c.var.scope, refuse("bad-configuration", `Cannot apply: the body ${found}.`));
     }
     const tooDeep = parsed.data.documents.filter(({ document }) => isDeeperThan(document, LIMITS.configurationDepthMax));
     if (tooDeep.length > 0) {
@@ -51,7 +54,8 @@ export const operator = new Hono<AppEnv>()
   });
 
 async function answerFaults(scope: RequestScope, errors: readonly ConfigurationFault[]): Promise<Response> {
-  const detail = `The configuration has ${errors.length} faults; the version in force stays.`;
+  const count = errors.length === 1 ? "1 fault" : `${errors.length} faults`;
+  const detail = `The configuration has ${count}; the version in force stays.`;
   return answerRefusal(scope, refuse("bad-configuration", detail, { errors }));
 }
 

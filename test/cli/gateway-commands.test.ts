@@ -92,6 +92,14 @@ it("shows the gateway's faults with the lines of the files here", async () => {
   expect(stderr).toContain("services/echo.yaml:3: endpoints[0].url: is taken, expected another");
 });
 
+it("tells a fault of all files together without a file", async () => {
+  const { folder, options } = await setUp((_, response) =>
+    sendJson(response, 422, { errors: [{ file: "", path: [], message: "all files together are too much" }] }),
+  );
+  const { stderr } = await runCli(["apply", folder, ...options]);
+  expect(stderr).toContain("it has 1 fault, expected none\n  all files together are too much\n");
+});
+
 it("returns the gateway's faults as a value to a program", async () => {
   const errors = [{ file: "classes.yaml", path: ["classes"], message: "is none, expected some" }];
   const { gateway } = await setUp((_, response) => sendJson(response, 422, { errors }));

@@ -47,14 +47,17 @@ describe("the operator's API", () => {
     expect(await (await asOperator("/v1/config")).json()).toMatchObject({ version: 1 });
   });
 
-  it.for([{ body: "nonsense" }, { body: "{}" }, { body: '{"documents":[{}]}' }, { body: "x".repeat(3_000_000) }])(
-    "answers a body that is none with 422",
-    async ({ body }) => {
-      const response = await asOperator("/v1/config", { method: "POST", body });
-      expect(response.status).toBe(422);
-      expect(await response.json()).toMatchObject({ type: "/problems/bad-configuration" });
-    },
-  );
+  it.for([
+    { name: "no JSON", body: "nonsense", says: "is not {" },
+    { name: "no documents", body: "{}", says: "is not {" },
+    { name: "no file", body: '{"documents":[{}]}', says: "is not {" },
+    { name: "more than two MiB", body: JSON.stringify({ documents: ["x".repeat(2_097_152)] }), says: "has more than 2097152 bytes." },
+    { name: "one fault", body: '{"documents":[]}', says: "has 1 fault;" },
+  ])("answers a body with $name with 422, and says which", async ({ body, says }) => {
+    const response = await asOperator("/v1/config", { method: "POST", body });
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({ type: "/problems/bad-configuration", detail: expect.stringContaining(says) as string });
+  });
 
   it.for([
     { levels: 33, says: "is nested too deep, expected at most 32 levels" },
