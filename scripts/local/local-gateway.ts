@@ -118,9 +118,9 @@ export class LocalGateway {
 
   #greeting(url: string, { configuration, version }: Snapshot, notes: readonly string[]): string {
     const { frontCount, demandSpeed } = this.#options;
-    const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
+    const stateFolder = this.#stateFolder === resolve(".tidegate") ? null : this.#stateFolder;
     const agents = this.#agents.map(({ agent }) => agent);
-    return greet({ url, version, configuration, backends: this.#backends, agents, frontCount, demandSpeed, stateOption, notes });
+    return greet({ url, version, configuration, backends: this.#backends, agents, frontCount, demandSpeed, stateFolder, notes });
   }
 
   /** Stops everything that was started, in any state. */
