@@ -12,7 +12,7 @@ import { MIB_BYTES } from "#shared/units.ts";
 import { CliError } from "./output.ts";
 import type { State } from "./state.ts";
 import { isSystemError } from "./system-error.ts";
-import { offsetInYaml } from "./yaml-position.ts";
+import { offsetInYaml, unknownAliasOffset } from "./yaml-position.ts";
 
 export interface ConfigurationFolder {
   readonly documents: readonly ConfigurationDocument[];
@@ -51,7 +51,7 @@ export async function readConfigurationFolder(folder: string): Promise<Configura
     parsed.push(parseFile(file, read));
   }
   faults.push(...parsed.flatMap(syntaxFaults));
-  const documents = parsed.flatMap(({ file, document }) => (document.errors.length > 0 ? [] : toDocument(file, document, faults)));
+  const documents = parsed.flatMap((entry) => (entry.document.errors.length > 0 ? [] : toDocument(entry, faults)));
   if (faults.length > 0) throw configurationError(`Cannot read configuration ${folder}`, faults);
   const fileOf = new Map(parsed.map((entry) => [entry.file, entry]));
   return {
@@ -177,14 +177,16 @@ function syntaxFaults({ file, document, lines }: ParsedFile): ConfigurationFault
   }));
 }
 
-function toDocument(file: string, document: Document, faults: ConfigurationFault[]): ConfigurationDocument[] {
+function toDocument({ file, document, lines }: ParsedFile, faults: ConfigurationFault[]): ConfigurationDocument[] {
   try {
     return [{ file, document: document.toJS() as unknown }];
   } catch (error) {
     // Aliases that multiply, or that name no anchor: found only while they are resolved.
+    const offset = error instanceof ReferenceError ? unknownAliasOffset(document) : undefined;
     faults.push({
       file,
       path: [],
+      ...lineEntry(offset === undefined ? undefined : lines.linePos(offset).line),
       message: `cannot be resolved: ${error instanceof Error ? error.message : String(error)}, expected few and known aliases`,
     });
     return [];
