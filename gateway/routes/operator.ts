@@ -22,7 +22,7 @@ const applySchema = z.strictObject({
 /** The operator's API: what is applied, and applying the next version. */
 export const operator = new Hono<AppEnv>()
   .use("/v1/config", operatorOnly)
-  .get("/v1/config", async (c) => c.json(await registryOf(c.env).snapshot(-1)))
+  .get("/v1/config", async (c) => c.json(await registryOf(c.env).snapshot(-1), 200, { "cache-control": "no-store" }))
   .post("/v1/config", async (c) => {
     const body = await readJson(c.req.raw, BODY_BYTES_MAX);
     const parsed = applySchema.safeParse(body);

@@ -27,7 +27,9 @@ describe("the operator's API", () => {
   });
 
   it("shows the configuration in force, with public keys alone", async () => {
-    const text = await (await asOperator("/v1/config")).text();
+    const response = await asOperator("/v1/config");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    const text = await response.text();
     expect(JSON.parse(text)).toMatchObject({
       version: 1,
       configuration: { services: { echo: {} }, tenants: { acme: { keys: { jwks: [{}, {}] } } } },
