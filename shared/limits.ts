@@ -14,7 +14,7 @@ export const LIMITS = {
   verifiedTokenBytesMax: 8 * MIB_BYTES,
   classCountMax: 16,
   serviceCountMax: 500,
-  /** With keys and classes of their own they reach configurationBytesMax sooner, at 1,800 or so. */
+  /** With keys and classes of their own they reach configurationBytesMax sooner, at 2,000 or so. */
   tenantCountMax: 5_000,
   endpointCountMax: 64,
   unitHostCountMax: 16,

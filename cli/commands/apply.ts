@@ -35,6 +35,7 @@ const refusedSchema = z.object({
   errors: z.array(z.object({ file: z.string(), path: z.array(z.union([z.string(), z.number()])), message: z.string() })).min(1),
 });
 
+const NAMES_SHOWN_MAX = 20;
 const ACTION = "apply the configuration";
 
 export const applyCommand = defineCommand({
@@ -62,7 +63,7 @@ are new to the gateway. One that the gateway has other keys for is a fault: ever
     if (faults.length > 0 && !values["new-keys"]) throw configurationError(`Cannot apply configuration ${folder}`, faults, lineOf);
     const resolved = await resolveStateKeys(documents, state);
     // Before the gateway is asked: they are there, whatever it answers.
-    if (keysMade.length > 0) output.notice(`keys made in ${state.keysFolder}: ${keysMade.join(", ")}`);
+    if (keysMade.length > 0) output.notice(`keys made in ${state.keysFolder}: ${listed(keysMade)}`);
     const result = await applyConfiguration({ url, operatorKey, documents: resolved });
     if (!result.ok) throw configurationError(`Cannot apply configuration ${folder}: the gateway refused it`, result.errors, lineOf);
     const { version, changed, warnings } = result;
@@ -72,6 +73,12 @@ are new to the gateway. One that the gateway has other keys for is a fault: ever
     return EXIT_OK;
   },
 });
+
+/** Of thousands a person needs no more; --json has them all. */
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ");
+  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+}
 
 /** Sends a configuration as one transaction. Faults are a value; anything else unexpected is a CliError. */
 export async function applyConfiguration({ url, operatorKey, documents }: ApplyRequest): Promise<ApplyResult> {

@@ -67,3 +67,15 @@ it("makes a new tenant's keys beside those that are there, and says so to a prog
   const { stdout } = await runCli(["apply", folder, ...apply.slice(2, 4), "--state", state, "--json"]);
   expect(JSON.parse(stdout)).toEqual({ version: 2, changed: true, warnings: [], keysMade: ["globex"] });
 });
+
+it("names twenty of the tenants whose keys were made, and counts the others", async () => {
+  const { folder, apply } = await setUp();
+  for (let number = 0; number < 20; number++)
+    await writeFile(
+      join(folder, `tenants/t-${number}.yaml`),
+      `tenant: t-${number}\nkeys: { state: true }\nservices: { echo: { gold: {} } }\n`,
+    );
+  const { exitCode, stderr } = await runCli(apply);
+  expect(exitCode).toBe(0);
+  expect(stderr).toMatch(/^keys made in .+: acme, globex, t-0, .+ and 2 more\n$/);
+});
