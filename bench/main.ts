@@ -33,19 +33,31 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   sockets: { run: sockets, roundsDefault: 11 },
 };
 const ROUNDS_MAX = 1_000;
+const NAMES = Object.keys(BENCHES).join(", ");
+const HELP = `Usage: npm run bench -- NAME [--json] [--save] [--rounds N]
+
+Measures, prints, and exits with 1 where a budget does not hold. NAME is one of ${NAMES}.
+
+Options:
+  --json      Print one JSON object
+  --save      Keep it in bench/results, too
+  --rounds N  How often to measure, of gateway and sockets (default 15 and 11; at most ${ROUNDS_MAX})
+  --help      Say this`;
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    options: { json: { type: "boolean", default: false }, save: { type: "boolean", default: false }, rounds: { type: "string" } },
-    allowPositionals: true,
-  });
+  const parsed = parse(argv);
+  if (parsed === null) return 2;
+  const { values, positionals } = parsed;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   const [name = "", ...rest] = positionals;
   const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
   if (bench === undefined || rest.length > 0) {
-    console.error(`Cannot run bench ${JSON.stringify(positionals.join(" "))}: expected one of ${Object.keys(BENCHES).join(", ")}`);
+    console.error(`Cannot run bench ${JSON.stringify(positionals.join(" "))}: expected one of ${NAMES}`);
     return 2;
   }
   const rounds = Number(values.rounds ?? bench.roundsDefault ?? 1);
@@ -69,4 +81,25 @@ async function main(argv: readonly string[]): Promise<number> {
     await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   }
   return rows.some(({ ok }) => ok === false) ? 1 : 0;
+}
+
+/** Null where an option is none, which is said. */
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        json: { type: "boolean", default: false },
+        save: { type: "boolean", default: false },
+        rounds: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    console.error(
+      `Cannot run a bench: ${error instanceof Error ? error.message : String(error)} (npm run bench -- --help says what there is)`,
+    );
+    return null;
+  }
 }

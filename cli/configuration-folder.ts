@@ -12,7 +12,7 @@ import { MIB_BYTES } from "#shared/units.ts";
 import { CliError } from "./output.ts";
 import type { State } from "./state.ts";
 import { isSystemError } from "./system-error.ts";
-import { offsetInYaml } from "./yaml-position.ts";
+import { offsetInYaml, unknownAliasOffset } from "./yaml-position.ts";
 
 export interface ConfigurationFolder {
   readonly documents: readonly ConfigurationDocument[];
@@ -51,7 +51,7 @@ export async function readConfigurationFolder(folder: string): Promise<Configura
     parsed.push(parseFile(file, read));
   }
   faults.push(...parsed.flatMap(syntaxFaults));
-  const documents = parsed.flatMap(({ file, document }) => (document.errors.length > 0 ? [] : toDocument(file, document, faults)));
+  const documents = parsed.flatMap((entry) => (entry.document.errors.length > 0 ? [] : toDocument(entry, faults)));
   if (faults.length > 0) throw configurationError(`Cannot read configuration ${folder}`, faults);
   const fileOf = new Map(parsed.map((entry) => [entry.file, entry]));
   return {
@@ -72,17 +72,24 @@ export async function resolveStateKeys(documents: readonly ConfigurationDocument
 }
 
 async function withStateKeys(file: string, document: unknown, state: State): Promise<unknown> {
-  if (!file.startsWith("tenants/") || !isRecord(document)) return document;
-  const { tenant, keys } = document;
-  if (!isRecord(keys) || keys["state"] !== true) return document;
-  // The name becomes a file's: a bad one is validateConfiguration's to tell.
-  if (typeof tenant !== "string" || !NAME_PATTERN.test(tenant)) return document;
+  const tenant = stateKeysTenant({ file, document });
+  if (tenant === null) return document;
   const { publicKeys } = await state.ensureTenantKeys(tenant);
-  return { ...document, keys: { jwks: publicKeys } };
+  return { ...(document as Record<string, unknown>), keys: { jwks: publicKeys } };
+}
+
+/** The tenant of a document with `keys: { state: true }`; null of any other. */
+export function stateKeysTenant({ file, document }: ConfigurationDocument): string | null {
+  if (!file.startsWith("tenants/") || !isRecord(document)) return null;
+  const { tenant, keys } = document;
+  if (!isRecord(keys) || keys["state"] !== true) return null;
+  // The name becomes a file's: a bad one is validateConfiguration's to tell.
+  return typeof tenant === "string" && NAME_PATTERN.test(tenant) ? tenant : null;
 }
 
 /** "services/echo.yaml:4: endpoints[0].capacity: is "many", expected an integer" */
 export function formatFault({ file, path, message, line }: ConfigurationFault, lineOf?: ConfigurationFolder["lineOf"]): string {
+  if (file === "") return message;
   const at = line ?? lineOf?.(file, path);
   const place = path.map((step, index) => (typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`)).join("");
   return `${file}${at === undefined ? "" : `:${at}`}: ${place === "" ? "" : `${place}: `}${message}`;
@@ -170,14 +177,16 @@ function syntaxFaults({ file, document, lines }: ParsedFile): ConfigurationFault
   }));
 }
 
-function toDocument(file: string, document: Document, faults: ConfigurationFault[]): ConfigurationDocument[] {
+function toDocument({ file, document, lines }: ParsedFile, faults: ConfigurationFault[]): ConfigurationDocument[] {
   try {
     return [{ file, document: document.toJS() as unknown }];
   } catch (error) {
     // Aliases that multiply, or that name no anchor: found only while they are resolved.
+    const offset = error instanceof ReferenceError ? unknownAliasOffset(document) : undefined;
     faults.push({
       file,
       path: [],
+      ...lineEntry(offset === undefined ? undefined : lines.linePos(offset).line),
       message: `cannot be resolved: ${error instanceof Error ? error.message : String(error)}, expected few and known aliases`,
     });
     return [];

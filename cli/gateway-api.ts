@@ -34,13 +34,18 @@ const problemSchema = z.looseObject({
   detail: z.string().optional(),
 });
 
+const tenantSchema = z.looseObject({
+  services: z.record(z.string(), z.record(z.string(), z.unknown())),
+  keys: z.looseObject({ jwks: z.array(z.looseObject({ kid: z.string() })) }).optional(),
+});
+
 const configurationAnswerSchema = z.looseObject({
   version: z.int(),
   digest: z.string().optional(),
   configuration: z.looseObject({
     classes: z.record(z.string(), z.unknown()),
     services: z.record(z.string(), z.unknown()),
-    tenants: z.record(z.string(), z.looseObject({ services: z.record(z.string(), z.record(z.string(), z.unknown())) })),
+    tenants: z.record(z.string(), tenantSchema),
   }),
 });
 

@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 const HELP_FLAGS = ["--help", "-h", "help"];
 
-export async function main(argv: readonly string[], surroundings: Surroundings = surroundingsOf(process)): Promise<number> {
+export async function main(argv: readonly string[], surroundings: Surroundings = surroundingsOf(process, argv)): Promise<number> {
   const [first, ...rest] = argv;
   const output = new Output({ ...surroundings, json: argv.includes("--json") });
   if (first === "help" && rest[0] !== undefined) return main([rest[0], "--help"], surroundings);
@@ -54,11 +54,13 @@ function unknownCommand(name: string): CliError {
   return new CliError(`Cannot run tidegate ${name}: it is not a command, expected ${expected}`, { exitCode: EXIT_USAGE });
 }
 
-function surroundingsOf({ stdin, stdout, stderr, env }: NodeJS.Process): Surroundings {
-  // `tidegate trace | head` closes the pipe early: the reader has what it wanted.
+function surroundingsOf({ stdin, stdout, stderr, env }: NodeJS.Process, argv: readonly string[]): Surroundings {
+  const output = new Output({ stdout, stderr, json: argv.includes("--json") });
   stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(EXIT_OK);
+    // `tidegate trace | head` closes the pipe early: the reader has what it wanted.
+    if (error.code === "EPIPE") process.exit(EXIT_OK);
+    const message = `Cannot write to the standard output: ${error.code ?? error.message}, expected what can be written to`;
+    process.exit(output.fail(new CliError(message, { cause: error })));
   });
   return { stdin, stdout, stderr, environment: env };
 }

@@ -10,6 +10,7 @@ import { generateTenantKeys, readTenantKeys, type TenantKeys } from "./tenant-ke
 const STATE_FOLDER_DEFAULT = ".tidegate";
 export const GATEWAY_URL_DEFAULT = "http://127.0.0.1:8787";
 
+const KEYS_FOLDER = "keys";
 const FOLDER_MODE = 0o700;
 const SECRET_MODE = 0o600;
 const OPERATOR_KEY_BYTES = 32;
@@ -78,9 +79,14 @@ export class State {
     return text === null ? null : readTenantKeys(text, { tenant, file: join(this.folder, file) });
   }
 
+  /** Where tenants' keys are: a file for each. */
+  get keysFolder(): string {
+    return join(this.folder, KEYS_FOLDER);
+  }
+
   /** Names of the tenants whose keys are here. */
   async tenantsWithKeys(): Promise<string[]> {
-    const folder = join(this.folder, "keys");
+    const folder = this.keysFolder;
     const entries = await readdir(folder).catch(nullIfMissing(folder));
     return (entries ?? [])
       .filter((entry) => entry.endsWith(".json"))
@@ -148,7 +154,7 @@ export class State {
 }
 
 function tenantFile(tenant: string): string {
-  return join("keys", `${tenant}.json`);
+  return join(KEYS_FOLDER, `${tenant}.json`);
 }
 
 function urlIn(text: string): string | null {

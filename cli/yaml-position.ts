@@ -1,4 +1,4 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, type Document } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, visit, type Document } from "yaml";
 
 /** Where in the text the thing at `path` begins, or the innermost thing around it that exists. */
 export function offsetInYaml(document: Document, path: readonly (string | number)[]): number {
@@ -9,6 +9,23 @@ export function offsetInYaml(document: Document, path: readonly (string | number
     at = { node: next.node, marker: isNode(next.marker) ? next.marker : at.marker };
   }
   return isNode(at.marker) ? (at.marker.range?.[0] ?? 0) : 0;
+}
+
+/** Where the first alias is that names no anchor before it. */
+export function unknownAliasOffset(document: Document): number | undefined {
+  const anchors = new Set<string>();
+  let offset: number | undefined;
+  visit(document, {
+    Value(_, { anchor }) {
+      if (anchor !== undefined) anchors.add(anchor);
+    },
+    Alias(_, { source, range }) {
+      if (anchors.has(source)) return undefined;
+      offset = range?.[0];
+      return visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 /** A thing in a document, and what a reader looks for to find it: the key, even where the value begins below it. */

@@ -1,7 +1,7 @@
 // Builds what runs: the Wasm (wasm/build), the Worker's bundle for workerd and the device SDK's (dist).
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { transform } from "@swc/core";
 import { build as bundle } from "esbuild";
@@ -49,8 +49,9 @@ export async function buildBundle(): Promise<void> {
 
 /** The device SDK as one ES module, and its backends' helper as another: for whoever takes no packages, too. */
 async function buildClient(): Promise<void> {
-  await bundle({
+  const { outputFiles } = await bundle({
     absWorkingDir: ROOT,
+    write: false,
     entryPoints: Object.fromEntries(Object.entries(CLIENT_MODULES).map(([name, module]) => [name, `${module}.ts`])),
     outdir: BUNDLE_FOLDER,
     bundle: true,
@@ -61,12 +62,14 @@ async function buildClient(): Promise<void> {
     sourcemap: "linked",
     logLevel: "warning",
   });
+  for (const { path, contents } of outputFiles) await writeWhole(path, contents);
 }
 
-/** One ES module beside the .wasm it imports; what workerd itself provides stays outside. */
+/** One ES module beside the .wasm it imports; what workerd itself provides stays outside. `outFile` is absolute. */
 export async function bundleWorker(entryPoint: string, outFile: string): Promise<void> {
-  await bundle({
+  const { outputFiles } = await bundle({
     absWorkingDir: ROOT,
+    write: false,
     entryPoints: [entryPoint],
     outfile: outFile,
     bundle: true,
@@ -83,14 +86,26 @@ export async function bundleWorker(entryPoint: string, outFile: string): Promise
     logLevel: "warning",
     plugins: [zodWithoutJsonSchema],
   });
-  await shrink(outFile);
+  const textOf = (file: string): string => {
+    const made = outputFiles.find(({ path }) => path === file);
+    if (made === undefined) throw new Error(`Cannot bundle ${entryPoint}: esbuild made no ${file}`);
+    return made.text;
+  };
+  const shrunk = await shrink(basename(outFile), { source: textOf(outFile), map: textOf(`${outFile}.map`) });
+  const others = outputFiles.filter(({ path }) => path !== outFile && path !== `${outFile}.map`);
+  for (const { path, contents } of others) await writeWhole(path, contents);
+  await writeWhole(`${outFile}.map`, shrunk.map);
+  await writeWhole(outFile, shrunk.source);
+}
+
+interface Bundle {
+  readonly source: string;
+  readonly map: string;
 }
 
 /** What esbuild's minifier leaves, which does not look across statements: a twentieth of the Worker, gzipped. */
-async function shrink(file: string): Promise<void> {
-  const [source, map] = await Promise.all([readFile(file, "utf8"), readFile(`${file}.map`, "utf8")]);
-  const name = basename(file);
-  const shrunk = await transform(source, {
+async function shrink(name: string, { source, map }: Bundle): Promise<Bundle> {
+  const { code, map: newMap } = await transform(source, {
     swcrc: false,
     filename: name,
     isModule: true,
@@ -104,9 +119,16 @@ async function shrink(file: string): Promise<void> {
       output: { charset: "ascii" },
     },
   });
-  if (shrunk.map === undefined) throw new Error(`Cannot shrink ${file}: no source map came of it`);
-  await writeFile(`${file}.map`, shrunk.map);
-  await writeFile(file, `${shrunk.code}\n//# sourceMappingURL=${name}.map\n`);
+  if (newMap === undefined) throw new Error(`Cannot shrink ${name}: no source map came of it`);
+  return { source: `${code}\n//# sourceMappingURL=${name}.map\n`, map: newMap };
+}
+
+/** The file is what it was or what it becomes, also for who reads it meanwhile and where the build is killed. */
+async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(temporary, content);
+  await rename(temporary, file);
 }
 
 async function changedAtMs(file: string): Promise<number> {

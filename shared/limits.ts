@@ -14,6 +14,7 @@ export const LIMITS = {
   verifiedTokenBytesMax: 8 * MIB_BYTES,
   classCountMax: 16,
   serviceCountMax: 500,
+  /** With keys and classes of their own they reach configurationBytesMax sooner, at 2,000 or so. */
   tenantCountMax: 5_000,
   endpointCountMax: 64,
   unitHostCountMax: 16,
@@ -29,6 +30,8 @@ export const LIMITS = {
   bodyBytesMax: 10 * 1_024 * MIB_BYTES,
   /** One row of a SQLite-backed object holds 2 MB. */
   configurationBytesMax: 1 * MIB_BYTES,
+  /** Of objects and lists within each other: four times what a valid document has. A call of an object carries a thousand or two. */
+  configurationDepthMax: 32,
   configurationVersionCountMax: 100,
   socketMessageBytesMax: 1 * MIB_BYTES,
   /** Messages of one socket per second, and at once. */

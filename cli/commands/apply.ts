@@ -5,8 +5,9 @@ import type { ConfigurationFault } from "#shared/config/faults.ts";
 import type { ConfigurationWarning } from "#shared/config/warnings.ts";
 import { defineCommand } from "../command.ts";
 import { configurationError, readConfigurationFolder, resolveStateKeys } from "../configuration-folder.ts";
-import { callGateway, findGateway, GATEWAY_OPTIONS, unexpectedAnswer } from "../gateway-api.ts";
+import { callGateway, findGateway, GATEWAY_OPTIONS, readActiveConfiguration, unexpectedAnswer } from "../gateway-api.ts";
 import { CliError, EXIT_OK } from "../output.ts";
+import { compareStateKeys } from "../state-keys.ts";
 
 export interface ApplyRequest {
   readonly url: string;
@@ -34,14 +35,22 @@ const refusedSchema = z.object({
   errors: z.array(z.object({ file: z.string(), path: z.array(z.union([z.string(), z.number()])), message: z.string() })).min(1),
 });
 
+const NAMES_SHOWN_MAX = 20;
 const ACTION = "apply the configuration";
 
 export const applyCommand = defineCommand({
   name: "apply",
   summary: "Check a folder of configuration and make it the gateway's, whole or not at all.",
-  details: "DIR holds classes.yaml, services/*.yaml and tenants/*.yaml. Tenants with keys: { state: true } get keys in the state folder.",
+  details: `DIR holds classes.yaml, services/*.yaml and tenants/*.yaml. Tenants with keys: { state: true } get keys in the state folder when they
+are new to the gateway. One that the gateway has other keys for is a fault: every token of the tenant would be refused.`,
   positionals: ["DIR"],
-  options: GATEWAY_OPTIONS,
+  options: {
+    "new-keys": {
+      type: "boolean",
+      description: "Replace them: such tenants get the state folder's keys, made where it has none, and their tokens are refused.",
+    },
+    ...GATEWAY_OPTIONS,
+  },
   async run({ values, positionals, output, environment }) {
     const [folder = "."] = positionals;
     const { url, state } = await findGateway(values, environment);
@@ -49,15 +58,27 @@ export const applyCommand = defineCommand({
     const validated = validateConfiguration(documents);
     if (!validated.ok) throw configurationError(`Cannot apply configuration ${folder}`, validated.errors, lineOf);
     const operatorKey = await state.operatorKey();
-    const result = await applyConfiguration({ url, operatorKey, documents: await resolveStateKeys(documents, state) });
+    const inForce = async () => (await readActiveConfiguration({ url, operatorKey })).configuration;
+    const { faults, missing: keysMade } = await compareStateKeys(documents, { state, inForce });
+    if (faults.length > 0 && !values["new-keys"]) throw configurationError(`Cannot apply configuration ${folder}`, faults, lineOf);
+    const resolved = await resolveStateKeys(documents, state);
+    // Before the gateway is asked: they are there, whatever it answers.
+    if (keysMade.length > 0) output.notice(`keys made in ${state.keysFolder}: ${listed(keysMade)}`);
+    const result = await applyConfiguration({ url, operatorKey, documents: resolved });
     if (!result.ok) throw configurationError(`Cannot apply configuration ${folder}: the gateway refused it`, result.errors, lineOf);
     const { version, changed, warnings } = result;
     for (const { file, message } of warnings) output.notice(`${file}: ${message}`);
     const text = changed ? `version ${version} applied` : `nothing changed: version ${version} already says this`;
-    output.result({ json: { version, changed, warnings }, text });
+    output.result({ json: { version, changed, warnings, keysMade }, text });
     return EXIT_OK;
   },
 });
+
+/** Of thousands a person needs no more; --json has them all. */
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ");
+  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+}
 
 /** Sends a configuration as one transaction. Faults are a value; anything else unexpected is a CliError. */
 export async function applyConfiguration({ url, operatorKey, documents }: ApplyRequest): Promise<ApplyResult> {

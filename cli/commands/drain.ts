@@ -63,7 +63,7 @@ shows how far it is; Ctrl-C leaves the drain going. Plain sockets are closed wit
       statusOf(await callGateway({ url, path: "/v1/drain", method, bearer, body: { service, ...shards, ...more } }), url);
     const show = (status: Status): void => output.result({ json: status, text: describe(status) });
     if (values.status || values.cancel) {
-      show(values.cancel ? await change("DELETE", {}) : await read());
+      show(values.cancel ? await change("DELETE", {}) : onlyOf(await read(), shard));
       return EXIT_OK;
     }
     const begun = await change("POST", { reason, graceMs });
@@ -72,6 +72,15 @@ shows how far it is; Ctrl-C leaves the drain going. Plain sockets are closed wit
     return values["no-wait"] || isDone(ended) ? EXIT_OK : EXIT_FAILURE;
   },
 });
+
+/** The gateway tells of all that are being drained, or were with the last order. */
+function onlyOf(status: Status, shard: string): Status {
+  if (shard === ALL) return status;
+  const shards = status.shards.filter(({ shardId }) => shardId === shard);
+  if (shards.length > 0) return { ...status, shards };
+  const expected = [...status.shards.map(({ shardId }) => shardId), ALL].join(", ");
+  throw new CliError(`Cannot say how far the drain is: shard ${shard} is not being drained, expected one of ${expected}`);
+}
 
 /** Until nothing is left, or the one who waits has enough. */
 async function waitFor(begun: Status, { read, output }: { read: () => Promise<Status>; output: Output }): Promise<Status> {

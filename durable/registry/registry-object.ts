@@ -52,10 +52,8 @@ export class Registry extends DurableObject<Pick<ObjectEnv, "CAPACITY_AGENT_KEYS
     const text = JSON.stringify(configuration);
     const bytes = new TextEncoder().encode(text);
     if (bytes.length > LIMITS.configurationBytesMax) {
-      return {
-        ok: false,
-        errors: [{ file: "", path: [], message: `is ${bytes.length} bytes in all, expected at most ${LIMITS.configurationBytesMax}` }],
-      };
+      const message = `all files together are ${bytes.length} bytes as JSON with their defaults, expected at most ${LIMITS.configurationBytesMax}`;
+      return { ok: false, errors: [{ file: "", path: [], message }] };
     }
     const digest = hex(await crypto.subtle.digest("SHA-256", bytes));
     // Other calls ran during the digest: the version is counted from what is current now.

@@ -27,7 +27,7 @@ const schema = z.strictObject({
 const BODY_BYTES_MAX = 6 * RESUME.messageBytesMax + 4_096;
 const RETRY_AFTER_MS = 1_000;
 
-const MALFORMED = refuse("bad-request", 'The body is not {"service", "device" or "topic"?, "text" or "base64", "id"?}, or is too large.');
+const MALFORMED = refuse("bad-request", 'The body is not {"service", "device" or "topic"?, "text" or "base64", "id"?}.');
 
 /** A service's own messages to the sockets of its tenant: of one device, on one topic, or all. */
 export const push = new Hono<AppEnv>().post("/v1/push", async (c) => {

@@ -5,7 +5,7 @@ import { poolName } from "#shared/protocol/pool-rpc.ts";
 import { shardObjectName, type GoneTo } from "#shared/protocol/shard-rpc.ts";
 import type { AppEnv } from "../app-env.ts";
 import { verifyCredential } from "../identity/identify.ts";
-import { readJson } from "../read-json.ts";
+import { readJson, TOO_LARGE } from "../read-json.ts";
 import type { RequestScope } from "../request-scope.ts";
 import { readInboundHeaders } from "../upstream/inbound-headers.ts";
 
@@ -31,7 +31,9 @@ export async function readServiceCall<T extends { readonly service: string }>(
   const active = await isolate.configuration.refresh(env, nowMs);
   const verified = await verifyCredential({ inbound, active, audience: env.GATEWAY_NAME, isolate, nowMs });
   if (!verified.ok) return verified;
-  const parsed = schema.safeParse(await readJson(request, bodyBytesMax));
+  const body = await readJson(request, bodyBytesMax);
+  if (body === TOO_LARGE) return refuse("body-too-large", `The request's body is more than ${bodyBytesMax} bytes.`);
+  const parsed = schema.safeParse(body);
   if (!parsed.success) return malformed;
   const { service } = parsed.data;
   const { role, services, tenant } = verified.entitlement;

@@ -10,8 +10,8 @@ export interface GreetingInput {
   readonly agents: readonly Pick<LocalAgent, "url" | "services" | "unitCountMax">[];
   readonly frontCount: number;
   readonly demandSpeed: number;
-  /** ` --state DIR` where it is not the default. */
-  readonly stateOption: string;
+  /** Null: the default. */
+  readonly stateFolder: string | null;
   readonly notes: readonly string[];
 }
 
@@ -24,10 +24,11 @@ export function greet({
   agents,
   frontCount,
   demandSpeed,
-  stateOption,
+  stateFolder,
   notes,
 }: GreetingInput): string {
   const example = exampleOf(configuration);
+  const stateOption = stateFolder === null ? "" : ` --state ${shellWord(stateFolder)}`;
   const lines = [
     "",
     `Tidegate listens on ${url} (configuration version ${version}; services ${Object.keys(configuration.services).join(", ") || "none"})`,
@@ -53,6 +54,11 @@ export function greet({
     );
   }
   return [...lines, "Ctrl-C stops everything."].join("\n");
+}
+
+/** As a shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** A tenant, service and class that go together: the first that are configured. */

@@ -118,9 +118,9 @@ export class LocalGateway {
 
   #greeting(url: string, { configuration, version }: Snapshot, notes: readonly string[]): string {
     const { frontCount, demandSpeed } = this.#options;
-    const stateOption = this.#stateFolder === resolve(".tidegate") ? "" : ` --state ${this.#stateFolder}`;
+    const stateFolder = this.#stateFolder === resolve(".tidegate") ? null : this.#stateFolder;
     const agents = this.#agents.map(({ agent }) => agent);
-    return greet({ url, version, configuration, backends: this.#backends, agents, frontCount, demandSpeed, stateOption, notes });
+    return greet({ url, version, configuration, backends: this.#backends, agents, frontCount, demandSpeed, stateFolder, notes });
   }
 
   /** Stops everything that was started, in any state. */
@@ -172,7 +172,7 @@ export class LocalGateway {
 
   /** One gateway per state folder: two would each believe they own its objects. Whoever creates the lock has it. */
   async #takeState(): Promise<void> {
-    await mkdir(this.#stateFolder, { recursive: true, mode: 0o700 });
+    await mkdir(this.#stateFolder, { recursive: true, mode: 0o700 }).catch(cannotUse(this.#stateFolder));
     const file = join(this.#stateFolder, LOCK_FILE);
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       try {
@@ -180,7 +180,7 @@ export class LocalGateway {
         this.#ownsState = true;
         return;
       } catch (error) {
-        if (!isSystemError(error, "EEXIST")) throw error;
+        if (!isSystemError(error, "EEXIST")) cannotUse(this.#stateFolder)(error);
       }
       const owner = Number(await readFile(file, "utf8").catch(() => "0"));
       if (owner > 0 && isAlive(owner)) {
@@ -192,6 +192,14 @@ export class LocalGateway {
     }
     throw new CliError(`Cannot use state folder ${this.#stateFolder}: another gateway is starting there, expected none`);
   }
+}
+
+function cannotUse(stateFolder: string): (error: unknown) => never {
+  return (error) => {
+    if (!isSystemError(error)) throw error;
+    const found = `Cannot use state folder ${stateFolder}: ${error.code}`;
+    throw new CliError(`${found}, expected a folder that can be written (or another --state DIR)`, { cause: error });
+  };
 }
 
 function isAlive(pid: number): boolean {

@@ -1,4 +1,5 @@
 export interface ConfigurationFault {
+  /** Empty: no file's alone. */
   readonly file: string;
   /** Keys and indexes from the document's root. */
   readonly path: readonly (string | number)[];

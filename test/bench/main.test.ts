@@ -20,3 +20,13 @@ it("reads nothing that is built before it has built it, and says which benches t
   expect(stderr).toContain('Cannot run bench "none": expected one of kernels, forecast,');
   expect(status).toBe(2);
 });
+
+it.for([
+  { args: ["kernels", "--bogus"], status: 2, stdout: /^$/, stderr: /^Cannot run a bench: Unknown option '--bogus'.+\n$/ },
+  { args: ["--help"], status: 0, stdout: /^Usage: npm run bench -- NAME/, stderr: /^$/ },
+])("says in a line what is wrong, and what there is: $args", { timeout: 30_000 }, ({ args, ...want }) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, "bench/main.ts"), ...args], { encoding: "utf8" });
+  expect(status).toBe(want.status);
+  expect(stdout).toMatch(want.stdout);
+  expect(stderr).toMatch(want.stderr);
+});

@@ -125,6 +125,11 @@ it.for([
     says: `bytes long, expected at most ${LIMITS.configurationBytesMax}`,
   },
   {
+    name: "an alias of nothing",
+    files: { "services/echo.yaml": `${ECHO}shards: &some { sizeMax: 9 }\nregions: [*some,\n  *other]\n` },
+    says: /services\/echo\.yaml:7: cannot be resolved: Unresolved alias .+: other, expected few and known aliases/,
+  },
+  {
     name: "aliases that multiply",
     files: { "classes.yaml": billionLaughs() },
     says: "classes.yaml: cannot be resolved: Excessive alias count",

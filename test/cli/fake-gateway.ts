@@ -16,6 +16,8 @@ export interface FakeGatewayOptions {
   readonly answer?: (request: SeenRequest, response: ServerResponse) => void;
   /** Absent: every upgrade is refused with 503. */
   readonly converse?: (socket: WebSocket, request: IncomingMessage) => void;
+  /** What is in force. */
+  readonly configuration?: unknown;
 }
 
 export interface FakeGateway {
@@ -38,6 +40,7 @@ export const CONFIGURATION = {
 export async function startFakeGateway({
   answer = (_, response) => void response.end("ok"),
   converse,
+  configuration = CONFIGURATION,
 }: FakeGatewayOptions = {}): Promise<FakeGateway> {
   const requests: SeenRequest[] = [];
   const upgrades: IncomingMessage[] = [];
@@ -46,7 +49,7 @@ export async function startFakeGateway({
       const seen = { method: request.method ?? "", path: request.url ?? "", headers: request.headers, body };
       requests.push(seen);
       if (seen.path === "/v1/config" && seen.method === "GET")
-        return sendJson(response, 200, { version: 7, digest: "d1g357", configuration: CONFIGURATION });
+        return sendJson(response, 200, { version: 7, digest: "d1g357", configuration });
       return answer(seen, response);
     });
   });

@@ -34,8 +34,12 @@ it("sends the whole configuration with the state's public keys, as the operator"
     sendJson(response, 200, { version: 2, changed: true, warnings: [{ file: "services/echo.yaml", message: "has no use" }] }),
   );
   const { exitCode, stdout, stderr } = await runCli(["apply", folder, ...options]);
-  expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout: "version 2 applied\n", stderr: "services/echo.yaml: has no use\n" });
-  const [request] = gateway.requests;
+  expect({ exitCode, stdout, stderr }).toEqual({
+    exitCode: 0,
+    stdout: "version 2 applied\n",
+    stderr: `keys made in ${join(state, "keys")}: acme\nservices/echo.yaml: has no use\n`,
+  });
+  const request = gateway.requests.find(({ method }) => method === "POST");
   expect(request).toMatchObject({
     method: "POST",
     path: "/v1/config",
@@ -57,7 +61,12 @@ it("says that nothing changed, and the same as JSON", async () => {
     exitCode: 0,
     stdout: "nothing changed: version 1 already says this\n",
   });
-  expect(JSON.parse((await runCli(["apply", folder, ...options, "--json"])).stdout)).toEqual({ version: 1, changed: false, warnings: [] });
+  expect(JSON.parse((await runCli(["apply", folder, ...options, "--json"])).stdout)).toEqual({
+    version: 1,
+    changed: false,
+    warnings: [],
+    keysMade: [],
+  });
 });
 
 it("tells every fault with its line before anything is sent", async () => {
@@ -81,6 +90,14 @@ it("shows the gateway's faults with the lines of the files here", async () => {
   expect(exitCode).toBe(1);
   expect(stderr).toContain("the gateway refused it: it has 1 fault");
   expect(stderr).toContain("services/echo.yaml:3: endpoints[0].url: is taken, expected another");
+});
+
+it("tells a fault of all files together without a file", async () => {
+  const { folder, options } = await setUp((_, response) =>
+    sendJson(response, 422, { errors: [{ file: "", path: [], message: "all files together are too much" }] }),
+  );
+  const { stderr } = await runCli(["apply", folder, ...options]);
+  expect(stderr).toContain("it has 1 fault, expected none\n  all files together are too much\n");
 });
 
 it("returns the gateway's faults as a value to a program", async () => {

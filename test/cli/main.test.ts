@@ -1,4 +1,5 @@
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { once } from "node:events";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -80,6 +81,19 @@ it.for(NODES)("the bin runs under $name, with its exit code", async ({ node }) =
   const run = promisify(execFile);
   expect((await run(node, [BIN, "--help"])).stdout).toContain("Usage: tidegate COMMAND");
   await expect(run(node, [BIN, "tokne"])).rejects.toMatchObject({ code: 2, stdout: "" });
+});
+
+it.skipIf(!existsSync("/dev/full"))("says in a line that its output cannot be written, and fails", () => {
+  const full = openSync("/dev/full", "w");
+  try {
+    for (const args of [["--help"], ["trace", "--days", "1"]]) {
+      const { status, stderr } = spawnSync(process.execPath, [BIN, ...args], { stdio: ["ignore", full, "pipe"], encoding: "utf8" });
+      expect(status).toBe(1);
+      expect(stderr).toBe("Cannot write to the standard output: ENOSPC, expected what can be written to\n");
+    }
+  } finally {
+    closeSync(full);
+  }
 });
 
 it.for(NODES)("an interrupt of the bin under $name ends a load early and still reports", async ({ node }) => {

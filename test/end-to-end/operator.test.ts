@@ -1,6 +1,9 @@
 import { documentText, tableRows } from "../documents/document.ts";
 import { execFileSync, spawnSync } from "node:child_process";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runCli, temporaryFolder } from "#test/cli/run-cli.ts";
 import { documentsOf, startTestGateway, sumOf, type TestGateway } from "../support/gateway.ts";
 
 let gateway: TestGateway;
@@ -24,7 +27,9 @@ describe("the operator's API", () => {
   });
 
   it("shows the configuration in force, with public keys alone", async () => {
-    const text = await (await asOperator("/v1/config")).text();
+    const response = await asOperator("/v1/config");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    const text = await response.text();
     expect(JSON.parse(text)).toMatchObject({
       version: 1,
       configuration: { services: { echo: {} }, tenants: { acme: { keys: { jwks: [{}, {}] } } } },
@@ -44,14 +49,29 @@ describe("the operator's API", () => {
     expect(await (await asOperator("/v1/config")).json()).toMatchObject({ version: 1 });
   });
 
-  it.for([{ body: "nonsense" }, { body: "{}" }, { body: '{"documents":[{}]}' }, { body: "x".repeat(3_000_000) }])(
-    "answers a body that is none with 422",
-    async ({ body }) => {
-      const response = await asOperator("/v1/config", { method: "POST", body });
-      expect(response.status).toBe(422);
-      expect(await response.json()).toMatchObject({ type: "/problems/bad-configuration" });
-    },
-  );
+  it.for([
+    { name: "no JSON", body: "nonsense", says: "is not {" },
+    { name: "no documents", body: "{}", says: "is not {" },
+    { name: "no file", body: '{"documents":[{}]}', says: "is not {" },
+    { name: "more than two MiB", body: JSON.stringify({ documents: ["x".repeat(2_097_152)] }), says: "has more than 2097152 bytes." },
+    { name: "one fault", body: '{"documents":[]}', says: "has 1 fault;" },
+  ])("answers a body with $name with 422, and says which", async ({ body, says }) => {
+    const response = await asOperator("/v1/config", { method: "POST", body });
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({ type: "/problems/bad-configuration", detail: expect.stringContaining(says) as string });
+  });
+
+  it.for([
+    { levels: 33, says: "is nested too deep, expected at most 32 levels" },
+    { levels: 10_000, says: "is nested too deep, expected at most 32 levels" },
+    { levels: 32, says: "is not a known key" },
+  ])("tells a document of $levels levels as a fault", async ({ levels, says }) => {
+    const deep = `${'{"x":'.repeat(levels)}1${"}".repeat(levels)}`;
+    const body = `{"documents":[{"file":"services/echo.yaml","document":${deep}}]}`;
+    const response = await asOperator("/v1/config", { method: "POST", body });
+    expect(response.status).toBe(422);
+    expect(JSON.stringify(await response.json())).toContain(says);
+  });
 
   it("applies the next version, which requests follow within seconds", async () => {
     expect(await gateway.apply(documents({ deadlineMs: 300 }))).toMatchObject({ ok: true, version: 2, changed: true });
@@ -66,6 +86,36 @@ describe("the operator's API", () => {
     expect((await gateway.fetch("/s/echo/x", { token })).status).toBe(200);
     await gateway.apply(documents({}).filter(({ file }) => file !== "tenants/globex.yaml"));
     await expect.poll(async () => (await gateway.fetch("/s/echo/x", { token })).status).toBe(401);
+  });
+});
+
+describe("tidegate apply", () => {
+  it("ends no device's token from a state folder that has not the tenant's keys, unless it is told to", async () => {
+    const [folder, state] = [await temporaryFolder(), await temporaryFolder()];
+    await writeFile(join(state, "operator.key"), `${gateway.operatorKey}\n`);
+    for (const { file, document } of documents({})) {
+      await mkdir(dirname(join(folder, file)), { recursive: true });
+      await writeFile(join(folder, file), JSON.stringify(document));
+    }
+    await gateway.apply(documents({}));
+    const token = await gateway.token();
+    const statusOf = async (): Promise<number> => (await gateway.fetch("/s/echo/x", { token })).status;
+    const version = async (): Promise<unknown> => ((await (await asOperator("/v1/config")).json()) as { version: unknown }).version;
+    await expect.poll(statusOf).toBe(200);
+    const before = await version();
+    const apply = ["apply", folder, "--url", gateway.url, "--state", state];
+    const { exitCode, stderr } = await runCli(apply);
+    expect({ exitCode, version: await version(), kept: await readdir(state) }).toEqual({
+      exitCode: 1,
+      version: before,
+      kept: ["operator.key"],
+    });
+    expect(stderr).toContain(`the gateway's keys of acme are not in ${join(state, "keys")}, so its tokens would be refused`);
+    expect((await runCli([...apply, "--new-keys"])).exitCode).toBe(0);
+    await expect.poll(statusOf).toBe(401);
+    expect((await runCli(apply)).exitCode).toBe(0);
+    await gateway.apply(documents({}));
+    await expect.poll(statusOf).toBe(200);
   });
 });
 

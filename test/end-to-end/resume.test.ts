@@ -171,6 +171,7 @@ describe("a push", () => {
     { name: "an unknown key", body: { service: "echo", text: "x", channel: "t" }, claims: {}, status: 400 },
     { name: "what is no base64", body: { service: "echo", base64: "?" }, claims: {}, status: 400 },
     { name: "too large a message", body: { service: "echo", text: "x".repeat(1_048_577) }, claims: {}, status: 413 },
+    { name: "a body of too many bytes", body: { service: "echo", text: "x".repeat(6 * 1_048_576 + 4_096) }, claims: {}, status: 413 },
   ])("with $name is refused with $status", async ({ body, claims, status }) => {
     expect((await push(body, await gateway.token({ role: "service", ...claims }))).status).toBe(status);
   });

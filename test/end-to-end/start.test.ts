@@ -10,6 +10,8 @@ import { ROOT } from "#scripts/root.ts";
 import { freePort } from "../support/free-port.ts";
 import { sumOf } from "../support/gateway.ts";
 
+const README = join(ROOT, "README.md");
+
 let folder: string;
 
 beforeAll(async () => {
@@ -165,6 +167,16 @@ describe("npm start", { timeout: 180_000 }, () => {
   it.for([
     { name: "an unknown option", args: ["--prot", "1"], want: /Unknown option '--prot'/ },
     { name: "a port that is none", args: ["--port", "99999"], want: /--port is "99999", expected an integer/ },
+    {
+      name: "a state folder that is a file",
+      args: ["--port", "0", "--state", README],
+      want: /^Cannot use state folder .+README\.md: EEXIST, expected .+\n$/,
+    },
+    {
+      name: "a state folder below a file",
+      args: ["--port", "0", "--state", join(README, "x")],
+      want: /^Cannot use state folder .+x: ENOTDIR, expected .+\n$/,
+    },
     { name: "a folder that is not there", args: ["--config", "/nowhere"], want: /\/nowhere/ },
   ])("says what is wrong with $name, and exits with 1", ({ args, want }) => {
     const { status, stderr } = spawnSync("node", ["scripts/bootstrap.mjs", "scripts/start.ts", "--state", join(folder, "wrong"), ...args], {
