@@ -62,13 +62,14 @@ export class HttpLeg implements Leg {
     // Each request is a connection of its own.
   }
 
-  stop(end: Pick<End, "why" | "code" | "reason">): void {
+  stop({ why, code, reason }: Pick<End, "why" | "code" | "reason">): void {
     if (this.#hasStopped) return;
     this.#hasStopped = true;
-    const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
+    const close: SocketEvent = { type: "CLOSE", code: code === NO_STATUS ? null : code, reason };
+    const event: SocketEvent = why === "closed" ? close : { type: "DISCONNECT" };
     const endedAtMs = Date.now();
     const { waitUntil } = this.#input.events;
-    if (end.why !== "closed" || this.#isClosed || this.#queue.length === 0) {
+    if (why !== "closed" || this.#isClosed || this.#queue.length === 0) {
       this.#queue.length = 0;
       return waitUntil(this.#tell(event, endedAtMs));
     }

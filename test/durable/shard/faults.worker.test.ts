@@ -144,6 +144,16 @@ describe("an endpoint that", () => {
     await expect.poll(slots).toBe(0);
   });
 
+  it("closes without a status is told of no status, as its device is", async () => {
+    const { open, slots } = await shardOf("no-status");
+    answer = () => new Response(encodeEvents([{ type: "CLOSE", code: null, reason: "" }]), EVENTS);
+    const { socket, closes } = await open();
+    socket.send("m1:a");
+    await expect.poll(() => closes).toEqual([{ code: 1005, reason: "" }]);
+    await expect.poll(slots).toBe(0);
+    await expect.poll(() => posts.at(-1)).toEqual([{ type: "CLOSE", code: null, reason: "" }]);
+  });
+
   it("stalls holds no more of its devices' messages than the budget, and loses none", { timeout: 60_000 }, async () => {
     const { open, resume, stub } = await shardOf("stalls");
     const stalled = Promise.withResolvers<void>();
