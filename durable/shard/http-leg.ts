@@ -216,7 +216,8 @@ export async function post(
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
   const startedAtMs = Date.now();
-  const answer = await postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs, aborter });
+  const { upstreamUrl, messagePrefix } = route;
+  const answer = await postEvents({ upstreamUrl, headers, events, deadlineMs, markBytes: messagePrefix?.length ?? 0, aborter });
   spend(route.flow, Date.now() - startedAtMs);
   return answer;
 }
