@@ -48,7 +48,8 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
-  const connect = async (headers: Headers): Promise<Connection> => {
+  /** `allowHalfOpen`: it may speak on once the other side has closed. */
+  const connect = async (headers: Headers, allowHalfOpen = false): Promise<Connection> => {
     headers.set("upgrade", "websocket");
     const response = await stub.fetch("https://shard/", { headers });
     const socket = response.webSocket;
@@ -57,11 +58,11 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
     const closes: { code: number; reason: string }[] = [];
     socket.addEventListener("message", ({ data }) => void frames.push(String(data).slice(0, 300)));
     socket.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
-    socket.accept();
+    socket.accept({ allowHalfOpen });
     return { socket, frames, closes };
   };
   let opened = 0;
-  const admit = async (isResumable: boolean): Promise<Connection> => {
+  const admit = async (isResumable: boolean, allowHalfOpen = false): Promise<Connection> => {
     const slotId = `${service}-${(opened += 1)}`;
     const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
     const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: "acme/gold", ...more });
@@ -81,10 +82,10 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
       startedAtMs: Date.now(),
       ...(terms === undefined ? {} : { terms }),
     };
-    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }), allowHalfOpen);
   };
-  const open = async (): Promise<Connection> => {
-    const connection = await admit(true);
+  const open = async ({ allowHalfOpen = false } = {}): Promise<Connection> => {
+    const connection = await admit(true, allowHalfOpen);
     connection.socket.send('{"type":"hello","attempt":1,"received":0}');
     await expect.poll(() => connection.frames.length).toBe(1);
     connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
@@ -243,6 +244,35 @@ describe("a device that", () => {
     for (let index = 0; index < 1_500; index += 1) socket.send("pong");
     await expect.poll(() => closes).toEqual([{ code: 1008, reason: "message-rate" }]);
     await expect.poll(slots).toBe(0);
+  });
+});
+
+describe("a connection that its device has replaced", () => {
+  it("and that still says something while the budget is used up, takes nothing from the session's own", { timeout: 60_000 }, async () => {
+    const { open, resume, stub } = await shardOf("replaced");
+    const stalled = Promise.withResolvers<void>();
+    answer = async () => {
+      await stalled.promise;
+      return new Response(null, { status: 204 });
+    };
+    const older = await open({ allowHalfOpen: true });
+    for (let index = 0; index < 16; index += 1) {
+      const { socket } = await open();
+      for (const sequence of [1, 2]) socket.send(`m${sequence}:${"x".repeat(MIB)}`);
+    }
+    const buffered = async (): Promise<number> =>
+      runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes);
+    await expect.poll(buffered).toBe(32 * MIB);
+    const newer = await resume(tokenOf(older), { attempt: 2, received: 0 });
+    await expect.poll(() => older.closes).toEqual([{ code: 1008, reason: "superseded" }]);
+    older.socket.send("m1:late");
+    older.socket.close(4_000);
+    await expect.poll(async () => runInDurableObject(stub, (_instance, state) => state.getWebSockets().length)).toBe(17);
+    stalled.resolve();
+    await expect.poll(buffered).toBe(0);
+    newer.socket.send("m1:again");
+    await expect.poll(() => newer.frames).toContain("a1");
+    expect(posts.flat()).not.toContainEqual({ type: "TEXT", text: "late" });
   });
 });
 
