@@ -39,7 +39,7 @@ export class HttpLeg implements Leg {
   /** Before the next attempt. */
   #wakeUp: (() => void) | undefined;
   #hasStopped = false;
-  /** The endpoint ended it, and wants to hear no more. */
+  /** The endpoint ended it, or did not take what came before: it is sent no more, though its session hears of that only in the turn that comes. */
   #isClosed = false;
   /** Its device closed then, and what it said before is being sent. */
   #lastSinceMs: number | null = null;
@@ -55,7 +55,8 @@ export class HttpLeg implements Leg {
   }
 
   flush(): void {
-    if (this.#posting === null && this.#queue.length > 0 && !this.#hasStopped) this.#input.events.waitUntil(this.#post());
+    if (this.#posting === null && this.#queue.length > 0 && !this.#hasStopped && !this.#isClosed)
+      this.#input.events.waitUntil(this.#post());
   }
 
   wake(): void {
@@ -119,7 +120,7 @@ export class HttpLeg implements Leg {
   }
 
   async #postAll(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#isOver) {
+    while (this.#queue.length > 0 && !this.#isOver && !this.#isClosed) {
       const batch = takeBatch(this.#queue);
       const answer = await this.#postBatch(batch);
       if (this.#hasStopped && (this.#lastSinceMs === null || !answer.ok)) return;
@@ -158,7 +159,10 @@ export class HttpLeg implements Leg {
 
   #onAnswer(batch: readonly Message[], answer: PostAnswer): void {
     const { events } = this.#input;
-    if (!answer.ok) return events.failed(answer.detail);
+    if (!answer.ok) {
+      this.#isClosed = true;
+      return events.failed(answer.detail);
+    }
     const { said, end } = readEnd(answer.events);
     this.#isClosed = end !== null;
     events.answered(batch.at(-1)?.sequence ?? 0, readGrip(said, this.#input.route.messagePrefix ?? null));

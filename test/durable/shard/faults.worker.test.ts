@@ -104,6 +104,10 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
   return { stub, open, openPlain, resume, slots };
 }
 
+async function bufferedOf(stub: DurableObjectStub): Promise<number> {
+  return runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes);
+}
+
 const tokenOf = ({ frames }: Connection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
 
 describe("an endpoint that", () => {
@@ -155,6 +159,32 @@ describe("an endpoint that", () => {
     await expect.poll(() => posts.at(-1)).toEqual([{ type: "CLOSE", code: null, reason: "" }]);
   });
 
+  it.for([
+    { name: "refuses a message", says: () => new Response(null, { status: 403 }), told: { type: "DISCONNECT" } },
+    {
+      name: "closes with its answer",
+      says: () => new Response(encodeEvents([{ type: "CLOSE", code: 4_001, reason: "" }]), EVENTS),
+      told: { type: "CLOSE", code: 4_001, reason: "" },
+    },
+  ])("$name is not sent what came after, and its device knows that", async ({ name, says, told }) => {
+    const { open, stub } = await shardOf(`after-${name.length}`);
+    const asked = Promise.withResolvers<void>();
+    answer = async () => {
+      await asked.promise;
+      return says();
+    };
+    const { socket, frames, closes } = await open();
+    for (let index = 1; index <= 100; index += 1) socket.send(`m${index}:x`);
+    // All of them wait for the first request's answer.
+    await expect.poll(async () => bufferedOf(stub)).toBe(100);
+    asked.resolve();
+    await expect.poll(() => closes.length).toBe(1);
+    await expect.poll(() => posts.at(-1)).toEqual([told]);
+    expect(posts).toHaveLength(3);
+    const received = told.type === "CLOSE" ? (posts[1]?.length ?? 0) : 0;
+    expect(JSON.parse(frames.at(-1) ?? "")).toMatchObject({ type: "end", received });
+  });
+
   it("stalls holds no more of its devices' messages than the budget, and loses none", { timeout: 60_000 }, async () => {
     const { open, resume, stub } = await shardOf("stalls");
     const stalled = Promise.withResolvers<void>();
@@ -176,10 +206,7 @@ describe("an endpoint that", () => {
     expect(new Set(connections.flatMap(({ closes }) => closes.map(({ code, reason }) => `${code} ${reason}`)))).toEqual(
       new Set(["1013 shard-busy"]),
     );
-    const buffered = await runInDurableObject(
-      stub,
-      (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes,
-    );
+    const buffered = await bufferedOf(stub);
     expect(buffered).toBeLessThanOrEqual(32 * MIB);
     expect(buffered).toBeGreaterThan(20 * MIB);
     stalled.resolve();
@@ -199,9 +226,7 @@ describe("an endpoint that", () => {
     }
     await expect.poll(() => accepted.length, { timeout: 20_000 }).toBe(40);
     expect(new Set(accepted).size).toBe(40);
-    await expect
-      .poll(async () => runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes))
-      .toBe(0);
+    await expect.poll(async () => bufferedOf(stub)).toBe(0);
   });
 });
 
@@ -260,16 +285,14 @@ describe("a connection that its device has replaced", () => {
       const { socket } = await open();
       for (const sequence of [1, 2]) socket.send(`m${sequence}:${"x".repeat(MIB)}`);
     }
-    const buffered = async (): Promise<number> =>
-      runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes);
-    await expect.poll(buffered).toBe(32 * MIB);
+    await expect.poll(async () => bufferedOf(stub)).toBe(32 * MIB);
     const newer = await resume(tokenOf(older), { attempt: 2, received: 0 });
     await expect.poll(() => older.closes).toEqual([{ code: 1008, reason: "superseded" }]);
     older.socket.send("m1:late");
     older.socket.close(4_000);
     await expect.poll(async () => runInDurableObject(stub, (_instance, state) => state.getWebSockets().length)).toBe(17);
     stalled.resolve();
-    await expect.poll(buffered).toBe(0);
+    await expect.poll(async () => bufferedOf(stub)).toBe(0);
     newer.socket.send("m1:again");
     await expect.poll(() => newer.frames).toContain("a1");
     expect(posts.flat()).not.toContainEqual({ type: "TEXT", text: "late" });
