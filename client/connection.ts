@@ -34,7 +34,10 @@ export class Connection {
       isOpened = true;
       events.onOpen(socket.protocol === SUBPROTOCOL);
     });
-    socket.addEventListener("message", ({ data }) => events.onFrame(decodeGatewayFrame(data)));
+    socket.addEventListener("message", ({ data }) => {
+      // Until the close is answered some platforms hand over what comes.
+      if (!this.#isLeft) events.onFrame(decodeGatewayFrame(data));
+    });
     socket.addEventListener("close", () => {
       if (!this.#isLeft) events.onClose(isOpened);
     });

@@ -14,6 +14,9 @@ export const NOTHING_HANDLED: DedupeState = { handled: 0, answers: [] };
  * For a backend behind `sockets: { mode: http }`: makes "at least once" exactly once. `first` is the number of the first
  * message of a request (`Tidegate-Sequence`), `confirmed` up to where the gateway has the answers (`Tidegate-Confirmed`).
  * Returns what to answer, and the state to keep with the effects of `handle`, in one transaction where that matters.
+ *
+ * Where the state is older than the session, as `NOTHING_HANDLED` is after a restart without it, handling goes on at `first`: a request is
+ * sent when everything before it was answered. What came before comes no more; what is in the request may have been handled.
  */
 export function handleOnce(
   state: DedupeState,
@@ -24,7 +27,7 @@ export function handleOnce(
   const answers = state.answers.filter(({ sequence }) => sequence > request.confirmed);
   for (const [index, message] of request.messages.entries()) {
     const sequence = request.first + index;
-    if (sequence !== handled + 1) continue;
+    if (sequence <= handled) continue;
     answers.push({ sequence, messages: handle(message, sequence) });
     handled = sequence;
   }

@@ -1,11 +1,11 @@
-import type { DeviceReport } from "#shared/protocol/device-report.ts";
+import { DEVICE_REPORT, type DeviceReport } from "#shared/protocol/device-report.ts";
 
 /** What one socket saw over a while, for `/v1/report`; latencies from sending a message to its acknowledgement, a sample of at most 64. */
 export type Measurements = DeviceReport;
 
-const LATENCIES_MAX = 64;
+const { latencyCountMax, latencyMsMax, durationMsMax } = DEVICE_REPORT;
 
-/** Counts in constant memory: one message at a time is timed. */
+/** Counts in constant memory: one message at a time is timed. What is beyond a report's bounds is said as the bound: it would be a fault. */
 export class Meter {
   #sinceMs: number;
   #counts = noCounts();
@@ -29,7 +29,7 @@ export class Meter {
 
   acknowledged(sequence: number, nowMs: number): void {
     if (this.#timed === null || sequence < this.#timed.sequence) return;
-    if (this.#latenciesMs.length < LATENCIES_MAX) this.#latenciesMs.push(nowMs - this.#timed.atMs);
+    if (this.#latenciesMs.length < latencyCountMax) this.#latenciesMs.push(Math.min(latencyMsMax, nowMs - this.#timed.atMs));
     this.#timed = null;
   }
 
@@ -49,7 +49,7 @@ export class Meter {
   }
 
   take(nowMs: number): Measurements {
-    const taken = { ...this.#counts, durationMs: nowMs - this.#sinceMs, latenciesMs: this.#latenciesMs };
+    const taken = { ...this.#counts, durationMs: Math.min(durationMsMax, nowMs - this.#sinceMs), latenciesMs: this.#latenciesMs };
     this.#sinceMs = nowMs;
     this.#counts = noCounts();
     this.#latenciesMs = [];

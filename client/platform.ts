@@ -12,6 +12,7 @@ export interface SocketLike {
 export interface Platform {
   readonly openSocket: (url: string, protocols: string[]) => SocketLike;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Whole milliseconds since whenever: only spans are measured. Nobody sets it: a machine's time of day is corrected by hours. */
   readonly nowMs: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -22,7 +23,8 @@ export interface Platform {
 export const THIS_PLATFORM: Platform = {
   openSocket: (url, protocols) => new WebSocket(url, protocols),
   fetch: async (url, init) => fetch(url, init),
-  nowMs: () => Date.now(),
+  // Where it stands still while the machine sleeps, timers do too: a connection is asked again before it is taken for dead.
+  nowMs: () => Math.floor(performance.now()),
   random: () => Math.random(),
   after(delayMs, run) {
     const timer = setTimeout(run, delayMs);

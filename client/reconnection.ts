@@ -10,7 +10,8 @@ export class Reconnection {
   readonly #platform: Platform;
   readonly #connect: () => void;
   #failures = 0;
-  #attachedAtMs = 0;
+  /** The last connection; null: that one never carried it, or is gone. */
+  #attachedAtMs: number | null = null;
   #cancel = (): void => {};
   #hasStopped = false;
 
@@ -26,13 +27,15 @@ export class Reconnection {
 
   /** One that was open is gone. */
   dropped(): void {
-    if (this.#platform.nowMs() - this.#attachedAtMs >= STABLE_MS) this.#failures = 0;
+    if (this.#attachedAtMs !== null && this.#platform.nowMs() - this.#attachedAtMs >= STABLE_MS) this.#failures = 0;
     this.failed(0);
   }
 
   /** None came of it. `retryAfterMs`: the gateway's word; 0 where there is none. */
   failed(retryAfterMs: number): void {
     const { random } = this.#platform;
+    // Only this connection's: the next one may open, and carry nothing.
+    this.#attachedAtMs = null;
     if (!this.#hasStopped) this.#connectIn(backoffMs({ failures: this.#failures, retryAfterMs, random: random() }));
     this.#failures += 1;
   }

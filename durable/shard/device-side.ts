@@ -97,7 +97,7 @@ export class DeviceSide {
     const terms = mayAttach ? this.#limits.begin(live, attachment) : {};
     this.#host.step(live, [{ kind: "hello", secret: attachment.secret, hello: frame, random: randomText(), terms }], socket);
     if (mayAttach && live.state.attempt !== frame.attempt) attach(socket, attachment);
-    if (live.state.detachedAtMs === null) live.leg.wake();
+    if (live.state.detachedAtMs === null) this.#host.wake(live);
   }
 
   /** The device has the message still, and sends it again with its next connection. */

@@ -8,6 +8,8 @@ export interface EventPost {
   readonly headers: Headers;
   readonly events: readonly SocketEvent[];
   readonly deadlineMs: number;
+  /** Of the mark before each message that the answer has for the device, at least: a message is as large without it. */
+  readonly markBytes: number;
   /** Of who sends it, and may have no use for it any more. */
   readonly aborter?: AbortController | undefined;
 }
@@ -27,6 +29,7 @@ export async function postEvents({
   headers,
   events,
   deadlineMs,
+  markBytes,
   aborter = new AbortController(),
 }: EventPost): Promise<PostAnswer> {
   const timer = setTimeout(() => aborter.abort(), deadlineMs);
@@ -43,7 +46,7 @@ export async function postEvents({
       signal: aborter.signal,
     });
     hasAnswered = true;
-    return await readAnswer(response);
+    return await readAnswer(response, RESUME.messageBytesMax + markBytes);
   } catch {
     const isLate = aborter.signal.aborted;
     const detail = isLate
@@ -57,7 +60,7 @@ export async function postEvents({
   }
 }
 
-async function readAnswer(response: Response): Promise<PostAnswer> {
+async function readAnswer(response: Response, messageBytesMax: number): Promise<PostAnswer> {
   const { status, body } = response;
   if (status === 204) return { ok: true, events: [], protocol: null, extensions: null };
   const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
@@ -66,7 +69,7 @@ async function readAnswer(response: Response): Promise<PostAnswer> {
     const isFinal = status < 500 && status !== 408 && status !== 429;
     return failed(`the endpoint answered with status ${status}, expected 200 and ${EVENTS_CONTENT_TYPE}`, isFinal);
   }
-  const parser = new EventParser(RESUME.messageBytesMax);
+  const parser = new EventParser(messageBytesMax);
   const events: SocketEvent[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {

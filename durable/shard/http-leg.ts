@@ -39,7 +39,7 @@ export class HttpLeg implements Leg {
   /** Before the next attempt. */
   #wakeUp: (() => void) | undefined;
   #hasStopped = false;
-  /** The endpoint ended it, and wants to hear no more. */
+  /** The endpoint ended it, or did not take what came before: it is sent no more, though its session hears of that only in the turn that comes. */
   #isClosed = false;
   /** Its device closed then, and what it said before is being sent. */
   #lastSinceMs: number | null = null;
@@ -55,20 +55,22 @@ export class HttpLeg implements Leg {
   }
 
   flush(): void {
-    if (this.#posting === null && this.#queue.length > 0 && !this.#hasStopped) this.#input.events.waitUntil(this.#post());
+    if (this.#posting === null && this.#queue.length > 0 && !this.#hasStopped && !this.#isClosed)
+      this.#input.events.waitUntil(this.#post());
   }
 
   wake(): void {
     // Each request is a connection of its own.
   }
 
-  stop(end: Pick<End, "why" | "code" | "reason">): void {
+  stop({ why, code, reason }: Pick<End, "why" | "code" | "reason">): void {
     if (this.#hasStopped) return;
     this.#hasStopped = true;
-    const event: SocketEvent = end.why === "closed" ? { type: "CLOSE", code: end.code, reason: end.reason } : { type: "DISCONNECT" };
+    const close: SocketEvent = { type: "CLOSE", code: code === NO_STATUS ? null : code, reason };
+    const event: SocketEvent = why === "closed" ? close : { type: "DISCONNECT" };
     const endedAtMs = Date.now();
     const { waitUntil } = this.#input.events;
-    if (end.why !== "closed" || this.#isClosed || this.#queue.length === 0) {
+    if (why !== "closed" || this.#isClosed || this.#queue.length === 0) {
       this.#queue.length = 0;
       return waitUntil(this.#tell(event, endedAtMs));
     }
@@ -118,7 +120,7 @@ export class HttpLeg implements Leg {
   }
 
   async #postAll(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#isOver) {
+    while (this.#queue.length > 0 && !this.#isOver && !this.#isClosed) {
       const batch = takeBatch(this.#queue);
       const answer = await this.#postBatch(batch);
       if (this.#hasStopped && (this.#lastSinceMs === null || !answer.ok)) return;
@@ -157,7 +159,10 @@ export class HttpLeg implements Leg {
 
   #onAnswer(batch: readonly Message[], answer: PostAnswer): void {
     const { events } = this.#input;
-    if (!answer.ok) return events.failed(answer.detail);
+    if (!answer.ok) {
+      this.#isClosed = true;
+      return events.failed(answer.detail);
+    }
     const { said, end } = readEnd(answer.events);
     this.#isClosed = end !== null;
     events.answered(batch.at(-1)?.sequence ?? 0, readGrip(said, this.#input.route.messagePrefix ?? null));
@@ -215,7 +220,8 @@ export async function post(
   if (first !== undefined) headers.set("tidegate-sequence", String(first));
   if (confirmed !== undefined) headers.set("tidegate-confirmed", String(confirmed));
   const startedAtMs = Date.now();
-  const answer = await postEvents({ upstreamUrl: route.upstreamUrl, headers, events, deadlineMs, aborter });
+  const { upstreamUrl, messagePrefix } = route;
+  const answer = await postEvents({ upstreamUrl, headers, events, deadlineMs, markBytes: messagePrefix?.length ?? 0, aborter });
   spend(route.flow, Date.now() - startedAtMs);
   return answer;
 }

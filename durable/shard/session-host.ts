@@ -65,7 +65,7 @@ export class SessionHost {
   recover(): void {
     const { ctx, store, alarm } = this.#shell;
     // Connections outlive hibernation, all of them, and nothing else.
-    if (ctx.getWebSockets().length > 0) for (const sessionId of store.attached("websocket")) this.load(sessionId)?.leg.wake();
+    if (ctx.getWebSockets().length > 0) for (const sessionId of store.attached("websocket")) this.wake(this.load(sessionId));
     else {
       for (const sessionId of [...store.attached("http"), ...store.attached("websocket")]) {
         const live = this.load(sessionId);
@@ -137,6 +137,11 @@ export class SessionHost {
           after: this.outflow.stop(live, effect.end, this.turn),
         });
     }
+  }
+
+  /** Its device is there. An endpoint that has closed, and whose last messages are not acknowledged yet, is not connected again for that. */
+  wake(live: Live | undefined): void {
+    if (live?.state.closing === null) live.leg.wake();
   }
 
   /** Whether a message of so many bytes may be kept for the device. */

@@ -48,7 +48,8 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
   const pool = env.POOL.get(env.POOL.idFromName(poolName(service)));
   const shardId = `${service}-1`;
   const stub = env.SHARD.get(env.SHARD.idFromName(shardObjectName(service, shardId)));
-  const connect = async (headers: Headers): Promise<Connection> => {
+  /** `allowHalfOpen`: it may speak on once the other side has closed. */
+  const connect = async (headers: Headers, allowHalfOpen = false): Promise<Connection> => {
     headers.set("upgrade", "websocket");
     const response = await stub.fetch("https://shard/", { headers });
     const socket = response.webSocket;
@@ -57,11 +58,11 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
     const closes: { code: number; reason: string }[] = [];
     socket.addEventListener("message", ({ data }) => void frames.push(String(data).slice(0, 300)));
     socket.addEventListener("close", ({ code, reason }) => void closes.push({ code, reason }));
-    socket.accept();
+    socket.accept({ allowHalfOpen });
     return { socket, frames, closes };
   };
   let opened = 0;
-  const admit = async (isResumable: boolean): Promise<Connection> => {
+  const admit = async (isResumable: boolean, allowHalfOpen = false): Promise<Connection> => {
     const slotId = `${service}-${(opened += 1)}`;
     const more = { urgency: 3, affinityKey: null, kind: "socket", waitMsMax: 1_000, configurationVersion: version } as const;
     const acquired = await pool.acquire({ slotId, holder: "edge", service, flow: "acme/gold", ...more });
@@ -81,10 +82,10 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
       startedAtMs: Date.now(),
       ...(terms === undefined ? {} : { terms }),
     };
-    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }));
+    return connect(new Headers({ [SOCKET_ASSIGNMENT_HEADER]: JSON.stringify(assignment) }), allowHalfOpen);
   };
-  const open = async (): Promise<Connection> => {
-    const connection = await admit(true);
+  const open = async ({ allowHalfOpen = false } = {}): Promise<Connection> => {
+    const connection = await admit(true, allowHalfOpen);
     connection.socket.send('{"type":"hello","attempt":1,"received":0}');
     await expect.poll(() => connection.frames.length).toBe(1);
     connection.socket.send(JSON.stringify({ type: "rotated", token: tokenOf(connection) }));
@@ -101,6 +102,10 @@ async function shardOf(service: string, terms?: ConnectionTerms) {
   const slots = async (): Promise<number> =>
     (await pool.stats(service, version)).endpoints.reduce((sum, { slotsInUse }) => sum + slotsInUse, 0);
   return { stub, open, openPlain, resume, slots };
+}
+
+async function bufferedOf(stub: DurableObjectStub): Promise<number> {
+  return runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes);
 }
 
 const tokenOf = ({ frames }: Connection): string => (JSON.parse(frames[0] ?? "{}") as { token: string }).token;
@@ -144,6 +149,42 @@ describe("an endpoint that", () => {
     await expect.poll(slots).toBe(0);
   });
 
+  it("closes without a status is told of no status, as its device is", async () => {
+    const { open, slots } = await shardOf("no-status");
+    answer = () => new Response(encodeEvents([{ type: "CLOSE", code: null, reason: "" }]), EVENTS);
+    const { socket, closes } = await open();
+    socket.send("m1:a");
+    await expect.poll(() => closes).toEqual([{ code: 1005, reason: "" }]);
+    await expect.poll(slots).toBe(0);
+    await expect.poll(() => posts.at(-1)).toEqual([{ type: "CLOSE", code: null, reason: "" }]);
+  });
+
+  it.for([
+    { name: "refuses a message", says: () => new Response(null, { status: 403 }), told: { type: "DISCONNECT" } },
+    {
+      name: "closes with its answer",
+      says: () => new Response(encodeEvents([{ type: "CLOSE", code: 4_001, reason: "" }]), EVENTS),
+      told: { type: "CLOSE", code: 4_001, reason: "" },
+    },
+  ])("$name is not sent what came after, and its device knows that", async ({ name, says, told }) => {
+    const { open, stub } = await shardOf(`after-${name.length}`);
+    const asked = Promise.withResolvers<void>();
+    answer = async () => {
+      await asked.promise;
+      return says();
+    };
+    const { socket, frames, closes } = await open();
+    for (let index = 1; index <= 100; index += 1) socket.send(`m${index}:x`);
+    // All of them wait for the first request's answer.
+    await expect.poll(async () => bufferedOf(stub)).toBe(100);
+    asked.resolve();
+    await expect.poll(() => closes.length).toBe(1);
+    await expect.poll(() => posts.at(-1)).toEqual([told]);
+    expect(posts).toHaveLength(3);
+    const received = told.type === "CLOSE" ? (posts[1]?.length ?? 0) : 0;
+    expect(JSON.parse(frames.at(-1) ?? "")).toMatchObject({ type: "end", received });
+  });
+
   it("stalls holds no more of its devices' messages than the budget, and loses none", { timeout: 60_000 }, async () => {
     const { open, resume, stub } = await shardOf("stalls");
     const stalled = Promise.withResolvers<void>();
@@ -165,10 +206,7 @@ describe("an endpoint that", () => {
     expect(new Set(connections.flatMap(({ closes }) => closes.map(({ code, reason }) => `${code} ${reason}`)))).toEqual(
       new Set(["1013 shard-busy"]),
     );
-    const buffered = await runInDurableObject(
-      stub,
-      (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes,
-    );
+    const buffered = await bufferedOf(stub);
     expect(buffered).toBeLessThanOrEqual(32 * MIB);
     expect(buffered).toBeGreaterThan(20 * MIB);
     stalled.resolve();
@@ -188,9 +226,7 @@ describe("an endpoint that", () => {
     }
     await expect.poll(() => accepted.length, { timeout: 20_000 }).toBe(40);
     expect(new Set(accepted).size).toBe(40);
-    await expect
-      .poll(async () => runInDurableObject(stub, (instance) => (instance as unknown as { readonly bufferedBytes: number }).bufferedBytes))
-      .toBe(0);
+    await expect.poll(async () => bufferedOf(stub)).toBe(0);
   });
 });
 
@@ -233,6 +269,33 @@ describe("a device that", () => {
     for (let index = 0; index < 1_500; index += 1) socket.send("pong");
     await expect.poll(() => closes).toEqual([{ code: 1008, reason: "message-rate" }]);
     await expect.poll(slots).toBe(0);
+  });
+});
+
+describe("a connection that its device has replaced", () => {
+  it("and that still says something while the budget is used up, takes nothing from the session's own", { timeout: 60_000 }, async () => {
+    const { open, resume, stub } = await shardOf("replaced");
+    const stalled = Promise.withResolvers<void>();
+    answer = async () => {
+      await stalled.promise;
+      return new Response(null, { status: 204 });
+    };
+    const older = await open({ allowHalfOpen: true });
+    for (let index = 0; index < 16; index += 1) {
+      const { socket } = await open();
+      for (const sequence of [1, 2]) socket.send(`m${sequence}:${"x".repeat(MIB)}`);
+    }
+    await expect.poll(async () => bufferedOf(stub)).toBe(32 * MIB);
+    const newer = await resume(tokenOf(older), { attempt: 2, received: 0 });
+    await expect.poll(() => older.closes).toEqual([{ code: 1008, reason: "superseded" }]);
+    older.socket.send("m1:late");
+    older.socket.close(4_000);
+    await expect.poll(async () => runInDurableObject(stub, (_instance, state) => state.getWebSockets().length)).toBe(17);
+    stalled.resolve();
+    await expect.poll(async () => bufferedOf(stub)).toBe(0);
+    newer.socket.send("m1:again");
+    await expect.poll(() => newer.frames).toContain("a1");
+    expect(posts.flat()).not.toContainEqual({ type: "TEXT", text: "late" });
   });
 });
 

@@ -13,6 +13,7 @@ import {
   type SocketAssignment,
 } from "#shared/protocol/shard-rpc.ts";
 import { TOPICS, type TopicAnswer } from "#shared/protocol/topics.ts";
+import { RESUME } from "#shared/resume/bounds.ts";
 import { parseResumeToken } from "#shared/resume/resume-token.ts";
 import { applyServices } from "../../support/worker/configuration.ts";
 
@@ -244,6 +245,22 @@ describe("an endpoint that", () => {
     const connection = await open();
     await expect.poll(() => messagesOf(connection)).toEqual([`m1:${subscribe("news")}`, "m2:m:x"]);
     expect(await rows()).toBe(0);
+  });
+
+  it.for([
+    { kind: "a session", isResumable: true, numbered: "m1:" },
+    { kind: "a plain socket", isResumable: false, numbered: "" },
+  ])("marks the largest message says it to $kind, and one that is larger by a byte is too large", async ({ isResumable, numbered }) => {
+    const { admit, hello } = await serviceOf(`largest-${isResumable ? "session" : "plain"}`);
+    const largest = "x".repeat(RESUME.messageBytesMax);
+    answers = (said) => [`m:${largest}${said}`];
+    const open = async (): Promise<Connection> => (isResumable ? hello(await admit()) : admit({ isResumable }));
+    const [fits, tooLarge] = [await open(), await open()];
+    fits.socket.send(numbered);
+    await expect.poll(() => fits.frames.includes(`${numbered}${largest}`)).toBe(true);
+    expect(fits.closes).toEqual([]);
+    tooLarge.socket.send(`${numbered}y`);
+    await expect.poll(() => tooLarge.closes).toMatchObject([{ code: 1014, reason: expect.stringContaining("expected at most") as string }]);
   });
 
   it("says garbage is counted, and neither its device nor the session is any the worse for it", async () => {
