@@ -93,8 +93,8 @@ export class FlowTokens {
 
   /** First the flow's part among those that share, by weight; then the holder's in the flow. */
   #ofShared(shared: SharedTokens, { flow: { flow, tokensNow = 0 }, source }: Pick<Lending, "flow" | "source">): number {
-    const available = shared.available();
-    if (available === Infinity) return Infinity;
+    if (shared.available() === Infinity) return Infinity;
+    const available = Math.max(0, shared.available() - shared.awaited());
     const totals = this.#totals();
     const outOf = (name: string): number => totals.tokensOutOf(name) + (this.#offered.get(name) ?? 0);
     // With what is out: else whoever comes first has its part of what the others' parts were, too.

@@ -4,6 +4,8 @@
 export interface SharedTokens {
   /** Neither spent nor lent on; Infinity: not limited for now. */
   available(): number;
+  /** Of these, those that are for requests which wait for them by name. */
+  awaited(): number;
   /** A negative count comes back. */
   take(count: number): void;
   /** Whose tokens they are. */

@@ -118,9 +118,10 @@ export class Admissions {
       this.#decided.push(() => this.#waiters.answer(slotId, verdict));
   }
 
-  #count({ flow }: AcquireRequest, decided: Verdict): void {
+  /** Of a request that finds no token its isolate tells, which may have one by now. */
+  #count({ flow, kind }: AcquireRequest, decided: Verdict): void {
     if (decided.ok) this.#counters.countWait(decided.slot.waitedMs);
-    else if (decided.outcome !== "cancelled") {
+    else if (decided.outcome !== "cancelled" && (decided.dry === undefined || kind === "socket")) {
       this.#counters.countOutcome(flow, decided.outcome);
       this.#shell.onRefused(flow, decided.outcome);
     }

@@ -30,6 +30,7 @@ export class CreditRenewals {
   constructor(pool: Pool, input: CreditRenewalsInput) {
     this.#pool = pool;
     this.#input = input;
+    pool.credits.awaitedBy((tenant) => this.#awaitedOf(tenant));
   }
 
   /** No quota has to be asked for them first. */
@@ -68,10 +69,13 @@ export class CreditRenewals {
 
   /** With what others wait for. */
   #neededOf(tenant: string, { tokensNow = 0 }: Wanted): number {
-    if (tokensNow === 0) return 0;
-    let waiting = 0;
-    for (const own of this.#waiting.get(tenant) ?? []) for (const want of own) waiting += want.tokensNow ?? 0;
-    return Math.max(tokensNow, waiting);
+    return tokensNow === 0 ? 0 : Math.max(tokensNow, this.#awaitedOf(tenant));
+  }
+
+  #awaitedOf(tenant: string): number {
+    let awaited = 0;
+    for (const own of this.#waiting.get(tenant) ?? []) for (const { tokensNow = 0 } of own) awaited += tokensNow;
+    return awaited;
   }
 
   /** Behind whatever is going on. */
@@ -83,6 +87,7 @@ export class CreditRenewals {
     this.#capacity = ledger.capacity;
     const wants: TenantWants = {
       slots: (tenant, flow) => this.#wantOf(`${tenant}/${flow.slice(flow.indexOf("/") + 1)}`),
+      tokensWanted: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensWantOf(flow), 0),
       tokensLacked: (flows) => flows.reduce((sum, flow) => sum + ledger.flows.totals.tokensLackOf(flow), 0),
     };
     for (const tenant of credits.due(wants)) void this.#renew(tenant);

@@ -274,6 +274,7 @@ export class ServicePool extends DurableObject<ObjectEnv> implements PoolRpc {
   }
 }
 
-function wantsOf({ flow }: AcquireRequest) {
-  return [{ flow, want: 1, tokensWant: 1, tokensNow: 1 }];
+function wantsOf({ flow, isPaid }: AcquireRequest) {
+  const tokens = isPaid === true ? 0 : 1;
+  return [{ flow, want: 1, tokensWant: tokens, tokensNow: tokens }];
 }

@@ -165,7 +165,7 @@ export class Pool {
     const verdict =
       moveSlot(request, this, nowMs) ??
       refuseSocket(request, this) ??
-      this.gate.enter(request.slotId, standing, { ledger: this.#ledger, nowMs }) ??
+      this.gate.enter(request, standing, { ledger: this.#ledger, nowMs }) ??
       this.#queue.enter({ request: { ...request, waitMsMax: this.waitMsMaxOf(request) }, arrivedAtMs: nowMs, arrivedAtLedgerMs });
     if (verdict !== null && !verdict.ok) this.#unpay(request.slotId, nowMs);
     return verdict;

@@ -125,7 +125,11 @@ export class QuotaGate {
   }
 
   /** Null: it may ask, and a token is paid. */
-  enter(slotId: string, standing: FlowStanding, { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number }): QuotaRefusal | null {
+  enter(
+    { slotId, isPaid }: Pick<AcquireRequest, "slotId" | "isPaid">,
+    standing: FlowStanding,
+    { ledger, nowMs }: { ledger: LeaseLedger; nowMs: number },
+  ): QuotaRefusal | null {
     const { flow } = standing;
     const { blockedMs, isTotal } = this.blockedFor(flow, nowMs);
     if (blockedMs > 0) {
@@ -134,7 +138,7 @@ export class QuotaGate {
     }
     const full = this.#checkQueue(standing, ledger);
     if (full !== null) return full;
-    if (!isRated(this.#configured[flow])) return null;
+    if (isPaid === true || !isRated(this.#configured[flow])) return null;
     const { rate } = this.#quotas.limitsOf(flow);
     const waitMs = ledger.takeToken(flow, nowMs);
     if (waitMs === 0) {

@@ -192,8 +192,8 @@ export class RegionalPool extends DurableObject<ObjectEnv> implements RegionalPo
     return this.#pool.acquire(request, nowMs);
   }
 
-  #wantsOf({ flow }: AcquireRequest): readonly Wanted[] {
-    const tokens = this.#pool.gate.isRated(flow) ? 1 : 0;
+  #wantsOf({ flow, isPaid }: AcquireRequest): readonly Wanted[] {
+    const tokens = isPaid !== true && this.#pool.gate.isRated(flow) ? 1 : 0;
     return [{ flow, want: 1, tokens, tokensNow: tokens }];
   }
 

@@ -24,6 +24,8 @@ export interface TenantCredit {
   readonly peaks: Map<string, number>;
   /** … so many tokens beside those that it has, … */
   lacked: ReadonlyMap<string, number>;
+  /** … said that so many were lent on, … */
+  passedOn: ReadonlyMap<string, number>;
   /** … and told that. */
   told: QuotaUse;
   /** Of these the last answer left not even those for which somebody waited, … */
@@ -50,6 +52,7 @@ export function freshCredit(lease: CreditLease): TenantCredit {
     asked: new Map(),
     peaks: new Map(),
     lacked: new Map(),
+    passedOn: new Map(),
     none: new Set(),
     needed: new Map(),
     dry: new Set(),
@@ -82,6 +85,7 @@ export function ask(credit: TenantCredit, demands: readonly CreditDemand[], nowM
   const wanted = demands.map((demand) => ({ ...demand, want: Math.max(demand.want, peaks.get(demand.flow) ?? 0) }));
   credit.asked = new Map(wanted.map(({ flow, want }) => [flow, want]));
   peaks.clear();
+  credit.passedOn = new Map(demands.map(({ flow, tokensPassedOn = 0 }) => [flow, tokensPassedOn]));
   credit.needed = new Map(demands.flatMap(({ flow, tokensNow = 0 }) => (tokensNow > 0 ? [[flow, tokensNow]] : [])));
   credit.lacked = new Map(
     demands.map(({ flow, tokensWant, tokensPassedOn = 0 }) => [flow, tokensWant - tokensPassedOn - lease.tokens(flow, nowMs)]),

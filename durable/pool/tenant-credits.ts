@@ -30,9 +30,14 @@ import { TotalLimits, type LimitedPool, type TotalShare, type TotalTokens } from
 export interface TenantWants {
   /** Slots; `flow` is the quota's. */
   readonly slots: (tenant: string, flow: string) => number;
-  /** Tokens beside those that are out. */
+  /** Tokens, with those that are out … */
+  readonly tokensWanted: (flows: readonly string[]) => number;
+  /** … and beside them. */
   readonly tokensLacked: (flows: readonly string[]) => number;
 }
+
+/** More than what is kept for those who ask for one at a time. */
+const IDLE_TOKENS_MAX = 32;
 
 export class TenantCredits {
   #limits = new TotalLimits({ tenantsWithTotal: [], service: null, classes: [] });
@@ -42,6 +47,7 @@ export class TenantCredits {
   /** Also of tenants that are limited no more: within a life no sequence is used twice. */
   readonly #credits = new Map<string, TenantCredit>();
   readonly #looks = new CreditLooks();
+  #awaited: (tenant: string) => number = () => 0;
   #clock = UNSEEN;
   #nowMs = 0;
 
@@ -66,7 +72,13 @@ export class TenantCredits {
       this.#looks.soon(tenant);
     };
     const available = (): number => lentOf(this.#credits.get(tenant), this.#nowMs, (lease) => lease.tokens(name, this.#nowMs));
-    this.#shared[name].set(tenant, { flows, available, take });
+    const awaited = (): number => (name === TOTAL_REQUESTS ? this.#awaited(tenant) : 0);
+    this.#shared[name].set(tenant, { flows, available, awaited, take });
+  }
+
+  /** `count`: for how many requests of a tenant tokens were asked of its quota, which take them next. */
+  awaitedBy(count: (tenant: string) => number): void {
+    this.#awaited = count;
   }
 
   /** Some tenant is limited over all services, or would be. */
@@ -196,7 +208,7 @@ export class TenantCredits {
     missAnswer(credit, this.#nowMs);
   }
 
-  #isDue(tenant: string, { slots, tokensLacked }: TenantWants): boolean {
+  #isDue(tenant: string, { slots, tokensWanted, tokensLacked }: TenantWants): boolean {
     const credit = this.#credits.get(tenant);
     if (credit === undefined) return true;
     if (credit.isAsking) return false;
@@ -205,7 +217,11 @@ export class TenantCredits {
     const isHeard = isJustAsked(credit, this.#nowMs);
     for (const { name, shared } of this.allSharedOf(tenant)) {
       const isDry = isHeard && credit.dry.has(name);
-      if (!isDry && tokensLacked(shared.flows.map(({ flow }) => flow)) > shared.available()) return true;
+      const [flows, available] = [shared.flows.map(({ flow }) => flow), shared.available()];
+      if (!isDry && tokensLacked(flows) > available) return true;
+      // What lies here, or was lent on as far as the quota knows, and nobody wants any more, is missing in its bucket until it hears of that.
+      const isIdle = !isHeard && available < Infinity && shared.awaited() + tokensWanted(flows) === 0;
+      if (isIdle && available + (credit.passedOn.get(name) ?? 0) > IDLE_TOKENS_MAX) return true;
     }
     // A shadow is told what is out with what it is told anyway.
     return this.#limits.holdsSlots(tenant) && wantsSlots(credit, (flow) => slots(tenant, flow), this.#nowMs);

@@ -164,6 +164,7 @@ export class FlowMeter {
   /** The next demand is nothing, unless something comes before. */
   forgetDemand(): void {
     this.#isForgotten = true;
+    this.rate.forgetDemand();
     this.bytes?.forgetDemand();
   }
 

@@ -8,7 +8,7 @@ import { Spell } from "./spell.ts";
 const LOW_RATIO = 0.25;
 
 export class FlowRate {
-  readonly #meter = new TokenMeter();
+  #meter = new TokenMeter();
   readonly #dry = new Spell();
   #retryAtMs = 0;
   #granted = 0;
@@ -33,6 +33,11 @@ export class FlowRate {
   /** Tokens to ask for until the renewal after the next. */
   want(elapsedMs: number): number {
     return this.#meter.want(elapsedMs);
+  }
+
+  /** What came before is no reason to want any. */
+  forgetDemand(): void {
+    this.#meter = new TokenMeter();
   }
 
   granted(tokens: number): void {

@@ -14,7 +14,7 @@ import { MINUTE_MS, SECOND_MS } from "#shared/units.ts";
 import type { Kernels } from "#wasm/binding/kernels.ts";
 import { RetryBudget } from "#shared/retry-budget.ts";
 import type { FlowMeter } from "./flow-meter.ts";
-import { costRefusal, leaseFactsOf, rateRefusal } from "./flow-quota.ts";
+import { costRefusal, leaseFactsOf } from "./flow-quota.ts";
 import { flowDemandsOf, noteFlows } from "./flow-demands.ts";
 import { FlowMeters } from "./flow-meters.ts";
 import type { HeldSlot, LocalRequest, ShardEnd, SlotEnd } from "./held-slot.ts";
@@ -22,7 +22,8 @@ import { LeaseShards } from "./lease-shards.ts";
 import { Outbox } from "./outbox.ts";
 import type { PoolPlace } from "./pool-place.ts";
 import { RateLimitLine } from "./rate-limit-line.ts";
-import { CONTENDED_SPACING_MS, RATE_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
+import { RateTokens } from "./rate-tokens.ts";
+import { CONTENDED_SPACING_MS, RENEWAL_SPACING_MS, RenewalPace } from "./renewal-pace.ts";
 import { RunningRequests } from "./running-requests.ts";
 import { ServiceTime } from "./service-time.ts";
 import { followShed, shedRefusal } from "./shed-refusal.ts";
@@ -41,6 +42,7 @@ export class ServiceLease {
   readonly outbox = new Outbox();
   /** When it renews, and who sees to that. */
   readonly pace = new RenewalPace();
+  readonly tokens: RateTokens;
   readonly retries = new RetryBudget();
   readonly requests = new RunningRequests();
   readonly #serviceTime = new ServiceTime();
@@ -55,6 +57,7 @@ export class ServiceLease {
   constructor(holder: string, place: PoolPlace, kernels: () => Kernels) {
     this.place = place;
     this.#held = new HeldLease(holder);
+    this.tokens = new RateTokens(this.#held, this.pace);
     this.#shards = new LeaseShards(this.#held, kernels);
   }
 
@@ -92,14 +95,14 @@ export class ServiceLease {
       return costRefusal(quota, { ...facts, isTotal: meter.left?.isTotalBlocked === true });
     }
     const tokens = isRated(quota) ? 1 : 0;
-    if (tokens > this.#held.tokens(flow, nowMs)) return this.#withoutToken(meter, { flow, quota, nowMs });
+    if (tokens > this.#held.tokens(flow, nowMs)) return this.tokens.refusalWithout(meter, { flow, quota, nowMs });
     // Who waits already goes first.
     if (meter.isQueuedAt(nowMs) || !this.#held.hasRoom(flow, { nowMs, tokens })) return null;
     const shardIndex = this.#shards.choose({ key, nowMs, slots: this.#slots, running: this.#running });
     const shard = this.#shards.at(shardIndex);
     if (shard === undefined || !this.#held.admit(flow, shard.endpointUrl, { nowMs, tokens })) return null;
     const { endpointUrl: lane, shardId } = shard;
-    if (tokens > 0 && meter.rate.spent(this.#held.tokens(flow, nowMs))) this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
+    if (tokens > 0) this.tokens.spent(meter, { flow, nowMs });
     return this.#start(meter, { flow, lane, shardId, shardIndex, slotId: undefined, nowMs });
   }
 
@@ -149,6 +152,7 @@ export class ServiceLease {
       meter.refuse("rejected-capacity");
       return null;
     }
+    this.tokens.takeAside(slotId, meter, { flow, nowMs });
     return this.#start(meter, { flow, lane, shardId, shardIndex: this.#shards.indexOf(shardId), slotId, nowMs });
   }
 
@@ -214,9 +218,9 @@ export class ServiceLease {
     return untilMs > 0 ? Math.max(1, Math.min(untilMs, this.pace.renewAtMs - nowMs)) : RENEWAL_SPACING_MS;
   }
 
-  /** Something has ended, or was measured, since the last renewal. */
+  /** Something has ended, or was measured, since the last renewal; or there is something to give back. */
   get hasNews(): boolean {
-    return this.pace.hasFailed || this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0;
+    return this.pace.hasFailed || this.#endedAtMs >= (this.#reportedAtMs ?? -Infinity) || this.#slots > 0 || this.#held.hasTokens;
   }
 
   /** Nothing has come for a while: what came before is no reason to want anything. */
@@ -267,15 +271,6 @@ export class ServiceLease {
     if (quota === undefined || meter?.left === undefined) return null;
     if (meter.line?.quota !== quota) meter.line = new RateLimitLine(quota, partition);
     return meter.line.fill(meter.left, leaseFactsOf(this.#held, flow, nowMs), meter.bytes?.left(nowMs) ?? 0);
-  }
-
-  /** A refusal where the pool has said that there is none for a while; null: ask it. */
-  #withoutToken(meter: FlowMeter, { flow, quota, nowMs }: Pick<LocalRequest, "flow" | "quota" | "nowMs">): Refusal | null {
-    this.pace.setOff(this.pace.sentAtMs + RATE_SPACING_MS);
-    const retryAfterMs = meter.rate.lacked(nowMs);
-    if (retryAfterMs === null) return null;
-    meter.refuse("rejected-quota");
-    return rateRefusal(quota, { retryAfterMs, lease: leaseFactsOf(this.#held, flow, nowMs) });
   }
 
   #start(meter: FlowMeter, started: Omit<HeldSlot, "tableVersion" | "startedAtMs"> & { nowMs: number }): HeldSlot {

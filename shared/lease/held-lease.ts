@@ -6,7 +6,8 @@
 // nothing is admitted, and what runs beyond the named is to be ended (`isExcess`); a clock that goes back ends the lease.
 // A slot that the pool granted by name (`take`) lives until its own end, or until a renewal has named it.
 import type { FlowReport, LaneReport, Renewal, RenewalRequest } from "../protocol/lease.ts";
-import { HeldSlots } from "./held-slots.ts";
+import { AsideTokens } from "./aside-tokens.ts";
+import { HeldSlots, isNothing, reportOf } from "./held-slots.ts";
 
 export interface FlowDemand {
   readonly flow: string;
@@ -44,6 +45,7 @@ interface NamedGrant {
 
 export class HeldLease {
   readonly holder: string;
+  readonly aside = new AsideTokens();
   readonly #flows = new Map<string, HeldSlots>();
   readonly #lanes = new Map<string, HeldSlots>();
   readonly #grants = new Map<string, NamedGrant>();
@@ -84,15 +86,27 @@ export class HeldLease {
     return this.isLive(nowMs) ? (this.#flows.get(flow)?.slots ?? 0) : 0;
   }
 
-  /** Unspent. */
+  /** Neither spent nor put aside. */
   tokens(flow: string, nowMs: number): number {
-    return this.isLive(nowMs) ? (this.#flows.get(flow)?.tokens ?? 0) : 0;
+    const held = this.isLive(nowMs) ? this.#flows.get(flow) : undefined;
+    return held === undefined ? 0 : held.tokens - held.aside;
+  }
+
+  /** Of any flow. */
+  get hasTokens(): boolean {
+    return [...this.#flows.values()].some(({ tokens }) => tokens > 0);
+  }
+
+  /** For a request that asks for a slot by name, until the first renewal after `untilMs` at the longest; false: there is none. */
+  putAside(slotId: string, flow: string, { untilMs, nowMs }: { untilMs: number; nowMs: number }): boolean {
+    const held = this.isLive(nowMs) ? this.#flows.get(flow) : undefined;
+    return held !== undefined && this.aside.put(slotId, held, untilMs);
   }
 
   /** Whether the flow has a slot, and the tokens, for one more request. */
   hasRoom(flow: string, { nowMs, tokens = 0 }: { nowMs: number; tokens?: number }): boolean {
     const held = this.#flows.get(flow);
-    return this.isLive(nowMs) && held !== undefined && held.hasRoom && held.tokens >= tokens;
+    return this.isLive(nowMs) && held !== undefined && held.hasRoom && held.tokens - held.aside >= tokens;
   }
 
   hasRoomIn(lane: string): boolean {
@@ -103,7 +117,7 @@ export class HeldLease {
   admit(flow: string, lane: string, { nowMs, tokens = 0 }: { nowMs: number; tokens?: number }): boolean {
     const [ofFlow, ofLane] = [this.#flows.get(flow), this.#lanes.get(lane)];
     if (ofFlow === undefined || ofLane === undefined || !this.isLive(nowMs)) return false;
-    if (!ofFlow.hasRoom || !ofLane.hasRoom || ofFlow.tokens < tokens) return false;
+    if (!ofFlow.hasRoom || !ofLane.hasRoom || ofFlow.tokens - ofFlow.aside < tokens) return false;
     ofFlow.running += 1;
     ofLane.running += 1;
     ofFlow.tokens -= tokens;
@@ -152,6 +166,8 @@ export class HeldLease {
   /** A request for the demand until the next renewal. What it offers to give back is given up here and now. */
   request({ flows, lanes }: { flows: readonly FlowDemand[]; lanes: readonly LaneDemand[] }, nowMs: number): RenewalRequest {
     const isLive = this.isLive(nowMs);
+    if (!isLive) this.#dropTokens();
+    this.aside.giveBackOverdue(nowMs);
     this.#sequence += 1;
     this.#sentAtMs = nowMs;
     const wantIn = new Map(lanes.map(({ lane, want }) => [lane, want]));
@@ -190,6 +206,7 @@ export class HeldLease {
     const wasLive = this.isLive(nowMs);
     if (!answer.ok || answer.sequence !== this.#sequence || this.#appliedSequence === this.#sequence) return false;
     if (nowMs < this.#sentAtMs) return false;
+    if (!wasLive) this.#dropTokens();
     this.#appliedSequence = answer.sequence;
     this.#expiresBeforeAtMs = this.#expiresAtMs;
     this.#expiresAtMs = this.#sentAtMs + answer.lengthMs;
@@ -198,7 +215,7 @@ export class HeldLease {
     for (const [flow, held] of this.#flows) {
       const grant = ofFlow.get(flow);
       held.apply(grant);
-      held.tokens = (wasLive ? held.tokens : 0) + (grant?.tokens ?? 0);
+      held.tokens += grant?.tokens ?? 0;
       if (held.isEmpty) this.#flows.delete(flow);
     }
     // The ledger may offer lanes that were not asked for.
@@ -240,6 +257,12 @@ export class HeldLease {
     }
   }
 
+  /** They ended with their lease, those that were put aside as well. */
+  #dropTokens(): void {
+    for (const held of this.#flows.values()) held.tokens = 0;
+    this.aside.clear();
+  }
+
   #liveness(nowMs: number): { isLive: boolean; isLiveBefore: boolean } {
     const isLive = this.isLive(nowMs);
     for (const [slotId, grant] of this.#grants) if (nowMs >= grant.endsAtMs) this.#forget(slotId, grant);
@@ -260,17 +283,4 @@ function heldOf(all: Map<string, HeldSlots>, name: string): HeldSlots {
   let held = all.get(name);
   if (held === undefined) all.set(name, (held = new HeldSlots()));
   return held;
-}
-
-function isNothing({ slots, reported, slotsBefore }: HeldSlots, want: number): boolean {
-  return want === 0 && reported === 0 && slots === 0 && slotsBefore === 0;
-}
-
-function reportOf(held: HeldSlots, { flow, want, tokensWant }: FlowDemand, isLive: boolean): FlowReport | null {
-  held.report(want, isLive);
-  const tokens = isLive ? held.tokens : 0;
-  held.tokens = Math.min(tokens, tokensWant);
-  const tokensReturned = tokens - held.tokens;
-  if (isNothing(held, want) && tokens === 0 && tokensWant === 0) return null;
-  return { flow, want, running: held.reported, keep: held.slots, tokensWant, tokensHeld: held.tokens, tokensReturned };
 }

@@ -1,4 +1,5 @@
 // What a holder has of one flow, or of one lane: the same rules for both.
+import type { FlowReport } from "../protocol/lease.ts";
 
 export class HeldSlots {
   slots = 0;
@@ -14,8 +15,10 @@ export class HeldSlots {
   named = 0;
   /** As the newest request had it. */
   reported = 0;
-  /** Of a flow with a rate. */
+  /** Of a flow with a rate; unspent. */
   tokens = 0;
+  /** Of them, those that are put aside for requests which wait for a slot. */
+  aside = 0;
 
   get hasRoom(): boolean {
     return this.running - this.granted < this.slots;
@@ -49,4 +52,22 @@ export class HeldSlots {
     const counted = Math.max(this.named, isLive ? this.slots : 0, isLiveBefore ? this.slotsBefore : 0);
     return Math.max(0, this.running - counted - this.granted - this.pending);
   }
+}
+
+export function isNothing({ slots, reported, slotsBefore }: HeldSlots, want: number): boolean {
+  return want === 0 && reported === 0 && slots === 0 && slotsBefore === 0;
+}
+
+/** What a renewal says of a flow; null: nothing. */
+export function reportOf(
+  held: HeldSlots,
+  { flow, want, tokensWant }: Pick<FlowReport, "flow" | "want" | "tokensWant">,
+  isLive: boolean,
+): FlowReport | null {
+  held.report(want, isLive);
+  const { tokens } = held;
+  held.tokens = Math.min(tokens, Math.max(tokensWant, held.aside));
+  const tokensReturned = tokens - held.tokens;
+  if (isNothing(held, want) && tokens === 0 && tokensWant === 0) return null;
+  return { flow, want, running: held.reported, keep: held.slots, tokensWant, tokensHeld: held.tokens, tokensReturned };
 }

@@ -5,7 +5,10 @@ import type { Region } from "../config/regions.ts";
 import type { AcquireRequest, AcquireVerdict, HolderId } from "./pool-rpc.ts";
 
 /** A request asks for a slot; again under the same id where it has not heard: the same slot, or the same place in the queue. */
-export interface SlotAsk extends Pick<AcquireRequest, "slotId" | "flow" | "urgency" | "affinityKey" | "waitMsMax" | "refusedBy"> {
+export interface SlotAsk extends Pick<
+  AcquireRequest,
+  "slotId" | "flow" | "urgency" | "affinityKey" | "waitMsMax" | "refusedBy" | "isPaid"
+> {
   /** Of the isolate's clock; the verdict brings it back. */
   readonly askedAtMs: number;
 }

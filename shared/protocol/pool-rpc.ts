@@ -121,6 +121,8 @@ export interface AcquireRequest {
   readonly waitMsMax: number;
   /** The endpoint that has just refused it a connection. */
   readonly refusedBy?: string;
+  /** Its holder has put a token aside for it: it takes none here. */
+  readonly isPaid?: true;
   readonly configurationVersion: number;
   /** To a regional pool: where it is. */
   readonly region?: Region;

@@ -330,7 +330,11 @@ export class LeaseSimulation {
     const slotId = `r${this.#requestCount}`;
     const sentAtMs = this.#clock(holder);
     const clockEpoch = holder.lease.clockEpoch(sentAtMs);
-    this.#after(2_000, () => (holder.asked -= 1));
+    if (flow === RATED) holder.lease.putAside(slotId, flow, { untilMs: sentAtMs + 2_000, nowMs: sentAtMs });
+    this.#after(2_000, () => {
+      holder.asked -= 1;
+      if (this.#random.below(2) === 0) holder.lease.aside.giveBack(slotId);
+    });
     if (!this.#isCalm && this.#random.below(10) === 0) return;
     this.#after(this.#delayMs(), () => {
       if (this.#waiters.length >= WAITERS_MAX) return;
@@ -365,6 +369,7 @@ export class LeaseSimulation {
   #granted({ holder, slotId, flow, clockEpoch }: Waiter, grant: { lane: string; endsAtMs: number }): void {
     this.#onHolder(holder, () => {
       if (!holder.lease.take(slotId, { flow, ...grant, clockEpoch }, this.#clock(holder))) return;
+      if (holder.lease.aside.take(slotId)) this.#spent += 1;
       this.#admitted += 1;
       this.#start(holder, { flow, lane: grant.lane, slotId });
     });

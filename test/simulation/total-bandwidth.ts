@@ -150,9 +150,10 @@ export function runTotal(
   };
   const settle = (pool: SimPool): void => {
     pool.credits.tick(clock.wallMs);
-    const tokensLacked = (flows: readonly string[]): number =>
-      flows.reduce((sum, flow) => sum + pool.ledger.flows.totals.tokensLackOf(flow), 0);
-    if (pool.credits.due({ slots: () => 0, tokensLacked }).length > 0) ask(pool, [], () => wake(pool));
+    const { totals } = pool.ledger.flows;
+    const tokensLacked = (flows: readonly string[]): number => flows.reduce((sum, flow) => sum + totals.tokensLackOf(flow), 0);
+    const tokensWanted = (flows: readonly string[]): number => flows.reduce((sum, flow) => sum + totals.tokensWantOf(flow), 0);
+    if (pool.credits.due({ slots: () => 0, tokensWanted, tokensLacked }).length > 0) ask(pool, [], () => wake(pool));
   };
   const wake = (pool: SimPool): void => {
     for (const run of pool.waiting.splice(0)) run();

@@ -21,6 +21,8 @@ export interface VirtualLoad {
   readonly flow: string;
   readonly urgency: number;
   readonly perSecond: number;
+  /** So many come each time, at one isolate, and at regular times. */
+  readonly burst?: { readonly count: number; readonly withinMs: number };
 }
 
 export interface VirtualServiceOptions {
@@ -172,12 +174,21 @@ export class VirtualService {
   }
 
   #arriveNext(load: VirtualLoad, afterMs: number): void {
-    const dueAtMs = afterMs + (1_000 / load.perSecond) * this.#random.exponential();
+    const dueAtMs = afterMs + (1_000 / load.perSecond) * (load.burst === undefined ? this.#random.exponential() : 1);
     this.#clock.after(dueAtMs - this.#clock.nowMs, () => {
       this.#arriveNext(load, dueAtMs);
       const isolate = this.#isolates[this.#random.below(this.#isolates.length)];
-      if (isolate !== undefined) this.#arrive(isolate, load, dueAtMs);
+      if (isolate !== undefined) this.#arriveAt(isolate, load, dueAtMs);
     });
+  }
+
+  #arriveAt(isolate: Isolate, load: VirtualLoad, atMs: number): void {
+    const { count, withinMs } = load.burst ?? { count: 1, withinMs: 0 };
+    this.#arrive(isolate, load, atMs);
+    for (let index = 1; index < count; index += 1) {
+      const inMs = (withinMs * index) / count;
+      this.#clock.after(inMs, () => this.#arrive(isolate, load, atMs + inMs));
+    }
   }
 
   #stall(): void {
@@ -220,27 +231,31 @@ export class VirtualService {
     else this.#serve(isolate, slot, arrivedAtMs);
   }
 
-  #ask(isolate: Isolate, { flow, urgency }: VirtualLoad, { slotId, arrivedAtMs }: { slotId: string; arrivedAtMs: number }): void {
+  #ask(isolate: Isolate, load: VirtualLoad, { slotId, arrivedAtMs }: { slotId: string; arrivedAtMs: number }): void {
+    const { flow, urgency } = load;
     const { lease } = isolate;
     const askedAtMs = this.#clock.wallMs;
     const { clockEpoch } = lease.ask(flow, slotId, askedAtMs);
     const waitsUntilMs = askedAtMs + lease.waitMsMax(Math.floor(arrivedAtMs) + this.#options.deadlineMs - askedAtMs);
+    const isPaid = lease.tokens.putAside(slotId, this.#quotaOf(flow), { flow, waitsUntilMs, nowMs: askedAtMs });
     const tell = (heard: Heard): void => {
       if ("error" in heard) throw heard.error;
       if ("carries" in heard) return;
       const nowMs = this.#clock.wallMs;
       const { verdict } = heard;
       if (!verdict.ok) {
+        lease.tokens.giveBackAside(slotId);
         const { shed, dry } = verdict;
         lease.refused(flow, { slotId, ...(shed && { shed }), ...(dry && { dry }), nowMs });
-        this.#refuse(flow);
+        if (dry !== undefined && lease.tokens.areLeft(flow, nowMs)) this.#ask(isolate, load, { slotId: `${slotId}-paid`, arrivedAtMs });
+        else this.#refuse(flow);
         return;
       }
       const slot = lease.take(flow, verdict.slot, { askedAtMs: verdict.askedAtMs, clockEpoch, nowMs });
       if (slot === null) this.#refuse(flow);
       else this.#serve(isolate, slot, arrivedAtMs);
     };
-    lease.outbox.ask({ ask: { slotId, flow, urgency, affinityKey: slotId }, waitsUntilMs, tell });
+    lease.outbox.ask({ ask: { slotId, flow, urgency, affinityKey: slotId, ...(isPaid && { isPaid }) }, waitsUntilMs, tell });
     this.#seeToOutbox(isolate);
     this.#lookLater(isolate, slotId);
   }

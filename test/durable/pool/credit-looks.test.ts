@@ -129,7 +129,7 @@ describe("which credits are looked at", () => {
     const credits = new TenantCredits();
     const totals = { acme: { cpuSecondsPerSecond: 1, mode: "enforce" as const } };
     credits.configure({ tenantsWithTotal: [], totals, service: null, classes: [{ className: "gold", weight: 1 }] });
-    const wants = { slots: () => 0, tokensLacked: () => 0 };
+    const wants = { slots: () => 0, tokensWanted: () => 0, tokensLacked: () => 0 };
     const nothing = { flow: "acme/gold", arrivals: 0, outcomes: {}, buckets: [], sumMs: 0, busyMs: 0 };
     credits.observe(nothing);
     expect(credits.due(wants)).toEqual([]);
@@ -155,6 +155,7 @@ describe("which credits are looked at", () => {
         asked.push(tenant);
         return 5;
       },
+      tokensWanted: () => 0,
       tokensLacked: () => 0,
     };
     // At once, and when a quota that gave too little might have more.

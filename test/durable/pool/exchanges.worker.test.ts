@@ -54,6 +54,26 @@ async function poolOf(of: TestService, region?: "enam") {
   return { home, call, stats, out, acquire, askAll };
 }
 
+it.for([undefined, "enam"] as const)(
+  "a token of its isolate's is enough: the pool's are left to those that have none (%s)",
+  async (region) => {
+    const quota = { ratePerSecond: 1, burst: 2 };
+    const of = { service: `paid-${region ?? "home"}`, capacity: 20, quota, ...(region && { more: REGIONS }) };
+    const { askAll, home } = await poolOf(of, region);
+    const told = await askAll([...asksFor(5, "paid").map((ask) => ({ ...ask, isPaid: true as const })), ...asksFor(5, "bare")]);
+    const granted = told.filter(({ ok }) => ok).map(({ slotId }) => slotId);
+    expect(granted.filter((slotId) => slotId.startsWith("paid"))).toHaveLength(5);
+    // What the bucket earns meanwhile is somebody's.
+    expect(granted.length - 5).toBeGreaterThanOrEqual(2);
+    expect(granted.length).toBeLessThan(10);
+    const refused = told.find((verdict) => !verdict.ok);
+    expect(refused).toMatchObject({ outcome: "rejected-quota", dry: {} });
+    // Their isolate tells of them, which may have a token for them by now.
+    const { flows } = await home().stats(of.service, 0);
+    expect(flows.find(({ flow }) => flow === FLOW)?.outcomes ?? {}).not.toHaveProperty("rejected-quota");
+  },
+);
+
 describe("those that ask together", () => {
   it("are told in one answer while there is some; the rest when names come back, by the call that stands", async () => {
     const { call, out, stats } = await poolOf({ service: "together", capacity: 5 });

@@ -197,9 +197,12 @@ describe("a regional pool's gate", () => {
     const { home, ledger } = lent(3, { left: [leftOf(7, 800)] });
     const gate = new RegionalGate(home);
     const standing = { flow: FLOW, waiting: 0, queueMs: 0, isOpen: true };
-    expect(gate.enter("a", standing, { ledger, nowMs: START_MS })).toMatchObject({ outcome: "rejected-quota", retryAfterMs: 800 });
+    expect(gate.enter({ slotId: "a" }, standing, { ledger, nowMs: START_MS })).toMatchObject({
+      outcome: "rejected-quota",
+      retryAfterMs: 800,
+    });
     home.tick(START_MS + 800);
-    expect(gate.enter("a", standing, { ledger, nowMs: START_MS + 800 })).toBeNull();
+    expect(gate.enter({ slotId: "a" }, standing, { ledger, nowMs: START_MS + 800 })).toBeNull();
   });
 });
 

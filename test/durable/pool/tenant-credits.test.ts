@@ -39,7 +39,7 @@ function creditsOf(nowMs: number, total: TotalConfig = { slots: 10, mode: "enfor
   return credits;
 }
 
-const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensLacked: () => bytes });
+const wanting = (slots: number, bytes = 0): TenantWants => ({ slots: () => slots, tokensWanted: () => bytes, tokensLacked: () => bytes });
 /** Whose flows' wants are others than before. */
 function dueOf(credits: TenantCredits, wants: TenantWants): readonly string[] {
   credits.look("acme/gold");
@@ -101,7 +101,7 @@ describe("a tenant's credit", () => {
     const { sequence } = credits.request("acme", [demand(3), { ...demand(90), flow: SILVER }], POOL);
     credits.apply("acme", answer(sequence, 3, { silver: 60 }), false);
     const wants = (gold: number, silver: number) =>
-      dueOf(credits, { slots: (_, flow) => (flow === FLOW ? gold : silver), tokensLacked: () => 0 });
+      dueOf(credits, { slots: (_, flow) => (flow === FLOW ? gold : silver), tokensWanted: () => 0, tokensLacked: () => 0 });
     credits.tick(1);
     expect(wants(3, 91)).toEqual([]);
     expect(wants(4, 90)).toEqual(["acme"]);
@@ -113,6 +113,30 @@ describe("a tenant's credit", () => {
     expect(dueOf(credits, wanting(6))).toEqual(["acme"]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 6 }]);
     expect(credits.request("acme", [demand(2)], POOL).flows).toMatchObject([{ want: 2 }]);
+  });
+
+  describe("in tokens", () => {
+    const bytes = (tokensWant: number, tokensPassedOn: number) => ({ flow: TOTAL_BYTES, want: 0, passedOn: 0, tokensWant, tokensPassedOn });
+
+    /** Of 100 tokens `passedOn` are lent on, the others lie here; a while after the last word. */
+    function creditsWith(passedOn: number): TenantCredits {
+      const credits = creditsOf(0, { bandwidthBytesPerSecond: 100_000, mode: "enforce" });
+      credits.apply("acme", answer(credits.request("acme", [bytes(100, passedOn)], POOL).sequence, 0, { tokens: 100 - passedOn }), false);
+      credits.tick(300);
+      return credits;
+    }
+
+    it.for([0, 50, 100])("is told to the quota where nobody wants them any more, also those that were lent on: %i of 100", (passedOn) => {
+      const credits = creditsWith(passedOn);
+      const wanted = (tokens: number): TenantWants => ({ slots: () => 0, tokensWanted: () => tokens, tokensLacked: () => 0 });
+      expect(dueOf(credits, wanted(100))).toEqual([]);
+      expect(dueOf(credits, wanted(0))).toEqual(["acme"]);
+      const { flows, sequence } = credits.request("acme", [bytes(0, 0)], POOL);
+      expect(flows).toMatchObject([{ flow: TOTAL_BYTES, tokensHeld: 0, tokensReturned: 100 - passedOn }]);
+      credits.apply("acme", answer(sequence, 0), true);
+      credits.tick(600);
+      expect(dueOf(credits, wanted(0))).toEqual([]);
+    });
   });
 
   it("that is not used is not asked for again until somebody comes", () => {

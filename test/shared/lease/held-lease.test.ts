@@ -166,3 +166,58 @@ describe("a slot that the pool granted by name", () => {
     expect(cut(lease, 251)).toBe(1);
   });
 });
+
+describe("a token that is put aside", () => {
+  const FAR_MS = 60_000;
+  const tokensAsked = (lease: HeldLease, nowMs: number, tokensWant: number): RenewalRequest =>
+    lease.request({ flows: [{ flow: FLOW, want: 1, tokensWant }], lanes: [{ lane: LANE, want: 1 }] }, nowMs);
+
+  /** A lease of a second with one slot. */
+  function leaseWith(tokens: number, lease = new HeldLease("h"), nowMs = 0): HeldLease {
+    const answer = answerTo(tokensAsked(lease, nowMs, tokens), 1);
+    if (answer.ok) lease.apply({ ...answer, flows: answer.flows.map((flow) => ({ ...flow, tokens })) }, nowMs);
+    return lease;
+  }
+
+  it("is nobody else's, until its request has a slot or is refused one", () => {
+    const lease = leaseWith(2);
+    expect(lease.putAside("a", FLOW, { untilMs: FAR_MS, nowMs: 0 })).toBe(true);
+    expect(lease.putAside("a", FLOW, { untilMs: FAR_MS, nowMs: 0 })).toBe(false);
+    expect(lease.putAside("b", FLOW, { untilMs: FAR_MS, nowMs: 0 })).toBe(true);
+    expect(lease.putAside("c", FLOW, { untilMs: FAR_MS, nowMs: 0 })).toBe(false);
+    expect(lease.tokens(FLOW, 0)).toBe(0);
+    expect(lease.admit(FLOW, LANE, { nowMs: 0, tokens: 1 })).toBe(false);
+    expect(lease.spend(FLOW, 1, 0)).toBe(0);
+    expect([lease.aside.take("a"), lease.aside.take("a")]).toEqual([true, false]);
+    lease.aside.giveBack("b");
+    lease.aside.giveBack("b");
+    expect(lease.tokens(FLOW, 0)).toBe(1);
+    expect(lease.admit(FLOW, LANE, { nowMs: 0, tokens: 1 })).toBe(true);
+    expect(lease.hasTokens).toBe(false);
+  });
+
+  it("is kept, and said to be, where no more are wanted", () => {
+    const lease = leaseWith(5);
+    lease.putAside("a", FLOW, { untilMs: FAR_MS, nowMs: 0 });
+    expect(tokensAsked(lease, 100, 0).flows).toMatchObject([{ tokensHeld: 1, tokensReturned: 4 }]);
+    expect(lease.aside.take("a")).toBe(true);
+    expect(tokensAsked(lease, 200, 0).flows).toMatchObject([{ tokensHeld: 0, tokensReturned: 0 }]);
+  });
+
+  it("ends with its lease, and takes none of the next", () => {
+    const lease = leaseWith(2);
+    lease.putAside("a", FLOW, { untilMs: FAR_MS, nowMs: 0 });
+    leaseWith(3, lease, 1_500);
+    expect(lease.aside.take("a")).toBe(false);
+    expect(lease.tokens(FLOW, 1_500)).toBe(3);
+  });
+
+  it("is free again with the first renewal after its request can have been answered", () => {
+    const lease = leaseWith(1);
+    lease.putAside("a", FLOW, { untilMs: 300, nowMs: 0 });
+    tokensAsked(lease, 300, 1);
+    expect(lease.tokens(FLOW, 300)).toBe(0);
+    tokensAsked(lease, 301, 1);
+    expect(lease.tokens(FLOW, 301)).toBe(1);
+  });
+});
