@@ -30,6 +30,7 @@ export async function runCli(
 /** A folder for this test alone. `context`: of a test that runs beside others. */
 export async function temporaryFolder(context: Pick<TestContext, "onTestFinished"> = { onTestFinished }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "tidegate-test-"));
-  context.onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  // What was killed may leave something that writes there for a moment.
+  context.onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
 }

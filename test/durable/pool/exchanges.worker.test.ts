@@ -59,7 +59,7 @@ it.for([undefined, "enam"] as const)(
   async (region) => {
     const quota = { ratePerSecond: 1, burst: 2 };
     const of = { service: `paid-${region ?? "home"}`, capacity: 20, quota, ...(region && { more: REGIONS }) };
-    const { askAll, home } = await poolOf(of, region);
+    const { askAll } = await poolOf(of, region);
     const told = await askAll([...asksFor(5, "paid").map((ask) => ({ ...ask, isPaid: true as const })), ...asksFor(5, "bare")]);
     const granted = told.filter(({ ok }) => ok).map(({ slotId }) => slotId);
     expect(granted.filter((slotId) => slotId.startsWith("paid"))).toHaveLength(5);
@@ -68,11 +68,23 @@ it.for([undefined, "enam"] as const)(
     expect(granted.length).toBeLessThan(10);
     const refused = told.find((verdict) => !verdict.ok);
     expect(refused).toMatchObject({ outcome: "rejected-quota", dry: {} });
-    // Their isolate tells of them, which may have a token for them by now.
-    const { flows } = await home().stats(of.service, 0);
-    expect(flows.find(({ flow }) => flow === FLOW)?.outcomes ?? {}).not.toHaveProperty("rejected-quota");
   },
 );
+
+it.for([
+  {
+    name: "for want of a token is counted by its isolate, which may have one for it by now",
+    quota: { ratePerSecond: 1, burst: 2 },
+    counted: 0,
+  },
+  { name: "for another reason is counted by the pool", quota: { slots: 2, queueLengthMax: 0 }, counted: 3 },
+])("who is refused $name", async ({ quota, counted }) => {
+  const { askAll, stats } = await poolOf({ service: `counted-${counted}`, capacity: 20, quota });
+  const refused = (await askAll(asksFor(5))).filter((verdict) => !verdict.ok && verdict.outcome === "rejected-quota");
+  expect(refused.map((verdict) => "dry" in verdict)).toEqual(refused.map(() => counted === 0));
+  expect(refused.length).toBeGreaterThan(0);
+  expect((await stats()).counters.outcomes[`${FLOW} rejected-quota`] ?? 0).toBe(counted);
+});
 
 describe("those that ask together", () => {
   it("are told in one answer while there is some; the rest when names come back, by the call that stands", async () => {

@@ -69,8 +69,10 @@ describe.for(["http", "websocket"] as const)("a session in %s mode", { concurren
     await limit({});
     await expect.poll(() => numbersOf(next).at(-1)).toBe(50);
     expect(numbersOf(next)).toEqual(upTo(53 - came).map((name) => came - 3 + name));
-    // What waited for the connection that is gone was not paid for.
-    await expect.poll(async () => (await stats()).counters.bytes["acme/gold"]).toBe(53 * KIB);
+    // What waited for the connection that is gone was not paid for, but for one or two that were earned as it went.
+    const paidBytes = async (): Promise<number> => (await stats()).counters.bytes["acme/gold"] ?? 0;
+    await expect.poll(paidBytes).toBeGreaterThanOrEqual(53 * KIB);
+    expect(await paidBytes()).toBeLessThanOrEqual(55 * KIB);
   });
 
   it("loses nothing where its object dies with messages that wait, either way", async ({ expect }) => {
