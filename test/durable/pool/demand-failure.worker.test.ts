@@ -8,22 +8,29 @@ import { kernelsModule } from "#wasm/binding/module.ts";
 
 const START_MS = Date.parse("2027-01-15T08:00:00Z");
 
-it("a plan that breaks while it is done leaves the fleet what it has: nobody takes the silence for a service that sleeps", () => {
-  const warnings: string[] = [];
-  let isBroken = false;
-  const counts = () => {
-    if (isBroken) throw new Error("broken");
-    return { count: 4, readyCount: 4 };
-  };
-  const demand = new ServiceDemand({
+type Input = ConstructorParameters<typeof ServiceDemand>[0];
+
+/** Of a service that nothing was written down of. */
+function demandOf(warnings: unknown[], fleet: Input["fleet"]): ServiceDemand {
+  return new ServiceDemand({
     kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
     loadFacts: () => NO_FACTS,
     loadStates: () => null,
     exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
     save: () => undefined,
     warn: (event) => warnings.push(event),
-    fleet: () => ({ shardSlots: 50, pricePerHour: 0, counts, takeStarts: () => [] }),
+    fleet,
   });
+}
+
+it("a plan that breaks while it is done leaves the fleet what it has: nobody takes the silence for a service that sleeps", () => {
+  const warnings: unknown[] = [];
+  let isBroken = false;
+  const counts = () => {
+    if (isBroken) throw new Error("broken");
+    return { count: 4, readyCount: 4 };
+  };
+  const demand = demandOf(warnings, () => ({ shardSlots: 50, pricePerHour: 0, counts, takeStarts: () => [] }));
   const endpoints = [{ url: "https://busy.example", capacity: 1_000 }];
   demand.open({ service: serviceFileSchema.parse({ service: "busy", endpoints, provisioning: { mode: "act" } }), shards: [] });
   const runFor = (fromMs: number): void => {
@@ -45,15 +52,7 @@ it("a plan that breaks while it is done leaves the fleet what it has: nobody tak
 
 it("seasons may be changed as often as an operator likes: no model's memory is kept beyond its forecaster", () => {
   const warnings: unknown[] = [];
-  const demand = new ServiceDemand({
-    kernels: instantiateKernels(kernelsModule, { memoryBytes: DEMAND_MEMORY_BYTES }),
-    loadFacts: () => NO_FACTS,
-    loadStates: () => null,
-    exchangeShares: async () => ({ serviceCount: 0, totals: [] }),
-    save: () => undefined,
-    warn: (event) => warnings.push(event),
-    fleet: () => null,
-  });
+  const demand = demandOf(warnings, () => null);
   const serviceOf = (seasonsMs: readonly number[]) =>
     serviceFileSchema.parse({ service: "seasons", endpoints: [], forecast: { seasonsMs } });
   demand.open({ service: serviceOf([24 * HOUR_MS, 168 * HOUR_MS]), shards: [] });
